@@ -1,0 +1,85 @@
+"""The one geometry: an image fitted to the model's square and back, and the regions found on it.
+
+Training, evaluation and service all call these functions, so that a frame has the same pixels wherever it is looked at.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+RGB = npt.NDArray[np.uint8]
+"""An image (height, width, 3), uint8, red first."""
+Map = npt.NDArray[np.float32]
+"""One value a pixel (height, width), float32."""
+Mask = npt.NDArray[np.bool_]
+"""Smoke or not, (height, width)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A connected piece of a mask.
+
+    Attributes:
+        left, top, width, height: Bounding box in pixels of the mask.
+        area_px: Number of pixels.
+        label: The value of its pixels in the label map.
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+    area_px: int
+    label: int
+
+
+def fit(image: RGB, size_px: int) -> RGB:
+    """Squash an image to the model's square, whatever its aspect, as in the paper.
+
+    Shrinking averages areas, so that a plume of a few pixels is dimmed rather than dropped; enlarging is bilinear.
+
+    Args:
+        image: (height, width, 3) uint8 RGB.
+        size_px: Side of the square.
+
+    Returns:
+        (size_px, size_px, 3) uint8 RGB; the input itself where it already has that size.
+    """
+    return _resize(image, size_px, size_px)
+
+
+def fit_map(values: Map, size_px: int) -> Map:
+    """Squash a map or a mask of 0.0 and 1.0 with the weights of `fit`: (height, width) -> (size_px, size_px)."""
+    return _resize(values, size_px, size_px)
+
+
+def unfit(values: Map, width_px: int, height_px: int) -> Map:
+    """Bring a map of the model's square back to the frame, bilinearly: (size, size) -> (height_px, width_px)."""
+    return cv2.resize(values, (width_px, height_px), interpolation=cv2.INTER_LINEAR)  # type: ignore[no-any-return, unused-ignore]
+
+
+def regions(mask: Mask, minimum_fraction: float) -> tuple[list[Region], npt.NDArray[np.int32]]:
+    """The connected regions (8 neighbours) of a mask that cover at least a fraction of it, largest first.
+
+    Args:
+        mask: (height, width) bool.
+        minimum_fraction: Smallest area of a region as a fraction of the mask's pixels; smaller ones are left out.
+
+    Returns:
+        The regions, and the label map (height, width) in which region r has the value r.label.
+    """
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    found = [Region(*(int(value) for value in stats[label]), label=label) for label in range(1, count)]
+    kept = [region for region in found if region.area_px >= minimum_fraction * mask.size]
+    return sorted(kept, key=lambda region: -region.area_px), labels
+
+
+def _resize(values, width_px: int, height_px: int):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Resize an array, by area where it shrinks and bilinearly where it grows."""
+    height, width = values.shape[:2]
+    if (height, width) == (height_px, width_px):
+        return values
+    shrinks = height >= height_px and width >= width_px
+    return cv2.resize(values, (width_px, height_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

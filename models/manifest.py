@@ -1,0 +1,217 @@
+"""What a released model promises: the contract that training writes and the service holds the artefact against.
+
+A release is a folder `<name>-<version>/` with `manifest.json`, the model files and a golden frame. It is immutable: new weights,
+new version. Nothing here imports torch or onnxruntime.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+SCHEMA = 1
+MANIFEST_FILE = "manifest.json"
+RELEASED = Path(__file__).resolve().parent / "released"
+OUTPUTS = ("probability", "total", "aleatoric", "epistemic")
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+class ManifestError(ValueError):
+    """A release folder breaks its promise; the message says what was found and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of the release: its sha256 (hexadecimal) and its size."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What the graph takes: (batch, size_px, size_px, 3) uint8, RGB, squashed by `models.frame.fit`. Normalisation is in the graph."""
+
+    name: str = "frame"
+    dtype: str = "uint8"
+    layout: str = "NHWC"
+    colour: str = "RGB"
+    size_px: int = 480
+    fit: str = "squash"
+    interpolation: str = "area"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the graph gives under a name: (batch, size_px, size_px) float32 in [minimum, maximum], in `unit`."""
+
+    name: str
+    unit: str
+    minimum: float
+    maximum: float
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """A rendered frame and the maps expected for it.
+
+    Attributes:
+        frame: Picture file, relative to the release.
+        maps: `.npz` with one (size_px, size_px) array per output.
+        tolerance: Largest absolute difference allowed, in each output's unit, on another machine or provider.
+    """
+
+    frame: str
+    maps: str
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The promise of one release.
+
+    Attributes:
+        name, version: Together the folder's name; the version is three numbers.
+        files: Every file of the release but the manifest, by relative path.
+        models: Model file per precision, `{"fp32": "model.onnx"}`.
+        threshold: Probability from which on a pixel counts as smoke.
+        minimum_region: Area of the smallest region that counts as a detection, as a fraction of the frame.
+        golden: The frame checked before the service reports ready.
+        parity: Largest absolute difference between torch and onnxruntime seen at export, per output.
+        numbers: What was measured, as `evaluate` reports it.
+        provenance: Configuration hash, seed, data, command.
+    """
+
+    name: str
+    version: str
+    files: Mapping[str, File]
+    models: Mapping[str, str]
+    golden: Golden
+    threshold: float
+    minimum_region: float = 0.0002
+    input: Input = field(default_factory=Input)
+    outputs: tuple[Output, ...] = (
+        Output("probability", "1", 0.0, 1.0),
+        Output("total", "nat", 0.0, math.log(2)),
+        Output("aleatoric", "nat", 0.0, math.log(2)),
+        Output("epistemic", "nat", 0.0, math.log(2)),
+    )
+    parity: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        _expect(self.schema == SCHEMA, f"schema {self.schema!r}", f"schema {SCHEMA}")
+        _expect(bool(_NAME.fullmatch(self.name)), f"name {self.name!r}", "small letters, digits and hyphens")
+        _expect(bool(_VERSION.fullmatch(self.version)), f"version {self.version!r}", "three numbers, as in 0.1.0")
+        _expect(0.0 < self.threshold < 1.0, f"threshold {self.threshold!r}", "a number between 0 and 1")
+        _expect(0.0 <= self.minimum_region < 1.0, f"minimum_region {self.minimum_region!r}", "a fraction of the frame")
+        _expect(tuple(o.name for o in self.outputs) == OUTPUTS, f"outputs {[o.name for o in self.outputs]}", f"{list(OUTPUTS)}")
+        _expect(self.input.dtype == "uint8" and self.input.layout == "NHWC", f"input {self.input}", "uint8 NHWC")
+        _expect("fp32" in self.models, f"models {dict(self.models)}", "at least fp32")
+        for file in (*self.models.values(), self.golden.frame, self.golden.maps):
+            _expect(file in self.files, f"file {file!r} without a checksum", "each named file listed under files")
+        for file in self.files:
+            _expect(_is_inside(file), f"file {file!r}", "a relative path inside the release")
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of the fp32 model file: what identifies the weights."""
+        return self.files[self.models["fp32"]].sha256
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read and validate `folder/manifest.json`.
+
+        Raises:
+            ManifestError: The folder or the file is missing, is no JSON, or says something unknown or impossible.
+        """
+        path = folder / MANIFEST_FILE
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ManifestError(f"{path}: not found; expected a release folder with a {MANIFEST_FILE}") from None
+        except (OSError, ValueError) as error:
+            raise ManifestError(f"{path}: not readable as JSON: {error}") from error
+        try:
+            return cls.from_json(raw)
+        except ManifestError as error:
+            raise ManifestError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_json(cls, raw: object) -> Self:
+        """Build a manifest from decoded JSON. Raises ManifestError on a missing, unknown or mistyped key."""
+        if not isinstance(raw, dict):
+            raise ManifestError(f"found {type(raw).__name__}, expected an object")
+        try:
+            values = dict(raw)
+            values["files"] = {path: File(**file) for path, file in values["files"].items()}
+            values["input"] = Input(**values["input"])
+            values["outputs"] = tuple(Output(**output) for output in values["outputs"])
+            values["golden"] = Golden(**values["golden"])
+            return cls(**values)
+        except (KeyError, TypeError, AttributeError) as error:
+            known = ", ".join(f.name for f in fields(cls))
+            raise ManifestError(f"{error}; expected the keys {known}") from error
+
+    def write(self, folder: Path) -> None:
+        """Write `folder/manifest.json`."""
+        (folder / MANIFEST_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    def verify(self, folder: Path) -> None:
+        """Hold every listed file against its size and sha256.
+
+        Raises:
+            ManifestError: A file is missing, truncated, altered, or lies outside the release.
+        """
+        root = folder.resolve()
+        for name, promised in self.files.items():
+            path = (root / name).resolve()
+            if not path.is_relative_to(root):
+                raise ManifestError(f"{folder / name}: leads outside the release, expected a file inside it")
+            if not path.is_file():
+                raise ManifestError(f"{folder / name}: missing, expected {promised.bytes} bytes")
+            found = describe(path)
+            if found != promised:
+                raise ManifestError(f"{folder / name}: found {found}, expected {promised}")
+
+
+def describe(path: Path) -> File:
+    """Checksum and size of a file."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return File(sha256=digest, bytes=path.stat().st_size)
+
+
+def newest_release(root: Path = RELEASED) -> Path:
+    """The release folder with the highest version below `root`.
+
+    Raises:
+        ManifestError: There is none.
+    """
+    releases = [(version, path) for path in sorted(root.glob("*/")) if (version := _version_of(path))]
+    if not releases:
+        raise ManifestError(f"{root}: no release found, expected a folder <name>-<version> with a {MANIFEST_FILE}")
+    return max(releases)[1]
+
+
+def _version_of(path: Path) -> tuple[int, ...] | None:
+    match = _VERSION.fullmatch(path.name.rpartition("-")[2])
+    return tuple(int(number) for number in match.groups()) if match and (path / MANIFEST_FILE).is_file() else None
+
+
+def _is_inside(file: str) -> bool:
+    path = Path(file)
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _expect(holds: bool, found: str, expected: str) -> None:
+    if not holds:
+        raise ManifestError(f"found {found}, expected {expected}")
