@@ -1,0 +1,132 @@
+"""The command line: `smoke-bvm serve` and `smoke-bvm segment`. Free of torch."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from service.errors import RequestError, StartError
+from service.order import DEFAULT_OUTPUTS, OUTPUTS, OVERLAY, Order, parse_outputs
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from service.files import Task
+
+_USAGE: Final = 2
+_SOME_FAILED: Final = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0 well, 1 some pictures failed, 2 usage, 3 model, 4 provider, 5 address."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        code: int = chosen.run(chosen)
+    except StartError as error:
+        print(f"smoke-bvm: {error}", file=sys.stderr)  # noqa: T201 - the message is for the person who started it
+        return error.exit_code
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="smoke-bvm", description="Find wildfire smoke in camera frames.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands.add_parser("serve", help="answer POST /segment over HTTP"))
+    _add_segment(commands.add_parser("segment", help="segment picture files, without a server"))
+    return parser
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1, or SMOKE_HOST)")
+    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (default 8000, or SMOKE_PORT)")
+    _add_model(parser)
+    parser.set_defaults(run=_serve)
+
+
+def _add_segment(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "inputs", nargs="+", type=Path, metavar="IMAGE|FOLDER", help="pictures, or folders searched for them"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the reports and maps go")
+    parser.add_argument(
+        "--outputs",
+        type=_outputs,
+        default=parse_outputs(f"{DEFAULT_OUTPUTS},{OVERLAY}"),
+        metavar="LIST",
+        help=f"comma list of {', '.join(OUTPUTS)} (default {DEFAULT_OUTPUTS},{OVERLAY})",
+    )
+    parser.add_argument("--resolution", choices=("model", "frame"), default="model", help="of the maps (default model)")
+    parser.add_argument("--threshold", type=_threshold, help="probability that counts as smoke (default: the model's)")
+    _add_model(parser)
+    parser.set_defaults(run=_segment)
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model-dir", type=Path, metavar="DIR", help="release folder (default: the newest installed one)"
+    )
+
+
+def _serve(chosen: argparse.Namespace) -> int:
+    from service.server import serve
+
+    serve(Settings.load(host=chosen.host, port=chosen.port, model_dir=chosen.model_dir))
+    return 0
+
+
+def _segment(chosen: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from service.files import collect, name_tasks
+
+    console = Console(stderr=True)
+    if any(path.is_dir() and path.resolve() == chosen.out.resolve() for path in chosen.inputs):
+        console.print(f"--out {chosen.out} is one of the inputs; expected a folder of its own", markup=False)
+        return _USAGE
+    tasks = name_tasks(collect(chosen.inputs, chosen.out))
+    if not tasks:
+        console.print("no JPEG, PNG or WebP files found", style="red")
+        return _SOME_FAILED
+    failed = _work(tasks, chosen, console)
+    console.print(f"{len(tasks) - failed} of {len(tasks)} pictures segmented into {chosen.out}", markup=False)
+    return _SOME_FAILED if failed else 0
+
+
+def _work(tasks: "list[Task]", chosen: argparse.Namespace, console: "Console") -> int:
+    """Load the model and answer the tasks; returns how many failed."""
+    from service.cores import cores
+    from service.files import Desk, segment_files
+    from service.image import Limits
+    from service.pipeline import open_pipeline
+    from service.placement import Placement
+    from service.session import open_model
+
+    settings = Settings.load(model_dir=chosen.model_dir)
+    model = open_model(settings.release(), Placement.of(settings))
+    order = Order(chosen.outputs, chosen.resolution, chosen.threshold)
+    with open_pipeline(model, settings.workers or cores(), settings.queue_max, Limits(settings.pixels_max)) as pipeline:
+        desk = Desk(pipeline, model.identity, order, chosen.out, settings.body_max_bytes)
+        return segment_files(tasks, desk, console)
+
+
+def _outputs(text: str) -> tuple[str, ...]:
+    try:
+        return parse_outputs(text)
+    except RequestError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _threshold(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number between 0 and 1")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""What can go wrong, one class per cause that a caller can act on; no HTTP in it (see `service.problems`)."""
+
+# ruff: noqa: N818 - a name that says what was found needs no suffix
+
+from typing import ClassVar
+
+
+class RequestError(Exception):
+    """A frame that gets no answer; the message says what was found and what was expected.
+
+    Attributes:
+        reason: Word for the cause, from a fixed set: it becomes a metric label and the problem's type.
+    """
+
+    reason: ClassVar[str]
+
+
+class ParameterInvalid(RequestError):
+    """A query parameter is unknown or has an impossible value."""
+
+    reason = "parameter_invalid"
+
+
+class MediaTypeUnsupported(RequestError):
+    """The body is declared as something other than a picture in a known format."""
+
+    reason = "media_type_unsupported"
+
+
+class BodyEmpty(RequestError):
+    """No byte arrived."""
+
+    reason = "body_empty"
+
+
+class BodyTooLarge(RequestError):
+    """More bytes than allowed were declared or arrived."""
+
+    reason = "body_too_large"
+
+
+class BodyTooSlow(RequestError):
+    """The body did not arrive in time."""
+
+    reason = "body_too_slow"
+
+
+class FormatUnsupported(RequestError):
+    """The bytes start like no JPEG, PNG or WebP file."""
+
+    reason = "format_unsupported"
+
+
+class FrameTooLarge(RequestError):
+    """The header promises more pixels than allowed."""
+
+    reason = "frame_too_large"
+
+
+class FrameShapeExtreme(RequestError):
+    """The frame is too small or too elongated to be a camera's."""
+
+    reason = "frame_shape_extreme"
+
+
+class FrameAnimated(RequestError):
+    """The file holds more than one frame."""
+
+    reason = "frame_animated"
+
+
+class FrameModeUnsupported(RequestError):
+    """The pixels are stored in a way that has no agreed meaning here."""
+
+    reason = "frame_mode_unsupported"
+
+
+class FrameBroken(RequestError):
+    """The file is truncated or damaged."""
+
+    reason = "frame_broken"
+
+
+class ServiceFull(RequestError):
+    """As many frames as allowed are being worked on or are waiting; `retry_after_s` says when to try again."""
+
+    reason = "service_full"
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Draining(RequestError):
+    """The service is stopping and takes no more frames."""
+
+    reason = "draining"
+
+
+class InferenceFailed(RequestError):
+    """The model raised, or answered with something that is no number."""
+
+    reason = "inference_failed"
+
+
+class ClientGone(RequestError):
+    """The caller hung up before the answer was ready."""
+
+    reason = "client_gone"
+
+
+class StartError(Exception):
+    """The service cannot start; the message is for a person, `exit_code` for a supervisor."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class SettingsInvalid(StartError):
+    """A setting has an impossible value."""
+
+    exit_code = 2
+
+
+class ModelUnusable(StartError):
+    """The release is missing, altered, or does not do what its manifest promises."""
+
+    exit_code = 3
+
+
+class ProviderUnusable(StartError):
+    """The required execution provider is not to be had on this machine."""
+
+    exit_code = 4
+
+
+class AddressUnusable(StartError):
+    """The address cannot be bound: in use, not of this machine, or not permitted."""
+
+    exit_code = 5

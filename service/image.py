@@ -1,0 +1,170 @@
+"""Bytes -> RGB: the one decoder, which trusts the first bytes and the header before it decodes a pixel.
+
+Formats are told by their magic bytes; pixel budget, shape and animation by the header; every way to store a pixel has
+one agreed conversion or is refused in words; the EXIF orientation is applied once and all metadata is dropped.
+"""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from models.frame import RGB
+from service.errors import (
+    BodyEmpty,
+    FormatUnsupported,
+    FrameAnimated,
+    FrameBroken,
+    FrameModeUnsupported,
+    FrameShapeExtreme,
+    FrameTooLarge,
+    RequestError,
+)
+
+_PNG_END: Final = b"IEND\xaeB`\x82"
+_ORIENTATION_TAG: Final = 0x0112
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation -> what turns the stored picture into the seen one; 1 is upright."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a header may promise: pixels in all, longest side over shortest, shortest side."""
+
+    pixels_max: int
+    aspect_max: float = 20.0
+    side_min_px: int = 8
+
+
+def decode(body: bytes, limits: Limits) -> RGB:
+    """Decode one frame as a person would see it.
+
+    Args:
+        body: A JPEG, PNG or WebP file.
+        limits: Checked against the header, before any pixel is decoded.
+
+    Returns:
+        (height, width, 3) uint8 RGB, upright.
+
+    Raises:
+        RequestError: One of its classes per cause: empty, no known format, too large, too elongated, animated, stored
+            in an unknown way, truncated or damaged.
+    """
+    expected = sniff(body)
+    try:
+        with Image.open(io.BytesIO(body), formats=(expected,)) as image:
+            _check_header(image, limits)
+            image.load()
+            _check_end(body, expected)
+            return _upright(_to_rgb(image), _orientation(image))
+    except RequestError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise FrameTooLarge(f"found too many pixels, expected at most {limits.pixels_max}") from error
+    except Exception as error:  # whatever a decoder raises, hostile bytes caused it
+        raise FrameBroken(
+            f"found a {expected} file that does not decode ({_short(error)}), expected a whole one"
+        ) from error
+
+
+def sniff(body: bytes) -> str:
+    """The format that the first bytes announce: JPEG, PNG or WEBP.
+
+    Raises:
+        BodyEmpty: There are no bytes.
+        FormatUnsupported: They announce none of the three.
+    """
+    if not body:
+        raise BodyEmpty("found an empty body, expected a JPEG, PNG or WebP file")
+    if body.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if body.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if body[:4] == b"RIFF" and body[8:12] == b"WEBP":
+        return "WEBP"
+    raise FormatUnsupported(f"found a body that starts with {body[:8]!r}, expected a JPEG, PNG or WebP file")
+
+
+def _check_header(image: Image.Image, limits: Limits) -> None:
+    width, height = image.size
+    if width * height > limits.pixels_max:
+        raise FrameTooLarge(f"found {width} x {height} pixels, expected at most {limits.pixels_max} in all")
+    if min(width, height) < limits.side_min_px:
+        raise FrameShapeExtreme(f"found {width} x {height} pixels, expected sides of at least {limits.side_min_px}")
+    if max(width, height) > limits.aspect_max * min(width, height):
+        raise FrameShapeExtreme(
+            f"found {width} x {height} pixels, expected an aspect of at most {limits.aspect_max:g} : 1"
+        )
+    # Phones store a second view behind a JPEG (MPO): the first one is the photograph.
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        raise FrameAnimated(f"found {getattr(image, 'n_frames', 'several')} frames in one file, expected a single one")
+    if image.mode not in _CONVERSIONS:
+        raise FrameModeUnsupported(f"found pixels stored as {image.mode}, expected one of {', '.join(_CONVERSIONS)}")
+
+
+def _check_end(body: bytes, expected: str) -> None:
+    """Pillow forgives a PNG that lost its last chunk; a cut upload is a cut upload."""
+    if expected == "PNG" and _PNG_END not in body[-(2**16) :] and _PNG_END not in body:
+        raise FrameBroken("found a PNG file without its end, expected a whole one")
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 where there is none or the EXIF block is damaged: the pixels are whole all the same."""
+    try:
+        found = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # noqa: BLE001 - a damaged EXIF block raises all sorts of errors
+        return 1
+    return found if isinstance(found, int) else 1
+
+
+def _upright(picture: Image.Image, orientation: int) -> RGB:
+    if orientation in _UPRIGHT:
+        picture = picture.transpose(_UPRIGHT[orientation])
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    return _CONVERSIONS[image.mode](image)
+
+
+def _convert(image: Image.Image) -> Image.Image:
+    return image.convert("RGB")
+
+
+def _drop_alpha(image: Image.Image) -> Image.Image:
+    """A camera has no transparency: keep the colours as they were written."""
+    return image.convert("RGBA").convert("RGB")
+
+
+def _high_byte(image: Image.Image) -> Image.Image:
+    """16-bit grey: keep the high byte, as Pillow does for 16-bit colour."""
+    high = np.right_shift(np.asarray(image).astype(np.uint16), 8).astype(np.uint8)
+    return Image.fromarray(high).convert("RGB")
+
+
+_CONVERSIONS: Final[Mapping[str, Callable[[Image.Image], Image.Image]]] = {
+    "RGB": _convert,
+    "L": _convert,
+    "1": _convert,
+    "CMYK": _convert,
+    "P": _drop_alpha,
+    "LA": _drop_alpha,
+    "RGBA": _drop_alpha,
+    "I;16": _high_byte,
+}
+"""The mode Pillow finds in the header -> its way to RGB. 16-bit colour arrives as RGB, high byte kept."""
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:120]

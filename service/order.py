@@ -1,0 +1,42 @@
+"""What a caller may ask for, in the words of the query string and of the command line."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from service.errors import ParameterInvalid
+
+Resolution = Literal["model", "frame"]
+MAPS: Final = ("mask", "probability", "total", "aleatoric", "epistemic")
+OVERLAY: Final = "overlay"
+OUTPUTS: Final = (*MAPS, OVERLAY)
+DEFAULT_OUTPUTS: Final = "mask,total,aleatoric"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted for one frame.
+
+    Attributes:
+        outputs: Some of OUTPUTS, without repeats; may be empty where only the numbers are wanted.
+        resolution: Maps at the model's square, or brought back to the frame's width and height.
+        threshold: Probability from which on a pixel is smoke; None takes the manifest's.
+    """
+
+    outputs: tuple[str, ...]
+    resolution: Resolution = "model"
+    threshold: float | None = None
+
+
+def parse_outputs(text: str) -> tuple[str, ...]:
+    """Read a comma list such as `mask,total`.
+
+    Raises:
+        ParameterInvalid: A name is unknown.
+    """
+    names = [name.strip() for name in text.split(",")] if text.strip() else []
+    unknown = [name for name in names if name not in OUTPUTS]
+    if unknown:
+        raise ParameterInvalid(
+            f"found outputs {[name[:32] for name in unknown[:4]]}, expected some of {', '.join(OUTPUTS)}"
+        )
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,126 @@
+"""One frame's way: decode and fit, wait for the model, infer, sum up, encode; each step timed.
+
+Decoding comes before the queue, so that a bad picture can only hurt its sender.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from models.frame import RGB, fit
+from service.batcher import Batcher, Sizes, ignore
+from service.encode import MASK, EncodedMap, Size, encode_maps, mask_at
+from service.image import Limits, decode
+from service.order import OVERLAY, Order
+from service.overlay import Picture, overlay
+from service.prediction import Model, Prediction
+from service.summary import Summary, summarise
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """How long each step took, in seconds; `decode` and `encode` include the wait for a free thread."""
+
+    decode_s: float
+    queue_s: float
+    inference_s: float
+    encode_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """The answer for one frame; `frame` is its size as a person sees it, after EXIF rotation."""
+
+    frame: Size
+    summary: Summary
+    maps: dict[str, EncodedMap]
+    picture: Picture | None
+    stages: Stages
+
+
+class Pipeline:
+    """Takes files to answers. Use `open_pipeline`, which owns the threads."""
+
+    def __init__(self, model: Model, batcher: Batcher[RGB, Prediction], pool: Executor, limits: Limits) -> None:
+        self._model = model
+        self._batcher = batcher
+        self._pool = pool
+        self._limits = limits
+        self._scales = {MASK.name: MASK, **{output.name: output for output in model.manifest.outputs}}
+
+    @property
+    def queue_depth(self) -> int:
+        """How many frames wait for the model."""
+        return self._batcher.depth
+
+    @property
+    def alive(self) -> bool:
+        """Whether frames can be answered."""
+        return self._batcher.alive
+
+    async def segment(self, body: bytes, order: Order) -> Segmentation:
+        """Answer one picture file. Cancel it to withdraw the frame.
+
+        Raises:
+            RequestError: One of its classes per cause.
+        """
+        started_s = time.perf_counter()
+        fitted, size = await self.offload(lambda: self._prepare(body))
+        decoded_s = time.perf_counter()
+        done = await asyncio.wrap_future(self._batcher.submit(fitted))
+        inferred_s = time.perf_counter()
+        summary, maps, picture = await self.offload(lambda: self._answer(body, size, done.value, order))
+        encode_s = time.perf_counter() - inferred_s
+        return Segmentation(
+            size, summary, maps, picture, Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
+        )
+
+    async def offload(self, work: Callable[[], T]) -> T:
+        """Run something short but not instant off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _prepare(self, body: bytes) -> tuple[RGB, Size]:
+        frame = decode(body, self._limits)
+        height, width = frame.shape[:2]
+        return fit(frame, self._model.manifest.input.size_px), Size(width, height)
+
+    def _answer(
+        self, body: bytes, size: Size, prediction: Prediction, order: Order
+    ) -> tuple[Summary, dict[str, EncodedMap], Picture | None]:
+        threshold = self._model.manifest.threshold if order.threshold is None else order.threshold
+        summary = summarise(prediction, threshold, self._model.manifest.minimum_region)
+        names = [name for name in order.outputs if name != OVERLAY]
+        maps = encode_maps(prediction, names, self._scales, threshold, size if order.resolution == "frame" else None)
+        picture = self._draw(body, size, prediction, threshold) if OVERLAY in order.outputs else None
+        return summary, maps, picture
+
+    def _draw(self, body: bytes, size: Size, prediction: Prediction, threshold: float) -> Picture:
+        """Decode again: full frames kept through the queue would cost more memory than the rare overlay costs time."""
+        return overlay(decode(body, self._limits), mask_at(prediction, threshold, size))
+
+
+@contextmanager
+def open_pipeline(
+    model: Model, workers: int, queue_max: int, limits: Limits, report: Callable[[int, int], None] = ignore
+) -> Iterator[Pipeline]:
+    """A pipeline and its threads; leaving the context finishes what was accepted.
+
+    Args:
+        model: Loaded and checked.
+        workers: Threads that decode and encode.
+        queue_max: Most frames that wait for the model.
+        limits: What a picture's header may promise.
+        report: Told the size of each batch and how many frames were skipped because their callers left.
+    """
+    sizes = Sizes(model.runners, model.batch_max, queue_max)
+    with (
+        ThreadPoolExecutor(workers, thread_name_prefix="worker") as pool,
+        Batcher(model.predict, sizes, report) as batcher,
+    ):
+        yield Pipeline(model, batcher, pool, limits)

@@ -1,0 +1,30 @@
+"""Where and how wide a model is to run: what the settings say about it, apart from them."""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from service.settings import Provider, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where and how wide a model is to run.
+
+    Attributes:
+        provider: Wanted: cpu, cuda, or auto for a GPU if it works.
+        require: Refuse any other than this one.
+        threads: Of one inference on the CPU; 0 for every core.
+        runners: Concurrent inferences on the CPU; 0 decides.
+        batch_max: Most frames in a batch on a GPU, rounded down to 1, 2, 4 or 8.
+    """
+
+    provider: Literal["auto"] | Provider = "auto"
+    require: Provider | None = None
+    threads: int = 0
+    runners: int = 0
+    batch_max: int = 8
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """What the settings say."""
+        return cls(settings.provider, settings.require_provider, settings.threads, settings.runners, settings.batch_max)

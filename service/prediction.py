@@ -1,0 +1,61 @@
+"""What a model says about one frame, and what the service asks of a model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from models.frame import RGB, Map
+from models.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The four maps of one frame, each (size_px, size_px) float32.
+
+    Attributes:
+        probability: Of smoke, in [0, 1].
+        total, aleatoric, epistemic: Uncertainties in nats, in [0, ln 2]; total = aleatoric + epistemic.
+    """
+
+    probability: Map
+    total: Map
+    aleatoric: Map
+    epistemic: Map
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which weights answered, and where they ran."""
+
+    name: str
+    version: str
+    sha256: str
+    provider: str
+    precision: str
+
+
+class Model(Protocol):
+    """A released model that is loaded and checked.
+
+    Attributes:
+        manifest: What it promises.
+        identity: Who it is.
+        runners: How many threads may call `predict` at once with profit.
+        batch_max: Most frames in one call.
+    """
+
+    @property
+    def manifest(self) -> Manifest: ...  # noqa: D102
+
+    @property
+    def identity(self) -> Identity: ...  # noqa: D102
+
+    @property
+    def runners(self) -> int: ...  # noqa: D102
+
+    @property
+    def batch_max(self) -> int: ...  # noqa: D102
+
+    def predict(self, frames: Sequence[RGB]) -> list[Prediction]:
+        """One prediction per frame of (size_px, size_px, 3) uint8, in their order; safe from several threads."""
+        ...

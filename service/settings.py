@@ -1,0 +1,71 @@
+"""Every setting of the service, read once from `SMOKE_*`; the only reader of the environment."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.manifest import ManifestError, newest_release
+from service.errors import ModelUnusable, SettingsInvalid
+
+Provider = Literal["cpu", "cuda"]
+
+
+class Settings(BaseSettings):
+    """What can be chosen from outside: `SMOKE_PORT=9000` sets `port`. Frozen."""
+
+    model_config = SettingsConfigDict(env_prefix="SMOKE_", frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; loopback unless told otherwise.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    model_dir: Path | None = Field(None, description="Release folder; the newest one below models/released by default.")
+    provider: Literal["auto"] | Provider = Field(
+        "auto", description="Where the model runs; auto takes a GPU if it works."
+    )
+    require_provider: Provider | None = Field(None, description="Refuse to start on any other provider.")
+    threads: int = Field(0, ge=0, le=1024, description="Threads of one inference on the CPU; 0 takes every core.")
+    runners: int = Field(0, ge=0, le=64, description="Frames inferred at once on the CPU; 0 decides. A GPU has one.")
+    workers: int = Field(0, ge=0, le=256, description="Threads that decode and encode; 0 takes one per core.")
+    batch_max: int = Field(8, ge=1, le=8, description="Most frames in one batch on a GPU.")
+    queue_max: int = Field(64, ge=1, description="Most decoded frames that wait for the model.")
+    requests_max: int = Field(128, ge=1, description="Most requests for a segmentation in flight.")
+    body_max_bytes: int = Field(20 * 2**20, ge=1024, description="Largest body.")
+    body_timeout_s: float = Field(15.0, gt=0, le=600, description="Longest time a body may take to arrive.")
+    pixels_max: int = Field(40_000_000, ge=256, le=89_000_000, description="Most pixels in a frame.")
+    drain_s: float = Field(
+        20.0, ge=0, le=600, description="Longest time accepted requests get to finish after SIGTERM."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    @classmethod
+    def load(cls, **chosen: object) -> Self:
+        """Read the environment; what the command line chose goes first, `None` counts as not chosen.
+
+        Raises:
+            SettingsInvalid: A value is impossible; the message names the variable.
+        """
+        values: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise SettingsInvalid("; ".join(_in_words(problem) for problem in error.errors())) from None
+
+    def release(self) -> Path:
+        """The release folder to serve.
+
+        Raises:
+            ModelUnusable: None was named and none is installed.
+        """
+        if self.model_dir is not None:
+            return self.model_dir
+        try:
+            return newest_release()
+        except ManifestError as error:
+            raise ModelUnusable(f"{error}; or name one with --model-dir or SMOKE_MODEL_DIR") from error
+
+
+def _in_words(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    """One line about one refused value."""
+    variable = "SMOKE_" + "_".join(str(part) for part in problem["loc"][:1]).upper()
+    return f"{variable}: found {problem['input']!r}, expected: {problem['msg']}"

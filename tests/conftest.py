@@ -1,0 +1,83 @@
+"""A release whose answer is known in closed form: with it every number can be checked through the whole service."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.manifest import OUTPUTS, Golden, Input, Manifest, describe
+from tests.pictures import file_of, noisy
+
+SIDE = 32
+THRESHOLD = 0.5
+
+
+def closed_form(frame: np.ndarray) -> dict[str, np.ndarray]:
+    """What the test model says of (..., 3) uint8: red is the probability, green the total, blue the aleatoric share."""
+    red, green, blue = np.moveaxis(frame.astype(np.float32) / np.float32(255), -1, 0)
+    total = np.float32(math.log(2)) * green
+    aleatoric = total * blue
+    return {"probability": red, "total": total, "aleatoric": aleatoric, "epistemic": total - aleatoric}
+
+
+def build_release(folder: Path, side: int = SIDE, **changes: Any) -> Path:
+    """Write a release folder with the closed-form model; `changes` go into the manifest."""
+    import onnx
+
+    release = folder / "smoke-test-0.0.1"
+    (release / "golden").mkdir(parents=True)
+    onnx.save(_model(side), release / "model.onnx")
+    golden = noisy(7, side, side)
+    (release / "golden/frame.png").write_bytes(file_of(golden))
+    np.savez(release / "golden/maps.npz", **closed_form(golden))
+    files = {file: describe(release / file) for file in ("model.onnx", "golden/frame.png", "golden/maps.npz")}
+    promised: dict[str, Any] = {
+        "name": "smoke-test",
+        "version": "0.0.1",
+        "files": files,
+        "models": {"fp32": "model.onnx"},
+        "golden": Golden("golden/frame.png", "golden/maps.npz", 1e-5),
+        "threshold": THRESHOLD,
+        "minimum_region": 0.01,
+        "input": Input(size_px=side),
+    }
+    Manifest(**{**promised, **changes}).write(release)
+    return release
+
+
+def _model(side: int) -> Any:
+    from onnx import TensorProto, checker, helper
+
+    def constant(name: str, value: Any, kind: int) -> Any:
+        array = np.asarray(value)
+        return helper.make_tensor(name, kind, array.shape, array.ravel().tolist())
+
+    weights = [
+        constant("white", 255.0, TensorProto.FLOAT),
+        constant("ln2", math.log(2), TensorProto.FLOAT),
+        *(constant(colour, number, TensorProto.INT64) for number, colour in enumerate(("red", "green", "blue"))),
+    ]
+    nodes = [
+        helper.make_node("Cast", ["frame"], ["values"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["values", "white"], ["shares"]),
+        helper.make_node("Gather", ["shares", "red"], ["probability"], axis=3),
+        helper.make_node("Gather", ["shares", "green"], ["doubt"], axis=3),
+        helper.make_node("Gather", ["shares", "blue"], ["share"], axis=3),
+        helper.make_node("Mul", ["doubt", "ln2"], ["total"]),
+        helper.make_node("Mul", ["total", "share"], ["aleatoric"]),
+        helper.make_node("Sub", ["total", "aleatoric"], ["epistemic"]),
+    ]
+    frame = helper.make_tensor_value_info("frame", TensorProto.UINT8, ["batch", side, side, 3])
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", side, side]) for name in OUTPUTS]
+    graph = helper.make_graph(nodes, "closed-form", [frame], outputs, weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    checker.check_model(model)
+    return model
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The closed-form release; read only, copy it to break it."""
+    return build_release(tmp_path_factory.mktemp("released"))
