@@ -1,0 +1,99 @@
+"""P_theta(y given x, z): encode an image once, decode it per (z, dropout) sample."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.networks.backbone import Backbone
+from models.networks.blocks import ConvNormAct, DenseASPP, ResidualChannelAttention
+
+
+class Encoding(NamedTuple):
+    """All of a decoding that depends neither on z nor on dropout.
+
+    Attributes:
+        lateral: The 3 x 3 convolutions of f1..f3, each (batch, channels, h_k, w_k).
+        deep: What f4 contributes to f4', (batch, c4, h_4, w_4).
+        size: Height and width of the image.
+    """
+
+    lateral: tuple[Tensor, ...]
+    deep: Tensor
+    size: tuple[int, int]
+
+
+class Generator(nn.Module):
+    """The Bayesian network of the paper: image and latent -> logits, with dropout before the attention blocks.
+
+    Source: Yan et al. 2022, «Bayesian Neural Network with Latent Variable» and Fig. 2.
+
+    Args:
+        backbone: Gives f1..f4.
+        latent_dim: Length of z.
+        channels: Width of s1..s4.
+        aspp_hidden, aspp_growth: Widths inside DenseASPP.
+        dilations: Of DenseASPP, in pixels at its stride.
+        stride: At which DenseASPP runs, 4 or 8.
+        dropout: Rate after the 3 x 3 convolutions of f1..f3 and f4' (paper: 0.3).
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        latent_dim: int,
+        channels: int,
+        aspp_hidden: int,
+        aspp_growth: int,
+        dilations: Sequence[int],
+        stride: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        if stride not in (4, 8):
+            raise ValueError(f"the decoder's stride is {stride}, expected 4 or 8")
+        *shallow, deepest = backbone.channels
+        self.stride = stride
+        self.backbone = backbone
+        self.lateral = nn.ModuleList(ConvNormAct(inputs, channels) for inputs in shallow)
+        self.deep_from_feature = nn.Conv2d(deepest, deepest, 3, padding=1, bias=False)
+        self.deep_from_latent = nn.Conv2d(latent_dim, deepest, 3, padding=1, bias=False)
+        self.deep_norm_act = nn.Sequential(nn.BatchNorm2d(deepest), nn.LeakyReLU(0.1))
+        self.deep_lateral = ConvNormAct(deepest, channels)
+        self.dropout = nn.Dropout(dropout)
+        self.attention = nn.ModuleList(ResidualChannelAttention(channels) for _ in backbone.channels)
+        self.aspp = DenseASPP(len(backbone.channels) * channels, aspp_hidden, aspp_growth, dilations)
+        self.head = nn.Conv2d(self.aspp.channels, 1, 3, padding=1)
+
+    def encode(self, image: Tensor) -> Encoding:
+        """Normalised image (batch, 3, h, w) -> what all its samples share."""
+        *shallow, deepest = self.backbone(image)
+        lateral = tuple(convolution(feature) for convolution, feature in zip(self.lateral, shallow, strict=True))
+        height, width = image.shape[2:]
+        return Encoding(lateral, self.deep_from_feature(deepest), (height, width))
+
+    def decode(self, encoding: Encoding, latent: Tensor) -> Tensor:
+        """One sample: (encoding, z (batch, latent_dim)) -> logits (batch, 1, h, w).
+
+        The 3 x 3 convolution over [f4, z] is split by linearity: its part on f4 stands in the encoding.
+        """
+        tiled = latent[:, :, None, None].expand(-1, -1, *encoding.deep.shape[2:])
+        deep = self.deep_norm_act(encoding.deep + self.deep_from_latent(tiled))
+        lateral = (*encoding.lateral, self.deep_lateral(deep))
+        attended = [attend(self.dropout(x)) for attend, x in zip(self.attention, lateral, strict=True)]
+        logits = self.head(self.aspp(self._join(attended)))
+        return F.interpolate(logits, encoding.size, mode="bilinear", align_corners=False)
+
+    def forward(self, image: Tensor, latent: Tensor) -> Tensor:
+        """(normalised image (batch, 3, h, w), z (batch, latent_dim)) -> logits (batch, 1, h, w)."""
+        return self.decode(self.encode(image), latent)
+
+    def _join(self, pyramid: list[Tensor]) -> Tensor:
+        """s1..s4 at the decoder's stride, concatenated: (batch, 4 * channels, h / stride, w / stride)."""
+        finest = pyramid[0] if self.stride == 4 else F.avg_pool2d(pyramid[0], 2, ceil_mode=True)
+        size = finest.shape[2:]
+        resized = [F.interpolate(s, size, mode="bilinear", align_corners=False) for s in pyramid[1:]]
+        return torch.cat([finest, *resized], dim=1)

@@ -1,0 +1,54 @@
+"""The deployed graph, free of sampling: a uint8 frame -> probability, total, aleatoric, epistemic."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from models.networks.backbone import Normalise
+from models.networks.generator import Generator
+from models.networks.inference_model import InferenceModel
+from models.networks.uncertainty_estimator import UncertaintyEstimator
+
+
+class Segmentation(NamedTuple):
+    """What is deployed: four maps (batch, h, w) float32; probability in [0, 1], the uncertainties in [0, ln 2] nats."""
+
+    probability: Tensor
+    total: Tensor
+    aleatoric: Tensor
+    epistemic: Tensor
+
+
+class SmokeSegmenter(nn.Module):
+    """z = mu(x), dropout off, one pass; g_gamma sees s as it was trained to.
+
+        s = sigmoid(f_theta(x, mu_omega(x))),   (U_p, U_a) = g_gamma(x, s),   U_e = U_p - U_a,   probability = sigmoid(logits / T)
+
+    The temperature T acts on the shown probability alone. `evaluate` and `export` take this module, so what is measured is what ships.
+    """
+
+    temperature: Tensor
+
+    def __init__(
+        self,
+        normalise: Normalise,
+        inference_model: InferenceModel,
+        generator: Generator,
+        estimator: UncertaintyEstimator,
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.normalise = normalise
+        self.inference_model = inference_model
+        self.generator = generator
+        self.estimator = estimator
+        self.register_buffer("temperature", torch.tensor(temperature))
+
+    def forward(self, frame: Tensor) -> Segmentation:
+        """RGB frame (batch, h, w, 3) uint8 -> Segmentation."""
+        image = self.normalise(frame.permute(0, 3, 1, 2))
+        logits = self.generator(image, self.inference_model(image).mean)
+        uncertainty = self.estimator(image, torch.sigmoid(logits))
+        probability = torch.sigmoid(logits / self.temperature)
+        return Segmentation(*(value.squeeze(1) for value in (probability, *uncertainty)))

@@ -1,0 +1,56 @@
+"""The command line `smoke-bvm-train`: train, evaluate, export."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+_ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
+"""glibc keeps freed memory: without it, page faults cost half of a CPU step (measured, see training/README.md)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. Errors that a user can act on are one line on stderr and exit code 2."""
+    options = _parser().parse_args(arguments)
+    if options.command == "train" and arguments is None:
+        _with_allocator_settings()
+    from training.commands import run
+
+    return run(options)
+
+
+def _with_allocator_settings() -> None:
+    """Start this process again with glibc's allocator settings, which are read before Python runs."""
+    if sys.platform != "linux" or all(os.environ.get(name) for name in _ALLOCATOR):
+        return
+    environment = {**os.environ, **{name: os.environ.get(name, value) for name, value in _ALLOCATOR.items()}}
+    os.execve(sys.executable, [sys.executable, "-m", "training", *sys.argv[1:]], environment)  # noqa: S606
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="smoke-bvm-train", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    train = commands.add_parser("train", help="train a configuration, or go on with a run")
+    train.add_argument("config", type=Path, help="TOML file, or the name of a preset: embedded, tiny")
+    train.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="SECTION.KEY=VALUE", help="replace a value of the file"
+    )
+    train.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
+    train.add_argument("--out", type=Path, help="folder of the run (default: runs/<name>)")
+    evaluate = commands.add_parser("evaluate", help="score a checkpoint or a release")
+    evaluate.add_argument("model", type=Path, help="checkpoint file or release folder")
+    evaluate.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
+    evaluate.add_argument("--split", choices=("train", "val", "all"), default="val")
+    evaluate.add_argument("--out", type=Path, default=Path("runs/evaluation"), help="folder for report and pictures")
+    export = commands.add_parser("export", help="write a release, or nothing")
+    export.add_argument("checkpoint", type=Path)
+    export.add_argument("--version", required=True, help="three numbers, as in 0.1.0")
+    export.add_argument("--name", help="name of the release (default: the configuration's)")
+    export.add_argument("--evaluation", type=Path, help="report.json of `evaluate`: threshold and numbers for manifest and card")
+    export.add_argument("--out", type=Path, default=Path("models/released"), help="where the release folder is made")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Configuration -> networks."""
+
+from pathlib import Path
+
+from models.networks.backbone import Backbone, Weights, load_weights, normalisation
+from models.networks.generator import Generator
+from models.networks.inference_model import InferenceModel
+from models.networks.segmenter import SmokeSegmenter
+from models.networks.uncertainty_estimator import UncertaintyEstimator
+from training.config import Network
+
+
+def build_segmenter(network: Network, *, pretrained: bool) -> SmokeSegmenter:
+    """The three networks of the paper in the module that is deployed.
+
+    Args:
+        network: Their shape.
+        pretrained: Fill the encoder with the configured weights; False where a checkpoint follows anyway.
+
+    Raises:
+        WeightsError: The encoder's weights cannot be had.
+    """
+    backbone = Backbone(network.encoder)
+    if pretrained:
+        load_weights(backbone, network.encoder, _weights(network.encoder_weights))
+    generator = Generator(
+        backbone,
+        latent_dim=network.latent_dim,
+        channels=network.channels,
+        aspp_hidden=network.aspp_hidden,
+        aspp_growth=network.aspp_growth,
+        dilations=network.dilations,
+        stride=network.decoder_stride,
+        dropout=network.dropout,
+    )
+    return SmokeSegmenter(
+        normalisation(network.encoder),
+        InferenceModel(network.latent_dim),
+        generator,
+        UncertaintyEstimator(network.estimator_channels),
+    )
+
+
+def _weights(text: str) -> Weights:
+    if text == "imagenet" or text == "none":
+        return text  # type: ignore[return-value]
+    return Path(text)

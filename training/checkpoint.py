@@ -1,0 +1,77 @@
+"""Training state on disk: written beside and moved into place, read weights-only, so that resuming gives the same next step."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from training.config import Config, ConfigError, parse_config
+
+LAST = "last.ckpt"
+BEFORE_ESTIMATOR = "generator.ckpt"
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint cannot be written or read; the message names the file and the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """All that a run needs to go on.
+
+    Attributes:
+        config: The resolved configuration.
+        phase: `generator` or `estimator`.
+        step: Steps of that phase that are done.
+        segmenter: State of the trained networks.
+        average: State of their moving average, counter included: what is validated and shipped.
+        optimiser: State of the phase's optimiser.
+        random_state: Torch's generator state; data needs none, being a function of seed and step.
+    """
+
+    config: Config
+    phase: str
+    step: int
+    segmenter: dict[str, Tensor]
+    average: dict[str, Tensor]
+    optimiser: dict[str, Any]
+    random_state: Tensor
+
+
+def save(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint; the one that stood there stays until the new one is complete.
+
+    Raises:
+        CheckpointError: It cannot be written, for lack of space above all.
+    """
+    state = {name: getattr(checkpoint, name) for name in Checkpoint.__slots__ if name != "config"}
+    unfinished = path.with_suffix(".unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state | {"config": checkpoint.config.model_dump_json()}, unfinished)
+        os.replace(unfinished, path)
+    except (OSError, RuntimeError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: not written, the last good checkpoint stays: {error}") from error
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint without executing anything in it.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or of another form.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        config = parse_config(json.loads(state.pop("config")), str(path))
+        return Checkpoint(config=config, **state)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: not found") from None
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, ConfigError) as error:
+        raise CheckpointError(f"{path}: not a checkpoint of this version: {error}") from error
+    except Exception as error:  # damaged archives raise what their unpickler raises
+        raise CheckpointError(f"{path}: damaged: {error}") from error

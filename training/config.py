@@ -1,0 +1,166 @@
+"""The resolved configuration: presets in `training/configs`, overridden on the command line, validated; unknown keys are errors."""
+
+import hashlib
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0)]
+Source = Literal["real_smoke", "synthetic", "clear", "hard_negative", "rendered"]
+
+
+class ConfigError(ValueError):
+    """A configuration is unreadable or says something unknown or impossible; the message names file and key."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Network(_Section):
+    """Shape of the networks: see the arguments of `Generator` and `UncertaintyEstimator`."""
+
+    encoder: str
+    encoder_weights: str = "imagenet"
+    latent_dim: Positive = 8
+    channels: Positive = 32
+    aspp_hidden: Positive = 32
+    aspp_growth: Positive = 32
+    dilations: tuple[Positive, ...] = (3, 6, 12, 18, 24)
+    decoder_stride: Literal[4, 8] = 4
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    estimator_channels: Positive = 32
+
+
+class StageSection(_Section):
+    """Some consecutive steps whose views are cut alike: see `training.data.batches.Stage`."""
+
+    steps: Positive
+    batch: Positive
+    size_px: Positive
+    whole: bool = False
+
+
+class Data(_Section):
+    """Where batches come from: see `training.data.batches`."""
+
+    size_px: Positive = 480
+    mix: dict[Source, Share]
+    squashed_px: tuple[Positive, Positive] = (420, 680)
+    smoke_centred: Annotated[float, Field(ge=0, le=1)] = 0.75
+    strength: Annotated[float, Field(ge=0)] = 1.0
+    smoke_length: tuple[float, float] = (0.04, 0.5)
+
+
+class Optimiser(_Section):
+    """AdamW with a warm-up and a cosine decay to `final_fraction` of the rate."""
+
+    learning_rate: Annotated[float, Field(gt=0)]
+    encoder_learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    warmup_steps: Annotated[int, Field(ge=0)] = 100
+    final_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
+    clip_norm: Annotated[float, Field(gt=0)] = 5.0
+
+
+class Generator(_Section):
+    """First phase: the generator and the inference model, eq. 2 and 4."""
+
+    stages: tuple[StageSection, ...]
+    optimiser: Optimiser
+    kl_weight: Annotated[float, Field(ge=0)] = 0.01
+    kl_warmup_steps: Annotated[int, Field(ge=0)] = 500
+    freeze_encoder_norm: bool = True
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
+
+
+class Estimator(_Section):
+    """Second phase: g_gamma on the frozen generator, eq. 6."""
+
+    stages: tuple[StageSection, ...]
+    optimiser: Optimiser
+    samples: Annotated[int, Field(ge=2)] = 5
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+
+
+class Config(_Section):
+    """Everything that decides a training run."""
+
+    name: str
+    seed: int = 1
+    accelerator: str = "auto"
+    devices: Positive = 1
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    workers: Annotated[int, Field(ge=0)] = 1
+    epoch_steps: Positive = 250
+    checkpoint_steps: Positive = 100
+    false_alarms: Annotated[float, Field(ge=0, le=1)] = 0.05
+    network: Network
+    data: Data
+    generator: Generator
+    estimator: Estimator
+
+    @model_validator(mode="after")
+    def _shares_sum_to_something(self) -> Self:
+        if sum(self.data.mix.values()) <= 0:
+            raise ValueError("data.mix has no share above 0")
+        return self
+
+    def sha256(self) -> str:
+        """Identifies the resolved configuration, whatever file or command line it came from."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a TOML file and apply overrides such as `generator.optimiser.learning_rate=1e-4`.
+
+    A path that does not exist is looked up among the presets, so that `embedded` and `training/configs/embedded.toml` both work
+    from anywhere.
+
+    Raises:
+        ConfigError: No such file, no TOML, an unknown key or an impossible value.
+    """
+    source = path if path.is_file() else Path(__file__).parent / "configs" / f"{path.stem}.toml"
+    try:
+        raw = tomllib.loads(source.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file, nor a preset of that name in {source.parent}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{source}: not readable as TOML: {error}") from error
+    for override in overrides:
+        _apply(raw, override)
+    return parse_config(raw, str(source))
+
+
+def parse_config(raw: object, source: str) -> Config:
+    """Validate decoded TOML or JSON. Raises ConfigError that names `source` and every wrong key."""
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} (found {e['input']!r})" for e in error.errors())
+        raise ConfigError(f"{source}: {wrong}") from error
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    """Set one `section.key=value` in place; the value is TOML, or text where it is no TOML."""
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"override {override!r}: expected section.key=value")
+    *sections, last = key.strip().split(".")
+    target = raw
+    for section in sections:
+        target = target.setdefault(section, {})
+        if not isinstance(target, dict):
+            raise ConfigError(f"override {override!r}: {section!r} is a value, not a section")
+    target[last] = _value(text.strip())
+
+
+def _value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,1 @@
+"""Frames with masks: reading, rendering, augmenting, batching."""

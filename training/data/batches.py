@@ -1,0 +1,145 @@
+"""Training batches: the batch of a step is a function of the seed and the step alone, so that resuming needs no sampler state."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from models.frame import RGB, Map
+from training.data import augment, synthetic
+from training.data.augment import View
+from training.data.smoke5k import SMOKE_FREE, DataError, Frame, load_image, load_mask
+
+RENDERED = "rendered"
+"""A source besides the kinds of `smoke5k`: this package's own smoke over smoke-free frames."""
+
+
+class Batch(NamedTuple):
+    """Images (batch, 3, h, w) uint8 RGB, masks (batch, 1, h, w) of 0.0 and 1.0, and where they come from."""
+
+    image: Tensor
+    mask: Tensor
+    files: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How the views of some consecutive steps are cut.
+
+    Attributes:
+        steps: How many steps it lasts.
+        batch: Views a step.
+        size_px: Side of a view.
+        whole: The whole squashed frame instead of a crop.
+    """
+
+    steps: int
+    batch: int
+    size_px: int
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """What varies from view to view: see `augment.crop` and `augment.change_light`; `smoke_length` is for rendered smoke."""
+
+    squashed_px: tuple[int, int]
+    smoke_centred: float
+    strength: float
+    smoke_length: tuple[float, float]
+
+
+class Batches(Dataset[Batch]):
+    """`batches[step]` for a step in [0, sum of the stages' steps).
+
+    Args:
+        frames: What to draw from.
+        mix: Share of each source: the kinds of `smoke5k` and `rendered`. Shares need not sum to 1.
+        stages: In order.
+        views: How frames are varied.
+        seed: Together with the step it decides everything.
+
+    Raises:
+        DataError: A source with a share > 0 has no frames.
+    """
+
+    def __init__(
+        self, frames: Sequence[Frame], mix: Mapping[str, float], stages: Sequence[Stage], views: Views, seed: int
+    ) -> None:
+        self._sources = {name: _Source(_frames_of(frames, name), name == RENDERED) for name in mix if mix[name] > 0}
+        self._shares = np.array([mix[name] for name in self._sources])
+        self._shares /= self._shares.sum()
+        self._stages = tuple(stages)
+        self._views = views
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return sum(stage.steps for stage in self._stages)
+
+    def __getitem__(self, step: int) -> Batch:
+        stage = self._stage(step)
+        drawn = [self._view(np.random.default_rng((self._seed, step, slot)), stage) for slot in range(stage.batch)]
+        images = torch.from_numpy(np.stack([view.image for view, _ in drawn])).permute(0, 3, 1, 2)
+        masks = torch.from_numpy(np.stack([view.mask for view, _ in drawn]))[:, None]
+        return Batch(images, masks, [file for _, file in drawn])
+
+    def _stage(self, step: int) -> Stage:
+        for stage in self._stages:
+            if step < stage.steps:
+                return stage
+            step -= stage.steps
+        raise IndexError("step beyond the last stage")
+
+    def _view(self, rng: np.random.Generator, stage: Stage) -> tuple[View, str]:
+        name = rng.choice(list(self._sources), p=self._shares)
+        frame = self._sources[name].draw(rng)
+        image = load_image(frame.image)
+        mask = load_mask(frame, image.shape)
+        if name == RENDERED:
+            image, mask = _with_rendered_smoke(image, rng, self._views.smoke_length)
+        view = augment.flip(self._cut(image, mask, rng, stage), rng)
+        lit = augment.change_light(view.image, rng, self._views.strength)
+        return View(augment.change_quality(lit, rng, self._views.strength), view.mask), str(frame.image)
+
+    def _cut(self, image: RGB, mask: Map, rng: np.random.Generator, stage: Stage) -> View:
+        if stage.whole:
+            return augment.whole(image, mask, stage.size_px)
+        return augment.crop(
+            image,
+            mask,
+            rng,
+            size_px=stage.size_px,
+            squashed_px=self._views.squashed_px,
+            smoke_centred=self._views.smoke_centred,
+        )
+
+
+class _Source:
+    """Frames of one kind; a camera is drawn with the square root of its number of frames, so that none is learnt by heart."""
+
+    def __init__(self, frames: Sequence[Frame], rendered: bool) -> None:
+        if not frames:
+            raise DataError(f"the mix asks for {'smoke-free frames to render smoke on' if rendered else 'frames'}, found none")
+        sizes = Counter(frame.group for frame in frames)
+        weights = np.array([sizes[frame.group] ** -0.5 for frame in frames])
+        self._frames = frames
+        self._cumulative = np.cumsum(weights / weights.sum())
+
+    def draw(self, rng: np.random.Generator) -> Frame:
+        index = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
+        return self._frames[min(index, len(self._frames) - 1)]
+
+
+def _frames_of(frames: Sequence[Frame], source: str) -> list[Frame]:
+    kinds = SMOKE_FREE if source == RENDERED else (source,)
+    return [frame for frame in frames if frame.kind in kinds]
+
+
+def _with_rendered_smoke(image: RGB, rng: np.random.Generator, length: tuple[float, float]) -> tuple[RGB, Map]:
+    fraction = float(np.exp(rng.uniform(*np.log(length))))
+    return synthetic.add_smoke(image, synthetic.render_plume(rng, *image.shape[:2], fraction), rng)

@@ -1,0 +1,113 @@
+"""Reads a data folder: real frames with masks, smoke-free frames, and which camera each comes from.
+
+Layout: `manifest.csv` with the columns file, mask, kind, group and split (`../shared/data/README.md`), and optionally
+`smoke5k_synthetic/{img,gt}`, which has no camera and belongs to `train`.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from models.frame import RGB, Map
+
+Split = Literal["train", "val", "all"]
+
+REAL_SMOKE = "real_smoke"
+SYNTHETIC = "synthetic"
+SMOKE_FREE = ("clear", "hard_negative")
+_KINDS = (REAL_SMOKE, SYNTHETIC, *SMOKE_FREE)
+_COLUMNS = ("file", "mask", "kind", "group", "split")
+
+
+class DataError(ValueError):
+    """A data folder, an image or a mask is not what was expected; the message names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A picture on disk.
+
+    Attributes:
+        image: Path of the picture.
+        mask: Path of its 8-bit mask, 0 or 255; None for a smoke-free frame.
+        kind: real_smoke, synthetic, clear or hard_negative.
+        group: Camera or event; frames of one group are near-duplicates and never split.
+    """
+
+    image: Path
+    mask: Path | None
+    kind: str
+    group: str
+
+
+def read_frames(root: Path, split: Split) -> list[Frame]:
+    """The frames of a split that `manifest.csv` lists, in its order, and for `train` the synthetic part after them.
+
+    Raises:
+        DataError: The folder has no manifest, a row is incomplete, or the split is empty.
+    """
+    manifest = root / "manifest.csv"
+    if not manifest.is_file():
+        raise DataError(f"{manifest}: not found; expected a data folder with a manifest.csv ({', '.join(_COLUMNS)})")
+    with manifest.open(newline="", encoding="utf-8") as stream:
+        rows = csv.DictReader(stream)
+        missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
+        if missing:
+            raise DataError(f"{manifest}: no column {', '.join(missing)}; found {rows.fieldnames}")
+        frames = [_frame(root, row, manifest) for row in rows if split in ("all", row["split"])]
+    if split != "val":
+        frames += _synthetic(root)
+    if not frames:
+        raise DataError(f"{manifest}: no frame of split {split!r}")
+    return frames
+
+
+def load_image(path: Path) -> RGB:
+    """Decode a picture to RGB (height, width, 3) uint8, EXIF orientation applied. Raises DataError."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DataError(f"{path}: {'not a picture that OpenCV can read' if path.is_file() else 'not found'}")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+def load_mask(frame: Frame, shape: tuple[int, ...]) -> Map:
+    """The truth of a frame as (height, width) float32 of 0.0 and 1.0; all zero where the frame has no mask.
+
+    Args:
+        frame: Whose truth.
+        shape: The image's shape, which the mask must have.
+
+    Raises:
+        DataError: The mask is missing, unreadable or of another size.
+    """
+    if frame.mask is None:
+        return np.zeros(shape[:2], np.float32)
+    mask = cv2.imread(str(frame.mask), cv2.IMREAD_GRAYSCALE)
+    if mask is None:
+        raise DataError(f"{frame.mask}: not found or not a picture")
+    if mask.shape != tuple(shape[:2]):
+        raise DataError(f"{frame.mask}: mask is {mask.shape}, its image {frame.image.name} is {tuple(shape[:2])}")
+    return (mask > 127).astype(np.float32)
+
+
+def _frame(root: Path, row: dict[str, str], manifest: Path) -> Frame:
+    if row["kind"] not in _KINDS:
+        raise DataError(f"{manifest}: kind {row['kind']!r} of {row['file']}, expected one of {', '.join(_KINDS)}")
+    if bool(row["mask"]) == (row["kind"] in SMOKE_FREE):
+        raise DataError(f"{manifest}: {row['file']} is {row['kind']} and its mask is {row['mask']!r}")
+    mask = root / row["mask"] if row["mask"] else None
+    return Frame(root / row["file"], mask, row["kind"], row["group"])
+
+
+def _synthetic(root: Path) -> list[Frame]:
+    folder = root / "smoke5k_synthetic"
+    images = sorted((folder / "img").glob("*"))
+    masks = {path.stem: path for path in (folder / "gt").glob("*")}
+    lost = [image.name for image in images if image.stem not in masks]
+    if lost:
+        raise DataError(f"{folder}: {len(lost)} images without a mask, the first is {lost[0]}")
+    return [Frame(image, masks[image.stem], SYNTHETIC, SYNTHETIC) for image in images]

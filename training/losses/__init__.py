@@ -1,0 +1,1 @@
+"""Every loss of the paper, one file each; `objective` is the only place with weights."""

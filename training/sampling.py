@@ -1,0 +1,44 @@
+"""Monte Carlo sampling over z and dropout: encode once, decode B times (eq. 3 and 5)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from models.networks.generator import Generator
+from models.networks.inference_model import InferenceModel
+
+
+@contextmanager
+def dropout_only(module: nn.Module) -> Iterator[None]:
+    """Within it dropout is random and everything else, batch normalisation above all, is in evaluation; modes return after it."""
+    modes = [(child, child.training) for child in module.modules()]
+    module.eval()
+    for child, _ in modes:
+        if isinstance(child, nn.Dropout):
+            child.train()
+    try:
+        yield
+    finally:
+        for child, mode in modes:
+            child.training = mode
+
+
+@torch.no_grad()
+def sample_probabilities(generator: Generator, inference_model: InferenceModel, image: Tensor, samples: int) -> Tensor:
+    """Draw z ~ P_omega(z|x) and a dropout mask per sample: p_b = sigmoid(f_{theta_b}(x, z_b)).
+
+    Args:
+        generator: P_theta(y|x, z).
+        inference_model: P_omega(z|x).
+        image: Normalised, (batch, 3, h, w).
+        samples: B.
+
+    Returns:
+        (samples, batch, 1, h, w) in [0, 1], without gradient. Source: Yan et al. 2022, eq. 3 and 5.
+    """
+    with dropout_only(generator), dropout_only(inference_model):
+        posterior = inference_model(image)
+        encoding = generator.encode(image)
+        return torch.stack([torch.sigmoid(generator.decode(encoding, posterior.sample())) for _ in range(samples)])
