@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from models.frame import RGB
 from service.errors import (
@@ -70,6 +70,8 @@ def decode(body: bytes, limits: Limits) -> RGB:
             return _upright(_to_rgb(image), _orientation(image))
     except RequestError:
         raise
+    except UnidentifiedImageError as error:
+        raise FrameBroken(f"found a {expected} file with a broken header, expected a whole one") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise FrameTooLarge(f"found too many pixels, expected at most {limits.pixels_max}") from error
     except Exception as error:  # whatever a decoder raises, hostile bytes caused it
@@ -138,6 +140,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return _CONVERSIONS[image.mode](image)
 
 
+def _keep(image: Image.Image) -> Image.Image:
+    return image
+
+
 def _convert(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
@@ -154,7 +160,7 @@ def _high_byte(image: Image.Image) -> Image.Image:
 
 
 _CONVERSIONS: Final[Mapping[str, Callable[[Image.Image], Image.Image]]] = {
-    "RGB": _convert,
+    "RGB": _keep,
     "L": _convert,
     "1": _convert,
     "CMYK": _convert,

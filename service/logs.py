@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import warnings
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -32,3 +33,5 @@ def start_logging(level: str) -> None:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
+    # Pillow warns about what its caller sent; the reply already says whatever matters of it.
+    warnings.filterwarnings("ignore", module=r"PIL(\..*)?")

@@ -101,7 +101,8 @@ def _in_words(problem: Mapping[str, Any]) -> str:
     name = ".".join(str(part)[:64] for part in problem["loc"][1:]) or "request"
     if problem["type"] == "extra_forbidden":
         return f"{name}: found an unknown parameter, expected only documented ones"
-    return f"{name}: found {str(problem['input'])[:64]!r}, {problem['msg'].removeprefix('Value error, ')}"
+    words = problem["msg"].removeprefix("Value error, ")
+    return f"{name}: {words}" if words.startswith("found") else f"{name}: found {str(problem['input'])[:64]!r}, {words}"
 
 
 def _title(status: int) -> str:

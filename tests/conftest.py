@@ -1,6 +1,7 @@
 """A release whose answer is known in closed form: with it every number can be checked through the whole service."""
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,10 @@ def _model(side: int) -> Any:
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The closed-form release; read only, copy it to break it."""
     return build_release(tmp_path_factory.mktemp("released"))
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The developer's own SMOKE_* variables must not reach a test."""
+    for name in [name for name in os.environ if name.startswith("SMOKE_")]:
+        monkeypatch.delenv(name)

@@ -1,0 +1,72 @@
+"""The application in this process: on the closed-form release, or on a model that does as it is told."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from models.manifest import Manifest
+from service.app import create_app
+from service.placement import Placement
+from service.prediction import Identity, Model, Prediction
+from service.session import OnnxModel, open_model
+from service.settings import Settings
+from tests.conftest import closed_form
+
+Open = Callable[..., TestClient]
+
+
+class ObedientModel:
+    """The closed form in numpy; waits while it is held, fails or answers nonsense on demand."""
+
+    runners = 1
+    batch_max = 1
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.identity = Identity("obedient", "0.0.1", manifest.sha256, "cpu", "fp32")
+        self.free = threading.Event()
+        self.free.set()
+        self.entered = threading.Semaphore(0)
+        self.failure: Exception | None = None
+        self.frames = 0
+
+    def predict(self, frames: Any) -> list[Prediction]:
+        self.entered.release()
+        assert self.free.wait(10)
+        self.frames += len(frames)
+        if self.failure:
+            raise self.failure
+        return [Prediction(**closed_form(np.asarray(frame))) for frame in frames]
+
+
+@pytest.fixture(scope="session")
+def model(release: Path) -> OnnxModel:
+    return open_model(release, Placement(provider="cpu"))
+
+
+@pytest.fixture
+def obedient(model: OnnxModel) -> ObedientModel:
+    return ObedientModel(model.manifest)
+
+
+@pytest.fixture
+def open_client(model: OnnxModel) -> Iterator[Open]:
+    """Start an application: `open_client(port=1, model=fake)`; it is stopped after the test."""
+    with ExitStack() as stack:
+
+        def start(served: Model = model, **chosen: Any) -> TestClient:
+            app = create_app(Settings.load(**chosen), served)
+            return stack.enter_context(TestClient(app, raise_server_exceptions=False))
+
+        yield start
+
+
+@pytest.fixture
+def client(open_client: Open) -> TestClient:
+    return open_client()

@@ -1,0 +1,64 @@
+import math
+
+import numpy as np
+import pytest
+
+from models.manifest import Output
+from service.encode import MASK, Size, encode_maps, mask_at, quantise
+from service.prediction import Prediction
+from tests.pictures import array_of
+
+LN2 = math.log(2)
+SCALES = {"mask": MASK, "probability": Output("probability", "1", 0.0, 1.0), "total": Output("total", "nat", 0.0, LN2)}
+
+
+def constant(probability: float = 0.0, total: float = 0.0, side: int = 8) -> Prediction:
+    maps = (np.full((side, side), value, dtype=np.float32) for value in (probability, total, 0.0, total))
+    return Prediction(*maps)
+
+
+@pytest.mark.parametrize(("share", "level"), [(0.0, 0), (0.1, 26), (0.5, 128), (0.999, 255), (1.0, 255)])
+def test_a_byte_is_the_nearest_of_256_steps(share, level):
+    assert quantise(np.float32([[share * LN2]]), 0.0, LN2)[0, 0] == level
+
+
+def test_what_lies_outside_the_scale_is_clipped_not_wrapped():
+    assert quantise(np.float32([[-0.2, 1.3]]), 0.0, 1.0).tolist() == [[0, 255]]
+
+
+def test_every_value_comes_back_within_half_a_step():
+    values = np.linspace(0, LN2, 10_000, dtype=np.float32)[None]
+    restored = quantise(values, 0.0, LN2) / 255 * LN2
+    assert np.abs(restored - values).max() <= LN2 / 510 + 1e-6
+
+
+def test_a_low_constant_map_stays_low():
+    encoded = encode_maps(constant(total=0.01 * LN2), ["total"], SCALES, 0.5, None)["total"]
+    assert np.unique(array_of(encoded.data)).tolist() == [3]
+    assert (encoded.minimum, encoded.maximum, encoded.unit) == (0.0, LN2, "nat")
+
+
+def test_the_mask_holds_nothing_but_black_and_white_and_includes_the_threshold():
+    prediction = constant()
+    prediction.probability[:4] = 0.5
+    prediction.probability[4:] = np.nextafter(np.float32(0.5), np.float32(0))
+    mask = array_of(encode_maps(prediction, ["mask"], SCALES, 0.5, None)["mask"].data)
+    assert (mask[:4] == 255).all()
+    assert (mask[4:] == 0).all()
+
+
+def test_a_map_at_the_frames_size_is_wider_than_high_where_the_frame_is():
+    encoded = encode_maps(constant(probability=0.4), ["probability", "mask"], SCALES, 0.3, Size(30, 20))
+    for name, level in (("probability", 102), ("mask", 255)):
+        assert (encoded[name].width, encoded[name].height) == (30, 20)
+        np.testing.assert_array_equal(array_of(encoded[name].data), np.full((20, 30), level))
+
+
+def test_only_what_was_asked_for_is_encoded_in_that_order():
+    assert list(encode_maps(constant(), ["total", "mask"], SCALES, 0.5, None)) == ["total", "mask"]
+
+
+def test_the_mask_at_the_models_size_is_the_probability_held_against_the_threshold():
+    prediction = constant()
+    prediction.probability[2, 3] = 0.9
+    assert np.argwhere(mask_at(prediction, 0.5, None)).tolist() == [[2, 3]]

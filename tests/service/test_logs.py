@@ -1,0 +1,30 @@
+import json
+import logging
+import sys
+
+from service.logs import JsonLines
+
+
+def record(message: str, exc_info=None, **extra) -> dict:
+    made = logging.getLogger("test").makeRecord("test", logging.WARNING, "", 1, message, (), exc_info, extra=extra)
+    line = JsonLines().format(made)
+    assert "\n" not in line
+    return json.loads(line)
+
+
+def test_a_line_names_time_level_logger_message_and_fields():
+    line = record("request", request_id="a1", status=200)
+    assert line.pop("time").endswith("+00:00")
+    assert line == {"level": "warning", "logger": "test", "message": "request", "request_id": "a1", "status": 200}
+
+
+def test_a_client_cannot_forge_a_line():
+    assert record("request", path='/a"\n{"level": "info"}')["path"] == '/a"\n{"level": "info"}'
+
+
+def test_an_exception_stays_on_its_line():
+    try:
+        raise ValueError("found\ntwo lines")
+    except ValueError:
+        line = record("failed", exc_info=sys.exc_info())
+    assert "ValueError: found\ntwo lines" in line["exception"]

@@ -1,0 +1,242 @@
+import base64
+import math
+
+import numpy as np
+import pytest
+
+from models.frame import fit
+from tests.conftest import THRESHOLD, closed_form
+from tests.pictures import array_of, file_of, noisy, plain, plume
+
+LN2 = math.log(2)
+SPAN = {
+    "mask": (0, 1, "1"),
+    "probability": (0, 1, "1"),
+    **dict.fromkeys(("total", "aleatoric", "epistemic"), (0, LN2, "nat")),
+}
+
+
+def post(client, frame, query="", **headers):
+    return client.post(f"/segment?{query}", content=file_of(frame), headers={"Content-Type": "image/png", **headers})
+
+
+def levels(reply: dict, name: str) -> np.ndarray:
+    return array_of(base64.b64decode(reply["maps"][name]["data"]))
+
+
+def test_every_number_of_a_reply_is_the_closed_forms(client, model):
+    frame = plume()
+    reply = post(client, frame, "camera_id=ridge-1.north&captured_at=2026-05-01T12:00:00Z").json()
+    maps = closed_form(fit(frame, 32))
+    smoke = maps["probability"] >= THRESHOLD
+    assert reply["camera_id"] == "ridge-1.north"
+    assert reply["captured_at"] == "2026-05-01T12:00:00Z"
+    assert reply["model"] == {
+        "name": "smoke-test",
+        "version": "0.0.1",
+        "sha256": model.manifest.sha256,
+        "provider": "cpu",
+        "precision": "fp32",
+    }
+    assert reply["frame"] == {"width": 64, "height": 48}
+    assert reply["smoke"] == {"detected": True, "area_fraction": 0.25, "max_probability": pytest.approx(0.8)}
+    for name in ("total", "aleatoric", "epistemic"):
+        assert reply["uncertainty"]["frame"][name] == pytest.approx(maps[name].mean(), abs=1e-6)
+        assert reply["uncertainty"]["smoke"][name] == pytest.approx(maps[name][smoke].mean(), abs=1e-6)
+    assert reply["overlay"] is None
+
+
+def test_the_default_maps_are_mask_total_and_aleatoric_at_the_models_size(client):
+    reply = post(client, plume()).json()
+    assert list(reply["maps"]) == ["mask", "total", "aleatoric"]
+    assert {(entry["width"], entry["height"]) for entry in reply["maps"].values()} == {(32, 32)}
+
+
+def test_every_map_holds_the_closed_form_on_its_fixed_scale(client):
+    frame = noisy(4)
+    reply = post(client, frame, "outputs=mask,probability,total,aleatoric,epistemic").json()
+    maps = closed_form(frame) | {"mask": (closed_form(frame)["probability"] >= THRESHOLD).astype(np.float32)}
+    for name, (minimum, maximum, unit) in SPAN.items():
+        entry = reply["maps"][name]
+        assert (entry["minimum"], entry["maximum"], entry["unit"]) == (minimum, maximum, unit)
+        assert (entry["encoding"], entry["dtype"]) == ("png", "uint8")
+        restored = minimum + levels(reply, name) / 255 * (maximum - minimum)
+        assert np.abs(restored - maps[name]).max() <= (maximum - minimum) / 510 + 1e-6
+
+
+def test_total_is_aleatoric_and_epistemic_through_the_whole_service(client):
+    doubt = post(client, noisy(5)).json()["uncertainty"]["frame"]
+    assert doubt["total"] == pytest.approx(doubt["aleatoric"] + doubt["epistemic"], abs=1e-6)
+
+
+def test_a_calm_frame_stays_dark_in_its_uncertainty_maps(client):
+    reply = post(client, plain(0, 3, 128)).json()
+    assert np.unique(levels(reply, "total")).tolist() == [3]
+
+
+def test_maps_at_the_frames_resolution_have_the_frames_size(client):
+    reply = post(client, plain(51, 102, 0, 80, 40), "resolution=frame&outputs=probability,total").json()
+    for name, level in (("probability", 51), ("total", 102)):
+        np.testing.assert_array_equal(levels(reply, name), np.full((40, 80), level))
+
+
+@pytest.mark.parametrize("picture_format", ["JPEG", "PNG", "WEBP"])
+def test_each_format_is_answered_alike(client, picture_format):
+    body = file_of(plain(204, 0, 0, 64, 48), picture_format)
+    reply = client.post("/segment", content=body, headers={"Content-Type": f"image/{picture_format.lower()}"}).json()
+    assert reply["smoke"]["area_fraction"] == 1.0
+    assert reply["smoke"]["max_probability"] == pytest.approx(0.8, abs=3 / 255)
+
+
+def test_without_a_smoke_pixel_there_is_no_doubt_about_smoke(client):
+    reply = post(client, plain(127, 255, 0)).json()
+    assert reply["smoke"] == {"detected": False, "area_fraction": 0.0, "max_probability": pytest.approx(127 / 255)}
+    assert reply["uncertainty"]["smoke"] is None
+    assert reply["uncertainty"]["frame"]["total"] == pytest.approx(LN2, rel=1e-6)
+
+
+def test_a_threshold_moves_the_mask_and_the_detection(client):
+    frame = plain(127, 0, 0)
+    for threshold, level in ((0.49, 255), (0.51, 0)):
+        reply = post(client, frame, f"threshold={threshold}").json()
+        assert reply["smoke"]["detected"] == (level == 255)
+        assert np.unique(levels(reply, "mask")).tolist() == [level]
+
+
+def test_the_exif_rotation_turns_frame_and_maps_alike(client):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its left side: what was stored at the left belongs on top
+    frame = plain(0, 0, 0, 64, 32)
+    frame[:, :32] = (255, 0, 0)
+    body = file_of(frame, "PNG", exif=exif)
+    reply = client.post("/segment?resolution=frame", content=body).json()
+    assert reply["frame"] == {"width": 32, "height": 64}
+    assert levels(reply, "mask")[:30].min() == 255
+    assert levels(reply, "mask")[34:].max() == 0
+
+
+def test_the_overlay_is_the_frame_with_its_smoke_drawn_on(client):
+    reply = post(client, plume(), "outputs=overlay").json()
+    assert reply["maps"] == {}
+    assert (reply["overlay"]["encoding"], reply["overlay"]["width"], reply["overlay"]["height"]) == ("jpeg", 64, 48)
+    picture = array_of(base64.b64decode(reply["overlay"]["data"])).astype(int)
+    assert np.abs(picture[:, 48:] - (26, 51, 128)).max() < 16
+    assert picture[16:32, 22:26].mean(axis=(0, 1)) == pytest.approx((222, 89, 44), abs=16)
+
+
+def test_no_outputs_give_the_numbers_alone(client):
+    reply = post(client, plume(), "outputs=").json()
+    assert (reply["maps"], reply["overlay"]) == ({}, None)
+    assert reply["smoke"]["detected"]
+
+
+def test_an_output_asked_for_twice_is_given_once(client):
+    assert list(post(client, plume(), "outputs=mask,total,mask").json()["maps"]) == ["mask", "total"]
+
+
+def test_the_reply_says_how_long_each_stage_took(client):
+    answer = post(client, plume())
+    latency_ms = answer.json()["latency_ms"]
+    assert list(latency_ms) == ["read", "decode", "queue", "inference", "encode", "total"]
+    assert 0 < sum(list(latency_ms.values())[:-1]) <= latency_ms["total"]
+    stages = dict(part.split(";dur=") for part in answer.headers["Server-Timing"].split(", "))
+    assert {stage: float(value) for stage, value in stages.items()} == pytest.approx(latency_ms)
+
+
+def test_each_request_has_an_id_in_header_and_body(client):
+    first, second = post(client, plume()), post(client, plume())
+    assert first.headers["X-Request-ID"] == first.json()["request_id"]
+    assert first.json()["request_id"] != second.json()["request_id"]
+
+
+def test_a_callers_own_request_id_is_kept_if_it_is_harmless(client):
+    assert post(client, plume(), **{"X-Request-ID": "cam-7.0042"}).json()["request_id"] == "cam-7.0042"
+    assert post(client, plume(), **{"X-Request-ID": "<script>"}).json()["request_id"] != "<script>"
+
+
+def test_a_reply_is_neither_sniffed_nor_stored(client):
+    headers = post(client, plume()).headers
+    assert (headers["X-Content-Type-Options"], headers["Cache-Control"]) == ("nosniff", "no-store")
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("outputs=smoke", "outputs: found outputs ['smoke'], expected some of mask, probability"),
+        ("outputs=mask,", "outputs: found outputs ['']"),
+        ("output=mask", "output: found an unknown parameter"),
+        ("resolution=full", "resolution: found 'full'"),
+        ("threshold=0", "threshold: found '0'"),
+        ("threshold=1", "threshold: found '1'"),
+        ("threshold=nan", "threshold: found 'nan'"),
+        ("threshold=high", "threshold: found 'high'"),
+        ("camera_id=", "camera_id: found ''"),
+        ("camera_id=a%20b", "camera_id: found 'a b'"),
+        ("camera_id=" + 65 * "a", "camera_id"),
+        ("camera_id=a%0A", "camera_id"),
+        ("camera_id=%00", "camera_id"),
+        ("captured_at=yesterday", "captured_at: found 'yesterday', expected RFC 3339"),
+        ("captured_at=1767225600", "captured_at"),
+        ("captured_at=2026-05-01", "captured_at"),
+        ("captured_at=2026-05-01T12:00:00", "captured_at"),
+        ("captured_at=2026-02-30T12:00:00Z", "captured_at"),
+        ("captured_at=2026-05-01T12:00:00+02:00", "%2B02:00"),
+    ],
+)
+def test_a_parameter_that_means_nothing_is_refused_in_words(client, query, words):
+    answer = post(client, plume(), query)
+    assert answer.status_code == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["type"] == "urn:smoke-bvm:problem:parameter_invalid"
+    assert words in problem["detail"]
+    assert problem["request_id"] == answer.headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize(
+    "instant", ["2026-05-01T12:00:00.123456789Z", "2026-05-01T14:00:00%2B02:00", "2026-05-01t12:00:00z"]
+)
+def test_an_instant_is_repeated_as_it_was_given(client, instant):
+    reply = post(client, plume(), f"captured_at={instant}").json()
+    assert reply["captured_at"] == instant.replace("%2B", "+")
+
+
+@pytest.mark.parametrize("declared", ["image/jpeg", "application/octet-stream", None])
+def test_the_bytes_and_not_the_declaration_decide_the_format(client, declared):
+    headers = {"Content-Type": declared} if declared else {}
+    assert client.post("/segment", content=file_of(plume()), headers=headers).status_code == 200
+
+
+def test_a_form_is_refused_before_it_is_read(client):
+    answer = client.post("/segment", files={"frame": file_of(plume())})
+    assert answer.status_code == 415
+    assert "expected one of image/jpeg, image/png, image/webp" in answer.json()["detail"]
+
+
+def test_more_bytes_than_allowed_are_refused(open_client):
+    client = open_client(body_max_bytes=1024)
+    answer = client.post("/segment", content=file_of(noisy()) + bytes(2048))
+    assert answer.status_code == 413
+    assert answer.json()["type"] == "urn:smoke-bvm:problem:body_too_large"
+
+
+def test_more_bytes_than_allowed_are_refused_without_a_declared_length(open_client):
+    client = open_client(body_max_bytes=1024)
+    answer = client.post("/segment", content=(bytes(512) for _ in range(8)))
+    assert answer.status_code == 413
+    assert "found more than 1024 bytes" in answer.json()["detail"]
+
+
+def test_more_pixels_than_allowed_are_refused(open_client):
+    answer = post(open_client(pixels_max=1000), plain(0, 0, 0))
+    assert answer.status_code == 413
+    assert answer.json()["detail"] == "found 32 x 32 pixels, expected at most 1000 in all"
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/segment", 405), ("POST", "/segments", 404)])
+def test_a_wrong_address_or_method_is_a_problem_too(client, method, path, status):
+    answer = client.request(method, path)
+    assert answer.status_code == answer.json()["status"] == status
+    assert answer.headers["Content-Type"] == "application/problem+json"

@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from models.manifest import newest_release
+from service import settings as module
+from service.errors import ModelUnusable, SettingsInvalid
+from service.placement import Placement
+from service.settings import Settings
+
+
+def test_nobody_but_this_machine_is_served_unless_told_otherwise():
+    assert Settings.load().host == "127.0.0.1"
+
+
+def test_the_environment_is_read_with_the_prefix(monkeypatch):
+    monkeypatch.setenv("SMOKE_PORT", "9000")
+    monkeypatch.setenv("SMOKE_MODEL_DIR", "/srv/model")
+    monkeypatch.setenv("PORT", "1")
+    settings = Settings.load()
+    assert (settings.port, settings.release()) == (9000, Path("/srv/model"))
+
+
+def test_the_command_line_goes_before_the_environment(monkeypatch):
+    monkeypatch.setenv("SMOKE_PORT", "9000")
+    assert Settings.load(port=9001, host=None).port == 9001
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("SMOKE_PORT", "http"), ("SMOKE_PROVIDER", "tpu"), ("SMOKE_QUEUE_MAX", "0"), ("SMOKE_DRAIN_S", "-1")],
+)
+def test_an_impossible_value_is_refused_by_name(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsInvalid, match=f"{variable}: found '{value}', expected"):
+        Settings.load()
+
+
+def test_settings_do_not_change():
+    with pytest.raises(ValidationError):
+        Settings.load().port = 1
+
+
+def test_the_newest_release_is_the_default(monkeypatch, release):
+    monkeypatch.setattr(module, "newest_release", lambda: release)
+    assert Settings.load().release() == release
+
+
+def test_no_release_at_all_is_said_in_words(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "newest_release", lambda: newest_release(tmp_path))
+    with pytest.raises(ModelUnusable, match=r"no release found.*SMOKE_MODEL_DIR"):
+        Settings.load().release()
+
+
+def test_the_placement_is_what_the_settings_say():
+    settings = Settings.load(provider="cuda", require_provider="cuda", threads=3, runners=2, batch_max=4)
+    assert Placement.of(settings) == Placement("cuda", "cuda", threads=3, runners=2, batch_max=4)

@@ -1,0 +1,39 @@
+"""Who may import whom: the contracts of pyproject.toml hold, and they would notice a breach."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+def test_the_import_contracts_hold():
+    linted = run("from importlinter.cli import lint_imports_command; lint_imports_command()")
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+    assert "0 broken" in linted.stdout
+
+
+@pytest.mark.parametrize(
+    "module", ["service.app", "service.server", "service.files", "service.__main__", "models.frame"]
+)
+def test_the_service_runs_without_torch(module):
+    heavy = {"torch", "torchvision", "timm", "training", "models.networks"}
+    imported = run(f"import sys, {module}; print({heavy!r} & set(sys.modules))")
+    assert imported.stdout.strip() == "set()", imported.stdout + imported.stderr
+
+
+def test_the_command_line_answers_a_call_for_help_without_loading_the_model_runtime():
+    imported = run("import sys, service.__main__; print({'onnxruntime', 'fastapi', 'rich'} & set(sys.modules))")
+    assert imported.stdout.strip() == "set()", imported.stdout + imported.stderr
+
+
+def test_importing_the_application_reads_no_environment_and_starts_no_thread():
+    imports = "import os, threading; os.environ['SMOKE_PORT'] = 'x'; import service.app, service.server"
+    imported = run(f"{imports}; print(threading.active_count())")
+    assert imported.stdout.strip() == "1", imported.stderr
