@@ -1,25 +1,42 @@
 """What each command of `smoke-bvm-train` does, and how it is told on the terminal."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.markdown import Markdown
 
+from models.manifest import ManifestError
 from models.networks.backbone import WeightsError
 from training.checkpoint import CheckpointError
 from training.config import ConfigError, read_config
 from training.data.smoke5k import DataError
+from training.evaluate import evaluate, write
+from training.export import ExportError, export
 from training.loop import NonFiniteLossError
+from training.parity import ParityError
+from training.prediction import load_deployed
 from training.progress import TerminalReporter
 from training.train import Interrupted, train
 
-_REFUSALS = (ConfigError, DataError, CheckpointError, WeightsError, NonFiniteLossError)
+_REFUSALS = (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    ExportError,
+    ManifestError,
+    NonFiniteLossError,
+    ParityError,
+    WeightsError,
+)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the chosen command: 0 on success, 2 where the input is refused in words, 130 where it was asked to stop."""
-    commands = {"train": _train}
+    commands = {"train": _train, "evaluate": _evaluate, "export": _export}
     try:
         commands[options.command](options, Console())
     except _REFUSALS as error:
@@ -40,3 +57,24 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     with TerminalReporter(console, out / "tensorboard") as reporter:
         last = train(config, options.data, out, reporter)
     console.print(f"done: {last}")
+
+
+def _evaluate(options: argparse.Namespace, console: Console) -> None:
+    evaluation = evaluate(load_deployed(options.model), options.data, options.split)
+    write(evaluation, options.out)
+    console.print(Markdown((options.out / "report.md").read_text(encoding="utf-8")))
+    console.print(f"report.json, report.md and contact_sheet.png are in {options.out}")
+
+
+def _export(options: argparse.Namespace, console: Console) -> None:
+    report = _read_report(options.evaluation) if options.evaluation else {}
+    folder = export(options.checkpoint, options.out, options.name, options.version, report)
+    console.print(f"released: {folder}")
+
+
+def _read_report(path: Path) -> dict[str, Any]:
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ExportError(f"{path}: no report.json of `evaluate`: {error}") from error
+    return report

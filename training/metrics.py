@@ -10,6 +10,7 @@ from models.frame import Map, Mask
 LEVELS = 256
 """Thresholds are k / 256 for k = 0..255."""
 BETA_SQUARED = 0.3
+BINS = 15
 
 Curve = npt.NDArray[np.float64]
 """One value per threshold, (256,)."""
@@ -61,6 +62,24 @@ def iou(counts: Counts) -> Curve:
 def mean_squared_error(probability: Map, mask: Mask) -> float:
     """Mean over pixels of (p - y)^2: the M of the paper for one frame."""
     return float(np.mean((probability - mask) ** 2))
+
+
+def reliability(probability: Map, mask: Mask) -> Curve:
+    """Sums for a reliability diagram: (3, BINS), per confidence bin the pixels, their probability and their smoke.
+
+    Sums of several frames add up to those of all their pixels. Source: Guo et al. 2017, section 2.
+    """
+    bins = np.minimum((probability * BINS).astype(np.int64), BINS - 1).ravel()
+    ones = np.bincount(bins, minlength=BINS)
+    confidence = np.bincount(bins, weights=probability.ravel(), minlength=BINS)
+    smoke = np.bincount(bins, weights=mask.ravel(), minlength=BINS)
+    return np.stack([ones, confidence, smoke]).astype(np.float64)
+
+
+def expected_calibration_error(sums: Curve) -> float:
+    """ECE = sum over bins of |mean confidence - share of smoke|, weighted by pixels, in [0, 1]; `sums` is (3, BINS)."""
+    pixels, confidence, smoke = sums
+    return float(np.abs(confidence - smoke).sum() / max(pixels.sum(), 1.0))
 
 
 def _at_least(histogram: npt.NDArray[np.int64]) -> Curve:

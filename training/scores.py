@@ -1,24 +1,19 @@
 """Scores the deployed graph on frames, frame by frame, and sums them up."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from models.frame import RGB, Map, Mask, fit, fit_map, regions, unfit
-from models.networks.segmenter import SmokeSegmenter
+from models.frame import Mask, fit, fit_map, regions, unfit
 from training import metrics
 from training.data.smoke5k import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
+from training.prediction import Predict
 
 REGION_LEVELS = np.arange(8, metrics.LEVELS, 8)
 """Levels k (threshold k / 256) at which regions are looked for."""
-
-Predict = Callable[[RGB], Map]
-"""A frame fitted to the model's square -> its probability map; torch and onnxruntime both give one."""
-
 
 @dataclass(frozen=True, slots=True)
 class FrameScore:
@@ -31,6 +26,7 @@ class FrameScore:
         squared_error: Mean of (p - y)^2; `zero_error` is that of an all-zero map.
         alarms: Whether any region is large enough, at REGION_LEVELS.
         hits: Whether any such region overlaps the truth, at REGION_LEVELS.
+        reliability: Sums for a reliability diagram of its pixels, (3, 15).
     """
 
     frame: Frame
@@ -41,6 +37,7 @@ class FrameScore:
     zero_error: float
     alarms: npt.NDArray[np.bool_]
     hits: npt.NDArray[np.bool_]
+    reliability: metrics.Curve
 
 
 class Summary(NamedTuple):
@@ -66,18 +63,6 @@ class Summary(NamedTuple):
     smoke_free_frames: int
 
 
-def torch_predictor(segmenter: SmokeSegmenter) -> Predict:
-    """The deployed module in evaluation mode, one frame at a time."""
-    device = segmenter.temperature.device
-
-    @torch.inference_mode()
-    def predict(frame: RGB) -> Map:
-        batch = torch.from_numpy(np.ascontiguousarray(frame))[None].to(device)
-        return np.asarray(segmenter(batch).probability[0].float().cpu().numpy(), np.float32)
-
-    return predict
-
-
 def score_frames(predict: Predict, frames: Iterable[Frame], size_px: int, minimum_region: float) -> list[FrameScore]:
     """Score frames at their own resolution; regions are looked for at the model's, as the service does.
 
@@ -92,20 +77,29 @@ def score_frames(predict: Predict, frames: Iterable[Frame], size_px: int, minimu
 
 def summarise(scores: Sequence[FrameScore], level: int) -> Summary:
     """Means at the threshold level / 256; `level` is one of REGION_LEVELS."""
-    smoke = [score for score in scores if score.frame.kind == REAL_SMOKE]
-    free = [score for score in scores if score.frame.kind in SMOKE_FREE]
-    position = int(np.flatnonzero(level == REGION_LEVELS)[0])
+    return summarise_each([(score, level) for score in scores])
+
+
+def summarise_each(leveled: Sequence[tuple[FrameScore, int]]) -> Summary:
+    """Means where every frame has its own threshold, as in cross-fitting; `threshold` is then their mean."""
+    smoke = [(score, level) for score, level in leveled if score.frame.kind == REAL_SMOKE]
+    free = [(score, level) for score, level in leveled if score.frame.kind in SMOKE_FREE]
     return Summary(
-        threshold=level / metrics.LEVELS,
-        f_beta=_mean([score.f_beta[level] for score in smoke]),
-        iou=_mean([score.iou[level] for score in smoke]),
-        mean_squared_error=_mean([score.squared_error for score in smoke]),
-        zero_error=_mean([score.zero_error for score in smoke]),
-        detection_rate=_mean([score.hits[position] for score in smoke]),
-        false_alarm_rate=_mean([score.alarms[position] for score in free]),
+        threshold=_mean([level / metrics.LEVELS for _, level in leveled]),
+        f_beta=_mean([score.f_beta[level] for score, level in smoke]),
+        iou=_mean([score.iou[level] for score, level in smoke]),
+        mean_squared_error=_mean([score.squared_error for score, _ in smoke]),
+        zero_error=_mean([score.zero_error for score, _ in smoke]),
+        detection_rate=_mean([score.hits[_position(level)] for score, level in smoke]),
+        false_alarm_rate=_mean([score.alarms[_position(level)] for score, level in free]),
         smoke_frames=len(smoke),
         smoke_free_frames=len(free),
     )
+
+
+def nearest_level(threshold: float) -> int:
+    """The one of REGION_LEVELS closest to a probability."""
+    return int(REGION_LEVELS[np.abs(REGION_LEVELS / metrics.LEVELS - threshold).argmin()])
 
 
 def choose_level(scores: Sequence[FrameScore], false_alarms: float) -> int:
@@ -125,7 +119,7 @@ def choose_level(scores: Sequence[FrameScore], false_alarms: float) -> int:
 def _score(predict: Predict, frame: Frame, size_px: int, minimum_region: float) -> FrameScore:
     image = load_image(frame.image)
     mask = load_mask(frame, image.shape) > 0.5
-    square = predict(fit(image, size_px))
+    square = predict(fit(image, size_px)).probability
     probability = unfit(square, mask.shape[1], mask.shape[0])
     counts = metrics.count(probability, mask)
     truth = fit_map(mask.astype(np.float32), size_px) > 0
@@ -139,6 +133,7 @@ def _score(predict: Predict, frame: Frame, size_px: int, minimum_region: float) 
         zero_error=float(mask.mean()),
         alarms=np.array([alarm for alarm, _ in found]),
         hits=np.array([hit for _, hit in found]),
+        reliability=metrics.reliability(probability, mask),
     )
 
 
@@ -146,6 +141,10 @@ def _find(mask: Mask, truth: Mask, minimum_region: float) -> tuple[bool, bool]:
     """Whether the mask has a region of the smallest size, and whether one of them overlaps the truth."""
     found, labels = regions(mask, minimum_region)
     return bool(found), bool(np.isin(labels[truth], [region.label for region in found]).any())
+
+
+def _position(level: int) -> int:
+    return int(np.flatnonzero(level == REGION_LEVELS)[0])
 
 
 def _mean(values: Sequence[float | np.bool_]) -> float:

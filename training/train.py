@@ -25,7 +25,8 @@ from training.data.batches import Batch, Batches, Stage, Views
 from training.data.smoke5k import Frame, read_frames
 from training.loop import EstimatorPhase, GeneratorPhase, optimise, parameter_groups, set_learning_rate, to_numbers
 from training.schedule import learning_rate_factor, linear_warmup
-from training.scores import Summary, choose_level, score_frames, summarise, torch_predictor
+from training.prediction import torch_predictor
+from training.scores import Summary, choose_level, score_frames, summarise
 
 _MINIMUM_REGION = 0.0002
 

@@ -1,0 +1,119 @@
+"""Checkpoint -> release folder with a proven model file, a golden frame, a manifest and a model card; or nothing."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from models.frame import RGB, fit
+from models.manifest import OUTPUTS, Golden, Input, Manifest, describe
+from models.networks.segmenter import SmokeSegmenter
+from training import parity
+from training.config import Config
+from training.data.synthetic import add_smoke, render_landscape, render_plume
+from training.model_card import model_card
+from training.onnx_model import OnnxModel
+from training.prediction import load_segmenter
+
+MODEL, CARD, GOLDEN_FRAME, GOLDEN_MAPS = "model.onnx", "MODEL_CARD.md", "golden/frame.png", "golden/maps.npz"
+GOLDEN_TOLERANCE = 0.01
+_GOLDEN_SEED = 5
+_GOLDEN_SIZE_PX = (480, 640)
+_OPSET = 18
+_UNFITTED_THRESHOLD = 0.5
+
+
+class ExportError(RuntimeError):
+    """Nothing was released; the message says why."""
+
+
+def export(checkpoint: Path, out: Path, name: str | None, version: str, report: Mapping[str, Any]) -> Path:
+    """Make `out/<name>-<version>/`, complete and checked, in one move.
+
+    Args:
+        checkpoint: A training run's state; its averaged networks are exported.
+        out: Where releases lie.
+        name: Of the release; None takes the configuration's.
+        version: Three numbers.
+        report: What `evaluate` found, for threshold, numbers and card; may be empty.
+
+    Raises:
+        ExportError: The release exists already, for releases are immutable.
+        ParityError: The exported file is not the module; nothing is written.
+        CheckpointError, ManifestError: The checkpoint or the name or version is not what it must be.
+    """
+    segmenter, config = load_segmenter(checkpoint)
+    folder = out / f"{name or config.name}-{version}"
+    if folder.exists():
+        raise ExportError(f"{folder}: exists already, and a release is immutable; choose another --version")
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".unfinished-") as unfinished:
+        made = Path(unfinished) / folder.name
+        (made / "golden").mkdir(parents=True)
+        _write_release(made, segmenter, config, name or config.name, version, report)
+        shutil.move(made, folder)
+    return folder
+
+
+def to_onnx(segmenter: SmokeSegmenter, path: Path, size_px: int) -> None:
+    """Trace the deployed module into one file with a dynamic batch. Put it in evaluation mode first."""
+    # A batch of 1 would be specialised: traced at 2, the batch stays free.
+    frames = torch.zeros((2, size_px, size_px, 3), dtype=torch.uint8)
+    program = torch.onnx.export(
+        segmenter,
+        (frames,),
+        input_names=["frame"],
+        output_names=list(OUTPUTS),
+        dynamic_shapes={"frame": {0: torch.export.Dim("batch", min=1, max=1024)}},
+        opset_version=_OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None  # noqa: S101 - tells mypy that the exporter in use returns a program
+    program.save(str(path), external_data=False)
+
+
+def golden_frame() -> RGB:
+    """The project's own picture: a plume over ridges, (480, 640, 3) uint8 RGB, the same at every call."""
+    rng = np.random.default_rng(_GOLDEN_SEED)
+    landscape = render_landscape(rng, *_GOLDEN_SIZE_PX)
+    return add_smoke(landscape, render_plume(rng, *_GOLDEN_SIZE_PX, 0.35), rng)[0]
+
+
+def _write_release(
+    folder: Path, segmenter: SmokeSegmenter, config: Config, name: str, version: str, report: Mapping[str, Any]
+) -> None:
+    size_px = config.data.size_px
+    to_onnx(segmenter, folder / MODEL, size_px)
+    differences = parity.check(segmenter, folder / MODEL, size_px)
+    _write_golden(folder, size_px)
+    provenance = {"configuration_sha256": config.sha256(), "configuration": json.loads(config.model_dump_json())}
+    threshold = float(report.get("threshold", _UNFITTED_THRESHOLD))
+    card = model_card(f"{name}-{version}", config, threshold, differences, report)
+    (folder / CARD).write_text(card, encoding="utf-8")
+    Manifest(
+        name=name,
+        version=version,
+        files={file: describe(folder / file) for file in (MODEL, CARD, GOLDEN_FRAME, GOLDEN_MAPS)},
+        models={"fp32": MODEL},
+        golden=Golden(GOLDEN_FRAME, GOLDEN_MAPS, GOLDEN_TOLERANCE),
+        threshold=threshold,
+        input=Input(size_px=size_px),
+        parity=differences,
+        numbers={key: report[key] for key in ("at_threshold", "cross_fitted", "ece") if key in report},
+        provenance=provenance,
+    ).write(folder)
+
+
+def _write_golden(folder: Path, size_px: int) -> None:
+    """The golden frame and what onnxruntime makes of it, as the service will see it: decoded from the file, fitted, run."""
+    cv2.imwrite(str(folder / GOLDEN_FRAME), cv2.cvtColor(golden_frame(), cv2.COLOR_RGB2BGR))
+    maps = OnnxModel(folder / MODEL).run(fit(golden_frame(), size_px)[None])
+    half = {output: values[0].astype(np.float16) for output, values in zip(OUTPUTS, maps, strict=True)}
+    np.savez_compressed(folder / GOLDEN_MAPS, **half)

@@ -1,0 +1,96 @@
+"""The deployed graph as a function of one frame, whether torch runs it or onnxruntime."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from models.frame import RGB, Map
+from models.manifest import Manifest
+from models.networks.segmenter import SmokeSegmenter
+from training import checkpoint as checkpoints
+from training.build import build_segmenter
+from training.config import Config
+from training.onnx_model import OnnxModel
+
+
+class Maps(NamedTuple):
+    """Four maps (size, size): probability in [0, 1], the uncertainties in [0, ln 2] nats."""
+
+    probability: Map
+    total: Map
+    aleatoric: Map
+    epistemic: Map
+
+
+Predict = Callable[[RGB], Maps]
+"""A frame fitted to the model's square (size, size, 3) uint8 -> its maps."""
+
+
+class Deployed(NamedTuple):
+    """A model ready to be scored.
+
+    Attributes:
+        predict: The deployed graph.
+        size_px: Side of its square.
+        minimum_region: Smallest region that counts, as a fraction of the frame.
+        threshold: The released one; None for a checkpoint, which has none.
+        description: What it is, for reports.
+    """
+
+    predict: Predict
+    size_px: int
+    minimum_region: float
+    threshold: float | None
+    description: str
+
+
+def torch_predictor(segmenter: SmokeSegmenter) -> Predict:
+    """The deployed module, one frame at a time. Put it in evaluation mode first."""
+    device = segmenter.temperature.device
+
+    @torch.inference_mode()
+    def predict(frame: RGB) -> Maps:
+        batch = torch.from_numpy(np.ascontiguousarray(frame))[None].to(device)
+        return Maps(*(np.asarray(output[0].cpu().numpy(), np.float32) for output in segmenter(batch)))
+
+    return predict
+
+
+def onnx_predictor(model: OnnxModel) -> Predict:
+    """The released graph on onnxruntime, one frame at a time."""
+
+    def predict(frame: RGB) -> Maps:
+        return Maps(*(output[0] for output in model.run(np.ascontiguousarray(frame)[None])))
+
+    return predict
+
+
+def load_segmenter(path: Path) -> tuple[SmokeSegmenter, Config]:
+    """The averaged networks of a checkpoint, in evaluation mode, and their configuration. Raises CheckpointError."""
+    found = checkpoints.load(path)
+    segmenter = build_segmenter(found.config.network, pretrained=False)
+    prefix = "module."
+    state = {name.removeprefix(prefix): value for name, value in found.average.items() if name.startswith(prefix)}
+    segmenter.load_state_dict(state)
+    return segmenter.eval(), found.config
+
+
+def load_deployed(path: Path, minimum_region: float = 0.0002) -> Deployed:
+    """A checkpoint file on torch, or a release folder, verified, on onnxruntime.
+
+    Raises:
+        CheckpointError: The file is no checkpoint.
+        ManifestError: The folder is no release, or breaks its promise.
+    """
+    if path.is_dir():
+        manifest = Manifest.read(path)
+        manifest.verify(path)
+        predict = onnx_predictor(OnnxModel(path / manifest.models["fp32"]))
+        name = f"{manifest.name}-{manifest.version}"
+        return Deployed(predict, manifest.input.size_px, manifest.minimum_region, manifest.threshold, name)
+    segmenter, config = load_segmenter(path)
+    segmenter = segmenter.to(memory_format=torch.channels_last)
+    return Deployed(torch_predictor(segmenter), config.data.size_px, minimum_region, None, f"checkpoint {path.name}")
