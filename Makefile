@@ -1,0 +1,54 @@
+# Two commands do all the set-up: `make serve` and `make test`. Both are safe to run again and fast the second time.
+PYTHON ?= python3
+# The service alone lives in .venv; tests and training, with torch, in .venv-dev. onnxruntime and onnxruntime-gpu overwrite each
+# other, so .venv holds one of them and is made anew when a GPU appears or goes.
+EXTRA := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help serve test dev format lint types pytest clean
+
+help:
+	@echo "make serve   install the service and start it on the model in the repository"
+	@echo "make test    install everything, then format, lint, types, import rules and all tests"
+	@echo "make dev     install everything into .venv-dev: training, tests, tools"
+	@echo "make format  write the code as the format check wants it"
+	@echo "make clean   remove both environments and all caches"
+
+serve: .venv/installed-$(EXTRA)
+	@.venv/bin/smoke-bvm serve $(ARGS)
+
+.venv/installed-$(EXTRA): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0])'
+	@echo "installing the service with onnxruntime for $(EXTRA) into .venv (a minute or two, once)"
+	@$(PYTHON) -m venv --clear .venv
+	@.venv/bin/python $(PIP_INSTALL) -e '.[$(EXTRA)]'
+	@touch $@
+
+test: dev lint types pytest
+
+dev: .venv-dev/installed
+
+.venv-dev/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0])'
+	@echo "installing service, training and test tools into .venv-dev (some minutes, most of it torch, once)"
+	@test -x .venv-dev/bin/python || $(PYTHON) -m venv .venv-dev
+	@.venv-dev/bin/python $(PIP_INSTALL) -e '.[cpu,training,dev]'
+	@touch $@
+
+format: dev
+	.venv-dev/bin/ruff format .
+	.venv-dev/bin/ruff check --fix .
+
+lint: dev
+	.venv-dev/bin/ruff format --check .
+	.venv-dev/bin/ruff check .
+	.venv-dev/bin/lint-imports
+
+types: dev
+	.venv-dev/bin/mypy
+
+pytest: dev
+	.venv-dev/bin/python -m pytest
+
+clean:
+	rm -rf .venv .venv-dev build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
