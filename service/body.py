@@ -66,6 +66,8 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     finally:
         task.cancel()
         watch.cancel()
+        # Only when both have ended is the frame withdrawn.
+        await asyncio.gather(task, watch, return_exceptions=True)
 
 
 async def _collect(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:

@@ -27,6 +27,11 @@ class Lifecycle:
         self._requests_max = requests_max
         self._inside = 0
 
+    @property
+    def inside(self) -> int:
+        """How many requests are inside."""
+        return self._inside
+
     def open(self) -> None:
         """Start to take requests."""
         self.phase = Phase.READY

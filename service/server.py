@@ -6,21 +6,24 @@ import logging
 import math
 import signal
 import socket
+import time
 from types import FrameType
-from typing import Never
+from typing import Any, Final, Never
 
 import uvicorn
 from starlette.applications import Starlette
 
 from service.app import create_app
 from service.errors import AddressUnusable, StartError
-from service.lifecycle import Lifecycle
+from service.lifecycle import Lifecycle, Phase
 from service.logs import start_logging
 from service.placement import Placement
 from service.session import open_model
 from service.settings import Settings
 
 _LOG = logging.getLogger(__name__)
+_FLUSH_S: Final = 2.0
+"""The part of `drain_s` kept for answers on their way out, and for cutting off whoever is still inside."""
 
 
 def serve(settings: Settings) -> None:
@@ -34,7 +37,8 @@ def serve(settings: Settings) -> None:
         signal.signal(stop, _exit)
     with bind(settings.host, settings.port) as listener:
         app = create_app(settings, open_model(settings.release(), Placement.of(settings)))
-        server = DrainingServer(_config(app, settings), app.state.lifecycle)
+        flush_s = min(settings.drain_s, _FLUSH_S)
+        server = DrainingServer(_config(app, flush_s), app.state.lifecycle, settings.drain_s - flush_s)
         server.run(sockets=[listener])
     if not server.started:
         raise StartError("the service did not start; the log says why")
@@ -48,21 +52,39 @@ def bind(host: str, port: int) -> socket.socket:
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        return _bound(socket.socket(family, kind, protocol), address)
     except OSError as error:
         hint = "; is another server running?" if error.errno == errno.EADDRINUSE else ""
         raise AddressUnusable(f"cannot listen on {host}:{port}: {error.strerror or error}{hint}") from error
+
+
+def _bound(listener: socket.socket, address: tuple[Any, ...]) -> socket.socket:
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 
 class DrainingServer(uvicorn.Server):
-    """Says where it listens; closes the service's door on the first signal, so that it is not ready while it ends."""
+    """Says where it listens, and drains on the first signal.
 
-    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
+    While it drains, those inside finish, probes are answered, and new frames are refused in words rather than with a
+    closed port; then it stops as uvicorn does. A second signal stops it at once.
+
+    Args:
+        config: Uvicorn's; its `timeout_graceful_shutdown` comes after the draining.
+        lifecycle: The service's door.
+        drain_s: Longest time that those inside get.
+    """
+
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain_s: float) -> None:
         super().__init__(config)
         self._lifecycle = lifecycle
+        self._drain_s = drain_s
+        self._drain_until_s = math.inf
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start as uvicorn does, then announce the address."""
@@ -71,12 +93,22 @@ class DrainingServer(uvicorn.Server):
             _announce(listener)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Drain, then stop as uvicorn does."""
+        """Close the door on the first signal; stop on the second."""
+        if self._lifecycle.phase is Phase.DRAINING:
+            super().handle_exit(sig, frame)
+            return
         self._lifecycle.drain()
-        super().handle_exit(sig, frame)
+        self._drain_until_s = time.monotonic() + self._drain_s
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second: stop once everybody is out, or the time is up."""
+        draining = self._lifecycle.phase is Phase.DRAINING
+        if draining and (self._lifecycle.inside == 0 or time.monotonic() >= self._drain_until_s):
+            self.should_exit = True
+        return await super().on_tick(counter)
 
 
-def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
+def _config(app: Starlette, flush_s: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="httptools",
@@ -85,7 +117,7 @@ def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=math.ceil(settings.drain_s),
+        timeout_graceful_shutdown=math.ceil(flush_s),
     )
 
 

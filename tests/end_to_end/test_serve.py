@@ -137,10 +137,13 @@ def test_what_was_accepted_is_finished_after_sigterm(start):
         for connection in connections:
             connection.sendall(request % len(body) + body[:-1])
         wait_until(lambda: metric(client, "smoke_requests_in_flight") == 32)
+        server.process.terminate()
+        wait_until(lambda: client.get("/health/ready").status_code == 503)
+        assert client.get("/health/live").status_code == 200
+        late = client.post("/segment", content=body)
+        assert (late.status_code, late.json()["type"]) == (503, "urn:smoke-bvm:problem:draining")
     with ThreadPoolExecutor(len(connections)) as callers:
         answers = [callers.submit(read_all, connection) for connection in connections]
-        server.process.terminate()
-        wait_until(lambda: any(line["message"] == "Shutting down" for line in server.log))
         for connection in connections:
             connection.sendall(body[-1:])
         statuses = {answer.result()[:15] for answer in answers}

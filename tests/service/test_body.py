@@ -90,10 +90,10 @@ def test_work_is_cancelled_when_the_caller_hangs_up():
     async def scenario() -> None:
         with pytest.raises(ClientGone):
             await while_connected(lambda: hang_up_after(0.01), work())
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        assert cancelled == [True]
 
     asyncio.run(scenario())
-    assert cancelled == [True]
 
 
 def test_what_the_work_raises_reaches_the_caller():

@@ -1,5 +1,6 @@
 """A fault reaches the right caller, nobody else, and is counted."""
 
+import asyncio
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -78,6 +79,46 @@ def test_a_full_queue_is_told_apart_from_a_full_house(open_client, obedient):
         assert (running.result().status_code, waiting.result().status_code) == (200, 200)
     assert refused.status_code == 429
     assert "frames waiting" in refused.json()["detail"]
+
+
+def test_a_caller_who_hangs_up_in_the_queue_costs_no_inference(open_client, obedient):
+    client = open_client(obedient)
+    obedient.free.clear()
+    with ThreadPoolExecutor(1) as callers:
+        stays = callers.submit(post, client)
+        obedient.entered.acquire(timeout=5)
+        sent = client.portal.call(hang_up_once_queued, client)
+        obedient.free.set()
+        assert stays.result().status_code == 200
+    assert sent[0]["status"] == 499
+    assert obedient.frames == 1
+    wait_until(lambda: "smoke_frames_skipped_total 1.0" in client.get("/metrics").text)
+    assert counts(client)['smoke_requests_total{outcome="abandoned",reason="client_gone"}'] == 1
+
+
+async def hang_up_once_queued(client) -> list[dict]:
+    """Post a frame as a server would pass it on, and report the caller gone once the frame waits for the model."""
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/segment",
+        "raw_path": b"/segment",
+        "query_string": b"",
+        "headers": [],
+    }
+    messages, sent = [{"type": "http.request", "body": BODY, "more_body": False}], []
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        await asyncio.to_thread(wait_until, lambda: client.app.state.wiring.pipeline.queue_depth == 1)
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    await client.app(scope, receive, send)
+    return sent
 
 
 def test_a_bad_frame_never_reaches_the_model(open_client, obedient):
