@@ -12,7 +12,8 @@ from service.lifecycle import Phase
 from service.metrics import CONTENT_TYPE
 from service.pipeline import Segmentation
 from service.problems import documented
-from service.schemas import HealthBody, LatencyBody, ReleaseBody, SegmentQuery, SegmentReply
+from service.query import SegmentQuery
+from service.schemas import HealthBody, LatencyBody, ReleaseBody, SegmentReply
 from service.wiring import Wiring
 
 router = APIRouter()

@@ -1,75 +1,18 @@
-"""The bodies and the query of the HTTP interface; every field says its unit and range, and OpenAPI repeats it."""
+"""The bodies of the HTTP interface; every field says its unit and range, and OpenAPI repeats it."""
 
 import base64
-import re
 from dataclasses import asdict
-from datetime import datetime
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from models.manifest import Manifest
 from service.encode import EncodedMap
-from service.errors import ParameterInvalid
-from service.order import DEFAULT_OUTPUTS, OUTPUTS, Order, Resolution, parse_outputs
 from service.overlay import Picture
 from service.pipeline import Segmentation, Stages
 from service.prediction import Identity
+from service.query import SegmentQuery
 from service.summary import Doubt
-
-_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_ONE_OF: Final = "(" + "|".join(OUTPUTS) + ")"
-
-
-def _check_outputs(text: str) -> str:
-    try:
-        parse_outputs(text)
-    except ParameterInvalid as error:
-        raise ValueError(str(error)) from None
-    return text
-
-
-def _check_instant(text: str) -> str:
-    """Time with an offset, as RFC 3339 has it; a `+` that is not written %2B arrives as a space."""
-    try:
-        if not _RFC3339.fullmatch(text):
-            raise ValueError(text)
-        datetime.fromisoformat(text.upper())
-    except ValueError:
-        raise ValueError("expected RFC 3339, as in 2026-05-01T12:00:00Z or 2026-05-01T14:00:00%2B02:00") from None
-    return text
-
-
-class SegmentQuery(BaseModel):
-    """The query of `POST /segment`; an unknown parameter is refused rather than ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    camera_id: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="Which camera; repeated in the reply."
-    )
-    captured_at: Annotated[str, AfterValidator(_check_instant)] | None = Field(
-        None,
-        max_length=40,
-        description="When the frame was taken (RFC 3339).",
-        json_schema_extra={"format": "date-time"},
-    )
-    outputs: Annotated[str, AfterValidator(_check_outputs)] = Field(
-        DEFAULT_OUTPUTS,
-        max_length=256,
-        description=f"Comma list of {', '.join(OUTPUTS)}; empty for the numbers alone.",
-        json_schema_extra={"pattern": f"^({_ONE_OF}(,{_ONE_OF})*)?$"},
-    )
-    resolution: Resolution = Field(
-        "model", description="Maps at the model's square, or at the frame's width and height."
-    )
-    threshold: float | None = Field(
-        None, gt=0, lt=1, description="Probability from which on a pixel is smoke; the manifest's by default."
-    )
-
-    def order(self) -> Order:
-        """What is wanted, in the pipeline's words."""
-        return Order(parse_outputs(self.outputs), self.resolution, self.threshold)
 
 
 class ModelBody(BaseModel):
