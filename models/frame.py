@@ -4,6 +4,7 @@ Training, evaluation and service all call these functions, so that a frame has t
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ Map = npt.NDArray[np.float32]
 """One value a pixel (height, width), float32."""
 Mask = npt.NDArray[np.bool_]
 """Smoke or not, (height, width)."""
+_Pixels = TypeVar("_Pixels", RGB, Map)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def fit_map(values: Map, size_px: int) -> Map:
 
 def unfit(values: Map, width_px: int, height_px: int) -> Map:
     """Bring a map of the model's square back to the frame, bilinearly: (size, size) -> (height_px, width_px)."""
-    return cv2.resize(values, (width_px, height_px), interpolation=cv2.INTER_LINEAR)  # type: ignore[no-any-return, unused-ignore]
+    return np.asarray(cv2.resize(values, (width_px, height_px), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def regions(mask: Mask, minimum_fraction: float) -> tuple[list[Region], npt.NDArray[np.int32]]:
@@ -71,15 +73,22 @@ def regions(mask: Mask, minimum_fraction: float) -> tuple[list[Region], npt.NDAr
         The regions, and the label map (height, width) in which region r has the value r.label.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    found = [Region(*(int(value) for value in stats[label]), label=label) for label in range(1, count)]
-    kept = [region for region in found if region.area_px >= minimum_fraction * mask.size]
-    return sorted(kept, key=lambda region: -region.area_px), labels
+    large = stats[:, cv2.CC_STAT_AREA] >= minimum_fraction * mask.size
+    found = [_region(stats[label], label) for label in range(1, count) if large[label]]
+    return sorted(found, key=lambda region: -region.area_px), np.asarray(labels, np.int32)
 
 
-def _resize(values, width_px: int, height_px: int):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Resize an array, by area where it shrinks and bilinearly where it grows."""
+def _region(stats: npt.NDArray[np.int32], label: int) -> Region:
+    left, top, width, height, area_px = (int(value) for value in stats)
+    return Region(left, top, width, height, area_px, label)
+
+
+def _resize(values: _Pixels, width_px: int, height_px: int) -> _Pixels:
+    """Resize an array axis by axis: by area where it shrinks, bilinearly where it grows."""
     height, width = values.shape[:2]
-    if (height, width) == (height_px, width_px):
-        return values
-    shrinks = height >= height_px and width >= width_px
-    return cv2.resize(values, (width_px, height_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    smaller = (min(width, width_px), min(height, height_px))
+    if smaller != (width, height):
+        values = np.asarray(cv2.resize(values, smaller, interpolation=cv2.INTER_AREA), values.dtype)
+    if smaller != (width_px, height_px):
+        values = np.asarray(cv2.resize(values, (width_px, height_px), interpolation=cv2.INTER_LINEAR), values.dtype)
+    return values

@@ -34,7 +34,12 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train a configuration, or go on with a run")
     train.add_argument("config", type=Path, help="TOML file, or the name of a preset: embedded, tiny")
     train.add_argument(
-        "--set", dest="overrides", action="append", default=[], metavar="SECTION.KEY=VALUE", help="replace a value of the file"
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="replace a value of the file",
     )
     train.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
     train.add_argument("--out", type=Path, help="folder of the run (default: runs/<name>)")
@@ -47,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("checkpoint", type=Path)
     export.add_argument("--version", required=True, help="three numbers, as in 0.1.0")
     export.add_argument("--name", help="name of the release (default: the configuration's)")
-    export.add_argument("--evaluation", type=Path, help="report.json of `evaluate`: threshold and numbers for manifest and card")
+    export.add_argument(
+        "--evaluation", type=Path, help="report.json of `evaluate`: threshold and numbers for manifest and card"
+    )
     export.add_argument("--out", type=Path, default=Path("models/released"), help="where the release folder is made")
     return parser
 

@@ -1,6 +1,6 @@
 """A moving average of weights and buffers: what is validated and shipped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,9 @@ def moving_average(module: nn.Module, decay: float) -> AveragedModel:
     return AveragedModel(module, multi_avg_fn=_update(decay), use_buffers=True)
 
 
-def _update(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+def _update(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
     @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
         weight = 1.0 - min(decay, (1 + int(count)) / (10 + int(count)))
         for mean, value in zip(averaged, current, strict=True):
             mean.lerp_(value, weight) if mean.is_floating_point() else mean.copy_(value)

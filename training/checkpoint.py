@@ -1,7 +1,6 @@
 """Training state on disk: written beside and moved into place, read weights-only, so that resuming gives the same next step."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(state | {"config": checkpoint.config.model_dump_json()}, unfinished)
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     except (OSError, RuntimeError) as error:
         unfinished.unlink(missing_ok=True)
         raise CheckpointError(f"{path}: not written, the last good checkpoint stays: {error}") from error

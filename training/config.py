@@ -2,7 +2,7 @@
 
 import hashlib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -49,7 +49,7 @@ class Data(_Section):
     """Where batches come from: see `training.data.batches`."""
 
     size_px: Positive = 480
-    mix: dict[Source, Share]
+    mix: Mapping[Source, Share]
     squashed_px: tuple[Positive, Positive] = (420, 680)
     smoke_centred: Annotated[float, Field(ge=0, le=1)] = 0.75
     strength: Annotated[float, Field(ge=0)] = 1.0

@@ -75,7 +75,7 @@ def write(evaluation: Evaluation, out: Path) -> None:
 
 def sum_of(scores: Iterable[FrameScore]) -> metrics.Curve:
     """Reliability sums over all pixels of all frames, (3, 15)."""
-    return np.sum([score.reliability for score in scores], axis=0)
+    return np.asarray(np.sum([score.reliability for score in scores], axis=0))
 
 
 def _cross_fitted(scores: Sequence[FrameScore], false_alarms: float) -> Summary:
@@ -100,7 +100,7 @@ def _interval(scores: Sequence[FrameScore], level: int) -> list[float]:
 
 
 def _mean_f_beta(scores: Sequence[FrameScore]) -> metrics.Curve:
-    return np.mean([score.f_beta for score in scores if score.frame.kind == REAL_SMOKE], axis=0)
+    return np.asarray(np.mean([score.f_beta for score in scores if score.frame.kind == REAL_SMOKE], axis=0))
 
 
 def _groups(scores: Sequence[FrameScore]) -> list[str]:

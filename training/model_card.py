@@ -7,7 +7,9 @@ from training.config import Config
 from training.report import markdown
 
 
-def model_card(release: str, config: Config, threshold: float, parity: Mapping[str, float], report: Mapping[str, Any]) -> str:
+def model_card(
+    release: str, config: Config, threshold: float, parity: Mapping[str, float], report: Mapping[str, Any]
+) -> str:
     """Markdown in the form people know: use, data, recipe, numbers, limits."""
     steps = sum(stage.steps for stage in config.generator.stages)
     seen = sum(stage.steps * stage.batch for stage in config.generator.stages)

@@ -15,7 +15,15 @@ from training.onnx_model import Frames, OnnxModel
 TOLERANCE = 1e-4
 IDENTITY_TOLERANCE = 1e-6
 BATCHES = (1, 3, 8)
-_RANDOM_OPERATORS = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli", "Dropout"}
+_RANDOM_OPERATORS = {
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+    "Multinomial",
+    "Bernoulli",
+    "Dropout",
+}
 
 
 class ParityError(RuntimeError):
@@ -84,7 +92,9 @@ def _check_graph(model: onnx.ModelProto) -> None:
         raise ParityError(f"random operators in the graph: {sorted(operators & _RANDOM_OPERATORS)}, expected none")
     external = [tensor.name for tensor in model.graph.initializer if tensor.external_data]
     if external:
-        raise ParityError(f"{len(external)} tensors lie outside the file, the first is {external[0]!r}, expected one file")
+        raise ParityError(
+            f"{len(external)} tensors lie outside the file, the first is {external[0]!r}, expected one file"
+        )
 
 
 def _check_signature(model: OnnxModel, size_px: int) -> None:

@@ -15,6 +15,7 @@ from training.prediction import Predict
 REGION_LEVELS = np.arange(8, metrics.LEVELS, 8)
 """Levels k (threshold k / 256) at which regions are looked for."""
 
+
 @dataclass(frozen=True, slots=True)
 class FrameScore:
     """What one frame's probability map is worth.
@@ -148,4 +149,4 @@ def _position(level: int) -> int:
 
 
 def _mean(values: Sequence[float | np.bool_]) -> float:
-    return float(np.mean(values)) if len(values) else float("nan")
+    return float(np.mean(np.array(values, np.float64))) if len(values) else float("nan")

@@ -24,8 +24,8 @@ from training.config import Config, Optimiser, StageSection
 from training.data.batches import Batch, Batches, Stage, Views
 from training.data.smoke5k import Frame, read_frames
 from training.loop import EstimatorPhase, GeneratorPhase, optimise, parameter_groups, set_learning_rate, to_numbers
-from training.schedule import learning_rate_factor, linear_warmup
 from training.prediction import torch_predictor
+from training.schedule import learning_rate_factor, linear_warmup
 from training.scores import Summary, choose_level, score_frames, summarise
 
 _MINIMUM_REGION = 0.0002
@@ -87,7 +87,7 @@ class _Run:
         self._resumed = _resume(config, out / checkpoints.LAST)
         self._step_ended = time.monotonic()
         self._segmenter = build_segmenter(config.network, pretrained=self._resumed is None)
-        self._segmenter.to(self._fabric.device, memory_format=torch.channels_last)
+        self._segmenter.to(self._fabric.device).to(memory_format=torch.channels_last)
 
     def generator_phase(self) -> None:
         """Eq. 2 and 4 on the generator and the inference model."""
@@ -174,7 +174,8 @@ class _Run:
         views = Views(settings.squashed_px, settings.smoke_centred, settings.strength, settings.smoke_length)
         stages = [Stage(stage.steps, stage.batch, stage.size_px, stage.whole) for stage in phase.stages]
         seed = self._config.seed + (phase.name == "estimator")
-        batches = Batches(self._frames, settings.mix, stages, views, seed)
+        mix = {str(source): share for source, share in settings.mix.items()}
+        batches = Batches(self._frames, mix, stages, views, seed)
         workers = self._config.workers
         return DataLoader(
             batches,

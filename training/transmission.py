@@ -23,7 +23,7 @@ def dark_channel(image: npt.NDArray[np.floating], patch_px: int = PATCH_PX) -> M
         (height, width) in the image's unit. Source: He, Sun and Tang 2011, eq. 5.
     """
     kernel = np.ones((patch_px, patch_px), np.uint8)
-    return cv2.erode(np.ascontiguousarray(image.min(axis=2), np.float32), kernel).astype(np.float32, copy=False)
+    return np.asarray(cv2.erode(np.ascontiguousarray(image.min(axis=2), np.float32), kernel), np.float32)
 
 
 def atmospheric_light(image: RGB, dark: Map, brightest: float = BRIGHTEST) -> npt.NDArray[np.float32]:
@@ -54,4 +54,4 @@ def transmission(image: RGB, patch_px: int = PATCH_PX) -> Map:
         (height, width) in [0, 1]; 1 is clear air. Source: Yan et al. 2022, eq. 9.
     """
     light = atmospheric_light(image, dark_channel(image.astype(np.float32), patch_px))
-    return np.clip(1.0 - dark_channel(image / light, patch_px), 0.0, 1.0)
+    return np.asarray(np.clip(1.0 - dark_channel(image / light, patch_px), 0.0, 1.0), np.float32)

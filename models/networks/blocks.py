@@ -42,8 +42,9 @@ class ResidualChannelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, h, w) -> the same shape."""
         body = self.body(x)
-        attention: Tensor = self.attention(body.mean((2, 3), keepdim=True))
-        return x + attention * body
+        attention = self.attention(body.mean((2, 3), keepdim=True))
+        refined: Tensor = x + attention * body
+        return refined
 
 
 class DenseASPP(nn.Module):

@@ -21,7 +21,9 @@ class InferenceModel(nn.Module):
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
         inputs = (3, *_CHANNELS[:-1])
-        self.convolutions = nn.Sequential(*(ConvNormAct(i, o, stride=2) for i, o in zip(inputs, _CHANNELS, strict=True)))
+        self.convolutions = nn.Sequential(
+            *(ConvNormAct(i, o, stride=2) for i, o in zip(inputs, _CHANNELS, strict=True))
+        )
         self.mean = nn.Linear(_CHANNELS[-1], latent_dim)
         self.log_variance = nn.Linear(_CHANNELS[-1], latent_dim)
 

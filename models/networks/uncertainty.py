@@ -16,7 +16,8 @@ class Uncertainty(NamedTuple):
 
 def binary_entropy(probability: Tensor) -> Tensor:
     """H(p) = -p log p - (1 - p) log(1 - p), in nats, of the same shape; H(0) = H(1) = 0, H(1/2) = ln 2."""
-    return torch.special.entr(probability) + torch.special.entr(1.0 - probability)
+    entropy: Tensor = torch.special.entr(probability) + torch.special.entr(1.0 - probability)
+    return entropy
 
 
 def entropy_of_logits(logits: Tensor) -> Tensor:

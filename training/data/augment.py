@@ -38,8 +38,8 @@ def crop(
         smoke_centred: Probability that the square contains a given random pixel of smoke, where there is smoke.
     """
     height, width = mask.shape
-    high = int(round(height * min(1.0, size_px / rng.uniform(*squashed_px))))
-    wide = int(round(width * min(1.0, size_px / rng.uniform(*squashed_px))))
+    high = round(height * min(1.0, size_px / rng.uniform(*squashed_px)))
+    wide = round(width * min(1.0, size_px / rng.uniform(*squashed_px)))
     top, left = _corner(mask, rng, high, wide, smoke_centred)
     piece = (slice(top, top + high), slice(left, left + wide))
     return View(fit(np.ascontiguousarray(image[piece]), size_px), _binary(mask[piece], size_px))
@@ -79,13 +79,13 @@ def change_light(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
 def change_quality(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
     """Blur, sensor noise and JPEG artefacts, each now and then; `strength` is the probability's scale, 0 changes nothing."""
     if rng.random() < 0.2 * strength:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.4)).astype(np.uint8, copy=False)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.4)), np.uint8)
     if rng.random() < 0.25 * strength:
         noise = rng.normal(0.0, rng.uniform(1.0, 8.0), image.shape).astype(np.float32)
         image = (image + noise).round().clip(0, 255).astype(np.uint8)
     if rng.random() < 0.3 * strength:
         _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 92))])
-        image = cv2.imdecode(coded, cv2.IMREAD_COLOR).astype(np.uint8, copy=False)
+        image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
     return image
 
 
@@ -108,7 +108,9 @@ def _binary(mask: Map, size_px: int) -> Map:
 
 def _haze(pixels: Map, rng: np.random.Generator) -> Map:
     """I t + A (1 - t), with a transmission t that changes from the upper to the lower edge (He, Sun and Tang 2011, eq. 1)."""
-    transmission = np.linspace(rng.uniform(0.5, 1.0), rng.uniform(0.5, 1.0), pixels.shape[0], dtype=np.float32)[:, None, None]
+    transmission = np.linspace(rng.uniform(0.5, 1.0), rng.uniform(0.5, 1.0), pixels.shape[0], dtype=np.float32)[
+        :, None, None
+    ]
     light = rng.uniform(0.6, 1.0) + rng.normal(0.0, 0.03, 3).astype(np.float32)
     hazy: Map = pixels * transmission + light * (1.0 - transmission)
     return hazy

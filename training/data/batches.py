@@ -124,7 +124,9 @@ class _Source:
 
     def __init__(self, frames: Sequence[Frame], rendered: bool) -> None:
         if not frames:
-            raise DataError(f"the mix asks for {'smoke-free frames to render smoke on' if rendered else 'frames'}, found none")
+            raise DataError(
+                f"the mix asks for {'smoke-free frames to render smoke on' if rendered else 'frames'}, found none"
+            )
         sizes = Counter(frame.group for frame in frames)
         weights = np.array([sizes[frame.group] ** -0.5 for frame in frames])
         self._frames = frames
@@ -142,4 +144,4 @@ def _frames_of(frames: Sequence[Frame], source: str) -> list[Frame]:
 
 def _with_rendered_smoke(image: RGB, rng: np.random.Generator, length: tuple[float, float]) -> tuple[RGB, Map]:
     fraction = float(np.exp(rng.uniform(*np.log(length))))
-    return synthetic.add_smoke(image, synthetic.render_plume(rng, *image.shape[:2], fraction), rng)
+    return synthetic.add_smoke(image, synthetic.render_plume(rng, image.shape[0], image.shape[1], fraction), rng)

@@ -71,7 +71,7 @@ def load_image(path: Path) -> RGB:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise DataError(f"{path}: {'not a picture that OpenCV can read' if path.is_file() else 'not found'}")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def load_mask(frame: Frame, shape: tuple[int, ...]) -> Map:
@@ -91,7 +91,7 @@ def load_mask(frame: Frame, shape: tuple[int, ...]) -> Map:
         raise DataError(f"{frame.mask}: not found or not a picture")
     if mask.shape != tuple(shape[:2]):
         raise DataError(f"{frame.mask}: mask is {mask.shape}, its image {frame.image.name} is {tuple(shape[:2])}")
-    return (mask > 127).astype(np.float32)
+    return np.asarray(mask > 127, np.float32)
 
 
 def _frame(root: Path, row: dict[str, str], manifest: Path) -> Frame:

@@ -42,7 +42,7 @@ def render_plume(rng: np.random.Generator, height_px: int, width_px: int, length
     profile = np.exp(-(((across - meander * np.clip(along, 0.0, 1.0)) / width) ** 2))
     fade = np.clip(along / 0.03, 0.0, 1.0) * np.clip(1.0 - along, 0.0, 1.0) ** rng.uniform(0.3, 1.2)
     texture = 0.35 + 1.1 * fractal_noise(rng, height_px, width_px, octaves=7)
-    return np.clip(rng.uniform(0.35, 1.2) * profile * fade * texture, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(rng.uniform(0.35, 1.2) * profile * fade * texture, 0.0, 1.0), np.float32)
 
 
 def add_smoke(image: RGB, alpha: Map, rng: np.random.Generator) -> tuple[RGB, Map]:

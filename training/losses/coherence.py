@@ -13,7 +13,11 @@ Shift = tuple[int, int]
 
 
 def coherence_loss(
-    prediction: Tensor, transmission: Tensor, kernel_px: int = 5, sigma_position_px: float = 3.0, sigma_transmission: float = 0.1
+    prediction: Tensor,
+    transmission: Tensor,
+    kernel_px: int = 5,
+    sigma_position_px: float = 3.0,
+    sigma_transmission: float = 0.1,
 ) -> Tensor:
     """L_trans = mean_m (1 - T(m)) sum_{n in K_m} W(m, n) D(m, n), D(m, n) = |p(m) - p(n)|.
 

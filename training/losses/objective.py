@@ -6,7 +6,9 @@ from models.networks.latent import DiagonalGaussian
 from training.losses.structure import structure_loss
 
 
-def generator_objective(logits: Tensor, mask: Tensor, posterior: DiagonalGaussian, kl_weight: float) -> dict[str, Tensor]:
+def generator_objective(
+    logits: Tensor, mask: Tensor, posterior: DiagonalGaussian, kl_weight: float
+) -> dict[str, Tensor]:
     """Negative evidence lower bound of the generator and the inference model.
 
         L(theta, omega; x) = E_{z ~ P_omega(z|x)}[L_bnn(s, y)] + kl_weight * KL(P_omega(z|x) || N(0, I))
