@@ -4,9 +4,12 @@ import errno
 import ipaddress
 import logging
 import math
+import shlex
 import signal
 import socket
+import sys
 import time
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Never
 
@@ -32,13 +35,16 @@ def serve(settings: Settings) -> None:
     Raises:
         StartError: The address cannot be bound or the model cannot be used.
     """
-    start_logging(settings.log_level)
+    start_logging(settings.log_level, terminal=sys.stderr.isatty())
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, _exit)
     with bind(settings.host, settings.port) as listener:
-        app = create_app(settings, open_model(settings.release(), Placement.of(settings)))
+        release = settings.release()
+        model = open_model(release, Placement.of(settings))
+        app = create_app(settings, model)
         flush_s = min(settings.drain_s, _FLUSH_S)
         server = DrainingServer(_config(app, flush_s), app.state.lifecycle, settings.drain_s - flush_s)
+        server.example = release / model.manifest.golden.frame
         server.run(sockets=[listener])
     if not server.started:
         raise StartError("the service did not start; the log says why")
@@ -78,7 +84,12 @@ class DrainingServer(uvicorn.Server):
         config: Uvicorn's; its `timeout_graceful_shutdown` comes after the draining.
         lifecycle: The service's door.
         drain_s: Longest time that those inside get.
+
+    Attributes:
+        example: A frame to try the service with, named in the log.
     """
+
+    example: Path | None = None
 
     def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain_s: float) -> None:
         super().__init__(config)
@@ -90,7 +101,7 @@ class DrainingServer(uvicorn.Server):
         """Start as uvicorn does, then announce the address."""
         await super().startup(sockets)
         for listener in sockets or [] if self.started else []:
-            _announce(listener)
+            _announce(listener, self.example)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Close the door on the first signal; stop on the second."""
@@ -121,9 +132,13 @@ def _config(app: Starlette, flush_s: float) -> uvicorn.Config:
     )
 
 
-def _announce(listener: socket.socket) -> None:
+def _announce(listener: socket.socket, example: Path | None) -> None:
+    """Say where to reach the service, and with which command to try it."""
     host, port = listener.getsockname()[:2]
-    _LOG.info("listening", extra={"address": f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"})
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    body = shlex.quote(f"@{example or 'FRAME.jpg'}")
+    trial = f"curl --data-binary {body} -H 'Content-Type: image/png' '{address}/segment?outputs='"
+    _LOG.info("listening", extra={"address": address, "docs": f"{address}/docs", "try": trial})
     if ipaddress.ip_address(host).is_loopback:
         _LOG.info("reachable from this machine only; --host or SMOKE_HOST opens it to others")
 

@@ -13,9 +13,9 @@ Provider = Literal["cpu", "cuda"]
 
 
 class Settings(BaseSettings):
-    """What can be chosen from outside: `SMOKE_PORT=9000` sets `port`. Frozen."""
+    """What can be chosen from outside: `SMOKE_PORT=9000` sets `port`, an empty variable nothing. Frozen."""
 
-    model_config = SettingsConfigDict(env_prefix="SMOKE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="SMOKE_", env_ignore_empty=True, frozen=True, extra="forbid")
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; loopback unless told otherwise.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")

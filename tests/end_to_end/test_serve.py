@@ -1,13 +1,16 @@
 """The whole service as it is run: a process, a socket, frames."""
 
 import base64
+import shlex
 import shutil
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx2
 import numpy as np
 import pytest
 
@@ -73,6 +76,17 @@ def test_the_server_says_whom_it_serves(server):
     messages = [line["message"] for line in server.log]
     assert server.url.startswith("http://127.0.0.1:")
     assert "reachable from this machine only; --host or SMOKE_HOST opens it to others" in messages
+
+
+def test_the_command_in_the_log_works_as_it_stands(server):
+    assert server.url
+    command = shlex.split(next(line["try"] for line in server.log if line["message"] == "listening"))
+    program, data, body, header, media_type, url = command
+    assert (program, data, header) == ("curl", "--data-binary", "-H")
+    name, value = media_type.split(": ")
+    content = Path(body.removeprefix("@")).read_bytes()
+    answer = httpx2.post(url, content=content, headers={name: value}, trust_env=False)
+    assert answer.json()["model"]["name"] == "smoke-test"
 
 
 def test_a_request_leaves_one_line_with_its_id_and_no_image_data(server):

@@ -2,12 +2,15 @@ import json
 import logging
 import sys
 
-from service.logs import JsonLines
+from service.logs import JsonLines, Sentences
+
+
+def record_of(message: str, exc_info=None, **extra) -> logging.LogRecord:
+    return logging.getLogger("test").makeRecord("test", logging.WARNING, "", 1, message, (), exc_info, extra=extra)
 
 
 def record(message: str, exc_info=None, **extra) -> dict:
-    made = logging.getLogger("test").makeRecord("test", logging.WARNING, "", 1, message, (), exc_info, extra=extra)
-    line = JsonLines().format(made)
+    line = JsonLines().format(record_of(message, exc_info, **extra))
     assert "\n" not in line
     return json.loads(line)
 
@@ -28,3 +31,14 @@ def test_an_exception_stays_on_its_line():
     except ValueError:
         line = record("failed", exc_info=sys.exc_info())
     assert "ValueError: found\ntwo lines" in line["exception"]
+
+
+def test_a_person_reads_the_same_as_a_sentence():
+    line = Sentences().format(record_of("request", status=200, path="/segment"))
+    assert line.endswith(" warning: request  status: 200  path: /segment")
+
+
+def test_a_client_cannot_forge_a_sentence_or_steer_the_terminal():
+    line = Sentences().format(record_of("request", path="/a\n12:00:00 all is well\x1b[2J"))
+    assert line.endswith(r"path: /a\n12:00:00 all is well\x1b[2J")
+    assert line.isprintable()

@@ -37,6 +37,13 @@ def test_an_impossible_value_is_refused_by_name(monkeypatch, variable, value):
         Settings.load()
 
 
+def test_an_empty_variable_sets_nothing(monkeypatch):
+    monkeypatch.setenv("SMOKE_MODEL_DIR", "")
+    monkeypatch.setenv("SMOKE_REQUIRE_PROVIDER", "")
+    settings = Settings.load()
+    assert (settings.model_dir, settings.require_provider) == (None, None)
+
+
 def test_settings_do_not_change():
     with pytest.raises(ValidationError):
         Settings.load().port = 1
