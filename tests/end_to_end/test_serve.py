@@ -120,7 +120,7 @@ def test_a_client_that_waits_to_be_told_to_continue_is_refused_without_sending(s
         started_s = time.monotonic()
         received = read_all(connection)
     assert received.startswith(b"HTTP/1.1 413")
-    assert time.monotonic() - started_s < 3
+    assert time.monotonic() - started_s < 4
 
 
 def test_a_body_that_dribbles_in_is_given_up_while_others_are_served(start):
@@ -175,7 +175,7 @@ def test_a_drain_ends_in_time_even_if_a_client_does_not(start):
             wait_until(lambda: metric(client, "smoke_requests_in_flight") == 1)
         started_s = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - started_s < 5
+        assert time.monotonic() - started_s < 20
 
 
 def test_an_idle_server_ends_at_once(start):
