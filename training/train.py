@@ -183,6 +183,8 @@ class _Run:
             sampler=range(first, steps),
             num_workers=workers,
             worker_init_fn=_prepare_worker,
+            # Its own, for a loader draws from it as it starts: from torch's, a resumed run would go on with other numbers.
+            generator=torch.Generator(),
             # A forked child inherits OpenCV's thread pool without its threads and waits for them for ever.
             multiprocessing_context="spawn" if workers else None,
         )

@@ -1,0 +1,82 @@
+"""A rendered data folder, the tiny configuration, and one run of it that many tests look at."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.constants
+import pytest
+import torch
+
+from tests.training.rendered import write_data_folder
+from training.config import Config, read_config
+from training.scores import Summary
+from training.train import train
+
+
+@dataclass
+class Notes:
+    """A Reporter that remembers what it was told."""
+
+    steps: list[tuple[str, int, dict[str, float]]] = field(default_factory=list)
+    validations: list[tuple[str, int, Summary]] = field(default_factory=list)
+
+    def step(self, phase: str, step: int, steps: int, numbers: dict[str, float], samples_per_s: float) -> None:  # noqa: ARG002
+        self.steps.append((phase, step, numbers))
+
+    def validated(self, phase: str, step: int, summary: Summary) -> None:
+        self.validations.append((phase, step, summary))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is done."""
+
+    config: Config
+    data: Path
+    checkpoint: Path
+    notes: Notes
+
+
+def tiny(*overrides: str) -> Config:
+    """The tiny preset, with overrides as on the command line."""
+    return read_config(Path("tiny"), overrides)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_hub() -> Iterator[None]:
+    """No test reaches for a network."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The rendered data folder; read only, copy it to break it."""
+    return write_data_folder(tmp_path_factory.mktemp("rendered"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Both phases of `tiny.toml`, trained once; read only."""
+    config, notes = tiny(), Notes()
+    checkpoint = train(config, data, tmp_path_factory.mktemp("tiny"), notes)
+    return Run(config, data, checkpoint, notes)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two states hold the same tensors bit for bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
