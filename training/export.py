@@ -19,9 +19,11 @@ from training.config import Config
 from training.data.synthetic import add_smoke, render_landscape, render_plume
 from training.model_card import model_card
 from training.onnx_model import OnnxModel
-from training.prediction import load_segmenter
+from training.pictures import answer_panel
+from training.prediction import Maps, load_segmenter
 
-MODEL, CARD, GOLDEN_FRAME, GOLDEN_MAPS = "model.onnx", "MODEL_CARD.md", "golden/frame.png", "golden/maps.npz"
+MODEL, CARD = "model.onnx", "MODEL_CARD.md"
+GOLDEN_FRAME, GOLDEN_MAPS, GOLDEN_ANSWER = "golden/frame.png", "golden/maps.npz", "golden/answer.png"
 GOLDEN_TOLERANCE = 0.01
 _GOLDEN_SEED = 5
 _GOLDEN_SIZE_PX = (480, 640)
@@ -92,15 +94,15 @@ def _write_release(
     size_px = config.data.size_px
     to_onnx(segmenter, folder / MODEL, size_px)
     differences = parity.check(segmenter, folder / MODEL, size_px)
-    _write_golden(folder, size_px)
     provenance = {"configuration_sha256": config.sha256(), "configuration": json.loads(config.model_dump_json())}
     threshold = float(report.get("threshold", _UNFITTED_THRESHOLD))
+    _write_golden(folder, size_px, threshold)
     card = model_card(f"{name}-{version}", config, threshold, differences, report)
     (folder / CARD).write_text(card, encoding="utf-8")
     Manifest(
         name=name,
         version=version,
-        files={file: describe(folder / file) for file in (MODEL, CARD, GOLDEN_FRAME, GOLDEN_MAPS)},
+        files={file: describe(folder / file) for file in (MODEL, CARD, GOLDEN_FRAME, GOLDEN_MAPS, GOLDEN_ANSWER)},
         models={"fp32": MODEL},
         golden=Golden(GOLDEN_FRAME, GOLDEN_MAPS, GOLDEN_TOLERANCE),
         threshold=threshold,
@@ -111,9 +113,15 @@ def _write_release(
     ).write(folder)
 
 
-def _write_golden(folder: Path, size_px: int) -> None:
-    """The golden frame and what onnxruntime makes of it, as the service will see it: decoded from the file, fitted, run."""
-    cv2.imwrite(str(folder / GOLDEN_FRAME), cv2.cvtColor(golden_frame(), cv2.COLOR_RGB2BGR))
-    maps = OnnxModel(folder / MODEL).run(fit(golden_frame(), size_px)[None])
-    half = {output: values[0].astype(np.float16) for output, values in zip(OUTPUTS, maps, strict=True)}
+def _write_golden(folder: Path, size_px: int, threshold: float) -> None:
+    """The golden frame, what onnxruntime makes of it as the service will see it, and a picture of that for people."""
+    frame = golden_frame()
+    maps = Maps(*(values[0] for values in OnnxModel(folder / MODEL).run(fit(frame, size_px)[None])))
+    half = {output: values.astype(np.float16) for output, values in zip(OUTPUTS, maps, strict=True)}
     np.savez_compressed(folder / GOLDEN_MAPS, **half)
+    _write_png(folder / GOLDEN_FRAME, frame)
+    _write_png(folder / GOLDEN_ANSWER, answer_panel(frame, maps, threshold))
+
+
+def _write_png(path: Path, image: RGB) -> None:
+    cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from models.frame import RGB, Map, Mask, fit, fit_map
+from models.frame import RGB, Map, Mask, fit, fit_map, unfit
 from training.data.smoke5k import Frame, load_image, load_mask
-from training.prediction import Predict
+from training.prediction import Maps, Predict
 
 _TRUTH, _PREDICTION = (255, 255, 0), (255, 0, 0)
 _COLUMNS = 2
@@ -29,6 +29,22 @@ def heat(nats: Map, scale: float = math.log(2)) -> RGB:
     return np.asarray(cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB), np.uint8)
 
 
+def answer_panel(frame: RGB, maps: Maps, threshold: float) -> RGB:
+    """What the service answers, side by side: the frame with the mask's outline, probability, total, aleatoric and epistemic.
+
+    Args:
+        frame: (height, width, 3) uint8.
+        maps: Of the model's square.
+        threshold: Probability from which on a pixel is smoke.
+    """
+    height, width = frame.shape[:2]
+    at_frame = [unfit(values, width, height) for values in maps]
+    marked = outline(frame, at_frame[0] >= threshold, _PREDICTION)
+    tiles = (marked, heat(at_frame[0], 1.0), *(heat(nats) for nats in at_frame[1:]))
+    names = ("smoke found", *Maps._fields)
+    return np.concatenate([_captioned(tile, name) for tile, name in zip(tiles, names, strict=True)], axis=1)
+
+
 def contact_sheet(predict: Predict, frames: Sequence[Frame], size_px: int, threshold: float) -> RGB:
     """Per frame: the frame, truth (yellow) and prediction (red) on it, the probability, total and epistemic uncertainty."""
     strips = [_strip(predict, frame, size_px, threshold) for frame in frames]
@@ -46,3 +62,12 @@ def _strip(predict: Predict, frame: Frame, size_px: int, threshold: float) -> RG
     marked = outline(outline(square, truth, _TRUTH), maps.probability >= threshold, _PREDICTION)
     tiles = (square, marked, heat(maps.probability, 1.0), heat(maps.total), heat(maps.epistemic))
     return np.concatenate([fit(tile, _TILE_PX) for tile in tiles], axis=1)
+
+
+def _captioned(tile: RGB, name: str) -> RGB:
+    """The tile at a fixed width with its name below it."""
+    height, width = tile.shape[:2]
+    small = cv2.resize(tile, (_TILE_PX, round(_TILE_PX * height / width)), interpolation=cv2.INTER_AREA)
+    caption = np.full((28, _TILE_PX, 3), 255, np.uint8)
+    cv2.putText(caption, name, (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.concatenate([np.asarray(small, np.uint8), caption])
