@@ -71,8 +71,8 @@ class Batches(Dataset[Batch]):
     def __init__(
         self, frames: Sequence[Frame], mix: Mapping[str, float], stages: Sequence[Stage], views: Views, seed: int
     ) -> None:
-        self._sources = {name: _Source(_frames_of(frames, name), name == RENDERED) for name in mix if mix[name] > 0}
-        self._shares = np.array([mix[name] for name in self._sources])
+        self._sources = {name: _Source(_frames_of(frames, name), name) for name in mix if mix[name] > 0}
+        self._shares = np.array([mix[name] for name in self._sources], np.float64)
         self._shares /= self._shares.sum()
         self._stages = tuple(stages)
         self._views = views
@@ -122,11 +122,10 @@ class Batches(Dataset[Batch]):
 class _Source:
     """Frames of one kind; a camera is drawn with the square root of its number of frames, so that none is learnt by heart."""
 
-    def __init__(self, frames: Sequence[Frame], rendered: bool) -> None:
+    def __init__(self, frames: Sequence[Frame], name: str) -> None:
         if not frames:
-            raise DataError(
-                f"the mix asks for {'smoke-free frames to render smoke on' if rendered else 'frames'}, found none"
-            )
+            wanted = "smoke-free frames to render smoke on" if name == RENDERED else "frames"
+            raise DataError(f"the mix asks for {name!r}, that is for {wanted} of this split; found none")
         sizes = Counter(frame.group for frame in frames)
         weights = np.array([sizes[frame.group] ** -0.5 for frame in frames])
         self._frames = frames

@@ -5,6 +5,7 @@ Layout: `manifest.csv` with the columns file, mask, kind, group and split (`../s
 """
 
 import csv
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -53,12 +54,12 @@ def read_frames(root: Path, split: Split) -> list[Frame]:
     manifest = root / "manifest.csv"
     if not manifest.is_file():
         raise DataError(f"{manifest}: not found; expected a data folder with a manifest.csv ({', '.join(_COLUMNS)})")
-    with manifest.open(newline="", encoding="utf-8") as stream:
+    with manifest.open(newline="", encoding="utf-8-sig") as stream:
         rows = csv.DictReader(stream)
         missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
         if missing:
             raise DataError(f"{manifest}: no column {', '.join(missing)}; found {rows.fieldnames}")
-        frames = [_frame(root, row, manifest) for row in rows if split in ("all", row["split"])]
+        frames = [_frame(root, row, manifest) for row in _complete(rows, manifest) if split in ("all", row["split"])]
     if split != "val":
         frames += _synthetic(root)
     if not frames:
@@ -92,6 +93,15 @@ def load_mask(frame: Frame, shape: tuple[int, ...]) -> Map:
     if mask.shape != tuple(shape[:2]):
         raise DataError(f"{frame.mask}: mask is {mask.shape}, its image {frame.image.name} is {tuple(shape[:2])}")
     return np.asarray(mask > 127, np.float32)
+
+
+def _complete(rows: Iterable[dict[str, str]], manifest: Path) -> Iterator[dict[str, str]]:
+    """The rows as they are. Raises DataError at the first that ends before its last column, for such a frame would be lost."""
+    for row in rows:
+        missing = [column for column in _COLUMNS if row[column] is None]
+        if missing:
+            raise DataError(f"{manifest}: row of {row['file']} is incomplete: {', '.join(missing)}")
+        yield row
 
 
 def _frame(root: Path, row: dict[str, str], manifest: Path) -> Frame:

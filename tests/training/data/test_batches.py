@@ -1,0 +1,107 @@
+"""The batch of a step: a function of seed and step, of the sources and sizes that were asked for."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.data.batches import Batch, Batches, Stage, Views
+from training.data.smoke5k import DataError, Frame, read_frames
+
+VIEWS = Views(squashed_px=(64, 96), smoke_centred=1.0, strength=1.0, smoke_length=(0.3, 0.6))
+STAGES = (Stage(5, 3, 64, whole=False), Stage(2, 2, 48, whole=True))
+
+
+def batches(data: Path, mix: Mapping[str, float], seed: int = 1, stages: tuple[Stage, ...] = STAGES) -> Batches:
+    return Batches(read_frames(data, "train"), mix, stages, VIEWS, seed)
+
+
+def equal(one: Batch, other: Batch) -> bool:
+    return torch.equal(one.image, other.image) and torch.equal(one.mask, other.mask) and one.files == other.files
+
+
+def test_a_batch_is_a_function_of_seed_and_step_alone(data):
+    mix = {"real_smoke": 0.5, "rendered": 0.5}
+    forwards = [batches(data, mix)[step] for step in range(7)]
+    one = batches(data, mix)
+    backwards = [one[step] for step in reversed(range(7))][::-1]
+    assert all(map(equal, forwards, backwards))
+    assert not equal(forwards[0], forwards[1])
+    assert not equal(forwards[0], batches(data, mix, seed=2)[0])
+
+
+def test_neither_torchs_nor_pythons_random_state_has_a_say(data):
+    torch.manual_seed(1)
+    first = batches(data, {"real_smoke": 1.0})[0]
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    assert equal(first, batches(data, {"real_smoke": 1.0})[0])
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_stages_follow_each_other_with_their_own_sizes(data):
+    drawn = batches(data, {"real_smoke": 1})
+    assert len(drawn) == 7
+    assert [tuple(drawn[step].image.shape) for step in (0, 4, 5, 6)] == [(3, 3, 64, 64)] * 2 + [(2, 3, 48, 48)] * 2
+    assert drawn[0].mask.shape == (3, 1, 64, 64)
+    assert drawn[0].image.dtype == torch.uint8
+    assert drawn[0].mask.unique().tolist() == [0.0, 1.0]
+    assert len(drawn[0].files) == 3
+    with pytest.raises(IndexError, match="step beyond the last stage"):
+        drawn[7]
+
+
+@pytest.mark.parametrize("kind", ["real_smoke", "rendered"])
+def test_smoke_has_a_mask(data, kind):
+    drawn = batches(data, {kind: 1.0}, stages=(Stage(1, 24, 64, whole=True),))[0]
+    assert (drawn.mask.sum((1, 2, 3)) > 0).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("kind", ["clear", "hard_negative"])
+def test_smoke_free_frames_have_none(data, kind):
+    assert not batches(data, {kind: 1.0})[0].mask.any()
+
+
+def test_rendered_smoke_lies_on_smoke_free_frames(data):
+    files = [
+        Path(file).stem for file in batches(data, {"rendered": 1.0}, stages=(Stage(1, 16, 64, whole=True),))[0].files
+    ]
+    assert {stem.rpartition("-")[2] for stem in files} == {"4", "5"}
+
+
+def test_sources_come_in_their_shares_whatever_these_sum_to(data):
+    many = batches(data, {"real_smoke": 6, "clear": 2, "hard_negative": 0}, stages=(Stage(1, 400, 16, whole=True),))[0]
+    kinds = Counter(Path(file).stem.rpartition("-")[2] for file in many.files)
+    assert kinds["5"] == 0
+    assert 70 < kinds["4"] < 130
+
+
+@pytest.mark.parametrize("source", ["real_smoke", "clear", "hard_negative", "synthetic", "rendered"])
+def test_a_source_without_frames_is_refused_by_name(data, source):
+    only = [
+        frame
+        for frame in read_frames(data, "train")
+        if source == "synthetic" or frame.kind not in (source, *free(source))
+    ]
+    with pytest.raises(DataError, match=f"the mix asks for .*{source}.* found none"):
+        Batches(only, {source: 1.0}, STAGES, VIEWS, 1)
+
+
+def free(source: str) -> tuple[str, ...]:
+    return ("clear", "hard_negative") if source == "rendered" else ()
+
+
+def test_a_source_without_a_share_needs_no_frames(data):
+    assert len(batches(data, {"real_smoke": 1.0, "synthetic": 0.0})) == 7
+
+
+def test_a_camera_is_drawn_with_the_root_of_its_number_of_frames(data):
+    frame = next(frame for frame in read_frames(data, "train") if frame.kind == "clear")
+    frames = [Frame(frame.image, None, "clear", "many")] * 90
+    rare = Frame(next(data.glob("img/cam-b-4.png")), None, "clear", "few")
+    drawn = Batches([*frames, *[rare] * 10], {"clear": 1.0}, (Stage(1, 600, 16, whole=True),), VIEWS, 3)[0]
+    share = sum(file == str(rare.image) for file in drawn.files) / 600
+    # sqrt(10) / (sqrt(10) + sqrt(90)) = 1/4, and not 1/10.
+    assert share == pytest.approx(0.25, abs=0.06)

@@ -1,0 +1,144 @@
+"""A data folder read as it is, or refused in words that name the file."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.training.rendered import COLUMNS, HEIGHT_PX, WIDTH_PX
+from training.data.smoke5k import DataError, Frame, load_image, load_mask, read_frames
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A manifest of two rows, whose pictures nobody opens."""
+    write(tmp_path, ["a.png,a-mask.png,real_smoke,cam-a,train", "b.png,,clear,cam-b,val"])
+    return tmp_path
+
+
+def write(folder: Path, rows: list[str], columns: str = ",".join(COLUMNS)) -> None:
+    (folder / "manifest.csv").write_text("\n".join([columns, *rows]) + "\n")
+
+
+def test_a_split_holds_its_own_frames_in_the_manifests_order(data):
+    train, val = read_frames(data, "train"), read_frames(data, "val")
+    assert [frame.image.stem for frame in train] == [f"cam-{group}-{number}" for group in "ab" for number in range(6)]
+    assert {frame.group for frame in val} == {"cam-c", "cam-d"}
+    assert read_frames(data, "all") == train + val
+
+
+def test_a_frame_knows_its_mask_its_kind_and_its_camera(folder):
+    assert read_frames(folder, "all") == [
+        Frame(folder / "a.png", folder / "a-mask.png", "real_smoke", "cam-a"),
+        Frame(folder / "b.png", None, "clear", "cam-b"),
+    ]
+
+
+def test_columns_that_nobody_asked_for_are_no_trouble(tmp_path):
+    write(tmp_path, ["9,train,cam,clear,,a.png"], "width,split,group,kind,mask,file")
+    assert read_frames(tmp_path, "train")[0].image == tmp_path / "a.png"
+
+
+def test_the_synthetic_part_belongs_to_train_alone(folder):
+    for name in ("img/s2.jpg", "img/s1.jpg", "gt/s1.png", "gt/s2.png"):
+        path = folder / "smoke5k_synthetic" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    kinds = {split: [frame.kind for frame in read_frames(folder, split)] for split in ("train", "val", "all")}
+    assert kinds["train"] == ["real_smoke", "synthetic", "synthetic"]
+    assert kinds["val"] == ["clear"]
+    assert kinds["all"] == ["real_smoke", "clear", "synthetic", "synthetic"]
+    assert [frame.mask.name for frame in read_frames(folder, "train")[1:]] == ["s1.png", "s2.png"]
+
+
+def test_a_synthetic_image_without_a_mask_is_named(folder):
+    for name in ("img/s1.jpg", "img/s2.jpg", "gt/s1.png"):
+        path = folder / "smoke5k_synthetic" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with pytest.raises(DataError, match=r"smoke5k_synthetic: 1 images without a mask, the first is s2\.jpg"):
+        read_frames(folder, "train")
+
+
+def test_a_folder_without_a_manifest_says_what_was_expected(tmp_path):
+    with pytest.raises(
+        DataError, match=r"manifest\.csv: not found; expected a data folder with a manifest\.csv \(file, mask, "
+    ):
+        read_frames(tmp_path, "train")
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "words"),
+    [
+        (["a.png,clear"], "file,kind", "no column mask, group, split; found"),
+        ([], None, "no frame of split 'train'"),
+        (["a.png,,fog,cam,train"], None, r"kind 'fog' of a\.png, expected one of real_smoke, synthetic, clear"),
+        (["a.png,,real_smoke,cam,train"], None, r"a\.png is real_smoke and its mask is ''"),
+        (["a.png,m.png,clear,cam,train"], None, r"a\.png is clear and its mask is 'm\.png'"),
+        (["a.png,,clear"], None, r"row of a\.png is incomplete: group, split"),
+        (["a.png,,clear,cam"], None, r"row of a\.png is incomplete: split"),
+    ],
+)
+def test_a_manifest_that_does_not_say_enough_is_refused(tmp_path, rows, columns, words):
+    write(tmp_path, rows, columns or ",".join(COLUMNS))
+    with pytest.raises(DataError, match=rf"manifest\.csv: {words}"):
+        read_frames(tmp_path, "train")
+
+
+def test_a_picture_comes_red_first(tmp_path):
+    cv2.imwrite(str(tmp_path / "red.png"), np.full((4, 6, 3), (0, 0, 255), np.uint8))
+    image = load_image(tmp_path / "red.png")
+    assert image.shape == (4, 6, 3)
+    assert (image == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("absent.png", "not found"), ("text.png", "not a picture that OpenCV can read")]
+)
+def test_a_picture_that_cannot_be_had_is_named(tmp_path, name, words):
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(DataError, match=f"{name}: {words}"):
+        load_image(tmp_path / name)
+
+
+def test_a_mask_is_zeros_and_ones_cut_at_half(tmp_path):
+    cv2.imwrite(str(tmp_path / "mask.png"), np.array([[0, 127, 128, 255]], np.uint8))
+    mask = load_mask(Frame(tmp_path / "a.png", tmp_path / "mask.png", "real_smoke", "cam"), (1, 4, 3))
+    assert mask.dtype == np.float32
+    assert mask.tolist() == [[0.0, 0.0, 1.0, 1.0]]
+
+
+def test_a_smoke_free_frame_has_a_mask_of_zeros(tmp_path):
+    mask = load_mask(Frame(tmp_path / "a.png", None, "clear", "cam"), (3, 5, 3))
+    assert mask.shape == (3, 5)
+    assert not mask.any()
+
+
+def test_a_mask_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"gone\.png: not found or not a picture"):
+        load_mask(Frame(tmp_path / "a.png", tmp_path / "gone.png", "real_smoke", "cam"), (3, 5, 3))
+
+
+def test_a_mask_of_another_size_is_named_with_both(tmp_path):
+    cv2.imwrite(str(tmp_path / "mask.png"), np.zeros((2, 2), np.uint8))
+    with pytest.raises(DataError, match=r"mask\.png: mask is \(2, 2\), its image a\.png is \(3, 5\)"):
+        load_mask(Frame(tmp_path / "a.png", tmp_path / "mask.png", "real_smoke", "cam"), (3, 5, 3))
+
+
+def test_the_rendered_folder_is_what_its_manifest_says(data):
+    for frame in read_frames(data, "all"):
+        image = load_image(frame.image)
+        assert image.shape == (HEIGHT_PX, WIDTH_PX, 3)
+        assert load_mask(frame, image.shape).any() == (frame.kind == "real_smoke")
+
+
+def test_a_manifest_written_by_a_spreadsheet_reads_the_same(data, tmp_path):
+    copied = shutil.copytree(data, tmp_path / "copied")
+    with (copied / "manifest.csv").open(newline="") as stream:
+        rows = list(csv.reader(stream))
+    with (copied / "manifest.csv").open("w", newline="", encoding="utf-8-sig") as stream:
+        csv.writer(stream, lineterminator="\r\n", quoting=csv.QUOTE_ALL).writerows(rows)
+    assert [f.image.name for f in read_frames(copied, "all")] == [f.image.name for f in read_frames(data, "all")]

@@ -1,0 +1,148 @@
+"""One step of either phase: what it teaches, what it leaves, and what it refuses."""
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from models.networks.segmenter import SmokeSegmenter
+from tests.training.conftest import tiny
+from training.build import build_segmenter
+from training.data.batches import Batch
+from training.loop import (
+    EstimatorPhase,
+    GeneratorPhase,
+    NonFiniteLossError,
+    optimise,
+    parameter_groups,
+    set_learning_rate,
+    to_numbers,
+)
+
+
+@pytest.fixture
+def segmenter() -> SmokeSegmenter:
+    """Wide enough that no attention block has only dead units at the start."""
+    return build_segmenter(tiny("network.channels=32").network, pretrained=True)
+
+
+@pytest.fixture
+def batch() -> Batch:
+    image = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    mask = torch.zeros(2, 1, 64, 64)
+    mask[:, :, 16:40, 20:50] = 1.0
+    return Batch(image, mask, ["one.png", "two.png"])
+
+
+def reached(segmenter: SmokeSegmenter) -> set[str]:
+    """The networks of which some parameter has a gradient."""
+    return {name.partition(".")[0] for name, p in segmenter.named_parameters() if p.grad is not None and p.grad.any()}
+
+
+def unreached(module: torch.nn.Module) -> list[str]:
+    return [name for name, p in module.named_parameters() if p.grad is None or not p.grad.any()]
+
+
+def test_the_first_phase_teaches_generator_and_inference_model_whole_and_not_the_estimator(segmenter, batch):
+    phase = GeneratorPhase(segmenter, freeze_encoder_norm=True).train()
+    phase(batch.image, batch.mask, 0.1)["loss"].backward()
+    assert reached(segmenter) == {"generator", "inference_model"}
+    assert unreached(phase) == []
+
+
+def test_the_second_phase_teaches_the_whole_estimator_and_nothing_else(segmenter, batch):
+    segmenter.eval()
+    phase = EstimatorPhase(segmenter, samples=2).train()
+    phase(batch.image)["loss"].backward()
+    assert reached(segmenter) == {"estimator"}
+    assert unreached(segmenter.estimator) == []
+
+
+def test_the_structure_loss_reaches_the_inference_model_through_z(segmenter, batch):
+    phase = GeneratorPhase(segmenter, freeze_encoder_norm=True).train()
+    phase(batch.image, batch.mask, 0.0)["structure"].backward()
+    assert unreached(phase.inference_model) == []
+
+
+def test_the_divergence_reaches_the_inference_model_alone(segmenter, batch):
+    GeneratorPhase(segmenter, freeze_encoder_norm=True).train()(batch.image, batch.mask, 1.0)["kl"].backward()
+    assert reached(segmenter) == {"inference_model"}
+
+
+def test_the_second_phase_has_no_parameter_but_the_estimators(segmenter):
+    phase = EstimatorPhase(segmenter, samples=2)
+    assert {id(p) for p in phase.parameters()} == {id(p) for p in segmenter.estimator.parameters()}
+
+
+def test_the_second_phase_leaves_the_frozen_networks_in_evaluation_and_their_statistics_alone(segmenter, batch):
+    segmenter.eval()
+    frozen = {name: value.clone() for name, value in segmenter.generator.state_dict().items()}
+    EstimatorPhase(segmenter, samples=2).train()(batch.image)
+    assert segmenter.estimator.training
+    assert not any(module.training for module in segmenter.generator.modules())
+    assert all(torch.equal(frozen[name], value) for name, value in segmenter.generator.state_dict().items())
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_the_encoders_batch_statistics_stay_where_they_are_frozen(segmenter, batch, frozen):
+    phase = GeneratorPhase(segmenter, freeze_encoder_norm=frozen).train()
+    buffers = {name: value.clone() for name, value in segmenter.generator.named_buffers()}
+    phase(batch.image, batch.mask, 0.1)
+    moved = {name for name, value in segmenter.generator.named_buffers() if not torch.equal(buffers[name], value)}
+    assert any(name.startswith("backbone.") for name in moved) is not frozen
+    assert any(name.startswith("aspp.") for name in moved)
+
+
+def test_the_loss_on_one_batch_falls(segmenter, batch):
+    fabric = Fabric(accelerator="cpu")
+    phase = GeneratorPhase(segmenter, freeze_encoder_norm=True)
+    module, optimiser = fabric.setup(phase, torch.optim.AdamW(phase.parameters(), lr=5e-3))
+    module.train()
+    losses = []
+    for _ in range(20):
+        terms = module(batch.image, batch.mask, 0.01)
+        losses.append(terms["loss"].item())
+        optimise(fabric, optimiser, module, terms, clip_norm=5.0)
+    assert sum(losses[15:]) < 0.8 * sum(losses[:5])
+
+
+def test_a_step_is_no_longer_than_the_clipped_gradient():
+    fabric = Fabric(accelerator="cpu")
+    line = torch.nn.Linear(4, 1, bias=False)
+    before = line.weight.detach().clone()
+    module, optimiser = fabric.setup(line, torch.optim.SGD(line.parameters(), lr=1.0))
+    optimise(fabric, optimiser, module, {"loss": 1000.0 * module(torch.ones(1, 4)).sum()}, clip_norm=0.5)
+    assert (line.weight - before).norm().item() == pytest.approx(0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_term_that_is_no_number_is_refused_with_step_term_and_files(batch, value):
+    terms = {"loss": torch.tensor(value), "structure": torch.tensor(1.0), "kl": torch.tensor(value)}
+    with pytest.raises(NonFiniteLossError, match=r"^step 7: loss, kl is not finite; batch: one\.png, two\.png$"):
+        to_numbers(terms, 7, batch)
+
+
+def test_terms_become_plain_numbers(batch):
+    numbers = to_numbers({"loss": torch.tensor(0.25, requires_grad=True)}, 0, batch)
+    assert numbers == {"loss": 0.25}
+    assert type(numbers["loss"]) is float
+
+
+def test_the_encoder_has_its_own_rate_and_only_kernels_decay(segmenter):
+    phase = GeneratorPhase(segmenter, freeze_encoder_norm=True)
+    encoder = set(segmenter.generator.backbone.parameters())
+    groups = parameter_groups(phase, encoder, 1e-4, 1e-3, 0.02)
+    grouped = [p for group in groups for p in group["params"]]
+    assert len(grouped) == len(set(grouped)) == len(list(phase.parameters()))
+    for group in groups:
+        for parameter in group["params"]:
+            assert group["base_rate"] == (1e-4 if parameter in encoder else 1e-3)
+            assert group["weight_decay"] == (0.02 if parameter.ndim > 1 else 0.0)
+
+
+def test_a_factor_scales_every_rate_from_its_base():
+    one, other = torch.nn.Parameter(torch.zeros(1)), torch.nn.Parameter(torch.zeros(1))
+    rates = [{"params": [one], "base_rate": 1.0, "lr": 1.0}, {"params": [other], "base_rate": 0.1, "lr": 0.1}]
+    optimiser = torch.optim.AdamW(rates)
+    for factor in (0.5, 0.25):
+        set_learning_rate(optimiser, factor)
+        assert [group["lr"] for group in optimiser.param_groups] == pytest.approx([factor, 0.1 * factor])
