@@ -1,6 +1,7 @@
 """Training state on disk: written beside and moved into place, read weights-only, so that resuming gives the same next step."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         torch.save(state | {"config": checkpoint.config.model_dump_json()}, unfinished)
         unfinished.replace(path)
     except (OSError, RuntimeError) as error:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
         raise CheckpointError(f"{path}: not written, the last good checkpoint stays: {error}") from error
 
 

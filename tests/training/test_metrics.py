@@ -1,0 +1,106 @@
+"""Measures where their value is computed by hand."""
+
+import numpy as np
+import pytest
+
+from training import metrics
+from training.metrics import LEVELS
+
+
+def row(*values: float) -> np.ndarray:
+    return np.array([values], np.float32)
+
+
+PROBABILITY, MASK = row(0.9, 0.6, 0.4, 0.1), row(1, 0, 1, 0).astype(bool)
+
+
+def test_counts_at_every_threshold_are_those_of_comparing_at_each():
+    rng = np.random.default_rng(0)
+    probability, mask = rng.random((20, 30)).astype(np.float32), rng.random((20, 30)) < 0.3
+    probability.flat[:4] = (0.0, 1.0, 0.5, 128 / 256)
+    counts = metrics.count(probability, mask)
+    for level in range(LEVELS):
+        found = probability >= level / LEVELS
+        assert counts.true_positives[level] == (found & mask).sum()
+        assert counts.false_positives[level] == (found & ~mask).sum()
+    assert counts.positives == mask.sum()
+
+
+def test_a_probability_of_exactly_one_counts_at_the_highest_threshold():
+    counts = metrics.count(row(1.0), row(1).astype(bool))
+    assert counts.true_positives[-1] == 1.0
+
+
+def test_f_beta_is_as_computed_by_hand():
+    # At 1/2: one of two found rightly, one wrongly: P = 1/2, R = 1/2. At 1/4: P = 2/3, R = 1. At 3/4: P = 1, R = 1/2.
+    curve = metrics.f_beta(metrics.count(PROBABILITY, MASK))
+    expected = {128: 0.5, 64: 1.3 * (2 / 3) / (0.3 * (2 / 3) + 1), 192: 1.3 * 0.5 / (0.3 + 0.5)}
+    assert {level: curve[level] for level in expected} == pytest.approx(expected)
+
+
+def test_beta_squared_of_one_is_the_harmonic_mean():
+    assert metrics.f_beta(metrics.count(PROBABILITY, MASK), 1.0)[64] == pytest.approx(2 * (2 / 3) / (2 / 3 + 1))
+
+
+def test_iou_is_as_computed_by_hand():
+    curve = metrics.iou(metrics.count(PROBABILITY, MASK))
+    assert [curve[level] for level in (0, 64, 128, 192, 255)] == pytest.approx([1 / 2, 2 / 3, 1 / 3, 1 / 2, 0])
+
+
+def test_a_perfect_prediction_scores_one_at_every_threshold_above_zero():
+    counts = metrics.count(MASK.astype(np.float32), MASK)
+    assert metrics.f_beta(counts)[1:] == pytest.approx(np.ones(LEVELS - 1))
+    assert metrics.iou(counts)[1:] == pytest.approx(np.ones(LEVELS - 1))
+
+
+def test_nothing_found_scores_zero():
+    counts = metrics.count(np.zeros((2, 2), np.float32), np.ones((2, 2), bool))
+    assert metrics.f_beta(counts)[1:].max() == 0.0
+    assert metrics.iou(counts)[1:].max() == 0.0
+
+
+def test_no_smoke_and_none_predicted_is_no_error():
+    counts = metrics.count(np.zeros((2, 2), np.float32), np.zeros((2, 2), bool))
+    assert (metrics.iou(counts)[1:] == 1.0).all()
+    assert (metrics.f_beta(counts) == 0.0).all()
+
+
+def test_the_squared_error_is_as_computed_by_hand():
+    assert metrics.mean_squared_error(PROBABILITY, MASK) == pytest.approx((0.01 + 0.36 + 0.36 + 0.01) / 4)
+
+
+def test_the_squared_error_of_saying_nothing_is_the_share_of_smoke():
+    assert metrics.mean_squared_error(np.zeros((1, 4), np.float32), MASK) == 0.5
+
+
+def test_reliability_sums_fall_into_bins_of_a_fifteenth():
+    sums = metrics.reliability(row(0.0, 0.05, 0.5, 1.0), row(0, 1, 0, 1).astype(bool))
+    pixels, confidence, smoke = sums
+    assert sums.shape == (3, 15)
+    assert pixels.nonzero()[0].tolist() == [0, 7, 14]
+    assert (pixels[0], smoke[0], confidence[0]) == pytest.approx((2, 1, 0.05))
+    assert (pixels[14], smoke[14], confidence[14]) == (1, 1, 1)
+
+
+def test_sums_of_frames_add_up_to_those_of_all_their_pixels():
+    rng = np.random.default_rng(1)
+    probability, mask = rng.random((4, 9)).astype(np.float32), rng.random((4, 9)) < 0.5
+    parts = sum(metrics.reliability(probability[k : k + 1], mask[k : k + 1]) for k in range(4))
+    assert parts == pytest.approx(metrics.reliability(probability, mask))
+
+
+def test_the_calibration_error_is_as_computed_by_hand():
+    # Ten pixels at 0.9, eight of them smoke; ten at 0.3, five of them smoke: (|9 - 8| + |3 - 5|) / 20.
+    probability = row(*[0.9] * 10, *[0.3] * 10)
+    mask = row(*[1] * 8, *[0] * 2, *[1] * 5, *[0] * 5).astype(bool)
+    assert metrics.expected_calibration_error(metrics.reliability(probability, mask)) == pytest.approx(3 / 20, abs=1e-6)
+
+
+def test_a_model_that_means_what_it_says_is_calibrated():
+    probability = row(*[0.25] * 8)
+    mask = row(1, 1, *[0] * 6).astype(bool)
+    assert metrics.expected_calibration_error(metrics.reliability(probability, mask)) == pytest.approx(0.0)
+
+
+def test_the_calibration_error_of_no_pixel_is_zero():
+    assert metrics.expected_calibration_error(np.zeros((3, 15))) == 0.0
