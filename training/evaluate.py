@@ -1,6 +1,7 @@
 """Scores the deployed graph on a split, with the threshold fitted on groups held out: report.json, report.md, pictures."""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from models.frame import RGB
 from training import metrics
-from training.data.smoke5k import REAL_SMOKE, Frame, read_frames
+from training.data.smoke5k import REAL_SMOKE, DataError, Frame, read_frames
 from training.pictures import contact_sheet
 from training.prediction import Deployed
 from training.report import markdown
@@ -42,8 +43,12 @@ def evaluate(deployed: Deployed, data: Path, split: str, false_alarms: float = 0
         data: Data folder.
         split: train, val or all.
         false_alarms: Image-level rate that the fitted threshold keeps where it can.
+
+    Raises:
+        DataError: The data folder is not what it must be, or has smoke of fewer than two camera groups.
     """
     frames = [frame for frame in read_frames(data, split) if frame.kind != "synthetic"]  # type: ignore[arg-type]
+    _require_two_groups(frames, f"{data}: split {split!r}")
     scores = score_frames(deployed.predict, frames, deployed.size_px, deployed.minimum_region)
     level = choose_level(scores, false_alarms) if deployed.threshold is None else nearest_level(deployed.threshold)
     report = {
@@ -68,7 +73,7 @@ def write(evaluation: Evaluation, out: Path) -> None:
     import cv2
 
     out.mkdir(parents=True, exist_ok=True)
-    (out / "report.json").write_text(json.dumps(evaluation.report, indent=2) + "\n", encoding="utf-8")
+    (out / "report.json").write_text(json.dumps(_without_nan(evaluation.report), indent=2) + "\n", encoding="utf-8")
     (out / "report.md").write_text(markdown(evaluation.report), encoding="utf-8")
     cv2.imwrite(str(out / "contact_sheet.png"), cv2.cvtColor(evaluation.sheet, cv2.COLOR_RGB2BGR))
 
@@ -76,6 +81,24 @@ def write(evaluation: Evaluation, out: Path) -> None:
 def sum_of(scores: Iterable[FrameScore]) -> metrics.Curve:
     """Reliability sums over all pixels of all frames, (3, 15)."""
     return np.asarray(np.sum([score.reliability for score in scores], axis=0))
+
+
+def _require_two_groups(frames: Sequence[Frame], where: str) -> None:
+    groups = {frame.group for frame in frames if frame.kind == REAL_SMOKE}
+    if len(groups) < 2:
+        raise DataError(
+            f"{where} has smoke frames of {len(groups)} camera groups, expected at least 2, since the threshold for one is fitted "
+            "on the others"
+        )
+
+
+def _without_nan(value: Any) -> Any:
+    """What was not measured as null, since JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _cross_fitted(scores: Sequence[FrameScore], false_alarms: float) -> Summary:

@@ -78,7 +78,7 @@ def score_frames(predict: Predict, frames: Iterable[Frame], size_px: int, minimu
 
 def summarise(scores: Sequence[FrameScore], level: int) -> Summary:
     """Means at the threshold level / 256; `level` is one of REGION_LEVELS."""
-    return summarise_each([(score, level) for score in scores])
+    return summarise_each([(score, level) for score in scores])._replace(threshold=level / metrics.LEVELS)
 
 
 def summarise_each(leveled: Sequence[tuple[FrameScore, int]]) -> Summary:
@@ -106,15 +106,15 @@ def nearest_level(threshold: float) -> int:
 def choose_level(scores: Sequence[FrameScore], false_alarms: float) -> int:
     """The level with the highest mean F-beta among those that keep image-level false alarms at or under a rate.
 
-    Where none keeps it, the level with the fewest false alarms, and the highest F-beta among those.
+    Where none keeps it, the level with the fewest false alarms, and the highest F-beta among those. Where no frame is smoke-free,
+    none can raise a false alarm, and F-beta decides alone.
     """
     summaries = {int(level): summarise(scores, int(level)) for level in REGION_LEVELS}
-    fewest = min(summary.false_alarm_rate for summary in summaries.values())
-    allowed = max(false_alarms, fewest)
-    return max(
-        (level for level, summary in summaries.items() if summary.false_alarm_rate <= allowed),
-        key=lambda level: summaries[level].f_beta,
-    )
+    alarms = {
+        level: summary.false_alarm_rate if summary.smoke_free_frames else 0.0 for level, summary in summaries.items()
+    }
+    allowed = max(false_alarms, min(alarms.values()))
+    return max((level for level in summaries if alarms[level] <= allowed), key=lambda level: summaries[level].f_beta)
 
 
 def _score(predict: Predict, frame: Frame, size_px: int, minimum_region: float) -> FrameScore:

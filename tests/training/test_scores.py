@@ -1,0 +1,142 @@
+"""Frames scored by predictors whose score is known, and the threshold rule."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.training.red_smoke import SIDE, read_red, say_nothing, write_frame
+from training import metrics
+from training.data.smoke5k import Frame
+from training.scores import (
+    REGION_LEVELS,
+    FrameScore,
+    choose_level,
+    nearest_level,
+    score_frames,
+    summarise,
+    summarise_each,
+)
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> list[Frame]:
+    return [
+        write_frame(tmp_path, "smoke", "a"),
+        write_frame(tmp_path, "clear", "a", kind="clear"),
+        write_frame(tmp_path, "hard", "b", kind="hard_negative", background=100),
+    ]
+
+
+def made(kind: str, f_beta: dict[int, float] | None = None, alarms_below: int = 0, group: str = "a") -> FrameScore:
+    """A score made by hand: F-beta at some levels, a false alarm at every level below one."""
+    curve = np.zeros(metrics.LEVELS)
+    for level, value in (f_beta or {}).items():
+        curve[level] = value
+    alarms = alarms_below > REGION_LEVELS
+    frame = Frame(Path(f"{kind}.png"), None, kind, group)
+    return FrameScore(frame, 0.1, curve, curve, 0.0, 0.1, alarms, alarms, np.zeros((3, metrics.BINS)))
+
+
+def test_a_perfect_predictor_scores_one_and_never_alarms(frames):
+    summary = summarise(score_frames(read_red, frames[:2], SIDE, 0.0002), 128)
+    assert (summary.f_beta, summary.iou, summary.detection_rate) == (1.0, 1.0, 1.0)
+    assert (summary.mean_squared_error, summary.false_alarm_rate) == (0.0, 0.0)
+    assert (summary.zero_error, summary.threshold) == (0.25, 0.5)
+    assert (summary.smoke_frames, summary.smoke_free_frames) == (1, 1)
+
+
+def test_a_predictor_that_says_nothing_has_the_error_of_all_zero_and_finds_nothing(frames):
+    summary = summarise(score_frames(say_nothing, frames, SIDE, 0.0002), 128)
+    assert summary.mean_squared_error == summary.zero_error == 0.25
+    assert (summary.f_beta, summary.iou, summary.detection_rate, summary.false_alarm_rate) == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_a_false_alarm_is_any_region_on_a_smoke_free_frame_at_the_threshold(frames):
+    scores = score_frames(read_red, frames, SIDE, 0.0002)
+    # Red 100 is 0.392: above the threshold 96 / 256 = 0.375, below 104 / 256 = 0.406.
+    assert summarise(scores, 96).false_alarm_rate == 0.5
+    assert summarise(scores, 104).false_alarm_rate == 0.0
+
+
+def test_a_region_that_is_too_small_is_neither_found_nor_an_alarm(frames):
+    summary = summarise(score_frames(read_red, frames, SIDE, 0.26), 96)
+    assert summary.detection_rate == 0.0
+    assert summary.false_alarm_rate == 0.5
+    assert summary.f_beta == 1.0
+
+
+def test_a_region_beside_the_smoke_is_no_detection(frames):
+    def mirrored(frame):
+        return type(read_red(frame))(*(np.ascontiguousarray(values[:, ::-1]) for values in read_red(frame)))
+
+    (score,) = score_frames(mirrored, frames[:1], SIDE, 0.0002)
+    assert score.alarms.all()
+    assert not score.hits.any()
+    assert summarise([score], 128).f_beta == 0.0
+
+
+def test_scores_are_taken_at_the_frames_own_resolution(frames):
+    seen: list[tuple[int, ...]] = []
+
+    def predict(frame):
+        seen.append(frame.shape)
+        return read_red(frame)
+
+    (score,) = score_frames(predict, frames[:1], SIDE // 2, 0.0002)
+    assert seen == [(SIDE // 2, SIDE // 2, 3)]
+    assert score.reliability[0].sum() == SIDE * SIDE
+
+
+def test_the_highest_f_beta_wins_where_false_alarms_are_allowed():
+    scores = [made("real_smoke", {64: 0.9, 128: 0.7, 192: 0.4}), made("clear", alarms_below=100)]
+    assert choose_level(scores, false_alarms=1.0) == 64
+    assert choose_level(scores, false_alarms=0.0) == 128
+
+
+def test_the_rule_keeps_the_target_rate_of_false_alarms():
+    free = [made("clear", alarms_below=below) for below in (20, 60, 100, 140, 180)]
+    scores = [made("real_smoke", {level: 1.0 - level / 256 for level in REGION_LEVELS.tolist()}), *free]
+    for target, expected in ((0.0, 184), (0.2, 144), (0.4, 104), (0.5, 104), (1.0, 8)):
+        level = choose_level(scores, target)
+        assert level == expected
+        assert summarise(scores, level).false_alarm_rate <= target
+
+
+def test_where_no_level_keeps_the_target_the_fewest_alarms_win():
+    always = made("clear", alarms_below=300)
+    scores = [made("real_smoke", {64: 0.9, 200: 0.5}), always, made("hard_negative", alarms_below=150)]
+    assert choose_level(scores, false_alarms=0.1) == 200
+    assert summarise(scores, 200).false_alarm_rate == 0.5
+
+
+def test_without_a_smoke_free_frame_f_beta_decides_alone():
+    assert choose_level([made("real_smoke", {64: 0.3, 160: 0.8})], false_alarms=0.05) == 160
+
+
+def test_frames_of_other_kinds_count_for_neither_side():
+    summary = summarise([made("real_smoke", {128: 0.5}), made("synthetic", {128: 1.0})], 128)
+    assert (summary.f_beta, summary.smoke_frames, summary.smoke_free_frames) == (0.5, 1, 0)
+
+
+def test_no_frame_is_no_number_and_no_error():
+    summary = summarise([], 128)
+    assert summary.threshold == 0.5
+    assert (summary.smoke_frames, summary.smoke_free_frames) == (0, 0)
+    assert math.isnan(summary.f_beta)
+    assert math.isnan(summary.false_alarm_rate)
+
+
+def test_each_frame_is_scored_at_its_own_threshold():
+    one, other = made("real_smoke", {64: 0.2, 128: 0.9}), made("real_smoke", {64: 0.8, 128: 0.1})
+    summary = summarise_each([(one, 64), (replace(other), 128)])
+    assert summary.f_beta == pytest.approx(0.15)
+    assert summary.threshold == pytest.approx(96 / 256)
+
+
+@pytest.mark.parametrize(("threshold", "level"), [(0.5, 128), (0.0, 8), (1.0, 248), (0.515, 128), (0.52, 136)])
+def test_the_nearest_level_is_one_at_which_regions_are_looked_for(threshold, level):
+    assert nearest_level(threshold) == level
+    assert level in REGION_LEVELS
