@@ -22,9 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _with_allocator_settings() -> None:
     """Start this process again with glibc's allocator settings, which are read before Python runs."""
-    if sys.platform != "linux" or all(os.environ.get(name) for name in _ALLOCATOR):
+    if sys.platform != "linux" or _ALLOCATOR.keys() <= os.environ.keys():
         return
-    environment = {**os.environ, **{name: os.environ.get(name, value) for name, value in _ALLOCATOR.items()}}
+    environment = {**_ALLOCATOR, **os.environ}
     os.execve(sys.executable, [sys.executable, "-m", "training", *sys.argv[1:]], environment)  # noqa: S606
 
 

@@ -30,6 +30,7 @@ _REFUSALS = (
     ExportError,
     ManifestError,
     NonFiniteLossError,
+    OSError,
     ParityError,
     WeightsError,
 )
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         commands[options.command](options, Console())
     except _REFUSALS as error:
-        sys.stderr.write(f"smoke-bvm-train {options.command}: {error}\n")
+        sys.stderr.write(f"smoke-bvm-train {options.command}: {_line(error)}\n")
         return 2
     except Interrupted as stop:
         sys.stderr.write(f"{stop}\n")
@@ -52,8 +53,6 @@ def run(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace, console: Console) -> None:
     config = read_config(options.config, options.overrides)
     out = options.out or Path("runs") / config.name
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     console.print(f"{config.name}, configuration {config.sha256()[:12]}, run in {out}")
     with TerminalReporter(console, out / "tensorboard") as reporter:
         last = train(config, options.data, out, reporter)
@@ -73,9 +72,17 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     console.print(f"released: {folder}")
 
 
+def _line(error: Exception) -> str:
+    """An error in one line: its first, but its last where a loader's process sent its traceback along."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1] if "DataLoader worker" in lines[0] else lines[0]
+
+
 def _read_report(path: Path) -> dict[str, Any]:
     try:
-        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        report = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ExportError(f"{path}: no report.json of `evaluate`: {error}") from error
+    if not isinstance(report, dict) or "threshold" not in report:
+        raise ExportError(f"{path}: no report.json of `evaluate`: it names no threshold")
     return report

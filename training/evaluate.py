@@ -92,7 +92,7 @@ def _require_two_groups(frames: Sequence[Frame], where: str) -> None:
         )
 
 
-def _without_nan(value: Any) -> Any:
+def _without_nan(value: object) -> object:
     """What was not measured as null, since JSON knows no NaN."""
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}

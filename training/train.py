@@ -28,6 +28,7 @@ from training.prediction import torch_predictor
 from training.schedule import learning_rate_factor, linear_warmup
 from training.scores import Summary, choose_level, score_frames, summarise
 
+RESOLVED = "config.json"
 _MINIMUM_REGION = 0.0002
 
 
@@ -63,7 +64,7 @@ def train(config: Config, data: Path, out: Path, reporter: Reporter) -> Path:
     Args:
         config: The resolved configuration.
         data: Data folder, see `training.data.smoke5k`.
-        out: Folder of the run; a checkpoint in it is resumed.
+        out: Folder of the run; a checkpoint in it is resumed, and the resolved configuration is written beside it.
         reporter: Told of every step and validation.
 
     Raises:
@@ -71,6 +72,9 @@ def train(config: Config, data: Path, out: Path, reporter: Reporter) -> Path:
         CheckpointError: The checkpoint in `out` is damaged or was made with another configuration.
     """
     run = _Run(config, read_frames(data, "train"), read_frames(data, "val"), out, reporter)
+    # Only now is it known that no run with another configuration stands in this folder.
+    out.mkdir(parents=True, exist_ok=True)
+    (out / RESOLVED).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
     run.generator_phase()
     run.estimator_phase()
     return out / checkpoints.LAST

@@ -1,0 +1,83 @@
+"""The command line: what it understands, and the allocator's settings that only `train` starts itself again for."""
+
+import os
+import sys
+
+import pytest
+
+from training import __main__ as command_line
+from training.__main__ import main
+
+WANTED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
+
+
+class Replaced(Exception):  # noqa: N818
+    """The process would be another one now."""
+
+
+@pytest.fixture
+def replaced(monkeypatch) -> list[tuple[list[str], dict[str, str]]]:
+    """The commands and environments that this process would have become."""
+    calls: list[tuple[list[str], dict[str, str]]] = []
+
+    def become(_: str, arguments: list[str], environment: dict[str, str]) -> None:
+        calls.append((arguments, environment))
+        raise Replaced
+
+    monkeypatch.setattr(os, "execve", become)
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in WANTED:
+        monkeypatch.delenv(name, raising=False)
+    return calls
+
+
+def called(monkeypatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["smoke-bvm-train", *arguments])
+    with pytest.raises(Replaced):
+        main()
+
+
+def test_train_starts_itself_again_with_the_allocators_settings(replaced, monkeypatch):
+    monkeypatch.setenv("KEPT", "yes")
+    called(monkeypatch, "train", "tiny", "--data", "x", "--set", "seed=2")
+    ((arguments, environment),) = replaced
+    assert arguments == [sys.executable, "-m", "training", "train", "tiny", "--data", "x", "--set", "seed=2"]
+    assert environment.items() >= {**WANTED, "KEPT": "yes"}.items()
+
+
+def test_a_setting_of_the_users_stays(replaced, monkeypatch):
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "7")
+    called(monkeypatch, "train", "tiny", "--data", "x")
+    assert replaced[0][1]["MALLOC_MMAP_MAX_"] == "7"
+
+
+@pytest.mark.parametrize("value", ["0", ""])
+def test_it_starts_itself_again_once_and_not_for_ever(replaced, monkeypatch, value):
+    for name in WANTED:
+        monkeypatch.setenv(name, value)
+    command_line._with_allocator_settings()
+    assert replaced == []
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_elsewhere_than_on_linux_it_does_not(replaced, monkeypatch, platform):
+    monkeypatch.setattr(sys, "platform", platform)
+    command_line._with_allocator_settings()
+    assert replaced == []
+
+
+def test_no_other_command_starts_itself_again(replaced, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["smoke-bvm-train", "export", "absent.ckpt", "--version", "0.1.0"])
+    assert main() == 2
+    assert replaced == []
+    assert "absent.ckpt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["fly"], ["train", "tiny"], ["export", "x.ckpt"], ["evaluate", "x", "--split", "test"]]
+)
+def test_a_call_that_is_not_understood_is_refused_with_its_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "usage: smoke-bvm-train" in capsys.readouterr().err
