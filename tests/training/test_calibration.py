@@ -1,0 +1,68 @@
+"""Calibration where the right answer is known: the truth is drawn from probabilities that were then distorted."""
+
+import math
+
+import numpy as np
+import pytest
+
+from training import calibration, metrics
+from training.calibration import Calibration
+
+
+def drawn(seed: int = 0, side: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """Honest probabilities, and a truth drawn from them."""
+    rng = np.random.default_rng(seed)
+    probability = 1.0 / (1.0 + np.exp(-rng.normal(-2.0, 2.0, (side, side))))
+    return probability.astype(np.float32), rng.random((side, side)) < probability
+
+
+def test_an_honest_model_is_left_as_it_is():
+    found = calibration.fit(calibration.logit_histogram(*drawn()))
+    assert found.temperature == pytest.approx(1.0, abs=0.05)
+    assert found.shift == pytest.approx(0.0, abs=0.05)
+
+
+def test_a_known_distortion_is_undone():
+    honest, truth = drawn()
+    distortion = Calibration(temperature=0.5, shift=3.0)
+    distorted = calibration.apply(honest, distortion)
+    histogram = calibration.logit_histogram(distorted, truth)
+    found = calibration.fit(histogram)
+    # logit' = logit / 0.5 + 3, so logit = logit' / 2 - 1.5
+    assert found.temperature == pytest.approx(2.0, abs=0.1)
+    assert found.shift == pytest.approx(-1.5, abs=0.1)
+    before = metrics.expected_calibration_error(calibration.reliability(histogram, Calibration()))
+    after = metrics.expected_calibration_error(calibration.reliability(histogram, found))
+    assert before > 0.1
+    assert after < 0.01
+
+
+def test_the_negative_log_likelihood_of_a_coin_is_ln_2():
+    histogram = calibration.logit_histogram(np.full((8, 8), 0.5, np.float32), np.eye(8, dtype=bool))
+    assert calibration.negative_log_likelihood(histogram, Calibration()) == pytest.approx(math.log(2), abs=1e-3)
+
+
+def test_the_histogram_gives_the_same_calibration_error_as_the_pixels():
+    probability, truth = drawn(1)
+    exact = metrics.expected_calibration_error(metrics.reliability(probability, truth))
+    binned = metrics.expected_calibration_error(
+        calibration.reliability(calibration.logit_histogram(probability, truth), Calibration())
+    )
+    assert binned == pytest.approx(exact, abs=2e-3)
+
+
+def test_a_band_leaves_the_sure_pixels_out():
+    probability = np.array([[0.001, 0.5, 0.6, 0.999]], np.float32)
+    histogram = calibration.logit_histogram(probability, np.array([[False, True, False, True]]))
+    assert calibration.reliability(histogram, Calibration(), (0.05, 0.95))[0].sum() == 2
+
+
+def test_frames_without_any_smoke_cannot_be_fitted_and_change_nothing():
+    histogram = calibration.logit_histogram(np.full((8, 8), 0.2, np.float32), np.zeros((8, 8), bool))
+    assert calibration.fit(histogram) == Calibration()
+
+
+def test_applying_keeps_the_order_and_the_identity_changes_nothing():
+    values = np.linspace(0.001, 0.999, 100, dtype=np.float32)[None]
+    assert calibration.apply(values, Calibration()) == pytest.approx(values, abs=1e-6)
+    assert (np.diff(calibration.apply(values, Calibration(2.0, -1.0))[0]) > 0).all()

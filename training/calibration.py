@@ -1,0 +1,78 @@
+"""Calibration of the shown probability: p = sigmoid(logit / T + b), fitted on histograms of logits, so that any fit costs one pass."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize
+
+from models.frame import Map, Mask
+from training import metrics
+
+_LIMIT = 16.0
+_EDGES = np.linspace(-_LIMIT, _LIMIT, 1026)  # an odd number of bins, so that a logit of 0 is the centre of one
+_CENTRES = (_EDGES[:-1] + _EDGES[1:]) / 2.0
+
+Histogram = npt.NDArray[np.float64]
+"""Pixels by logit, (2, 1025): first those without smoke, then those with. Histograms of several frames add up."""
+
+
+class Calibration(NamedTuple):
+    """Platt's scaling. Departs: Guo et al. 2017 fit T alone; the structure loss weighs smoke up, which shifts every logit.
+
+    Attributes:
+        temperature: T > 0; above 1 softens.
+        shift: b, in logits; below 0 lowers every probability.
+    """
+
+    temperature: float = 1.0
+    shift: float = 0.0
+
+
+def logit_histogram(probability: Map, mask: Mask) -> Histogram:
+    """Count the pixels of one frame by the logit of their probability (h, w) and by their truth (h, w)."""
+    clipped = np.clip(probability.astype(np.float64), 1.2e-7, 1.0 - 1.2e-7)
+    logits = np.clip(np.log(clipped / (1.0 - clipped)), -_LIMIT, _LIMIT)
+    return np.stack([np.histogram(logits[chosen], _EDGES)[0] for chosen in (~mask, mask)]).astype(np.float64)
+
+
+def negative_log_likelihood(histogram: Histogram, calibration: Calibration) -> float:
+    """Mean over pixels of -log p(truth), in nats."""
+    scaled = _CENTRES / calibration.temperature + calibration.shift
+    without, with_smoke = histogram
+    total = without @ np.logaddexp(0.0, scaled) + with_smoke @ np.logaddexp(0.0, -scaled)
+    return float(total / max(histogram.sum(), 1.0))
+
+
+def fit(histogram: Histogram) -> Calibration:
+    """The temperature and shift with the smallest negative log likelihood; the identity where only one class is present.
+
+    Source: Platt 1999; Guo et al. 2017, section 4.
+    """
+    if not histogram.sum(axis=1).all():
+        return Calibration()
+
+    def objective(parameters: npt.NDArray[np.float64]) -> float:
+        return negative_log_likelihood(histogram, Calibration(float(np.exp(parameters[0])), float(parameters[1])))
+
+    found = optimize.minimize(objective, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-10})
+    return Calibration(float(np.exp(found.x[0])), float(found.x[1]))
+
+
+def reliability(
+    histogram: Histogram, calibration: Calibration, band: tuple[float, float] = (0.0, 1.0)
+) -> metrics.Curve:
+    """Sums for a reliability diagram, (3, 15) as in `metrics.reliability`, of the pixels whose probability is in the band."""
+    probability = 1.0 / (1.0 + np.exp(-(_CENTRES / calibration.temperature + calibration.shift)))
+    inside = (probability >= band[0]) & (probability <= band[1])
+    pixels = histogram.sum(axis=0) * inside
+    bins = np.minimum((probability * metrics.BINS).astype(np.int64), metrics.BINS - 1)
+    weights = (pixels, pixels * probability, histogram[1] * inside)
+    return np.stack([np.bincount(bins, weights=weight, minlength=metrics.BINS) for weight in weights])
+
+
+def apply(probability: Map, calibration: Calibration) -> Map:
+    """Sigmoid(logit(p) / T + b) of a map in [0, 1]."""
+    clipped = np.clip(probability.astype(np.float64), 1e-12, 1.0 - 1e-12)
+    logits = np.log(clipped / (1.0 - clipped)) / calibration.temperature + calibration.shift
+    return np.asarray(1.0 / (1.0 + np.exp(-logits)), np.float32)
