@@ -1,6 +1,6 @@
 """Holds the exported file against the torch module it came from: outputs, names, axes, operators and the identity of doubt."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -86,15 +86,28 @@ def _differences(segmenter: SmokeSegmenter, model: OnnxModel, frames: Frames) ->
 
 
 def _check_graph(model: onnx.ModelProto) -> None:
-    onnx.checker.check_model(model, full_check=True)
-    operators = {node.op_type for node in model.graph.node} | {n.op_type for f in model.functions for n in f.node}
-    if operators & _RANDOM_OPERATORS:
-        raise ParityError(f"random operators in the graph: {sorted(operators & _RANDOM_OPERATORS)}, expected none")
     external = [tensor.name for tensor in model.graph.initializer if tensor.external_data]
     if external:
         raise ParityError(
             f"{len(external)} tensors lie outside the file, the first is {external[0]!r}, expected one file"
         )
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ParityError(f"no valid graph: {error}") from error
+    nodes = (*model.graph.node, *(node for function in model.functions for node in function.node))
+    operators = set(_operators(nodes))
+    if operators & _RANDOM_OPERATORS:
+        raise ParityError(f"random operators in the graph: {sorted(operators & _RANDOM_OPERATORS)}, expected none")
+
+
+def _operators(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
+    """The types of nodes and of all within their branches and loops."""
+    for node in nodes:
+        yield node.op_type
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _operators(graph.node)
 
 
 def _check_signature(model: OnnxModel, size_px: int) -> None:

@@ -74,7 +74,12 @@ def load_segmenter(path: Path) -> tuple[SmokeSegmenter, Config]:
     segmenter = build_segmenter(found.config.network, pretrained=False)
     prefix = "module."
     state = {name.removeprefix(prefix): value for name, value in found.average.items() if name.startswith(prefix)}
-    segmenter.load_state_dict(state)
+    try:
+        segmenter.load_state_dict(state)
+    except RuntimeError as error:
+        raise checkpoints.CheckpointError(
+            f"{path}: not of the networks that it names: {' '.join(str(error).split())}"
+        ) from error
     return segmenter.eval(), found.config
 
 

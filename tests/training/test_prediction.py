@@ -1,0 +1,60 @@
+"""One function of a frame, whether torch runs it or onnxruntime."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.manifest import OUTPUTS
+from tests.conftest import SIDE, closed_form
+from tests.pictures import noisy
+from tests.training.closed_form import ClosedForm
+from training.checkpoint import CheckpointError
+from training.onnx_model import OnnxModel
+from training.prediction import load_deployed, load_segmenter, onnx_predictor, torch_predictor
+
+
+class Deployable(ClosedForm):
+    """The closed form with the buffer that tells where a segmenter lives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("temperature", torch.ones(()))
+
+
+@pytest.fixture(params=["torch", "onnxruntime"])
+def predict(request, release):
+    return (
+        torch_predictor(Deployable()) if request.param == "torch" else onnx_predictor(OnnxModel(release / "model.onnx"))
+    )
+
+
+@pytest.mark.parametrize("frame", [noisy(3, SIDE, SIDE), noisy(3, SIDE, SIDE)[:, ::-1]], ids=["frame", "mirrored view"])
+def test_a_frame_gives_its_closed_form(predict, frame):
+    expected = closed_form(frame)
+    for name, values in zip(OUTPUTS, predict(frame), strict=True):
+        assert values.dtype == np.float32
+        assert values == pytest.approx(expected[name], abs=1e-6)
+
+
+def test_prediction_follows_no_gradient(predict):
+    assert all(isinstance(values, np.ndarray) for values in predict(noisy(0, SIDE, SIDE)))
+
+
+def test_a_release_brings_its_own_size_threshold_and_smallest_region(release):
+    found = load_deployed(release)
+    assert (found.size_px, found.threshold, found.minimum_region) == (SIDE, 0.5, 0.01)
+    assert found.description == "smoke-test-0.0.1"
+
+
+def test_a_checkpoint_has_no_threshold(tiny_run):
+    found = load_deployed(tiny_run.checkpoint)
+    assert (found.size_px, found.threshold) == (64, None)
+    assert found.description == "checkpoint last.ckpt"
+
+
+def test_a_checkpoint_whose_average_is_of_other_networks_is_refused(tiny_run, tmp_path):
+    state = torch.load(tiny_run.checkpoint, weights_only=True)
+    state["average"].pop("module.generator.head.weight")
+    torch.save(state, tmp_path / "last.ckpt")
+    with pytest.raises(CheckpointError, match=r"last\.ckpt: .*generator\.head\.weight"):
+        load_segmenter(tmp_path / "last.ckpt")
