@@ -20,7 +20,7 @@ from training import checkpoint as checkpoints
 from training.average import moving_average
 from training.build import build_segmenter
 from training.checkpoint import Checkpoint
-from training.config import Config, Optimiser, StageSection
+from training.config import Config, ConfigError, Optimiser, StageSection
 from training.data.batches import Batch, Batches, Stage, Views
 from training.data.smoke5k import Frame, read_frames
 from training.loop import EstimatorPhase, GeneratorPhase, optimise, parameter_groups, set_learning_rate, to_numbers
@@ -70,6 +70,7 @@ def train(config: Config, data: Path, out: Path, reporter: Reporter) -> Path:
     Raises:
         Interrupted: On SIGINT or SIGTERM, after saving.
         CheckpointError: The checkpoint in `out` is damaged or was made with another configuration.
+        ConfigError: This machine has no such accelerator.
     """
     run = _Run(config, read_frames(data, "train"), read_frames(data, "val"), out, reporter)
     # Only now is it known that no run with another configuration stands in this folder.
@@ -85,7 +86,7 @@ class _Run:
 
     def __init__(self, config: Config, frames: list[Frame], val: list[Frame], out: Path, reporter: Reporter) -> None:
         self._config, self._frames, self._val, self._out, self._reporter = config, frames, val, out, reporter
-        self._fabric = Fabric(accelerator=config.accelerator, devices=config.devices, precision=config.precision)
+        self._fabric = _fabric(config)
         self._fabric.launch()
         torch.manual_seed(config.seed)
         self._resumed = _resume(config, out / checkpoints.LAST)
@@ -230,6 +231,14 @@ class _Run:
         self._reporter.validated(phase.name, step, summary)
 
 
+def _fabric(config: Config) -> Fabric:
+    """Devices and precision. Raises ConfigError where this machine does not have them."""
+    try:
+        return Fabric(accelerator=config.accelerator, devices=config.devices, precision=config.precision)
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(f"accelerator {config.accelerator!r}, precision {config.precision!r}: {error}") from error
+
+
 def _resume(config: Config, path: Path) -> Checkpoint | None:
     """The checkpoint of this run, if it has one. Raises CheckpointError where it was made with another configuration."""
     if not path.is_file():
@@ -244,9 +253,10 @@ def _resume(config: Config, path: Path) -> Checkpoint | None:
 
 
 def _prepare_worker(_: int) -> None:
-    """One thread, since the cores belong to the step; an interrupt from the keyboard is the main process's to handle."""
+    """One thread, since the cores belong to the step; a stop is the main process's to handle, though all of its group hear it."""
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

@@ -1,7 +1,11 @@
 """A run: both phases, exact resumption, a stop that saves, a NaN that names its cause."""
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +19,7 @@ from training.data.smoke5k import DataError
 from training.loop import NonFiniteLossError
 from training.train import Interrupted, train
 
+ROOT = Path(__file__).resolve().parents[2]
 SHORT = (
     "generator.stages=[{steps=6,batch=2,size_px=64}]",
     "estimator.stages=[{steps=4,batch=2,size_px=64}]",
@@ -95,6 +100,23 @@ def test_a_run_that_is_asked_to_stop_saves_after_the_step_in_hand(data: Path, tm
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.slow
+def test_a_stop_that_the_whole_process_group_hears_saves_too(data: Path, tmp_path: Path):
+    """As a service manager stops it: the loader's process gets the signal as well, and must leave the step its batch."""
+    endless = ("--set", "generator.stages=[{steps=100000,batch=2,size_px=64}]", "--set", "workers=1")
+    command = [sys.executable, "-m", "training", "train", "tiny", "--data", str(data), "--out", str(tmp_path), *endless]
+    with subprocess.Popen(
+        command, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as run:
+        while run.poll() is None and not (tmp_path / checkpoints.LAST).exists():
+            time.sleep(0.1)
+        os.killpg(run.pid, signal.SIGTERM)
+        told = run.communicate(timeout=60)[1].decode()
+    assert (run.returncode, told.count("\n")) == (130, 1), told
+    step = checkpoints.load(tmp_path / checkpoints.LAST).step
+    assert told == f"stopped after step {step} of phase generator; the same command resumes\n"
+
+
 def test_a_finished_run_has_nothing_left_to_do(tiny_run: Run):
     content, notes = tiny_run.checkpoint.read_bytes(), Notes()
     train(tiny_run.config, tiny_run.data, tiny_run.checkpoint.parent, notes)
@@ -144,8 +166,6 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_the_last_good_checkpoint_
 
 
 def test_a_broken_picture_stops_the_run_by_name(data: Path, tmp_path: Path):
-    import shutil
-
     broken = shutil.copytree(data, tmp_path / "data")
     for picture in (broken / "img").glob("cam-a-*.png"):
         picture.write_bytes(b"no picture")
