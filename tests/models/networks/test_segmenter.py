@@ -84,3 +84,8 @@ def test_inference_has_no_parameter_for_the_truth():
 def test_the_temperature_is_saved_with_the_networks():
     state = segmenter(1.7).state_dict()
     assert state["temperature"].item() == pytest.approx(1.7)
+
+
+def test_the_state_holds_the_networks_and_nothing_that_runs_before_today_lack():
+    parts = {name.partition(".")[0] for name in segmenter().state_dict()}
+    assert parts == {"normalise", "inference_model", "generator", "estimator", "temperature"}
