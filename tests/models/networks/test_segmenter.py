@@ -86,6 +86,6 @@ def test_the_temperature_is_saved_with_the_networks():
     assert state["temperature"].item() == pytest.approx(1.7)
 
 
-def test_the_state_holds_the_networks_and_nothing_that_runs_before_today_lack():
+def test_the_state_holds_no_more_than_running_trainings_have_saved():
     parts = {name.partition(".")[0] for name in segmenter().state_dict()}
     assert parts == {"normalise", "inference_model", "generator", "estimator", "temperature"}
