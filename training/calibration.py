@@ -1,16 +1,21 @@
 """Calibration of the shown probability: p = sigmoid(logit / T + b), fitted on histograms of logits, so that any fit costs one pass."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize
+from scipy import optimize, special
 
 from models.frame import Map, Mask
 from training import metrics
 
+UNSURE = (0.05, 0.95)
+"""Probabilities between which a pixel is neither surely smoke nor surely none."""
 _LIMIT = 16.0
 _EDGES = np.linspace(-_LIMIT, _LIMIT, 1026)  # an odd number of bins, so that a logit of 0 is the centre of one
+_BOUNDS = ((np.log(0.2), np.log(10.0)), (-10.0, 10.0))
+"""Of log T and b: a model that separates its few frames perfectly would ask for T = 0."""
 _CENTRES = (_EDGES[:-1] + _EDGES[1:]) / 2.0
 
 Histogram = npt.NDArray[np.float64]
@@ -32,7 +37,7 @@ class Calibration(NamedTuple):
 def logit_histogram(probability: Map, mask: Mask) -> Histogram:
     """Count the pixels of one frame by the logit of their probability (h, w) and by their truth (h, w)."""
     clipped = np.clip(probability.astype(np.float64), 1.2e-7, 1.0 - 1.2e-7)
-    logits = np.clip(np.log(clipped / (1.0 - clipped)), -_LIMIT, _LIMIT)
+    logits = np.clip(special.logit(clipped), -_LIMIT, _LIMIT)
     return np.stack([np.histogram(logits[chosen], _EDGES)[0] for chosen in (~mask, mask)]).astype(np.float64)
 
 
@@ -55,7 +60,8 @@ def fit(histogram: Histogram) -> Calibration:
     def objective(parameters: npt.NDArray[np.float64]) -> float:
         return negative_log_likelihood(histogram, Calibration(float(np.exp(parameters[0])), float(parameters[1])))
 
-    found = optimize.minimize(objective, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-10})
+    tolerances = {"xatol": 1e-4, "fatol": 1e-10}
+    found = optimize.minimize(objective, np.zeros(2), method="Nelder-Mead", bounds=_BOUNDS, options=tolerances)
     return Calibration(float(np.exp(found.x[0])), float(found.x[1]))
 
 
@@ -63,7 +69,7 @@ def reliability(
     histogram: Histogram, calibration: Calibration, band: tuple[float, float] = (0.0, 1.0)
 ) -> metrics.Curve:
     """Sums for a reliability diagram, (3, 15) as in `metrics.reliability`, of the pixels whose probability is in the band."""
-    probability = 1.0 / (1.0 + np.exp(-(_CENTRES / calibration.temperature + calibration.shift)))
+    probability = special.expit(_CENTRES / calibration.temperature + calibration.shift)
     inside = (probability >= band[0]) & (probability <= band[1])
     pixels = histogram.sum(axis=0) * inside
     bins = np.minimum((probability * metrics.BINS).astype(np.int64), metrics.BINS - 1)
@@ -71,8 +77,14 @@ def reliability(
     return np.stack([np.bincount(bins, weights=weight, minlength=metrics.BINS) for weight in weights])
 
 
+def cross_fitted(histograms: Mapping[str, Histogram], band: tuple[float, float] = (0.0, 1.0)) -> metrics.Curve:
+    """Reliability sums where every camera group is calibrated by a fit on the others, so that no pixel is fitted and scored on."""
+    everything = np.sum(list(histograms.values()), axis=0)
+    return np.asarray(sum(reliability(own, fit(everything - own), band) for own in histograms.values()))
+
+
 def apply(probability: Map, calibration: Calibration) -> Map:
     """Sigmoid(logit(p) / T + b) of a map in [0, 1]."""
     clipped = np.clip(probability.astype(np.float64), 1e-12, 1.0 - 1e-12)
-    logits = np.log(clipped / (1.0 - clipped)) / calibration.temperature + calibration.shift
-    return np.asarray(1.0 / (1.0 + np.exp(-logits)), np.float32)
+    logits = special.logit(clipped) / calibration.temperature + calibration.shift
+    return np.asarray(special.expit(logits), np.float32)

@@ -11,6 +11,7 @@ from rich.markdown import Markdown
 
 from models.manifest import ManifestError
 from models.networks.backbone import EncoderError, WeightsError
+from training.calibrate import calibrate
 from training.checkpoint import CheckpointError
 from training.config import ConfigError, read_config
 from training.data.smoke5k import DataError
@@ -60,7 +61,12 @@ def _train(options: argparse.Namespace, console: Console) -> None:
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
-    evaluation = evaluate(load_deployed(options.model), options.data, options.split)
+    deployed, fitted = load_deployed(options.model), {}
+    if deployed.threshold is None:
+        deployed, calibration = calibrate(deployed, options.data, options.split)
+        fitted = {"calibration": calibration}
+    evaluation = evaluate(deployed, options.data, options.split)
+    evaluation.report.update(fitted)
     write(evaluation, options.out)
     console.print(Markdown((options.out / "report.md").read_text(encoding="utf-8")))
     console.print(f"report.json, report.md and contact_sheet.png are in {options.out}")

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ import numpy as np
 
 from models.frame import RGB
 from training import metrics
+from training.calibration import UNSURE, Calibration, reliability
 from training.data.smoke5k import REAL_SMOKE, DataError, Frame, read_frames
+from training.doubt import report_doubt, score_regions
 from training.pictures import contact_sheet
 from training.prediction import Deployed
 from training.report import markdown
@@ -51,21 +53,26 @@ def evaluate(deployed: Deployed, data: Path, split: str, false_alarms: float = 0
     _require_two_groups(frames, f"{data}: split {split!r}")
     scores = score_frames(deployed.predict, frames, deployed.size_px, deployed.minimum_region)
     level = choose_level(scores, false_alarms) if deployed.threshold is None else nearest_level(deployed.threshold)
+    threshold = level / metrics.LEVELS
+    logits = np.asarray(sum(score.logits for score in scores))
     report = {
         "model": deployed.description,
         "split": split,
         "smoke_free_target": false_alarms,
-        "threshold": level / metrics.LEVELS,
+        "threshold": threshold,
         "at_threshold": summarise(scores, level)._asdict(),
         "cross_fitted": _cross_fitted(scores, false_alarms)._asdict(),
         "f_beta_interval": _interval(scores, level),
         "maximal_f_beta": float(_mean_f_beta(scores).max()),
-        "ece": metrics.expected_calibration_error(sum_of(scores)),
+        "ece": metrics.expected_calibration_error(reliability(logits, Calibration())),
+        "ece_unsure": metrics.expected_calibration_error(reliability(logits, Calibration(), UNSURE)),
+        "doubt": report_doubt(
+            score_regions(deployed.predict, frames, deployed.size_px, threshold, deployed.minimum_region)
+        ),
         "by_size": {name: summarise(_of_size(scores, *limits), level)._asdict() for name, *limits in _SIZES},
         "by_group": {group: summarise(_of_group(scores, group), level)._asdict() for group in _groups(scores)},
     }
-    shown = _every_few(scores)
-    return Evaluation(report, contact_sheet(deployed.predict, shown, deployed.size_px, level / metrics.LEVELS))
+    return Evaluation(report, contact_sheet(deployed.predict, _every_few(scores), deployed.size_px, threshold))
 
 
 def write(evaluation: Evaluation, out: Path) -> None:
@@ -76,11 +83,6 @@ def write(evaluation: Evaluation, out: Path) -> None:
     (out / "report.json").write_text(json.dumps(_without_nan(evaluation.report), indent=2) + "\n", encoding="utf-8")
     (out / "report.md").write_text(markdown(evaluation.report), encoding="utf-8")
     cv2.imwrite(str(out / "contact_sheet.png"), cv2.cvtColor(evaluation.sheet, cv2.COLOR_RGB2BGR))
-
-
-def sum_of(scores: Iterable[FrameScore]) -> metrics.Curve:
-    """Reliability sums over all pixels of all frames, (3, 15)."""
-    return np.asarray(np.sum([score.reliability for score in scores], axis=0))
 
 
 def _require_two_groups(frames: Sequence[Frame], where: str) -> None:

@@ -12,6 +12,7 @@ from models.manifest import Manifest
 from models.networks.segmenter import SmokeSegmenter
 from training import checkpoint as checkpoints
 from training.build import build_segmenter
+from training.calibration import Calibration, apply
 from training.config import Config
 from training.onnx_model import OnnxModel
 
@@ -66,6 +67,16 @@ def onnx_predictor(model: OnnxModel) -> Predict:
         return Maps(*(output[0] for output in model.run(np.ascontiguousarray(frame)[None])))
 
     return predict
+
+
+def calibrated(predict: Predict, calibration: Calibration) -> Predict:
+    """The same graph with another temperature and shift of the shown probability, as `export` writes them into it."""
+
+    def shown(frame: RGB) -> Maps:
+        maps = predict(frame)
+        return maps._replace(probability=apply(maps.probability, calibration))
+
+    return shown
 
 
 def load_segmenter(path: Path) -> tuple[SmokeSegmenter, Config]:

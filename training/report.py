@@ -1,5 +1,6 @@
 """The Markdown form of an evaluation report."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,10 +21,40 @@ def markdown(report: Mapping[str, Any]) -> str:
         f"{_row('threshold fitted on the other groups', report['cross_fitted'])}"
         f"{_row('one threshold for all', report['at_threshold'])}\n"
         f"95 % interval of the F-beta at one threshold, camera groups resampled: [{low:.3f}, {high:.3f}]. "
-        f"Maximal F-beta over thresholds: {report['maximal_f_beta']:.3f}. ECE over all pixels, 15 bins: {report['ece']:.4f}.\n\n"
+        f"Maximal F-beta over thresholds: {report['maximal_f_beta']:.3f}.\n\n"
+        f"{_calibration(report)}\n\n{_doubt(report['doubt'])}\n\n"
         f"## By size of the smoke\n\n{_HEADER}{_rows(report['by_size'])}\n"
         f"## By camera group\n\n{_HEADER}{_rows(report['by_group'])}"
     )
+
+
+def _calibration(report: Mapping[str, Any]) -> str:
+    text = (
+        f"## Calibration\n\nECE, 15 bins: {report['ece']:.4f} over all pixels, {report['ece_unsure']:.4f} over pixels with a "
+        "probability in [.05, .95]."
+    )
+    fitted = report.get("calibration")
+    if not fitted:
+        return text
+    return (
+        f"{text} Temperature {fitted['temperature']:.3f} and shift {fitted['shift']:.3f} were fitted on these frames; fitted with each "
+        f"frame's camera group held out, the two are {fitted['ece_held_out']:.4f} and {fitted['ece_unsure_held_out']:.4f}. Before: "
+        f"{fitted['ece_before']:.4f}."
+    )
+
+
+def _doubt(found: Mapping[str, Any]) -> str:
+    scores = {name: value for name, value in found.items() if "regions" not in name}
+    ranks = ", ".join(f"{name.replace('_', ' ')} {_rank(value)}" for name, value in scores.items())
+    return (
+        f"## Doubt\n\n{found['true_regions']} regions overlap smoke, {found['false_regions']} do not. AUROC at telling the false "
+        f"from the true by their means over the region: {ranks}."
+    )
+
+
+def _rank(value: float | None) -> str:
+    """An AUROC, or a dash where there are not both true and false regions to tell apart."""
+    return "-" if value is None or math.isnan(value) else f"{value:.2f}"
 
 
 def _rows(summaries: Mapping[str, Mapping[str, Any]]) -> str:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from models.frame import Mask, fit, fit_map, regions, unfit
 from training import metrics
+from training.calibration import Histogram, logit_histogram
 from training.data.smoke5k import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
 from training.prediction import Predict
 
@@ -27,7 +28,7 @@ class FrameScore:
         squared_error: Mean of (p - y)^2; `zero_error` is that of an all-zero map.
         alarms: Whether any region is large enough, at REGION_LEVELS.
         hits: Whether any such region overlaps the truth, at REGION_LEVELS.
-        reliability: Sums for a reliability diagram of its pixels, (3, 15).
+        logits: Its pixels by logit and truth, (2, 1025): see `calibration`.
     """
 
     frame: Frame
@@ -38,7 +39,7 @@ class FrameScore:
     zero_error: float
     alarms: npt.NDArray[np.bool_]
     hits: npt.NDArray[np.bool_]
-    reliability: metrics.Curve
+    logits: Histogram
 
 
 class Summary(NamedTuple):
@@ -134,7 +135,7 @@ def _score(predict: Predict, frame: Frame, size_px: int, minimum_region: float) 
         zero_error=float(mask.mean()),
         alarms=np.array([alarm for alarm, _ in found]),
         hits=np.array([hit for _, hit in found]),
-        reliability=metrics.reliability(probability, mask),
+        logits=logit_histogram(probability, mask),
     )
 
 

@@ -23,12 +23,15 @@ class Segmentation(NamedTuple):
 class SmokeSegmenter(nn.Module):
     """z = mu(x), dropout off, one pass; g_gamma sees s as it was trained to.
 
-        s = sigmoid(f_theta(x, mu_omega(x))),   (U_p, U_a) = g_gamma(x, s),   U_e = U_p - U_a,   probability = sigmoid(logits / T)
+        logits = f_theta(x, mu_omega(x)),   (U_p, U_a) = g_gamma(x, sigmoid(logits)),   U_e = U_p - U_a
+        probability = sigmoid(logits / T + b)
 
-    The temperature T acts on the shown probability alone. `evaluate` and `export` take this module, so what is measured is what ships.
+    Temperature T and shift b calibrate the shown probability and nothing else; they are fitted after training. `evaluate` and
+    `export` take this module, so what is measured is what ships.
     """
 
     temperature: Tensor
+    shift: Tensor
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class SmokeSegmenter(nn.Module):
         generator: Generator,
         estimator: UncertaintyEstimator,
         temperature: float = 1.0,
+        shift: float = 0.0,
     ) -> None:
         super().__init__()
         self.normalise = normalise
@@ -44,11 +48,13 @@ class SmokeSegmenter(nn.Module):
         self.generator = generator
         self.estimator = estimator
         self.register_buffer("temperature", torch.tensor(temperature))
+        # Not in the state: runs that began before it was there go on, and `export` fills it from the evaluation.
+        self.register_buffer("shift", torch.tensor(shift), persistent=False)
 
     def forward(self, frame: Tensor) -> Segmentation:
         """RGB frame (batch, h, w, 3) uint8 -> Segmentation."""
         image = self.normalise(frame.permute(0, 3, 1, 2))
         logits = self.generator(image, self.inference_model(image).mean)
         uncertainty = self.estimator(image, torch.sigmoid(logits))
-        probability = torch.sigmoid(logits / self.temperature)
+        probability = torch.sigmoid(logits / self.temperature + self.shift)
         return Segmentation(*(value.squeeze(1) for value in (probability, *uncertainty)))

@@ -39,6 +39,8 @@ def report() -> dict:
         "f_beta_interval": [0.51, 0.72],
         "maximal_f_beta": 0.7,
         "ece": 0.01,
+        "ece_unsure": 0.2,
+        "doubt": {"true_regions": 7, "false_regions": 3, "epistemic": 0.75, "one_minus_probability": None},
         "by_size": {"under 0.1 %": SMOKE},
         "by_group": {"cam-free": FREE, "cam-smoke": SMOKE},
     }

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -87,7 +88,18 @@ def test_scores_are_taken_at_the_frames_own_resolution(frames):
 
     (score,) = score_frames(predict, frames[:1], SIDE // 2, 0.0002)
     assert seen == [(SIDE // 2, SIDE // 2, 3)]
-    assert score.reliability[0].sum() == SIDE * SIDE
+    assert score.logits.sum() == SIDE * SIDE
+
+
+def test_a_frame_that_is_no_square_is_scored_pixel_by_pixel_too(tmp_path):
+    image = np.zeros((SIDE, 3 * SIDE, 3), np.uint8)
+    image[: SIDE // 2, :, 2] = 255  # OpenCV writes blue first
+    cv2.imwrite(str(tmp_path / "wide.png"), image)
+    cv2.imwrite(str(tmp_path / "wide-mask.png"), image[..., 2])
+    frame = Frame(tmp_path / "wide.png", tmp_path / "wide-mask.png", "real_smoke", "a")
+    (score,) = score_frames(read_red, [frame], SIDE, 0.0002)
+    assert (score.smoke_fraction, score.squared_error) == (0.5, 0.0)
+    assert score.f_beta[128] == pytest.approx(1.0)
 
 
 def test_the_highest_f_beta_wins_where_false_alarms_are_allowed():

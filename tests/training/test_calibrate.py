@@ -1,0 +1,35 @@
+"""A checkpoint's probability calibrated on a split: honest afterwards, in the same order, and the doubt untouched."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.training.red_smoke import SIDE, deployed, read_red, write_frame, write_manifest
+from training.calibrate import calibrate
+
+
+@pytest.fixture
+def overconfident(tmp_path: Path) -> Path:
+    """Three cameras whose smoke reads 0.8 on a background of 0.5: three pixels in four are half believed and none is smoke."""
+    frames = [write_frame(tmp_path, group, group, smoke=204, background=128) for group in "abc"]
+    return write_manifest(tmp_path, frames)
+
+
+def test_the_fit_makes_the_probability_honest_also_on_cameras_held_out(overconfident: Path):
+    _, found = calibrate(deployed(read_red), overconfident, "val")
+    assert found["ece_before"] > 0.3
+    assert found["ece_held_out"] < 0.05
+    assert found["shift"] < 0.0
+
+
+def test_the_calibrated_model_keeps_the_order_of_probabilities_and_its_doubt(overconfident: Path):
+    model, found = calibrate(deployed(read_red), overconfident, "val")
+    ramp = np.zeros((SIDE, SIDE, 3), np.uint8)
+    ramp[..., 0] = np.linspace(1, 254, SIDE).astype(np.uint8)
+    before, after = read_red(ramp), model.predict(ramp)
+    assert (np.diff(after.probability[0]) >= 0).all()
+    assert np.array_equal(before.total, after.total)
+    logit = np.log(before.probability / (1 - before.probability))
+    expected = 1 / (1 + np.exp(-(logit / found["temperature"] + found["shift"])))
+    assert after.probability == pytest.approx(expected, abs=1e-5)
