@@ -11,9 +11,10 @@ from models.manifest import OUTPUTS, Manifest
 from tests.training.conftest import tiny
 from training import commands
 from training.__main__ import main
+from training.calibration import Calibration
 from training.config import parse_config
 from training.data.smoke5k import load_image, read_frames
-from training.prediction import load_deployed
+from training.prediction import calibrated, load_deployed
 from training.train import Interrupted
 
 SHORT = (
@@ -142,8 +143,10 @@ def test_train_evaluate_export_and_evaluate_again(capsys, data, tmp_path):
         == parse_config(json.loads((run / "config.json").read_text()), "config.json").sha256()
     )
 
-    by_torch, by_onnxruntime = load_deployed(run / "last.ckpt"), load_deployed(release)
+    calibration = Calibration(first["calibration"]["temperature"], first["calibration"]["shift"])
+    by_torch = calibrated(load_deployed(run / "last.ckpt").predict, calibration)
+    by_onnxruntime = load_deployed(release).predict
     for frame in read_frames(data, "val")[:3]:
         square = np.ascontiguousarray(load_image(frame.image)[:64, :64])
-        for name, one, other in zip(OUTPUTS, by_torch.predict(square), by_onnxruntime.predict(square), strict=True):
+        for name, one, other in zip(OUTPUTS, by_torch(square), by_onnxruntime(square), strict=True):
             assert np.abs(one - other).max() <= 1e-4, name

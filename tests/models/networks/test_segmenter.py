@@ -49,6 +49,14 @@ def test_the_temperature_changes_the_probability_as_it_should_and_nothing_else(f
         assert torch.equal(getattr(tempered, name), getattr(plain, name))
 
 
+def test_the_shift_moves_the_logit_of_the_probability_and_nothing_else(frames):
+    plain, shifted = segmenter()(frames), segmenter()
+    shifted.shift.fill_(-1.5)
+    found = shifted(frames)
+    assert torch.allclose(torch.logit(found.probability), torch.logit(plain.probability) - 1.5, atol=1e-4)
+    assert all(torch.equal(getattr(found, name), getattr(plain, name)) for name in ("total", "aleatoric", "epistemic"))
+
+
 def test_the_same_frame_gives_the_same_answer_whatever_the_random_state(frames):
     model = segmenter()
     torch.manual_seed(1)

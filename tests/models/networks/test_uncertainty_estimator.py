@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from models.networks.uncertainty import binary_entropy
 from models.networks.uncertainty_estimator import UncertaintyEstimator
 
 LN2 = math.log(2)
@@ -24,15 +25,24 @@ def test_aleatoric_lies_between_0_and_total_and_total_at_most_at_ln_2(scale):
     assert torch.allclose(aleatoric + epistemic, total, atol=1e-6)
 
 
-def test_decoders_at_zero_say_half_of_ln_2_and_half_of_that():
+def test_decoders_at_zero_say_the_entropy_of_the_prediction_and_half_of_it():
     estimator = UncertaintyEstimator(8).eval()
     for decoder in (estimator.total, estimator.aleatoric):
         nn.init.zeros_(decoder[-1].weight)
         nn.init.zeros_(decoder[-1].bias)
-    total, aleatoric, epistemic = estimator(torch.randn(1, 3, 16, 16), torch.rand(1, 1, 16, 16))
-    assert total.flatten().tolist() == pytest.approx([LN2 / 2] * 256)
-    assert aleatoric.flatten().tolist() == pytest.approx([LN2 / 4] * 256)
-    assert epistemic.flatten().tolist() == pytest.approx([LN2 / 4] * 256)
+    probability = torch.linspace(0.001, 0.999, 256).view(1, 1, 16, 16)
+    total, aleatoric, epistemic = estimator(torch.randn(1, 3, 16, 16), probability)
+    entropy = -(probability * probability.log() + (1 - probability) * (1 - probability).log())
+    assert torch.allclose(total, entropy, atol=1e-4)
+    assert torch.allclose(aleatoric, entropy / 2, atol=1e-4)
+    assert torch.allclose(epistemic, entropy / 2, atol=1e-4)
+
+
+def test_it_starts_near_the_entropy_of_the_prediction():
+    probability = torch.rand(2, 1, 32, 32)
+    total, aleatoric, _ = UncertaintyEstimator(32).eval()(torch.randn(2, 3, 32, 32), probability)
+    assert torch.allclose(total, binary_entropy(probability), atol=0.05)
+    assert (aleatoric / total).mean() == pytest.approx(1 / (1 + math.exp(-2.0)), abs=0.05)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (33, 47), (64, 20)])
