@@ -96,17 +96,16 @@ def _segment(chosen: argparse.Namespace) -> int:
 
 def _work(tasks: "list[Task]", chosen: argparse.Namespace, console: "Console") -> int:
     """Load the model and answer the tasks; returns how many failed."""
-    from service.cores import cores
     from service.files import Desk, segment_files
     from service.image import Limits
-    from service.pipeline import open_pipeline
+    from service.pipeline import Threads, open_pipeline
     from service.placement import Placement
     from service.session import open_model
 
     settings = Settings.load(model_dir=chosen.model_dir)
     model = open_model(settings.release(), Placement.of(settings))
     order = Order(chosen.outputs, chosen.resolution, chosen.threshold)
-    with open_pipeline(model, settings.workers or cores(), settings.queue_max, Limits(settings.pixels_max)) as pipeline:
+    with open_pipeline(model, Threads.of(settings), Limits(settings.pixels_max)) as pipeline:
         desk = Desk(pipeline, model.identity, order, chosen.out, settings.body_max_bytes)
         return segment_files(tasks, desk, console)
 

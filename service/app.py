@@ -8,12 +8,12 @@ from typing import Final
 from fastapi import FastAPI
 
 from service import documentation, problems
-from service.cores import cores
 from service.envelope import Envelope
 from service.image import Limits
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
-from service.pipeline import open_pipeline
+from service.permits import Ceilings, Permits
+from service.pipeline import Threads, open_pipeline
 from service.prediction import Model
 from service.routes import router
 from service.settings import Settings
@@ -34,14 +34,15 @@ def create_app(settings: Settings, model: Model) -> FastAPI:
         The application; `app.state.lifecycle` is its door.
     """
     metrics = Metrics(model.identity)
-    lifecycle = Lifecycle(settings.requests_max)
+    lifecycle = Lifecycle(_permits(settings))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        workers, limits = settings.workers or cores(), Limits(settings.pixels_max)
-        with open_pipeline(model, workers, settings.queue_max, limits, metrics.observe_batch) as pipeline:
+        limits = Limits(settings.pixels_max)
+        with open_pipeline(model, Threads.of(settings), limits, metrics.observe_batch) as pipeline:
             app.state.wiring = wiring = Wiring(settings, model, pipeline, metrics, lifecycle)
             metrics.watch(lambda: pipeline.queue_depth, lambda: wiring.ready)
+            metrics.watch_permits(lifecycle.permits)
             lifecycle.open()
             yield
             lifecycle.drain()
@@ -56,3 +57,14 @@ def create_app(settings: Settings, model: Model) -> FastAPI:
         Envelope, metrics=metrics, discard_max_bytes=_DISCARD_FACTOR * settings.body_max_bytes, discard_s=_DISCARD_S
     )
     return app
+
+
+def _permits(settings: Settings) -> Permits:
+    return Permits(
+        Ceilings(
+            settings.requests_max,
+            settings.camera_requests_max,
+            settings.inflight_bytes_max,
+            settings.inflight_pixels_max,
+        )
+    )

@@ -97,6 +97,18 @@ class Draining(RequestError):
     reason = "draining"
 
 
+class DeadlineExceeded(RequestError):
+    """The caller's deadline, or the service's own, passed before there was an answer."""
+
+    reason = "deadline_exceeded"
+
+
+class Superseded(RequestError):
+    """A newer frame of the same camera took this one's place in the queue."""
+
+    reason = "superseded"
+
+
 class InferenceFailed(RequestError):
     """The model raised, or answered with something that is no number."""
 

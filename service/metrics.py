@@ -1,12 +1,13 @@
 """Every instrument and bucket of the service, in a registry of its own; the only importer of prometheus_client."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+from service.permits import Budget, Permits
 from service.prediction import Identity
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -33,8 +34,12 @@ class Metrics:
         )
         self._batches = Histogram("smoke_batch_frames", "Frames per batch.", buckets=_BATCHES, registry=self._registry)
         self._skipped = Counter(
-            "smoke_frames_skipped", "Frames whose callers left before inference.", registry=self._registry
+            "smoke_frames_skipped", "Accepted frames dropped before inference.", ("reason",), registry=self._registry
         )
+        self._permits = Gauge(
+            "smoke_permits_used", "Requests, bytes and pixels in flight.", ("kind",), registry=self._registry
+        )
+        self._permits_max = Gauge("smoke_permits_max", "Most that may be.", ("kind",), registry=self._registry)
         self._depth = Gauge("smoke_queue_frames", "Frames that wait for the model.", registry=self._registry)
         self._ready = Gauge("smoke_ready", "1 while frames are accepted.", registry=self._registry)
         Info("smoke_model", "The model that answers.", registry=self._registry).info(asdict(identity))
@@ -60,11 +65,19 @@ class Metrics:
         for stage, value in seconds.items():
             self._stages.labels(stage).observe(value)
 
-    def observe_batch(self, taken: int, skipped: int) -> None:
-        """A batch was formed."""
+    def watch_permits(self, permits: Permits) -> None:
+        """Read these at each scrape too."""
+        for kind in ("requests", "bytes", "pixels"):
+            budget: Budget = getattr(permits, kind)
+            self._permits.labels(kind).set_function(lambda budget=budget: budget.used)  # type: ignore[misc]
+            self._permits_max.labels(kind).set(budget.most)
+
+    def observe_batch(self, taken: int, dropped: Sequence[str]) -> None:
+        """A batch was formed, or frames were dropped for these reasons."""
         if taken:
             self._batches.observe(taken)
-        self._skipped.inc(skipped)
+        for reason in dropped:
+            self._skipped.labels(reason).inc()
 
     def render(self) -> bytes:
         """The exposition of CONTENT_TYPE."""

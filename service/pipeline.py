@@ -5,20 +5,23 @@ Decoding comes before the queue, so that a bad picture can only hurt its sender.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from models.frame import RGB, fit
 from service.batcher import Batcher, Sizes, ignore
+from service.cores import cores
 from service.encode import MASK, EncodedMap, Size, encode_maps, mask_at
-from service.image import Limits, decode
+from service.image import Limits, decode, no_hold
 from service.order import OVERLAY, Order
 from service.overlay import Picture, overlay
 from service.prediction import Model, Prediction
+from service.settings import Settings
 from service.summary import Summary, summarise
+from service.ticket import Ticket
 
 T = TypeVar("T")
 
@@ -44,6 +47,26 @@ class Segmentation:
     stages: Stages
 
 
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """How a pipeline is manned.
+
+    Attributes:
+        workers: Threads that decode and encode.
+        queue_max: Most frames that wait for the model.
+        batch_wait_s: How long a batch waits to be filled.
+    """
+
+    workers: int
+    queue_max: int
+    batch_wait_s: float = 0.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """What the settings say."""
+        return cls(settings.workers or cores(), settings.queue_max, settings.batch_wait_ms / 1000.0)
+
+
 class Pipeline:
     """Takes files to answers. Use `open_pipeline`, which owns the threads."""
 
@@ -64,16 +87,28 @@ class Pipeline:
         """Whether frames can be answered."""
         return self._batcher.alive
 
-    async def segment(self, body: bytes, order: Order) -> Segmentation:
+    async def segment(
+        self,
+        body: bytes,
+        order: Order,
+        ticket: Ticket | None = None,
+        hold_pixels: Callable[[int], None] = no_hold,
+    ) -> Segmentation:
         """Answer one picture file. Cancel it to withdraw the frame.
+
+        Args:
+            body: The file.
+            order: What is wanted of it.
+            ticket: Its place in the queue; by default that of a frame of no camera, without a deadline.
+            hold_pixels: See `service.image.decode`.
 
         Raises:
             RequestError: One of its classes per cause.
         """
         started_s = time.perf_counter()
-        fitted, size = await self.offload(lambda: self._prepare(body))
+        fitted, size = await self.offload(lambda: self._prepare(body, hold_pixels))
         decoded_s = time.perf_counter()
-        done = await asyncio.wrap_future(self._batcher.submit(fitted))
+        done = await asyncio.wrap_future(self._batcher.submit(fitted, ticket))
         inferred_s = time.perf_counter()
         summary, maps, picture = await self.offload(lambda: self._answer(body, size, done.value, order))
         encode_s = time.perf_counter() - inferred_s
@@ -85,8 +120,8 @@ class Pipeline:
         """Run something short but not instant off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    def _prepare(self, body: bytes) -> tuple[RGB, Size]:
-        frame = decode(body, self._limits)
+    def _prepare(self, body: bytes, hold_pixels: Callable[[int], None]) -> tuple[RGB, Size]:
+        frame = decode(body, self._limits, hold_pixels)
         height, width = frame.shape[:2]
         return fit(frame, self._model.manifest.input.size_px), Size(width, height)
 
@@ -107,20 +142,22 @@ class Pipeline:
 
 @contextmanager
 def open_pipeline(
-    model: Model, workers: int, queue_max: int, limits: Limits, report: Callable[[int, int], None] = ignore
+    model: Model,
+    threads: Threads,
+    limits: Limits,
+    report: Callable[[int, Sequence[str]], None] = ignore,
 ) -> Iterator[Pipeline]:
     """A pipeline and its threads; leaving the context finishes what was accepted.
 
     Args:
         model: Loaded and checked.
-        workers: Threads that decode and encode.
-        queue_max: Most frames that wait for the model.
+        threads: How many work, how many frames wait.
         limits: What a picture's header may promise.
-        report: Told the size of each batch and how many frames were skipped because their callers left.
+        report: Told the size of each batch, and for each frame dropped before inference the reason.
     """
-    sizes = Sizes(model.runners, model.batch_max, queue_max)
+    sizes = Sizes(model.runners, model.batch_max, threads.queue_max, threads.batch_wait_s)
     with (
-        ThreadPoolExecutor(workers, thread_name_prefix="worker") as pool,
+        ThreadPoolExecutor(threads.workers, thread_name_prefix="worker") as pool,
         Batcher(model.predict, sizes, report) as batcher,
     ):
         yield Pipeline(model, batcher, pool, limits)

@@ -28,9 +28,11 @@ STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.FrameModeUnsupported: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.FrameBroken: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ServiceFull: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.Superseded: HTTPStatus.CONFLICT,
     errors.ClientGone: CLIENT_CLOSED_REQUEST,
     errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }
 
 

@@ -3,16 +3,15 @@
 import time
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query, Request, Response
-from starlette.requests import ClientDisconnect
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from service.body import MEDIA_TYPES, check_media_type, read_body, while_connected
-from service.errors import ClientGone
+from service.body import MEDIA_TYPES, while_connected
 from service.lifecycle import Phase
 from service.metrics import CONTENT_TYPE
 from service.pipeline import Segmentation
 from service.problems import documented
 from service.query import SegmentQuery
+from service.reception import DEADLINE_MAX_MS, body_bytes, by_deadline, read_frame, ticket_of
 from service.schemas import HealthBody, LatencyBody, ReleaseBody, SegmentReply
 from service.wiring import Wiring
 
@@ -38,6 +37,10 @@ def _wiring(request: Request) -> Wiring:
 
 
 Wired = Annotated[Wiring, Depends(_wiring)]
+Deadline = Annotated[
+    int | None,
+    Header(ge=1, le=DEADLINE_MAX_MS, description="Milliseconds after which the answer is of no use: 504 then."),
+]
 
 
 @router.post(
@@ -47,17 +50,20 @@ Wired = Annotated[Wiring, Depends(_wiring)]
     responses={200: {"description": "The findings.", "headers": _ANSWER_HEADERS}, **documented()},
     openapi_extra=_BODY,
 )
-async def segment(request: Request, query: Annotated[SegmentQuery, Query()], wiring: Wired) -> Response:
+async def segment(
+    request: Request, query: Annotated[SegmentQuery, Query()], wiring: Wired, x_deadline_ms: Deadline = None
+) -> Response:
     """Post the bytes of a JPEG, PNG or WebP file; the reply says if there is smoke, where, and how sure that is."""
-    with wiring.lifecycle.admit():
-        started_s = time.perf_counter()
-        check_media_type(request.headers.get("content-type", ""))
-        body = await _read(request, wiring)
-        read_s = time.perf_counter() - started_s
-        work = wiring.pipeline.segment(body, query.order())
-        segmentation = await while_connected(request.receive, work)
-        latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - started_s)
-        return await _reply(request, query, wiring, segmentation, latency)
+    ticket = ticket_of(query, x_deadline_ms, wiring.settings)
+    expected_bytes = body_bytes(request.headers, wiring.settings.body_max_bytes)
+    with wiring.lifecycle.admit(expected_bytes, query.camera_id) as place:
+        async with by_deadline(ticket):
+            body = await read_frame(request, wiring.settings, place)
+            read_s = time.perf_counter() - ticket.arrived_s
+            work = wiring.pipeline.segment(body, query.order(), ticket, place.hold_pixels)
+            segmentation = await while_connected(request.receive, work)
+            latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - ticket.arrived_s)
+            return await _reply(request, query, wiring, segmentation, latency)
 
 
 @router.get("/health/live", summary="Is the process well?", response_model=HealthBody, responses=_UNWELL)
@@ -89,16 +95,6 @@ async def model(wiring: Wired) -> ReleaseBody:
 async def metrics(wiring: Wired) -> Response:
     """In Prometheus' text format."""
     return Response(wiring.metrics.render(), media_type=CONTENT_TYPE)
-
-
-async def _read(request: Request, wiring: Wiring) -> bytes:
-    declared = request.headers.get("content-length", "")
-    settings = wiring.settings
-    declared_bytes = int(declared) if declared.isdecimal() else None
-    try:
-        return await read_body(request.stream(), declared_bytes, settings.body_max_bytes, settings.body_timeout_s)
-    except ClientDisconnect:
-        raise ClientGone("the caller hung up before the whole body was sent") from None
 
 
 async def _reply(

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.manifest import ManifestError, newest_release
@@ -28,8 +29,15 @@ class Settings(BaseSettings):
     runners: int = Field(0, ge=0, le=64, description="Frames inferred at once on the CPU; 0 decides. A GPU has one.")
     workers: int = Field(0, ge=0, le=256, description="Threads that decode and encode; 0 takes one per core.")
     batch_max: int = Field(8, ge=1, le=8, description="Most frames in one batch on a GPU.")
+    batch_wait_ms: float = Field(0.0, ge=0, le=1000, description="How long a batch on a GPU waits to be filled.")
     queue_max: int = Field(64, ge=1, description="Most decoded frames that wait for the model.")
     requests_max: int = Field(128, ge=1, description="Most requests for a segmentation in flight.")
+    camera_requests_max: int = Field(16, ge=1, description="Most requests of one camera in flight.")
+    inflight_bytes_max: int = Field(256 * 2**20, ge=1024, description="Most bytes of bodies in flight.")
+    inflight_pixels_max: int = Field(300_000_000, ge=256, description="Most pixels of frames in flight.")
+    deadline_s: float = Field(
+        60.0, gt=0, le=600, description="Longest time until a request is answered; X-Deadline-Ms can only shorten it."
+    )
     body_max_bytes: int = Field(20 * 2**20, ge=1024, description="Largest body.")
     body_timeout_s: float = Field(15.0, gt=0, le=600, description="Longest time a body may take to arrive.")
     pixels_max: int = Field(40_000_000, ge=256, le=89_000_000, description="Most pixels in a frame.")
@@ -37,6 +45,15 @@ class Settings(BaseSettings):
         20.0, ge=0, le=600, description="Longest time accepted requests get to finish after SIGTERM."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    @model_validator(mode="after")
+    def _one_fits(self) -> Self:
+        """A single frame as large as allowed must find room, or it would be refused for ever."""
+        if self.inflight_bytes_max < self.body_max_bytes:
+            raise PydanticCustomError("room", "SMOKE_INFLIGHT_BYTES_MAX of at least SMOKE_BODY_MAX_BYTES")
+        if self.inflight_pixels_max < self.pixels_max:
+            raise PydanticCustomError("room", "SMOKE_INFLIGHT_PIXELS_MAX of at least SMOKE_PIXELS_MAX")
+        return self
 
     @classmethod
     def load(cls, **chosen: object) -> Self:
@@ -67,5 +84,7 @@ class Settings(BaseSettings):
 
 def _in_words(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     """One line about one refused value."""
+    if not problem["loc"]:
+        return f"found settings that contradict each other, expected: {problem['msg']}"
     variable = "SMOKE_" + "_".join(str(part) for part in problem["loc"][:1]).upper()
     return f"{variable}: found {problem['input']!r}, expected: {problem['msg']}"

@@ -63,3 +63,15 @@ def test_no_release_at_all_is_said_in_words(monkeypatch, tmp_path):
 def test_the_placement_is_what_the_settings_say():
     settings = Settings.load(provider="cuda", require_provider="cuda", threads=3, runners=2, batch_max=4)
     assert Placement.of(settings) == Placement("cuda", "cuda", threads=3, runners=2, batch_max=4)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({"inflight_bytes_max": 2048}, "SMOKE_INFLIGHT_BYTES_MAX of at least SMOKE_BODY_MAX_BYTES"),
+        ({"inflight_pixels_max": 1000}, "SMOKE_INFLIGHT_PIXELS_MAX of at least SMOKE_PIXELS_MAX"),
+    ],
+)
+def test_a_single_frame_as_large_as_allowed_must_find_room(chosen, words):
+    with pytest.raises(SettingsInvalid, match=words):
+        Settings.load(**chosen)
