@@ -99,14 +99,14 @@ def _work(tasks: "list[Task]", chosen: argparse.Namespace, console: "Console") -
     from service.files import Desk, segment_files
     from service.image import Limits
     from service.pipeline import Threads, open_pipeline
-    from service.placement import Placement
-    from service.session import open_model
+    from service.session import load
+    from service.slot import Slot
 
     settings = Settings.load(model_dir=chosen.model_dir)
-    model = open_model(settings.release(), Placement.of(settings))
+    slot = Slot(load(settings))
     order = Order(chosen.outputs, chosen.resolution, chosen.threshold)
-    with open_pipeline(model, Threads.of(settings), Limits(settings.pixels_max)) as pipeline:
-        desk = Desk(pipeline, model.identity, order, chosen.out, settings.body_max_bytes)
+    with open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max)) as pipeline:
+        desk = Desk(pipeline, order, chosen.out, settings.body_max_bytes)
         return segment_files(tasks, desk, console)
 
 

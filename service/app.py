@@ -1,7 +1,7 @@
-"""create_app: settings and a model in, an application out; its lifespan starts the threads and drains them."""
+"""create_app: settings and a way to load the model in, an application out; its lifespan starts the threads and drains them."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from typing import Final
 
@@ -14,42 +14,48 @@ from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.permits import Ceilings, Permits
 from service.pipeline import Threads, open_pipeline
-from service.prediction import Model
+from service.recovery import Recovery
+from service.reload import Reloader
 from service.routes import router
 from service.settings import Settings
+from service.slot import Loaded, Slot
 from service.wiring import Wiring
 
 _DISCARD_FACTOR: Final = 2
 _DISCARD_S: Final = 5.0
 
 
-def create_app(settings: Settings, model: Model) -> FastAPI:
+def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
     """Wire the service.
 
     Args:
         settings: Read once, passed inward as values.
-        model: Loaded and checked (`service.session.open_model`), or a fake.
+        load: Loads and checks the release to serve (`service.session.load`), or gives a fake; called once here, and
+            again for each reload.
 
     Returns:
-        The application; `app.state.lifecycle` is its door.
+        The application; `app.state.lifecycle` is its door, `app.state.reloader` changes its model.
+
+    Raises:
+        StartError: The release cannot be loaded.
     """
-    metrics = Metrics(model.identity)
+    slot = Slot(load(), settings.failures_max)
+    metrics = Metrics(slot.model.identity)
+    slot.on_change = lambda model: metrics.serving(model.identity)
     lifecycle = Lifecycle(_permits(settings))
+    reloader = Reloader(slot, load, metrics.reloaded)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        limits = Limits(settings.pixels_max)
-        with open_pipeline(model, Threads.of(settings), limits, metrics.observe_batch) as pipeline:
-            app.state.wiring = wiring = Wiring(settings, model, pipeline, metrics, lifecycle)
-            metrics.watch(lambda: pipeline.queue_depth, lambda: wiring.ready)
-            metrics.watch_permits(lifecycle.permits)
+        with _started(settings, slot, metrics, lifecycle, reloader) as wiring:
+            app.state.wiring = wiring
             lifecycle.open()
             yield
             lifecycle.drain()
 
     app = FastAPI(title="smoke-bvm", version=version("smoke-bvm"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.description = "Wildfire smoke in camera frames: where it is, and how sure that is."
-    app.state.lifecycle = lifecycle
+    app.state.lifecycle, app.state.reloader = lifecycle, reloader
     app.include_router(router)
     app.router.routes.extend(documentation.routes())
     problems.install(app)
@@ -57,6 +63,21 @@ def create_app(settings: Settings, model: Model) -> FastAPI:
         Envelope, metrics=metrics, discard_max_bytes=_DISCARD_FACTOR * settings.body_max_bytes, discard_s=_DISCARD_S
     )
     return app
+
+
+@contextmanager
+def _started(
+    settings: Settings, slot: Slot, metrics: Metrics, lifecycle: Lifecycle, reloader: Reloader
+) -> Iterator[Wiring]:
+    """Everything that has threads; leaving it finishes what was accepted."""
+    with (
+        Recovery(slot, metrics.rebuilt),
+        open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max), metrics.observe_batch) as pipeline,
+    ):
+        wiring = Wiring(settings, slot, pipeline, metrics, lifecycle, reloader)
+        metrics.watch(lambda: pipeline.queue_depth, lambda: wiring.ready, lambda: wiring.live)
+        metrics.watch_permits(lifecycle.permits)
+        yield wiring
 
 
 def _permits(settings: Settings) -> Permits:

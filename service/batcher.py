@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 from service.errors import (
     ClientGone,
@@ -26,6 +26,8 @@ from service.ticket import Ticket
 
 T = TypeVar("T")
 R = TypeVar("R")
+_HUNG_S: Final = 5.0
+"""A batch that runs for longer is not waited for at the end: it hangs, and an orchestrator would kill the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ class Batcher(Generic[T, R]):
             self._closed = True
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join()
+            while thread.is_alive() and self.busy_s < _HUNG_S:
+                thread.join(_HUNG_S / 10)
 
     @property
     def depth(self) -> int:

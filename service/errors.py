@@ -115,6 +115,34 @@ class InferenceFailed(RequestError):
     reason = "inference_failed"
 
 
+class ModelUnavailable(RequestError):
+    """The model failed and is being loaded again."""
+
+    reason = "model_unavailable"
+
+
+class ChangeRefused(RequestError):
+    """The model in service was not changed; one class per cause."""
+
+
+class ReleaseRefused(ChangeRefused):
+    """The release to be loaded is not what it promises, or does not fit the running service."""
+
+    reason = "release_refused"
+
+
+class ReloadBusy(ChangeRefused):
+    """Another change of the model is under way."""
+
+    reason = "reload_busy"
+
+
+class NothingToRollBack(ChangeRefused):
+    """No earlier model is kept."""
+
+    reason = "nothing_to_roll_back"
+
+
 class ClientGone(RequestError):
     """The caller hung up before the answer was ready."""
 

@@ -42,13 +42,34 @@ class Metrics:
         self._permits_max = Gauge("smoke_permits_max", "Most that may be.", ("kind",), registry=self._registry)
         self._depth = Gauge("smoke_queue_frames", "Frames that wait for the model.", registry=self._registry)
         self._ready = Gauge("smoke_ready", "1 while frames are accepted.", registry=self._registry)
-        Info("smoke_model", "The model that answers.", registry=self._registry).info(asdict(identity))
+        self._live = Gauge("smoke_live", "0 when a restart would help.", registry=self._registry)
+        self._rebuilds = Counter(
+            "smoke_session_rebuilds", "Attempts to rebuild a model that raised.", ("result",), registry=self._registry
+        )
+        self._reloads = Counter(
+            "smoke_reloads", "Changes of the model that were asked for.", ("result",), registry=self._registry
+        )
+        self._model = Info("smoke_model", "The model that answers.", registry=self._registry)
+        self.serving(identity)
         ProcessCollector(registry=self._registry)
 
-    def watch(self, queue_depth: Callable[[], float], ready: Callable[[], bool]) -> None:
+    def watch(self, queue_depth: Callable[[], float], ready: Callable[[], bool], live: Callable[[], bool]) -> None:
         """Read these at each scrape."""
         self._depth.set_function(queue_depth)
         self._ready.set_function(ready)
+        self._live.set_function(live)
+
+    def serving(self, identity: Identity) -> None:
+        """This model answers from now on."""
+        self._model.info(asdict(identity))
+
+    def rebuilt(self, result: str) -> None:
+        """A model that raised was rebuilt, or could not be."""
+        self._rebuilds.labels(result).inc()
+
+    def reloaded(self, result: str) -> None:
+        """The model was swapped or rolled back, or a release was refused."""
+        self._reloads.labels(result).inc()
 
     def arrived(self) -> None:
         """A request came in."""

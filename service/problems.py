@@ -32,6 +32,10 @@ STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.ClientGone: CLIENT_CLOSED_REQUEST,
     errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ModelUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ReleaseRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ReloadBusy: HTTPStatus.CONFLICT,
+    errors.NothingToRollBack: HTTPStatus.CONFLICT,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }
 
@@ -57,11 +61,12 @@ def respond(
     return Response(problem.model_dump_json(), status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
-def documented() -> dict[int | str, dict[str, Any]]:
-    """The problem responses of `POST /segment`, for the OpenAPI document."""
+def documented(*, changes: bool = False) -> dict[int | str, dict[str, Any]]:
+    """The problem responses of `POST /segment`, or of a change of the model, for the OpenAPI document."""
     reasons: dict[int, list[str]] = {}
     for error, status in STATUS.items():
-        reasons.setdefault(int(status), []).append(error.reason)
+        if issubclass(error, errors.ChangeRefused) == changes:
+            reasons.setdefault(int(status), []).append(error.reason)
     schema = Problem.model_json_schema()
     return {
         status: {"description": ", ".join(names), "content": {MEDIA_TYPE: {"schema": schema}}}
@@ -73,7 +78,7 @@ def documented() -> dict[int | str, dict[str, Any]]:
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.RequestError)  # noqa: S101 - what Starlette dispatches on
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.ServiceFull) else {}
-    if isinstance(error, errors.Draining):
+    if isinstance(error, errors.Draining | errors.ModelUnavailable):
         headers = {"Retry-After": "5"}
     if error.__cause__ is not None and isinstance(error, errors.InferenceFailed):
         request.state.cause = error.__cause__

@@ -31,7 +31,8 @@ _ANSWER_HEADERS: Final[dict[str, Any]] = {
 _UNWELL: Final[dict[int | str, dict[str, Any]]] = {503: {"model": HealthBody, "description": "Not now."}}
 
 
-def _wiring(request: Request) -> Wiring:
+async def _wiring(request: Request) -> Wiring:
+    """Not a plain function: those are run in a thread, which a refusal at the door has no time for."""
     wiring: Wiring = request.app.state.wiring
     return wiring
 
@@ -68,14 +69,14 @@ async def segment(
 
 @router.get("/health/live", summary="Is the process well?", response_model=HealthBody, responses=_UNWELL)
 async def live(wiring: Wired) -> Response:
-    """503 when a restart would help: a runner thread has died."""
-    return _health("live" if wiring.pipeline.alive else "a runner thread has died", well=wiring.pipeline.alive)
+    """503 when a restart would help: a runner has died, a batch hangs, or the model failed too often in a row."""
+    return _health(wiring.ailment or "live", well=wiring.live)
 
 
 @router.get("/health/ready", summary="Would a frame be answered now?", response_model=HealthBody, responses=_UNWELL)
 async def ready(wiring: Wired) -> Response:
-    """503 while starting and while draining."""
-    return _health(wiring.lifecycle.phase.value, well=wiring.ready)
+    """503 while starting, while draining, and while a model that raised is being rebuilt."""
+    return _health(wiring.condition, well=wiring.ready)
 
 
 @router.get("/health/startup", summary="Has the service started?", response_model=HealthBody, responses=_UNWELL)
@@ -88,7 +89,7 @@ async def startup(wiring: Wired) -> Response:
 @router.get("/model", summary="The model in service")
 async def model(wiring: Wired) -> ReleaseBody:
     """Name, version, checksum, provider, and what the manifest promises."""
-    return ReleaseBody.describe(wiring.model.identity, wiring.model.manifest)
+    return ReleaseBody.describe(wiring.slot.model.identity, wiring.slot.model.manifest)
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
@@ -104,9 +105,7 @@ async def _reply(
     stages_ms = latency.model_dump()
     wiring.metrics.observe_stages({stage: value / 1000.0 for stage, value in stages_ms.items()})
     content = await wiring.pipeline.offload(
-        lambda: SegmentReply.of(
-            segmentation, wiring.model.identity, latency, request.state.request_id, query
-        ).model_dump_json()
+        lambda: SegmentReply.of(segmentation, latency, request.state.request_id, query).model_dump_json()
     )
     timing = ", ".join(f"{stage};dur={value:.3f}" for stage, value in stages_ms.items())
     return Response(content, headers={"Server-Timing": timing}, media_type="application/json")

@@ -16,12 +16,13 @@ from typing import Any, Final, Never
 import uvicorn
 from starlette.applications import Starlette
 
+from models.manifest import Manifest
 from service.app import create_app
 from service.errors import AddressUnusable, StartError
 from service.lifecycle import Lifecycle, Phase
 from service.logs import start_logging
-from service.placement import Placement
-from service.session import open_model
+from service.reload import Reloader
+from service.session import load
 from service.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -38,16 +39,22 @@ def serve(settings: Settings) -> None:
     start_logging(settings.log_level, terminal=sys.stderr.isatty())
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, _exit)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with bind(settings.host, settings.port) as listener:
-        release = settings.release()
-        model = open_model(release, Placement.of(settings))
-        app = create_app(settings, model)
+        app = create_app(settings, lambda: load(settings))
+        reloader: Reloader = app.state.reloader
+        signal.signal(signal.SIGHUP, lambda *_: reloader.start())
         flush_s = min(settings.drain_s, _FLUSH_S)
         server = DrainingServer(_config(app, flush_s), app.state.lifecycle, settings.drain_s - flush_s)
-        server.example = release / model.manifest.golden.frame
+        server.example = _example(settings)
         server.run(sockets=[listener])
     if not server.started:
         raise StartError("the service did not start; the log says why")
+
+
+def _example(settings: Settings) -> Path:
+    release = settings.release()
+    return release / Manifest.read(release).golden.frame
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -21,6 +21,8 @@ from service.errors import ModelUnusable, ProviderUnusable, RequestError
 from service.image import Limits, decode
 from service.placement import Placement
 from service.prediction import Identity, Prediction
+from service.settings import Settings
+from service.slot import Loaded
 
 _LOG = logging.getLogger(__name__)
 _PROVIDERS: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -72,6 +74,16 @@ def open_model(folder: Path, placement: Placement) -> OnnxModel:
         "model ready", extra={"model": f"{manifest.name}-{manifest.version}", "provider": model.identity.provider}
     )
     return model
+
+
+def load(settings: Settings) -> Loaded:
+    """Open the release that the settings name now; `reopen` opens that same folder again.
+
+    Raises:
+        ModelUnusable, ProviderUnusable: See `open_model`.
+    """
+    folder, placement = settings.release(), Placement.of(settings)
+    return Loaded(open_model(folder, placement), lambda: open_model(folder, placement))
 
 
 def _verified(folder: Path) -> Manifest:

@@ -41,6 +41,12 @@ class Settings(BaseSettings):
     body_max_bytes: int = Field(20 * 2**20, ge=1024, description="Largest body.")
     body_timeout_s: float = Field(15.0, gt=0, le=600, description="Longest time a body may take to arrive.")
     pixels_max: int = Field(40_000_000, ge=256, le=89_000_000, description="Most pixels in a frame.")
+    failures_max: int = Field(
+        5, ge=1, description="Failures of the model in a row after which the service asks to be restarted."
+    )
+    stall_s: float = Field(
+        60.0, gt=0, description="A batch that runs for longer hangs: the service asks to be restarted."
+    )
     drain_s: float = Field(
         20.0, ge=0, le=600, description="Longest time accepted requests get to finish after SIGTERM."
     )

@@ -165,7 +165,7 @@ def test_what_was_accepted_is_finished_after_sigterm(start):
     with server.client() as client:
         for connection in connections:
             connection.sendall(request % len(body) + body[:-1])
-        wait_until(lambda: metric(client, "smoke_requests_in_flight") == 32)
+        wait_until(lambda: metric(client, 'smoke_permits_used{kind="requests"}') == 32)
         server.process.terminate()
         wait_until(lambda: client.get("/health/ready").status_code == 503)
         assert client.get("/health/live").status_code == 200

@@ -234,3 +234,13 @@ def test_a_batch_that_hangs_is_seen():
         time.sleep(0.02)
         assert batcher.busy_s >= 0.02
         gate.open.set()
+
+
+def test_a_batch_that_hangs_is_not_waited_for_at_the_end(monkeypatch):
+    monkeypatch.setattr("service.batcher._HUNG_S", 0.05)
+    gate = Gate()
+    started_s = time.perf_counter()
+    with Batcher(gate, sizes()) as batcher:
+        waiting_behind_one(gate, batcher)
+    assert time.perf_counter() - started_s < WAIT_S / 2
+    gate.open.set()
