@@ -82,7 +82,8 @@ def load(settings: Settings) -> Loaded:
     Raises:
         ModelUnusable, ProviderUnusable: See `open_model`.
     """
-    folder, placement = settings.release(), Placement.of(settings)
+    # Resolved: a link that is moved on names the next release, and must not make this one another when it is rebuilt.
+    folder, placement = settings.release().resolve(), Placement.of(settings)
     return Loaded(open_model(folder, placement), lambda: open_model(folder, placement))
 
 

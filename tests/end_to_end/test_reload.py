@@ -40,28 +40,29 @@ def said(server, message: str) -> list[dict]:
 
 
 def test_a_hangup_signal_swaps_the_model_between_frames(start, current, stricter):
-    server, stop = start(current), threading.Event()
+    server, stop, answers = start(current), threading.Event(), []
 
-    def ask() -> list[tuple[int, str, bool]]:
-        found = []
+    def ask() -> None:
         with server.client() as client:
             while not stop.is_set():
                 answer = client.post("/segment?outputs=", content=BODY)
                 reply = answer.json()
-                found.append((answer.status_code, reply["model"]["version"], reply["smoke"]["detected"]))
-        return found
+                answers.append((answer.status_code, reply["model"]["version"], reply["smoke"]["detected"]))
 
     assert server.url
     with ThreadPoolExecutor(4) as callers:
         asked = [callers.submit(ask) for _ in range(4)]
-        point(current, stricter)
-        server.process.send_signal(signal.SIGHUP)
         try:
+            wait_until(lambda: len(answers) > 8)
+            point(current, stricter)
+            server.process.send_signal(signal.SIGHUP)
             wait_until(lambda: said(server, "model changed"))
+            count = len(answers)
+            wait_until(lambda: len(answers) > count + 8)
         finally:
             stop.set()
-        answers = [answer for found in asked for answer in found.result()]
-    assert {status for status, _, _ in answers} == {200}
+        assert [caller.result() for caller in asked] == [None] * 4
+    assert {(status, version) for status, version, _ in answers} == {(200, "0.0.1"), (200, "0.0.2")}
     assert all(SMOKE[version] == detected for _, version, detected in answers)
     with server.client() as client:
         assert client.get("/model").json()["version"] == "0.0.2"
