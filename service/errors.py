@@ -45,6 +45,12 @@ class BodyTooSlow(RequestError):
     reason = "body_too_slow"
 
 
+class FormBroken(RequestError):
+    """A multipart form that is damaged, or that holds anything but the one part it should."""
+
+    reason = "form_broken"
+
+
 class FormatUnsupported(RequestError):
     """The bytes start like no JPEG, PNG or WebP file."""
 

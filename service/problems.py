@@ -17,6 +17,7 @@ CLIENT_CLOSED_REQUEST: Final = 499
 
 STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.BodyEmpty: HTTPStatus.BAD_REQUEST,
+    errors.FormBroken: HTTPStatus.BAD_REQUEST,
     errors.BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.FrameTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -1,7 +1,7 @@
 """From an HTTP request to a frame: what is known before its body is read, the body itself, and the deadline of it all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -9,12 +9,14 @@ from starlette.requests import ClientDisconnect, Request
 
 from service.body import check_media_type, read_body
 from service.errors import ClientGone, DeadlineExceeded
+from service.multipart import boundary_of, take_frame
 from service.permits import Place
 from service.query import SegmentQuery
 from service.settings import Settings
 from service.ticket import Ticket
 
 DEADLINE_MAX_MS: Final = 600_000
+Offload = Callable[[Callable[[], bytes]], Awaitable[bytes]]
 
 
 def ticket_of(query: SegmentQuery, deadline_ms: int | None, settings: Settings) -> Ticket:
@@ -30,20 +32,33 @@ def body_bytes(headers: Mapping[str, str], max_bytes: int) -> int:
     return max_bytes if declared_bytes is None else min(declared_bytes, max_bytes)
 
 
-async def read_frame(request: Request, settings: Settings, place: Place) -> bytes:
-    """Read the picture file that a request carries.
+async def read_frame(request: Request, settings: Settings, place: Place, offload: Offload) -> bytes:
+    """Read the picture file that a request carries, as its body or as the part `frame` of a form.
+
+    Args:
+        request: Its body was not touched yet.
+        settings: Limits of bytes and time.
+        place: Of the request; told how long the body turned out to be.
+        offload: Runs the taking apart of a form off the event loop.
 
     Raises:
         RequestError: One of its classes per cause.
     """
-    check_media_type(request.headers.get("content-type", ""))
+    content_type = request.headers.get("content-type", "")
+    boundary = boundary_of(content_type)
+    if boundary is None:
+        check_media_type(content_type)
+    body = await _read(request, settings)
+    place.settle_bytes(len(body))
+    return body if boundary is None else await offload(lambda: take_frame(body, boundary))
+
+
+async def _read(request: Request, settings: Settings) -> bytes:
     declared_bytes = _declared_bytes(request.headers)
     try:
-        body = await read_body(request.stream(), declared_bytes, settings.body_max_bytes, settings.body_timeout_s)
+        return await read_body(request.stream(), declared_bytes, settings.body_max_bytes, settings.body_timeout_s)
     except ClientDisconnect:
         raise ClientGone("the caller hung up before the whole body was sent") from None
-    place.settle_bytes(len(body))
-    return body
 
 
 @asynccontextmanager

@@ -8,6 +8,8 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from service.body import MEDIA_TYPES, while_connected
 from service.lifecycle import Phase
 from service.metrics import CONTENT_TYPE
+from service.multipart import MEDIA_TYPE as FORM
+from service.multipart import PART
 from service.pipeline import Segmentation
 from service.problems import documented
 from service.query import SegmentQuery
@@ -17,11 +19,19 @@ from service.wiring import Wiring
 
 router = APIRouter()
 
+_BINARY: Final[dict[str, Any]] = {"type": "string", "format": "binary"}
+_FORM: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {PART: _BINARY},
+    "required": [PART],
+    "additionalProperties": False,
+}
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
-        "description": "One frame as a JPEG, PNG or WebP file; the bytes themselves decide which.",
-        "content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in MEDIA_TYPES},
+        "description": "One frame as a JPEG, PNG or WebP file; the bytes themselves decide which. "
+        "Or a form with such a file as its only part, `frame`.",
+        "content": {**{media_type: {"schema": _BINARY} for media_type in MEDIA_TYPES}, FORM: {"schema": _FORM}},
     }
 }
 _ANSWER_HEADERS: Final[dict[str, Any]] = {
@@ -59,7 +69,7 @@ async def segment(
     expected_bytes = body_bytes(request.headers, wiring.settings.body_max_bytes)
     with wiring.lifecycle.admit(expected_bytes, query.camera_id) as place:
         async with by_deadline(ticket):
-            body = await read_frame(request, wiring.settings, place)
+            body = await read_frame(request, wiring.settings, place, wiring.pipeline.offload)
             read_s = time.perf_counter() - ticket.arrived_s
             work = wiring.pipeline.segment(body, query.order(), ticket, place.hold_pixels)
             segmentation = await while_connected(request.receive, work)

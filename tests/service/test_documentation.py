@@ -41,7 +41,10 @@ def test_nothing_else_is_served(client, path):
 def test_the_document_names_the_body_the_query_and_every_answer(document):
     operation = document["paths"]["/segment"]["post"]
     binary = {"schema": {"type": "string", "format": "binary"}}
-    assert operation["requestBody"]["content"] == dict.fromkeys(("image/jpeg", "image/png", "image/webp"), binary)
+    content = operation["requestBody"]["content"]
+    form = content.pop("multipart/form-data")["schema"]
+    assert content == dict.fromkeys(("image/jpeg", "image/png", "image/webp"), binary)
+    assert (form["properties"], form["required"]) == ({"frame": binary["schema"]}, ["frame"])
     parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
     in_query = {"camera_id", "captured_at", "outputs", "resolution", "threshold", "latest"}
     assert {name: parameter["in"] for name, parameter in parameters.items()} == {
