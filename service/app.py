@@ -5,18 +5,20 @@ from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBearer
 
-from service import documentation, problems
+from service import admin, documentation, probes, problems, routes
+from service.access import SeparatePorts
 from service.envelope import Envelope
 from service.image import Limits
+from service.keys import KeyRing
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
 from service.permits import Ceilings, Permits
 from service.pipeline import Threads, open_pipeline
 from service.recovery import Recovery
 from service.reload import Reloader
-from service.routes import router
 from service.settings import Settings
 from service.slot import Loaded, Slot
 from service.wiring import Wiring
@@ -56,13 +58,25 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
     app = FastAPI(title="smoke-bvm", version=version("smoke-bvm"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.description = "Wildfire smoke in camera frames: where it is, and how sure that is."
     app.state.lifecycle, app.state.reloader = lifecycle, reloader
-    app.include_router(router)
-    app.router.routes.extend(documentation.routes())
+    app.state.keys = KeyRing.read(settings.api_keys_file) if settings.api_keys_file else None
+    _route(app, settings)
     problems.install(app)
+    if settings.admin_port is not None:
+        app.add_middleware(SeparatePorts, private_port=settings.admin_port)
     app.add_middleware(
         Envelope, metrics=metrics, discard_max_bytes=_DISCARD_FACTOR * settings.body_max_bytes, discard_s=_DISCARD_S
     )
     return app
+
+
+def _route(app: FastAPI, settings: Settings) -> None:
+    """Add the routes; where there are keys, the document says which routes ask for one."""
+    shown = [Depends(HTTPBearer(auto_error=False))] if settings.api_keys_file else []
+    app.include_router(probes.router)
+    app.include_router(routes.router, dependencies=shown)
+    if settings.admin:
+        app.include_router(admin.router, dependencies=shown)
+    app.router.routes.extend(documentation.routes())
 
 
 @contextmanager

@@ -121,6 +121,24 @@ class InferenceFailed(RequestError):
     reason = "inference_failed"
 
 
+class KeyMissing(RequestError):
+    """No API key was offered, or an unknown one."""
+
+    reason = "key_missing"
+
+
+class KeyInsufficient(RequestError):
+    """The API key does not allow this."""
+
+    reason = "key_insufficient"
+
+
+class RateExceeded(ServiceFull):
+    """The API key is used more often than it may be; `retry_after_s` says when to try again."""
+
+    reason = "rate_exceeded"
+
+
 class ModelUnavailable(RequestError):
     """The model failed and is being loaded again."""
 

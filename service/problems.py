@@ -17,6 +17,9 @@ CLIENT_CLOSED_REQUEST: Final = 499
 
 STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.BodyEmpty: HTTPStatus.BAD_REQUEST,
+    errors.KeyMissing: HTTPStatus.UNAUTHORIZED,
+    errors.KeyInsufficient: HTTPStatus.FORBIDDEN,
+    errors.RateExceeded: HTTPStatus.TOO_MANY_REQUESTS,
     errors.FormBroken: HTTPStatus.BAD_REQUEST,
     errors.BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -81,6 +84,8 @@ async def _refused(request: Request, error: Exception) -> Response:
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.ServiceFull) else {}
     if isinstance(error, errors.Draining | errors.ModelUnavailable):
         headers = {"Retry-After": "5"}
+    if isinstance(error, errors.KeyMissing):
+        headers = {"WWW-Authenticate": "Bearer"}
     if error.__cause__ is not None and isinstance(error, errors.InferenceFailed):
         request.state.cause = error.__cause__
     return _answer(request, int(STATUS[type(error)]), error.reason, str(error), headers)

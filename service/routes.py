@@ -5,16 +5,18 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from service.access import needs
 from service.body import MEDIA_TYPES, while_connected
-from service.lifecycle import Phase
+from service.keys import Scope
 from service.metrics import CONTENT_TYPE
 from service.multipart import MEDIA_TYPE as FORM
 from service.multipart import PART
 from service.pipeline import Segmentation
+from service.probes import Wired
 from service.problems import documented
 from service.query import SegmentQuery
 from service.reception import DEADLINE_MAX_MS, body_bytes, by_deadline, read_frame, ticket_of
-from service.schemas import HealthBody, LatencyBody, ReleaseBody, SegmentReply
+from service.schemas import LatencyBody, ReleaseBody, SegmentReply
 from service.wiring import Wiring
 
 router = APIRouter()
@@ -38,16 +40,8 @@ _ANSWER_HEADERS: Final[dict[str, Any]] = {
     "X-Request-ID": {"description": "The request's id, as in the log.", "schema": {"type": "string"}},
     "Server-Timing": {"description": "Milliseconds per stage.", "schema": {"type": "string"}},
 }
-_UNWELL: Final[dict[int | str, dict[str, Any]]] = {503: {"model": HealthBody, "description": "Not now."}}
 
 
-async def _wiring(request: Request) -> Wiring:
-    """Not a plain function: those are run in a thread, which a refusal at the door has no time for."""
-    wiring: Wiring = request.app.state.wiring
-    return wiring
-
-
-Wired = Annotated[Wiring, Depends(_wiring)]
 Deadline = Annotated[
     int | None,
     Header(ge=1, le=DEADLINE_MAX_MS, description="Milliseconds after which the answer is of no use: 504 then."),
@@ -56,6 +50,7 @@ Deadline = Annotated[
 
 @router.post(
     "/segment",
+    dependencies=[Depends(needs(Scope.INFER))],
     summary="Find smoke in one camera frame",
     response_model=SegmentReply,
     responses={200: {"description": "The findings.", "headers": _ANSWER_HEADERS}, **documented()},
@@ -77,32 +72,18 @@ async def segment(
             return await _reply(request, query, wiring, segmentation, latency)
 
 
-@router.get("/health/live", summary="Is the process well?", response_model=HealthBody, responses=_UNWELL)
-async def live(wiring: Wired) -> Response:
-    """503 when a restart would help: a runner has died, a batch hangs, or the model failed too often in a row."""
-    return _health(wiring.ailment or "live", well=wiring.live)
-
-
-@router.get("/health/ready", summary="Would a frame be answered now?", response_model=HealthBody, responses=_UNWELL)
-async def ready(wiring: Wired) -> Response:
-    """503 while starting, while draining, and while a model that raised is being rebuilt."""
-    return _health(wiring.condition, well=wiring.ready)
-
-
-@router.get("/health/startup", summary="Has the service started?", response_model=HealthBody, responses=_UNWELL)
-async def startup(wiring: Wired) -> Response:
-    """200 once the model was verified, warmed up and held against its golden frame."""
-    started = wiring.lifecycle.phase is not Phase.STARTING
-    return _health("started" if started else "starting", well=started)
-
-
-@router.get("/model", summary="The model in service")
+@router.get("/model", dependencies=[Depends(needs(Scope.INFER))], summary="The model in service")
 async def model(wiring: Wired) -> ReleaseBody:
     """Name, version, checksum, provider, and what the manifest promises."""
     return ReleaseBody.describe(wiring.slot.model.identity, wiring.slot.model.manifest)
 
 
-@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    dependencies=[Depends(needs(Scope.METRICS))],
+    summary="Metrics for Prometheus",
+    response_class=Response,
+)
 async def metrics(wiring: Wired) -> Response:
     """In Prometheus' text format."""
     return Response(wiring.metrics.render(), media_type=CONTENT_TYPE)
@@ -119,7 +100,3 @@ async def _reply(
     )
     timing = ", ".join(f"{stage};dur={value:.3f}" for stage, value in stages_ms.items())
     return Response(content, headers={"Server-Timing": timing}, media_type="application/json")
-
-
-def _health(status: str, *, well: bool) -> Response:
-    return Response(HealthBody(status=status).model_dump_json(), 200 if well else 503, media_type="application/json")

@@ -20,6 +20,14 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; loopback unless told otherwise.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    api_keys_file: Path | None = Field(
+        None, description="TOML file of API keys (`smoke-bvm key`); none: no key is asked for."
+    )
+    admin: bool = Field(False, description="Offer POST /admin/reload and /admin/rollback; needs API keys.")
+    admin_port: int | None = Field(None, ge=0, le=65535, description="Port of its own for /metrics and /admin.")
+    admin_host: str = Field("127.0.0.1", min_length=1, description="Address that the admin port listens on.")
+    tls_cert_file: Path | None = Field(None, description="Certificate chain (PEM): serve HTTPS.")
+    tls_key_file: Path | None = Field(None, description="The certificate's private key (PEM).")
     model_dir: Path | None = Field(None, description="Release folder; the newest one below models/released by default.")
     provider: Literal["auto"] | Provider = Field(
         "auto", description="Where the model runs; auto takes a GPU if it works."
@@ -59,6 +67,14 @@ class Settings(BaseSettings):
             raise PydanticCustomError("room", "SMOKE_INFLIGHT_BYTES_MAX of at least SMOKE_BODY_MAX_BYTES")
         if self.inflight_pixels_max < self.pixels_max:
             raise PydanticCustomError("room", "SMOKE_INFLIGHT_PIXELS_MAX of at least SMOKE_PIXELS_MAX")
+        return self
+
+    @model_validator(mode="after")
+    def _safe_together(self) -> Self:
+        if self.admin and self.api_keys_file is None:
+            raise PydanticCustomError("keys", "SMOKE_API_KEYS_FILE where SMOKE_ADMIN is on")
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise PydanticCustomError("tls", "SMOKE_TLS_CERT_FILE and SMOKE_TLS_KEY_FILE, both or neither")
         return self
 
     @classmethod

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -46,8 +46,11 @@ class ObedientModel:
 
     def reopen(self) -> "ObedientModel":
         if self.broken_on_disk:
-            raise ModelUnusable("found the release broken, expected it whole")
+            self.refuse_to_load()
         return self
+
+    def refuse_to_load(self) -> NoReturn:
+        raise ModelUnusable("found the release broken, expected it whole")
 
     def predict(self, frames: Any) -> list[Prediction]:
         self.entered.release()

@@ -70,8 +70,10 @@ def test_the_placement_is_what_the_settings_say():
     [
         ({"inflight_bytes_max": 2048}, "SMOKE_INFLIGHT_BYTES_MAX of at least SMOKE_BODY_MAX_BYTES"),
         ({"inflight_pixels_max": 1000}, "SMOKE_INFLIGHT_PIXELS_MAX of at least SMOKE_PIXELS_MAX"),
+        ({"admin": True}, "SMOKE_API_KEYS_FILE where SMOKE_ADMIN is on"),
+        ({"tls_cert_file": "cert.pem"}, "SMOKE_TLS_CERT_FILE and SMOKE_TLS_KEY_FILE, both or neither"),
     ],
 )
-def test_a_single_frame_as_large_as_allowed_must_find_room(chosen, words):
+def test_settings_that_contradict_each_other_are_refused_in_words(chosen, words):
     with pytest.raises(SettingsInvalid, match=words):
         Settings.load(**chosen)
