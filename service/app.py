@@ -11,6 +11,7 @@ from fastapi.security import HTTPBearer
 from service import admin, documentation, probes, problems, routes
 from service.access import SeparatePorts
 from service.envelope import Envelope
+from service.heartbeat import heartbeat
 from service.image import Limits
 from service.keys import KeyRing
 from service.lifecycle import Lifecycle
@@ -36,7 +37,7 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
             again for each reload.
 
     Returns:
-        The application; `app.state.lifecycle` is its door, `app.state.reloader` changes its model.
+        The application; `app.state.metrics` counts, `app.state.lifecycle` is its door, `app.state.reloader` changes its model.
 
     Raises:
         StartError: The release cannot be loaded.
@@ -52,12 +53,13 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
         with _started(settings, slot, metrics, lifecycle, reloader) as wiring:
             app.state.wiring = wiring
             lifecycle.open()
-            yield
+            async with heartbeat(metrics.observe_lag):
+                yield
             lifecycle.drain()
 
     app = FastAPI(title="smoke-bvm", version=version("smoke-bvm"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.description = "Wildfire smoke in camera frames: where it is, and how sure that is."
-    app.state.lifecycle, app.state.reloader = lifecycle, reloader
+    app.state.lifecycle, app.state.reloader, app.state.metrics = lifecycle, reloader, metrics
     app.state.keys = KeyRing.read(settings.api_keys_file) if settings.api_keys_file else None
     _route(app, settings)
     problems.install(app)

@@ -36,6 +36,12 @@ class Metrics:
         self._skipped = Counter(
             "smoke_frames_skipped", "Accepted frames dropped before inference.", ("reason",), registry=self._registry
         )
+        self._closed = Counter(
+            "smoke_connections_closed", "Connections closed by a limit.", ("reason",), registry=self._registry
+        )
+        self._lag = Histogram(
+            "smoke_event_loop_lag_seconds", "How late the event loop was.", buckets=_SECONDS, registry=self._registry
+        )
         self._permits = Gauge(
             "smoke_permits_used", "Requests, bytes and pixels in flight.", ("kind",), registry=self._registry
         )
@@ -70,6 +76,14 @@ class Metrics:
     def reloaded(self, result: str) -> None:
         """The model was swapped or rolled back, or a release was refused."""
         self._reloads.labels(result).inc()
+
+    def connection_closed(self, reason: str) -> None:
+        """A connection went over a limit."""
+        self._closed.labels(reason).inc()
+
+    def observe_lag(self, seconds: float) -> None:
+        """The event loop was this late."""
+        self._lag.observe(seconds)
 
     def arrived(self) -> None:
         """A request came in."""

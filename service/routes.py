@@ -94,9 +94,9 @@ async def _reply(
 ) -> Response:
     """Build the body off the event loop: base64 of a large map takes its time."""
     stages_ms = latency.model_dump()
-    wiring.metrics.observe_stages({stage: value / 1000.0 for stage, value in stages_ms.items()})
     content = await wiring.pipeline.offload(
         lambda: SegmentReply.of(segmentation, latency, request.state.request_id, query).model_dump_json()
     )
+    wiring.metrics.observe_stages({stage: value / 1000.0 for stage, value in stages_ms.items()})
     timing = ", ".join(f"{stage};dur={value:.3f}" for stage, value in stages_ms.items())
     return Response(content, headers={"Server-Timing": timing}, media_type="application/json")

@@ -21,7 +21,7 @@ class ModelBody(BaseModel):
     name: str
     version: str
     sha256: str = Field(description="Of the model file.")
-    provider: str = Field(description="cpu or cuda.")
+    provider: str = Field(description="cpu, cuda or tensorrt.")
     precision: str = Field(description="fp32.")
 
     @classmethod

@@ -2,6 +2,7 @@
 
 import errno
 import math
+import resource
 import signal
 import socket
 import ssl
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 
 from models.manifest import Manifest
 from service.app import create_app
+from service.connections import ConnectionLimits, limited
 from service.errors import AddressUnusable, SettingsInvalid, StartError
 from service.lifecycle import Lifecycle, Phase
 from service.logs import start_logging
@@ -25,6 +27,7 @@ from service.reload import Reloader
 from service.session import load
 from service.settings import Settings
 
+_FILES_KEPT: Final = 64
 _FLUSH_S: Final = 2.0
 """The part of `drain_s` kept for answers on their way out, and for cutting off whoever is still inside."""
 
@@ -148,10 +151,17 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
+def _limits(settings: Settings) -> ConnectionLimits:
+    """Some files are kept free of connections: the model's, the log's, the listeners."""
+    files_max = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    connections_max = min(settings.connections_max, max(8, files_max - _FILES_KEPT))
+    return ConnectionLimits(connections_max, settings.header_timeout_s, settings.send_timeout_s)
+
+
 def _config(app: Starlette, settings: Settings, flush_s: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=limited(_limits(settings), app.state.metrics.connection_closed),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -10,7 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from models.manifest import ManifestError, newest_release
 from service.errors import ModelUnusable, SettingsInvalid
 
-Provider = Literal["cpu", "cuda"]
+Provider = Literal["cpu", "cuda", "tensorrt"]
+Arena = Literal["exact", "doubling"]
 
 
 class Settings(BaseSettings):
@@ -30,9 +31,12 @@ class Settings(BaseSettings):
     tls_key_file: Path | None = Field(None, description="The certificate's private key (PEM).")
     model_dir: Path | None = Field(None, description="Release folder; the newest one below models/released by default.")
     provider: Literal["auto"] | Provider = Field(
-        "auto", description="Where the model runs; auto takes a GPU if it works."
+        "auto", description="Where the model runs; auto takes CUDA if it works."
     )
     require_provider: Provider | None = Field(None, description="Refuse to start on any other provider.")
+    cuda_arena: Arena = Field("exact", description="How GPU memory is claimed: what is needed, or doubling.")
+    cuda_memory_max_bytes: int = Field(0, ge=0, description="Most GPU memory for the model; 0 for no bound.")
+    tensorrt_cache_dir: Path | None = Field(None, description="Folder in which TensorRT keeps its engines.")
     threads: int = Field(0, ge=0, le=1024, description="Threads of one inference on the CPU; 0 takes every core.")
     runners: int = Field(0, ge=0, le=64, description="Frames inferred at once on the CPU; 0 decides. A GPU has one.")
     workers: int = Field(0, ge=0, le=256, description="Threads that decode and encode; 0 takes one per core.")
@@ -46,6 +50,9 @@ class Settings(BaseSettings):
     deadline_s: float = Field(
         60.0, gt=0, le=600, description="Longest time until a request is answered; X-Deadline-Ms can only shorten it."
     )
+    connections_max: int = Field(1024, ge=8, description="Most connections; then the longest idle one makes room.")
+    header_timeout_s: float = Field(10.0, gt=0, le=600, description="Longest time a header may take to arrive.")
+    send_timeout_s: float = Field(30.0, gt=0, le=600, description="Longest time a reply may wait for its reader.")
     body_max_bytes: int = Field(20 * 2**20, ge=1024, description="Largest body.")
     body_timeout_s: float = Field(15.0, gt=0, le=600, description="Longest time a body may take to arrive.")
     pixels_max: int = Field(40_000_000, ge=256, le=89_000_000, description="Most pixels in a frame.")

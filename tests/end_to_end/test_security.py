@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from service.keys import digest
-from tests.end_to_end.test_serve import wait_until
+from tests.end_to_end.test_serve import connect, read_all, wait_until
 from tests.pictures import file_of, plain
 
 BODY = file_of(plain(204, 0, 0))
@@ -67,3 +67,25 @@ def test_a_server_open_to_others_without_keys_says_so(start):
     server = start(SMOKE_HOST="0.0.0.0")
     assert server.url
     wait_until(lambda: any("no API keys" in line["message"] for line in server.log))
+
+
+def test_a_thousand_idle_connections_keep_nobody_out(start):
+    server = start(SMOKE_CONNECTIONS_MAX="1000", SMOKE_HEADER_TIMEOUT_S="30")
+    assert server.url
+    idle = [connect(server) for _ in range(1000)]
+    try:
+        with server.client() as client:
+            assert client.post("/segment?outputs=", content=BODY).status_code == 200
+            assert 'smoke_connections_closed_total{reason="no_room"} 1.0' in client.get("/metrics").text
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def test_a_header_that_does_not_come_is_given_up(start):
+    server = start(SMOKE_HEADER_TIMEOUT_S="0.5")
+    with connect(server) as slow, server.client() as client:
+        slow.sendall(b"POST /segment HTTP/1.1\r\nHost: ")
+        assert client.post("/segment?outputs=", content=BODY).status_code == 200
+        assert read_all(slow).startswith(b"HTTP/1.1 408 Request Timeout")
+        assert 'smoke_connections_closed_total{reason="header_timeout"}' in client.get("/metrics").text

@@ -158,14 +158,14 @@ def test_a_caller_who_hangs_up_in_mid_upload_is_counted_and_costs_nothing(start)
 
 
 def test_what_was_accepted_is_finished_after_sigterm(start):
-    server = start(SMOKE_REQUESTS_MAX="64")
+    server = start(SMOKE_REQUESTS_MAX="256", SMOKE_QUEUE_MAX="256", SMOKE_DRAIN_S="60")
     body = file_of(plume(640, 480))
     request = b"POST /segment?outputs=mask&resolution=frame HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
-    connections = [connect(server) for _ in range(32)]
+    connections = [connect(server) for _ in range(200)]
     with server.client() as client:
         for connection in connections:
             connection.sendall(request % len(body) + body[:-1])
-        wait_until(lambda: metric(client, 'smoke_permits_used{kind="requests"}') == 32)
+        wait_until(lambda: metric(client, 'smoke_permits_used{kind="requests"}') == 200)
         server.process.terminate()
         wait_until(lambda: client.get("/health/ready").status_code == 503)
         assert client.get("/health/live").status_code == 200

@@ -61,8 +61,10 @@ def test_no_release_at_all_is_said_in_words(monkeypatch, tmp_path):
 
 
 def test_the_placement_is_what_the_settings_say():
-    settings = Settings.load(provider="cuda", require_provider="cuda", threads=3, runners=2, batch_max=4)
-    assert Placement.of(settings) == Placement("cuda", "cuda", threads=3, runners=2, batch_max=4)
+    chosen = {"provider": "tensorrt", "require_provider": "cuda", "threads": 3, "runners": 2, "batch_max": 4}
+    memory = {"cuda_arena": "doubling", "cuda_memory_max_bytes": 2**30, "tensorrt_cache_dir": Path("/cache")}
+    expected = Placement("tensorrt", "cuda", 3, 2, 4, **memory)
+    assert Placement.of(Settings.load(**chosen, **memory)) == expected
 
 
 @pytest.mark.parametrize(
