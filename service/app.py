@@ -42,6 +42,7 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
     Raises:
         StartError: The release cannot be loaded.
     """
+    keys = KeyRing.read(settings.api_keys_file) if settings.api_keys_file else None
     slot = Slot(load(), settings.failures_max)
     metrics = Metrics(slot.model.identity)
     slot.on_change = lambda model: metrics.serving(model.identity)
@@ -59,8 +60,13 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
 
     app = FastAPI(title="smoke-bvm", version=version("smoke-bvm"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.description = "Wildfire smoke in camera frames: where it is, and how sure that is."
-    app.state.lifecycle, app.state.reloader, app.state.metrics = lifecycle, reloader, metrics
-    app.state.keys = KeyRing.read(settings.api_keys_file) if settings.api_keys_file else None
+    app.state.keys, app.state.lifecycle, app.state.reloader, app.state.metrics = keys, lifecycle, reloader, metrics
+    _dress(app, settings, metrics)
+    return app
+
+
+def _dress(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """Routes inside, then problem bodies, then the ports, then what every request gets."""
     _route(app, settings)
     problems.install(app)
     if settings.admin_port is not None:
@@ -68,7 +74,6 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
     app.add_middleware(
         Envelope, metrics=metrics, discard_max_bytes=_DISCARD_FACTOR * settings.body_max_bytes, discard_s=_DISCARD_S
     )
-    return app
 
 
 def _route(app: FastAPI, settings: Settings) -> None:

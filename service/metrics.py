@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
@@ -20,41 +21,24 @@ class Metrics:
 
     def __init__(self, identity: Identity) -> None:
         self._registry = CollectorRegistry()
-        self._received = Counter(
-            "smoke_requests_received", "Requests to /segment that arrived.", registry=self._registry
-        )
-        self._requests = Counter(
-            "smoke_requests", "Requests to /segment that ended.", ("outcome", "reason"), registry=self._registry
-        )
-        self._in_flight = Gauge(
-            "smoke_requests_in_flight", "Requests to /segment being worked on.", registry=self._registry
-        )
-        self._stages = Histogram(
-            "smoke_stage_seconds", "Time per frame and stage.", ("stage",), buckets=_SECONDS, registry=self._registry
-        )
-        self._batches = Histogram("smoke_batch_frames", "Frames per batch.", buckets=_BATCHES, registry=self._registry)
-        self._skipped = Counter(
-            "smoke_frames_skipped", "Accepted frames dropped before inference.", ("reason",), registry=self._registry
-        )
-        self._closed = Counter(
-            "smoke_connections_closed", "Connections closed by a limit.", ("reason",), registry=self._registry
-        )
-        self._lag = Histogram(
-            "smoke_event_loop_lag_seconds", "How late the event loop was.", buckets=_SECONDS, registry=self._registry
-        )
-        self._permits = Gauge(
-            "smoke_permits_used", "Requests, bytes and pixels in flight.", ("kind",), registry=self._registry
-        )
-        self._permits_max = Gauge("smoke_permits_max", "Most that may be.", ("kind",), registry=self._registry)
-        self._depth = Gauge("smoke_queue_frames", "Frames that wait for the model.", registry=self._registry)
-        self._ready = Gauge("smoke_ready", "1 while frames are accepted.", registry=self._registry)
-        self._live = Gauge("smoke_live", "0 when a restart would help.", registry=self._registry)
-        self._rebuilds = Counter(
-            "smoke_session_rebuilds", "Attempts to rebuild a model that raised.", ("result",), registry=self._registry
-        )
-        self._reloads = Counter(
-            "smoke_reloads", "Changes of the model that were asked for.", ("result",), registry=self._registry
-        )
+        counter = partial(Counter, registry=self._registry)
+        gauge = partial(Gauge, registry=self._registry)
+        histogram = partial(Histogram, registry=self._registry)
+        self._received = counter("smoke_requests_received", "Requests to /segment that arrived.")
+        self._requests = counter("smoke_requests", "Requests to /segment that ended.", ("outcome", "reason"))
+        self._in_flight = gauge("smoke_requests_in_flight", "Requests to /segment being worked on.")
+        self._stages = histogram("smoke_stage_seconds", "Time per frame and stage.", ("stage",), buckets=_SECONDS)
+        self._batches = histogram("smoke_batch_frames", "Frames per batch.", buckets=_BATCHES)
+        self._skipped = counter("smoke_frames_skipped", "Accepted frames dropped before inference.", ("reason",))
+        self._closed = counter("smoke_connections_closed", "Connections closed by a limit.", ("reason",))
+        self._lag = histogram("smoke_event_loop_lag_seconds", "How late the event loop was.", buckets=_SECONDS)
+        self._permits = gauge("smoke_permits_used", "Requests, bytes and pixels in flight.", ("kind",))
+        self._permits_max = gauge("smoke_permits_max", "Most that may be.", ("kind",))
+        self._depth = gauge("smoke_queue_frames", "Frames that wait for the model.")
+        self._ready = gauge("smoke_ready", "1 while frames are accepted.")
+        self._live = gauge("smoke_live", "0 when a restart would help.")
+        self._rebuilds = counter("smoke_session_rebuilds", "Attempts to rebuild a model that raised.", ("result",))
+        self._reloads = counter("smoke_reloads", "Changes of the model that were asked for.", ("result",))
         self._model = Info("smoke_model", "The model that answers.", registry=self._registry)
         self.serving(identity)
         ProcessCollector(registry=self._registry)

@@ -1,6 +1,7 @@
 """From an HTTP request to a frame: what is known before its body is read, the body itself, and the deadline of it all."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
@@ -21,9 +22,9 @@ Offload = Callable[[Callable[[], bytes]], Awaitable[bytes]]
 
 def ticket_of(query: SegmentQuery, deadline_ms: int | None, settings: Settings) -> Ticket:
     """The place of a request that arrives now."""
-    ticket = Ticket(query.camera_id, query.latest)
+    arrived_s = time.perf_counter()
     wait_s = settings.deadline_s if deadline_ms is None else min(deadline_ms / 1000.0, settings.deadline_s)
-    return Ticket(ticket.camera, ticket.latest, ticket.arrived_s, ticket.arrived_s + wait_s)
+    return Ticket(query.camera_id, query.latest, arrived_s, arrived_s + wait_s)
 
 
 def body_bytes(headers: Mapping[str, str], max_bytes: int) -> int:

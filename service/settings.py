@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     batch_wait_ms: float = Field(0.0, ge=0, le=1000, description="How long a batch on a GPU waits to be filled.")
     queue_max: int = Field(64, ge=1, description="Most decoded frames that wait for the model.")
     requests_max: int = Field(128, ge=1, description="Most requests for a segmentation in flight.")
-    camera_requests_max: int = Field(16, ge=1, description="Most requests of one camera in flight.")
+    camera_requests_max: int = Field(32, ge=1, description="Most requests of one camera in flight.")
     inflight_bytes_max: int = Field(256 * 2**20, ge=1024, description="Most bytes of bodies in flight.")
     inflight_pixels_max: int = Field(300_000_000, ge=256, description="Most pixels of frames in flight.")
     deadline_s: float = Field(

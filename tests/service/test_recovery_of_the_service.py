@@ -25,13 +25,15 @@ def test_only_the_caller_of_the_failing_batch_gets_the_error(open_client, obedie
 
 
 def test_while_a_model_is_rebuilt_the_service_is_live_but_not_ready(open_client, obedient, monkeypatch):
-    monkeypatch.setattr("service.recovery.Pauses.after", lambda *_: 0.5)
-    client = open_client(obedient)
+    monkeypatch.setattr(Pauses, "after", lambda *_: 0.01)
+    client = open_client(obedient, failures_max=10**6)
     obedient.fail_once(RuntimeError())
+    obedient.broken_on_disk = True
     assert post(client).status_code == 500
     ready = client.get("/health/ready")
     assert (ready.status_code, ready.json()["status"]) == (503, "the model is being rebuilt")
     assert client.get("/health/live").status_code == 200
+    obedient.broken_on_disk = False
     assert post(client).status_code == 200
     assert client.get("/health/ready").status_code == 200
 
