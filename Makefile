@@ -5,13 +5,14 @@ PYTHON ?= python3
 EXTRA := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test dev format lint types pytest clean
+.PHONY: help serve test dev format lint types pytest soak clean
 
 help:
 	@echo "make serve   install the service and start it on the model in the repository"
 	@echo "make test    install everything, then format, lint, types, import rules and all tests"
 	@echo "make dev     install everything into .venv-dev: training, tests, tools"
 	@echo "make format  write the code as the format check wants it"
+	@echo "make soak    15 minutes of frames with a reload every minute: lost, mixed, memory"
 	@echo "make clean   remove both environments and all caches"
 
 serve: .venv/installed-$(EXTRA)
@@ -49,6 +50,9 @@ types: dev
 
 pytest: dev
 	.venv-dev/bin/python -m pytest
+
+soak: dev
+	.venv-dev/bin/python -m tests.performance.soak $(ARGS)
 
 clean:
 	rm -rf .venv .venv-dev build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="answer POST /segment over HTTP"))
     _add_segment(commands.add_parser("segment", help="segment picture files, without a server"))
+    _add_key(commands.add_parser("key", help="make an API key for the service"))
     return parser
 
 
@@ -63,6 +64,14 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_segment)
 
 
+def _add_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="whose it is; appears in the log")
+    parser.add_argument(
+        "--scopes", nargs="+", choices=("infer", "metrics", "admin"), default=["infer"], help="what it allows"
+    )
+    parser.set_defaults(run=_key)
+
+
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model-dir", type=Path, metavar="DIR", help="release folder (default: the newest installed one)"
@@ -73,6 +82,16 @@ def _serve(chosen: argparse.Namespace) -> int:
     from service.server import serve
 
     serve(Settings.load(host=chosen.host, port=chosen.port, model_dir=chosen.model_dir))
+    return 0
+
+
+def _key(chosen: argparse.Namespace) -> int:
+    """The entry goes to standard output, for `>> keys.toml`; the key itself to the person, once."""
+    from service.keys import Scope, make
+
+    key, entry = make(chosen.name, [Scope(scope) for scope in chosen.scopes])
+    print(entry)  # noqa: T201
+    print(f"{key}\nThis is the key of {chosen.name}; the file holds its checksum only.", file=sys.stderr)  # noqa: T201
     return 0
 
 
@@ -96,18 +115,17 @@ def _segment(chosen: argparse.Namespace) -> int:
 
 def _work(tasks: "list[Task]", chosen: argparse.Namespace, console: "Console") -> int:
     """Load the model and answer the tasks; returns how many failed."""
-    from service.cores import cores
     from service.files import Desk, segment_files
     from service.image import Limits
-    from service.pipeline import open_pipeline
-    from service.placement import Placement
-    from service.session import open_model
+    from service.pipeline import Threads, open_pipeline
+    from service.session import load
+    from service.slot import Slot
 
     settings = Settings.load(model_dir=chosen.model_dir)
-    model = open_model(settings.release(), Placement.of(settings))
+    slot = Slot(load(settings))
     order = Order(chosen.outputs, chosen.resolution, chosen.threshold)
-    with open_pipeline(model, settings.workers or cores(), settings.queue_max, Limits(settings.pixels_max)) as pipeline:
-        desk = Desk(pipeline, model.identity, order, chosen.out, settings.body_max_bytes)
+    with open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max)) as pipeline:
+        desk = Desk(pipeline, order, chosen.out, settings.body_max_bytes)
         return segment_files(tasks, desk, console)
 
 

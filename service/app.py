@@ -1,58 +1,112 @@
-"""create_app: settings and a model in, an application out; its lifespan starts the threads and drains them."""
+"""create_app: settings and a way to load the model in, an application out; its lifespan starts the threads and drains them."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBearer
 
-from service import documentation, problems
-from service.cores import cores
+from service import admin, documentation, probes, problems, routes
+from service.access import SeparatePorts
 from service.envelope import Envelope
+from service.heartbeat import heartbeat
 from service.image import Limits
+from service.keys import KeyRing
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
-from service.pipeline import open_pipeline
-from service.prediction import Model
-from service.routes import router
+from service.permits import Ceilings, Permits
+from service.pipeline import Threads, open_pipeline
+from service.recovery import Recovery
+from service.reload import Reloader
 from service.settings import Settings
+from service.slot import Loaded, Slot
 from service.wiring import Wiring
 
 _DISCARD_FACTOR: Final = 2
 _DISCARD_S: Final = 5.0
 
 
-def create_app(settings: Settings, model: Model) -> FastAPI:
+def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
     """Wire the service.
 
     Args:
         settings: Read once, passed inward as values.
-        model: Loaded and checked (`service.session.open_model`), or a fake.
+        load: Loads and checks the release to serve (`service.session.load`), or gives a fake; called once here, and
+            again for each reload.
 
     Returns:
-        The application; `app.state.lifecycle` is its door.
+        The application; `app.state.metrics` counts, `app.state.lifecycle` is its door, `app.state.reloader` changes its model.
+
+    Raises:
+        StartError: The release cannot be loaded.
     """
-    metrics = Metrics(model.identity)
-    lifecycle = Lifecycle(settings.requests_max)
+    keys = KeyRing.read(settings.api_keys_file) if settings.api_keys_file else None
+    slot = Slot(load(), settings.failures_max)
+    metrics = Metrics(slot.model.identity)
+    slot.on_change = lambda model: metrics.serving(model.identity)
+    lifecycle = Lifecycle(_permits(settings))
+    reloader = Reloader(slot, load, metrics.reloaded)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        workers, limits = settings.workers or cores(), Limits(settings.pixels_max)
-        with open_pipeline(model, workers, settings.queue_max, limits, metrics.observe_batch) as pipeline:
-            app.state.wiring = wiring = Wiring(settings, model, pipeline, metrics, lifecycle)
-            metrics.watch(lambda: pipeline.queue_depth, lambda: wiring.ready)
+        with _started(settings, slot, metrics, lifecycle, reloader) as wiring:
+            app.state.wiring = wiring
             lifecycle.open()
-            yield
+            async with heartbeat(metrics.observe_lag):
+                yield
             lifecycle.drain()
 
     app = FastAPI(title="smoke-bvm", version=version("smoke-bvm"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.description = "Wildfire smoke in camera frames: where it is, and how sure that is."
-    app.state.lifecycle = lifecycle
-    app.include_router(router)
-    app.router.routes.extend(documentation.routes())
+    app.state.keys, app.state.lifecycle, app.state.reloader, app.state.metrics = keys, lifecycle, reloader, metrics
+    _dress(app, settings, metrics)
+    return app
+
+
+def _dress(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """Routes inside, then problem bodies, then the ports, then what every request gets."""
+    _route(app, settings)
     problems.install(app)
+    if settings.admin_port is not None:
+        app.add_middleware(SeparatePorts, private_port=settings.admin_port)
     app.add_middleware(
         Envelope, metrics=metrics, discard_max_bytes=_DISCARD_FACTOR * settings.body_max_bytes, discard_s=_DISCARD_S
     )
-    return app
+
+
+def _route(app: FastAPI, settings: Settings) -> None:
+    """Add the routes; where there are keys, the document says which routes ask for one."""
+    shown = [Depends(HTTPBearer(auto_error=False))] if settings.api_keys_file else []
+    app.include_router(probes.router)
+    app.include_router(routes.router, dependencies=shown)
+    if settings.admin:
+        app.include_router(admin.router, dependencies=shown)
+    app.router.routes.extend(documentation.routes())
+
+
+@contextmanager
+def _started(
+    settings: Settings, slot: Slot, metrics: Metrics, lifecycle: Lifecycle, reloader: Reloader
+) -> Iterator[Wiring]:
+    """Everything that has threads; leaving it finishes what was accepted."""
+    with (
+        Recovery(slot, metrics.rebuilt),
+        open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max), metrics.observe_batch) as pipeline,
+    ):
+        wiring = Wiring(settings, slot, pipeline, metrics, lifecycle, reloader)
+        metrics.watch(lambda: pipeline.queue_depth, lambda: wiring.ready, lambda: wiring.live)
+        metrics.watch_permits(lifecycle.permits)
+        yield wiring
+
+
+def _permits(settings: Settings) -> Permits:
+    return Permits(
+        Ceilings(
+            settings.requests_max,
+            settings.camera_requests_max,
+            settings.inflight_bytes_max,
+            settings.inflight_pixels_max,
+        )
+    )

@@ -21,7 +21,8 @@ def check_media_type(declared: str) -> None:
     """
     media_type = declared.partition(";")[0].strip().lower()
     if media_type not in (*MEDIA_TYPES, *_TOLERATED):
-        raise MediaTypeUnsupported(f"found Content-Type {media_type[:64]!r}, expected one of {', '.join(MEDIA_TYPES)}")
+        expected = f"one of {', '.join(MEDIA_TYPES)}, or a form (multipart/form-data)"
+        raise MediaTypeUnsupported(f"found Content-Type {media_type[:64]!r}, expected {expected}")
 
 
 async def read_body(

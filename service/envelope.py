@@ -9,6 +9,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -77,7 +78,7 @@ class Envelope:
             reason = state.get("reason", "ok" if (exchange.status or 500) < 400 else "internal")
             if counted:
                 self._metrics.ended(_outcome(exchange.status), reason)
-            _log(exchange, reason, state.get("cause"))
+            _log(exchange, reason, state)
 
     async def _answer(self, exchange: _Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         watched = _watched(exchange, receive)
@@ -155,7 +156,8 @@ def _outcome(status: int | None) -> str:
     return "failed" if status == 500 else "refused"
 
 
-def _log(exchange: _Exchange, reason: str, cause: BaseException | None) -> None:
+def _log(exchange: _Exchange, reason: str, state: Mapping[str, Any]) -> None:
+    cause: BaseException | None = state.get("cause")
     fields: dict[str, Any] = {
         "request_id": exchange.request_id,
         "method": exchange.method[:16],
@@ -164,6 +166,8 @@ def _log(exchange: _Exchange, reason: str, cause: BaseException | None) -> None:
         "reason": reason,
         "duration_ms": round(1000 * (time.perf_counter() - exchange.started_s), 3),
     }
+    if "key" in state:
+        fields["key"] = state["key"]
     quiet = exchange.path.startswith(_QUIET) and (exchange.status or 500) < 400
     level = logging.ERROR if cause else logging.DEBUG if quiet else logging.INFO
     _LOG.log(level, "request", extra=fields, exc_info=cause)

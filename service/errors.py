@@ -45,6 +45,12 @@ class BodyTooSlow(RequestError):
     reason = "body_too_slow"
 
 
+class FormBroken(RequestError):
+    """A multipart form that is damaged, or that holds anything but the one part it should."""
+
+    reason = "form_broken"
+
+
 class FormatUnsupported(RequestError):
     """The bytes start like no JPEG, PNG or WebP file."""
 
@@ -97,10 +103,68 @@ class Draining(RequestError):
     reason = "draining"
 
 
+class DeadlineExceeded(RequestError):
+    """The caller's deadline, or the service's own, passed before there was an answer."""
+
+    reason = "deadline_exceeded"
+
+
+class Superseded(RequestError):
+    """A newer frame of the same camera took this one's place in the queue."""
+
+    reason = "superseded"
+
+
 class InferenceFailed(RequestError):
     """The model raised, or answered with something that is no number."""
 
     reason = "inference_failed"
+
+
+class KeyMissing(RequestError):
+    """No API key was offered, or an unknown one."""
+
+    reason = "key_missing"
+
+
+class KeyInsufficient(RequestError):
+    """The API key does not allow this."""
+
+    reason = "key_insufficient"
+
+
+class RateExceeded(ServiceFull):
+    """The API key is used more often than it may be; `retry_after_s` says when to try again."""
+
+    reason = "rate_exceeded"
+
+
+class ModelUnavailable(RequestError):
+    """The model failed and is being loaded again."""
+
+    reason = "model_unavailable"
+
+
+class ChangeRefused(RequestError):
+    """The model in service was not changed; one class per cause."""
+
+
+class ReleaseRefused(ChangeRefused):
+    """The release to be loaded is not what it promises, or does not fit the running service."""
+
+    reason = "release_refused"
+
+
+class ReloadBusy(ChangeRefused):
+    """Another change of the model is under way."""
+
+    reason = "reload_busy"
+
+
+class NothingToRollBack(ChangeRefused):
+    """No earlier model is kept."""
+
+    reason = "nothing_to_roll_back"
 
 
 class ClientGone(RequestError):

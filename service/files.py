@@ -14,7 +14,6 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from service.errors import BodyTooLarge, RequestError
 from service.order import Order
 from service.pipeline import Pipeline, Segmentation
-from service.prediction import Identity
 from service.schemas import FileReport, LatencyBody, MapFile
 
 _SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
@@ -33,7 +32,6 @@ class Desk:
     """What every task is worked with: the pipeline, what is wanted of it, where it goes, and the largest file read."""
 
     pipeline: Pipeline
-    identity: Identity
     order: Order
     out: Path
     body_max_bytes: int
@@ -91,7 +89,7 @@ def _segment(task: Task, desk: Desk) -> None:
     read_s = time.perf_counter() - started_s
     segmentation = asyncio.run(desk.pipeline.segment(body, desk.order))
     latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - started_s)
-    _write(task, desk.out, segmentation, FileReport.fields_of(segmentation, desk.identity, latency))
+    _write(task, desk.out, segmentation, FileReport.fields_of(segmentation, latency))
 
 
 def _read(path: Path, max_bytes: int) -> bytes:

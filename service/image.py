@@ -47,12 +47,17 @@ class Limits:
     side_min_px: int = 8
 
 
-def decode(body: bytes, limits: Limits) -> RGB:
+def no_hold(pixels: int) -> None:
+    """Hold nothing: whoever decodes one frame at a time needs no permit."""
+
+
+def decode(body: bytes, limits: Limits, hold_pixels: Callable[[int], None] = no_hold) -> RGB:
     """Decode one frame as a person would see it.
 
     Args:
         body: A JPEG, PNG or WebP file.
         limits: Checked against the header, before any pixel is decoded.
+        hold_pixels: Told how many pixels the header promises, before any is decoded; raises where there is no room.
 
     Returns:
         (height, width, 3) uint8 RGB, upright.
@@ -65,6 +70,7 @@ def decode(body: bytes, limits: Limits) -> RGB:
     try:
         with Image.open(io.BytesIO(body), formats=(expected,)) as image:
             _check_header(image, limits)
+            hold_pixels(image.width * image.height)
             image.load()
             _check_end(body, expected)
             return _upright(_to_rgb(image), _orientation(image))

@@ -1,10 +1,11 @@
-"""Whether the service takes frames: its phase, and how many requests are inside."""
+"""Whether the service takes frames: its phase, and the permits of those inside."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
-from service.errors import Draining, ServiceFull
+from service.errors import Draining
+from service.permits import Permits, Place
 
 
 class Phase(StrEnum):
@@ -16,21 +17,20 @@ class Phase(StrEnum):
 
 
 class Lifecycle:
-    """The door: lets requests in while ready, up to a bound. Belongs to the event loop's thread.
+    """The door: lets requests in while ready, as far as the permits go. Belongs to the event loop's thread.
 
     Args:
-        requests_max: Most requests inside at once.
+        permits: What may be in flight.
     """
 
-    def __init__(self, requests_max: int) -> None:
+    def __init__(self, permits: Permits) -> None:
         self.phase = Phase.STARTING
-        self._requests_max = requests_max
-        self._inside = 0
+        self.permits = permits
 
     @property
     def inside(self) -> int:
         """How many requests are inside."""
-        return self._inside
+        return self.permits.requests.used
 
     def open(self) -> None:
         """Start to take requests."""
@@ -41,19 +41,21 @@ class Lifecycle:
         self.phase = Phase.DRAINING
 
     @contextmanager
-    def admit(self) -> Iterator[None]:
-        """Hold a place for one request.
+    def admit(self, body_bytes: int = 0, camera: str | None = None) -> Iterator[Place]:
+        """Hold a place for one request, before its body is read.
+
+        Args:
+            body_bytes: The most that its body can be.
+            camera: Whose frame it is, where that is known.
 
         Raises:
             Draining: The service is not, or no longer, taking requests.
-            ServiceFull: Every place is taken.
+            ServiceFull: Every permit of a kind is taken.
         """
         if self.phase is not Phase.READY:
             raise Draining(f"found the service {self.phase.value}, expected it ready")
-        if self._inside >= self._requests_max:
-            raise ServiceFull(f"found {self._inside} requests in flight, expected fewer than {self._requests_max}")
-        self._inside += 1
+        place = self.permits.enter(body_bytes, camera)
         try:
-            yield
+            yield place
         finally:
-            self._inside -= 1
+            place.leave()

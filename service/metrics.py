@@ -1,12 +1,14 @@
 """Every instrument and bucket of the service, in a registry of its own; the only importer of prometheus_client."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+from service.permits import Budget, Permits
 from service.prediction import Identity
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -19,31 +21,53 @@ class Metrics:
 
     def __init__(self, identity: Identity) -> None:
         self._registry = CollectorRegistry()
-        self._received = Counter(
-            "smoke_requests_received", "Requests to /segment that arrived.", registry=self._registry
-        )
-        self._requests = Counter(
-            "smoke_requests", "Requests to /segment that ended.", ("outcome", "reason"), registry=self._registry
-        )
-        self._in_flight = Gauge(
-            "smoke_requests_in_flight", "Requests to /segment being worked on.", registry=self._registry
-        )
-        self._stages = Histogram(
-            "smoke_stage_seconds", "Time per frame and stage.", ("stage",), buckets=_SECONDS, registry=self._registry
-        )
-        self._batches = Histogram("smoke_batch_frames", "Frames per batch.", buckets=_BATCHES, registry=self._registry)
-        self._skipped = Counter(
-            "smoke_frames_skipped", "Frames whose callers left before inference.", registry=self._registry
-        )
-        self._depth = Gauge("smoke_queue_frames", "Frames that wait for the model.", registry=self._registry)
-        self._ready = Gauge("smoke_ready", "1 while frames are accepted.", registry=self._registry)
-        Info("smoke_model", "The model that answers.", registry=self._registry).info(asdict(identity))
+        counter = partial(Counter, registry=self._registry)
+        gauge = partial(Gauge, registry=self._registry)
+        histogram = partial(Histogram, registry=self._registry)
+        self._received = counter("smoke_requests_received", "Requests to /segment that arrived.")
+        self._requests = counter("smoke_requests", "Requests to /segment that ended.", ("outcome", "reason"))
+        self._in_flight = gauge("smoke_requests_in_flight", "Requests to /segment being worked on.")
+        self._stages = histogram("smoke_stage_seconds", "Time per frame and stage.", ("stage",), buckets=_SECONDS)
+        self._batches = histogram("smoke_batch_frames", "Frames per batch.", buckets=_BATCHES)
+        self._skipped = counter("smoke_frames_skipped", "Accepted frames dropped before inference.", ("reason",))
+        self._closed = counter("smoke_connections_closed", "Connections closed by a limit.", ("reason",))
+        self._lag = histogram("smoke_event_loop_lag_seconds", "How late the event loop was.", buckets=_SECONDS)
+        self._permits = gauge("smoke_permits_used", "Requests, bytes and pixels in flight.", ("kind",))
+        self._permits_max = gauge("smoke_permits_max", "Most that may be.", ("kind",))
+        self._depth = gauge("smoke_queue_frames", "Frames that wait for the model.")
+        self._ready = gauge("smoke_ready", "1 while frames are accepted.")
+        self._live = gauge("smoke_live", "0 when a restart would help.")
+        self._rebuilds = counter("smoke_session_rebuilds", "Attempts to rebuild a model that raised.", ("result",))
+        self._reloads = counter("smoke_reloads", "Changes of the model that were asked for.", ("result",))
+        self._model = Info("smoke_model", "The model that answers.", registry=self._registry)
+        self.serving(identity)
         ProcessCollector(registry=self._registry)
 
-    def watch(self, queue_depth: Callable[[], float], ready: Callable[[], bool]) -> None:
+    def watch(self, queue_depth: Callable[[], float], ready: Callable[[], bool], live: Callable[[], bool]) -> None:
         """Read these at each scrape."""
         self._depth.set_function(queue_depth)
         self._ready.set_function(ready)
+        self._live.set_function(live)
+
+    def serving(self, identity: Identity) -> None:
+        """This model answers from now on."""
+        self._model.info(asdict(identity))
+
+    def rebuilt(self, result: str) -> None:
+        """A model that raised was rebuilt, or could not be."""
+        self._rebuilds.labels(result).inc()
+
+    def reloaded(self, result: str) -> None:
+        """The model was swapped or rolled back, or a release was refused."""
+        self._reloads.labels(result).inc()
+
+    def connection_closed(self, reason: str) -> None:
+        """A connection went over a limit."""
+        self._closed.labels(reason).inc()
+
+    def observe_lag(self, seconds: float) -> None:
+        """The event loop was this late."""
+        self._lag.observe(seconds)
 
     def arrived(self) -> None:
         """A request came in."""
@@ -60,11 +84,19 @@ class Metrics:
         for stage, value in seconds.items():
             self._stages.labels(stage).observe(value)
 
-    def observe_batch(self, taken: int, skipped: int) -> None:
-        """A batch was formed."""
+    def watch_permits(self, permits: Permits) -> None:
+        """Read these at each scrape too."""
+        for kind in ("requests", "bytes", "pixels"):
+            budget: Budget = getattr(permits, kind)
+            self._permits.labels(kind).set_function(lambda budget=budget: budget.used)  # type: ignore[misc]
+            self._permits_max.labels(kind).set(budget.most)
+
+    def observe_batch(self, taken: int, dropped: Sequence[str]) -> None:
+        """A batch was formed, or frames were dropped for these reasons."""
         if taken:
             self._batches.observe(taken)
-        self._skipped.inc(skipped)
+        for reason in dropped:
+            self._skipped.labels(reason).inc()
 
     def render(self) -> bytes:
         """The exposition of CONTENT_TYPE."""

@@ -5,20 +5,24 @@ Decoding comes before the queue, so that a bad picture can only hurt its sender.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from models.frame import RGB, fit
 from service.batcher import Batcher, Sizes, ignore
+from service.cores import cores
 from service.encode import MASK, EncodedMap, Size, encode_maps, mask_at
-from service.image import Limits, decode
+from service.image import Limits, decode, no_hold
 from service.order import OVERLAY, Order
 from service.overlay import Picture, overlay
-from service.prediction import Model, Prediction
+from service.prediction import Identity, Prediction
+from service.settings import Settings
+from service.slot import Answer, Slot
 from service.summary import Summary, summarise
+from service.ticket import Ticket
 
 T = TypeVar("T")
 
@@ -35,8 +39,9 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """The answer for one frame; `frame` is its size as a person sees it, after EXIF rotation."""
+    """The answer for one frame; `identity` is the model that gave it, `frame` the size a person sees, after EXIF rotation."""
 
+    identity: Identity
     frame: Size
     summary: Summary
     maps: dict[str, EncodedMap]
@@ -44,15 +49,34 @@ class Segmentation:
     stages: Stages
 
 
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """How a pipeline is manned.
+
+    Attributes:
+        workers: Threads that decode and encode.
+        queue_max: Most frames that wait for the model.
+        batch_wait_s: How long a batch waits to be filled.
+    """
+
+    workers: int
+    queue_max: int
+    batch_wait_s: float = 0.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """What the settings say."""
+        return cls(settings.workers or cores(), settings.queue_max, settings.batch_wait_ms / 1000.0)
+
+
 class Pipeline:
     """Takes files to answers. Use `open_pipeline`, which owns the threads."""
 
-    def __init__(self, model: Model, batcher: Batcher[RGB, Prediction], pool: Executor, limits: Limits) -> None:
-        self._model = model
+    def __init__(self, slot: Slot, batcher: Batcher[RGB, Answer], pool: Executor, limits: Limits) -> None:
+        self._slot = slot
         self._batcher = batcher
         self._pool = pool
         self._limits = limits
-        self._scales = {MASK.name: MASK, **{output.name: output for output in model.manifest.outputs}}
 
     @property
     def queue_depth(self) -> int:
@@ -61,42 +85,60 @@ class Pipeline:
 
     @property
     def alive(self) -> bool:
-        """Whether frames can be answered."""
+        """Whether every runner lives."""
         return self._batcher.alive
 
-    async def segment(self, body: bytes, order: Order) -> Segmentation:
+    @property
+    def busy_s(self) -> float:
+        """For how long the batch that runs longest has been running."""
+        return self._batcher.busy_s
+
+    async def segment(
+        self,
+        body: bytes,
+        order: Order,
+        ticket: Ticket | None = None,
+        hold_pixels: Callable[[int], None] = no_hold,
+    ) -> Segmentation:
         """Answer one picture file. Cancel it to withdraw the frame.
+
+        Args:
+            body: The file.
+            order: What is wanted of it.
+            ticket: Its place in the queue; by default that of a frame of no camera, without a deadline.
+            hold_pixels: See `service.image.decode`.
 
         Raises:
             RequestError: One of its classes per cause.
         """
         started_s = time.perf_counter()
-        fitted, size = await self.offload(lambda: self._prepare(body))
+        fitted, size = await self.offload(lambda: self._prepare(body, hold_pixels))
         decoded_s = time.perf_counter()
-        done = await asyncio.wrap_future(self._batcher.submit(fitted))
+        done = await asyncio.wrap_future(self._batcher.submit(fitted, ticket))
         inferred_s = time.perf_counter()
         summary, maps, picture = await self.offload(lambda: self._answer(body, size, done.value, order))
         encode_s = time.perf_counter() - inferred_s
-        return Segmentation(
-            size, summary, maps, picture, Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
-        )
+        stages = Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
+        return Segmentation(done.value.model.identity, size, summary, maps, picture, stages)
 
     async def offload(self, work: Callable[[], T]) -> T:
         """Run something short but not instant off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    def _prepare(self, body: bytes) -> tuple[RGB, Size]:
-        frame = decode(body, self._limits)
+    def _prepare(self, body: bytes, hold_pixels: Callable[[int], None]) -> tuple[RGB, Size]:
+        frame = decode(body, self._limits, hold_pixels)
         height, width = frame.shape[:2]
-        return fit(frame, self._model.manifest.input.size_px), Size(width, height)
+        return fit(frame, self._slot.model.manifest.input.size_px), Size(width, height)
 
     def _answer(
-        self, body: bytes, size: Size, prediction: Prediction, order: Order
+        self, body: bytes, size: Size, answer: Answer, order: Order
     ) -> tuple[Summary, dict[str, EncodedMap], Picture | None]:
-        threshold = self._model.manifest.threshold if order.threshold is None else order.threshold
-        summary = summarise(prediction, threshold, self._model.manifest.minimum_region)
+        prediction, manifest = answer.prediction, answer.model.manifest
+        threshold = manifest.threshold if order.threshold is None else order.threshold
+        summary = summarise(prediction, threshold, manifest.minimum_region)
         names = [name for name in order.outputs if name != OVERLAY]
-        maps = encode_maps(prediction, names, self._scales, threshold, size if order.resolution == "frame" else None)
+        scales = {MASK.name: MASK, **{output.name: output for output in manifest.outputs}}
+        maps = encode_maps(prediction, names, scales, threshold, size if order.resolution == "frame" else None)
         picture = self._draw(body, size, prediction, threshold) if OVERLAY in order.outputs else None
         return summary, maps, picture
 
@@ -107,20 +149,22 @@ class Pipeline:
 
 @contextmanager
 def open_pipeline(
-    model: Model, workers: int, queue_max: int, limits: Limits, report: Callable[[int, int], None] = ignore
+    slot: Slot,
+    threads: Threads,
+    limits: Limits,
+    report: Callable[[int, Sequence[str]], None] = ignore,
 ) -> Iterator[Pipeline]:
     """A pipeline and its threads; leaving the context finishes what was accepted.
 
     Args:
-        model: Loaded and checked.
-        workers: Threads that decode and encode.
-        queue_max: Most frames that wait for the model.
+        slot: The model in service.
+        threads: How many work, how many frames wait.
         limits: What a picture's header may promise.
-        report: Told the size of each batch and how many frames were skipped because their callers left.
+        report: Told the size of each batch, and for each frame dropped before inference the reason.
     """
-    sizes = Sizes(model.runners, model.batch_max, queue_max)
+    sizes = Sizes(slot.model.runners, slot.model.batch_max, threads.queue_max, threads.batch_wait_s)
     with (
-        ThreadPoolExecutor(workers, thread_name_prefix="worker") as pool,
-        Batcher(model.predict, sizes, report) as batcher,
+        ThreadPoolExecutor(threads.workers, thread_name_prefix="worker") as pool,
+        Batcher(slot.answer, sizes, report) as batcher,
     ):
-        yield Pipeline(model, batcher, pool, limits)
+        yield Pipeline(slot, batcher, pool, limits)

@@ -1,9 +1,10 @@
 """Where and how wide a model is to run: what the settings say about it, apart from them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Self
 
-from service.settings import Provider, Settings
+from service.settings import Arena, Provider, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,11 +12,14 @@ class Placement:
     """Where and how wide a model is to run.
 
     Attributes:
-        provider: Wanted: cpu, cuda, or auto for a GPU if it works.
+        provider: Wanted: cpu, cuda, tensorrt, or auto for CUDA if it works.
         require: Refuse any other than this one.
         threads: Of one inference on the CPU; 0 for every core.
         runners: Concurrent inferences on the CPU; 0 decides.
         batch_max: Most frames in a batch on a GPU, rounded down to 1, 2, 4 or 8.
+        cuda_arena: How GPU memory is claimed: exactly what is needed, or doubling.
+        cuda_memory_max_bytes: Most GPU memory; 0 for no bound.
+        tensorrt_cache_dir: Where TensorRT keeps its engines.
     """
 
     provider: Literal["auto"] | Provider = "auto"
@@ -23,8 +27,20 @@ class Placement:
     threads: int = 0
     runners: int = 0
     batch_max: int = 8
+    cuda_arena: Arena = "exact"
+    cuda_memory_max_bytes: int = 0
+    tensorrt_cache_dir: Path | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """What the settings say."""
-        return cls(settings.provider, settings.require_provider, settings.threads, settings.runners, settings.batch_max)
+        return cls(
+            settings.provider,
+            settings.require_provider,
+            settings.threads,
+            settings.runners,
+            settings.batch_max,
+            settings.cuda_arena,
+            settings.cuda_memory_max_bytes,
+            settings.tensorrt_cache_dir,
+        )

@@ -17,6 +17,10 @@ CLIENT_CLOSED_REQUEST: Final = 499
 
 STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.BodyEmpty: HTTPStatus.BAD_REQUEST,
+    errors.KeyMissing: HTTPStatus.UNAUTHORIZED,
+    errors.KeyInsufficient: HTTPStatus.FORBIDDEN,
+    errors.RateExceeded: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.FormBroken: HTTPStatus.BAD_REQUEST,
     errors.BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.FrameTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -28,9 +32,15 @@ STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.FrameModeUnsupported: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.FrameBroken: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ServiceFull: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.Superseded: HTTPStatus.CONFLICT,
     errors.ClientGone: CLIENT_CLOSED_REQUEST,
     errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ModelUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ReleaseRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ReloadBusy: HTTPStatus.CONFLICT,
+    errors.NothingToRollBack: HTTPStatus.CONFLICT,
+    errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }
 
 
@@ -55,11 +65,12 @@ def respond(
     return Response(problem.model_dump_json(), status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
-def documented() -> dict[int | str, dict[str, Any]]:
-    """The problem responses of `POST /segment`, for the OpenAPI document."""
+def documented(*, changes: bool = False) -> dict[int | str, dict[str, Any]]:
+    """The problem responses of `POST /segment`, or of a change of the model, for the OpenAPI document."""
     reasons: dict[int, list[str]] = {}
     for error, status in STATUS.items():
-        reasons.setdefault(int(status), []).append(error.reason)
+        if issubclass(error, errors.ChangeRefused) == changes:
+            reasons.setdefault(int(status), []).append(error.reason)
     schema = Problem.model_json_schema()
     return {
         status: {"description": ", ".join(names), "content": {MEDIA_TYPE: {"schema": schema}}}
@@ -71,8 +82,10 @@ def documented() -> dict[int | str, dict[str, Any]]:
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.RequestError)  # noqa: S101 - what Starlette dispatches on
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.ServiceFull) else {}
-    if isinstance(error, errors.Draining):
+    if isinstance(error, errors.Draining | errors.ModelUnavailable):
         headers = {"Retry-After": "5"}
+    if isinstance(error, errors.KeyMissing):
+        headers = {"WWW-Authenticate": "Bearer"}
     if error.__cause__ is not None and isinstance(error, errors.InferenceFailed):
         request.state.cause = error.__cause__
     return _answer(request, int(STATUS[type(error)]), error.reason, str(error), headers)

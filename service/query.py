@@ -2,9 +2,9 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from service.errors import ParameterInvalid
 from service.order import DEFAULT_OUTPUTS, OUTPUTS, Order, Resolution, parse_outputs
@@ -58,6 +58,18 @@ class SegmentQuery(BaseModel):
     threshold: float | None = Field(
         None, gt=0, lt=1, description="Probability from which on a pixel is smoke; the manifest's by default."
     )
+
+    latest: bool = Field(
+        False,
+        description="Only the camera's newest frame counts: it replaces an older one that still waits for the model, "
+        "whose caller gets 409. Needs camera_id.",
+    )
+
+    @model_validator(mode="after")
+    def _latest_of_whom(self) -> Self:
+        if self.latest and self.camera_id is None:
+            raise ValueError("found latest without camera_id, expected both")
+        return self
 
     def order(self) -> Order:
         """What is wanted, in the pipeline's words."""

@@ -3,102 +3,90 @@
 import time
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query, Request, Response
-from starlette.requests import ClientDisconnect
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from service.body import MEDIA_TYPES, check_media_type, read_body, while_connected
-from service.errors import ClientGone
-from service.lifecycle import Phase
+from service.access import needs
+from service.body import MEDIA_TYPES, while_connected
+from service.keys import Scope
 from service.metrics import CONTENT_TYPE
+from service.multipart import MEDIA_TYPE as FORM
+from service.multipart import PART
 from service.pipeline import Segmentation
+from service.probes import Wired
 from service.problems import documented
 from service.query import SegmentQuery
-from service.schemas import HealthBody, LatencyBody, ReleaseBody, SegmentReply
+from service.reception import DEADLINE_MAX_MS, body_bytes, by_deadline, read_frame, ticket_of
+from service.schemas import LatencyBody, ReleaseBody, SegmentReply
 from service.wiring import Wiring
 
 router = APIRouter()
 
+_BINARY: Final[dict[str, Any]] = {"type": "string", "format": "binary"}
+_FORM: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {PART: _BINARY},
+    "required": [PART],
+    "additionalProperties": False,
+}
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
-        "description": "One frame as a JPEG, PNG or WebP file; the bytes themselves decide which.",
-        "content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in MEDIA_TYPES},
+        "description": "One frame as a JPEG, PNG or WebP file; the bytes themselves decide which. "
+        "Or a form with such a file as its only part, `frame`.",
+        "content": {**{media_type: {"schema": _BINARY} for media_type in MEDIA_TYPES}, FORM: {"schema": _FORM}},
     }
 }
 _ANSWER_HEADERS: Final[dict[str, Any]] = {
     "X-Request-ID": {"description": "The request's id, as in the log.", "schema": {"type": "string"}},
     "Server-Timing": {"description": "Milliseconds per stage.", "schema": {"type": "string"}},
 }
-_UNWELL: Final[dict[int | str, dict[str, Any]]] = {503: {"model": HealthBody, "description": "Not now."}}
 
 
-def _wiring(request: Request) -> Wiring:
-    wiring: Wiring = request.app.state.wiring
-    return wiring
-
-
-Wired = Annotated[Wiring, Depends(_wiring)]
+Deadline = Annotated[
+    int | None,
+    Header(ge=1, le=DEADLINE_MAX_MS, description="Milliseconds after which the answer is of no use: 504 then."),
+]
 
 
 @router.post(
     "/segment",
+    dependencies=[Depends(needs(Scope.INFER))],
     summary="Find smoke in one camera frame",
     response_model=SegmentReply,
     responses={200: {"description": "The findings.", "headers": _ANSWER_HEADERS}, **documented()},
     openapi_extra=_BODY,
 )
-async def segment(request: Request, query: Annotated[SegmentQuery, Query()], wiring: Wired) -> Response:
+async def segment(
+    request: Request, query: Annotated[SegmentQuery, Query()], wiring: Wired, x_deadline_ms: Deadline = None
+) -> Response:
     """Post the bytes of a JPEG, PNG or WebP file; the reply says if there is smoke, where, and how sure that is."""
-    with wiring.lifecycle.admit():
-        started_s = time.perf_counter()
-        check_media_type(request.headers.get("content-type", ""))
-        body = await _read(request, wiring)
-        read_s = time.perf_counter() - started_s
-        work = wiring.pipeline.segment(body, query.order())
-        segmentation = await while_connected(request.receive, work)
-        latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - started_s)
-        return await _reply(request, query, wiring, segmentation, latency)
+    ticket = ticket_of(query, x_deadline_ms, wiring.settings)
+    expected_bytes = body_bytes(request.headers, wiring.settings.body_max_bytes)
+    with wiring.lifecycle.admit(expected_bytes, query.camera_id) as place:
+        async with by_deadline(ticket):
+            body = await read_frame(request, wiring.settings, place, wiring.pipeline.offload)
+            read_s = time.perf_counter() - ticket.arrived_s
+            work = wiring.pipeline.segment(body, query.order(), ticket, place.hold_pixels)
+            segmentation = await while_connected(request.receive, work)
+            latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - ticket.arrived_s)
+            return await _reply(request, query, wiring, segmentation, latency)
 
 
-@router.get("/health/live", summary="Is the process well?", response_model=HealthBody, responses=_UNWELL)
-async def live(wiring: Wired) -> Response:
-    """503 when a restart would help: a runner thread has died."""
-    return _health("live" if wiring.pipeline.alive else "a runner thread has died", well=wiring.pipeline.alive)
-
-
-@router.get("/health/ready", summary="Would a frame be answered now?", response_model=HealthBody, responses=_UNWELL)
-async def ready(wiring: Wired) -> Response:
-    """503 while starting and while draining."""
-    return _health(wiring.lifecycle.phase.value, well=wiring.ready)
-
-
-@router.get("/health/startup", summary="Has the service started?", response_model=HealthBody, responses=_UNWELL)
-async def startup(wiring: Wired) -> Response:
-    """200 once the model was verified, warmed up and held against its golden frame."""
-    started = wiring.lifecycle.phase is not Phase.STARTING
-    return _health("started" if started else "starting", well=started)
-
-
-@router.get("/model", summary="The model in service")
+@router.get("/model", dependencies=[Depends(needs(Scope.INFER))], summary="The model in service")
 async def model(wiring: Wired) -> ReleaseBody:
     """Name, version, checksum, provider, and what the manifest promises."""
-    return ReleaseBody.describe(wiring.model.identity, wiring.model.manifest)
+    return ReleaseBody.describe(wiring.slot.model.identity, wiring.slot.model.manifest)
 
 
-@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    dependencies=[Depends(needs(Scope.METRICS))],
+    summary="Metrics for Prometheus",
+    response_class=Response,
+)
 async def metrics(wiring: Wired) -> Response:
     """In Prometheus' text format."""
     return Response(wiring.metrics.render(), media_type=CONTENT_TYPE)
-
-
-async def _read(request: Request, wiring: Wiring) -> bytes:
-    declared = request.headers.get("content-length", "")
-    settings = wiring.settings
-    declared_bytes = int(declared) if declared.isdecimal() else None
-    try:
-        return await read_body(request.stream(), declared_bytes, settings.body_max_bytes, settings.body_timeout_s)
-    except ClientDisconnect:
-        raise ClientGone("the caller hung up before the whole body was sent") from None
 
 
 async def _reply(
@@ -106,15 +94,9 @@ async def _reply(
 ) -> Response:
     """Build the body off the event loop: base64 of a large map takes its time."""
     stages_ms = latency.model_dump()
-    wiring.metrics.observe_stages({stage: value / 1000.0 for stage, value in stages_ms.items()})
     content = await wiring.pipeline.offload(
-        lambda: SegmentReply.of(
-            segmentation, wiring.model.identity, latency, request.state.request_id, query
-        ).model_dump_json()
+        lambda: SegmentReply.of(segmentation, latency, request.state.request_id, query).model_dump_json()
     )
+    wiring.metrics.observe_stages({stage: value / 1000.0 for stage, value in stages_ms.items()})
     timing = ", ".join(f"{stage};dur={value:.3f}" for stage, value in stages_ms.items())
     return Response(content, headers={"Server-Timing": timing}, media_type="application/json")
-
-
-def _health(status: str, *, well: bool) -> Response:
-    return Response(HealthBody(status=status).model_dump_json(), 200 if well else 503, media_type="application/json")

@@ -21,7 +21,7 @@ class ModelBody(BaseModel):
     name: str
     version: str
     sha256: str = Field(description="Of the model file.")
-    provider: str = Field(description="cpu or cuda.")
+    provider: str = Field(description="cpu, cuda or tensorrt.")
     precision: str = Field(description="fp32.")
 
     @classmethod
@@ -136,11 +136,11 @@ class Findings(BaseModel):
     latency_ms: LatencyBody
 
     @staticmethod
-    def fields_of(segmentation: Segmentation, identity: Identity, latency: LatencyBody) -> dict[str, Any]:
+    def fields_of(segmentation: Segmentation, latency: LatencyBody) -> dict[str, Any]:
         """The fields that every reply shares."""
         summary = segmentation.summary
         return {
-            "model": ModelBody.of(identity),
+            "model": ModelBody.of(segmentation.identity),
             "frame": FrameBody(**asdict(segmentation.frame)),
             "smoke": SmokeBody(**asdict(summary.smoke)),
             "uncertainty": UncertaintyBody(
@@ -161,12 +161,10 @@ class SegmentReply(Findings):
     overlay: PictureBody | None = Field(None, description="Null unless `overlay` was among the outputs.")
 
     @classmethod
-    def of(
-        cls, segmentation: Segmentation, identity: Identity, latency: LatencyBody, request_id: str, query: SegmentQuery
-    ) -> Self:
+    def of(cls, segmentation: Segmentation, latency: LatencyBody, request_id: str, query: SegmentQuery) -> Self:
         """From the pipeline's answer."""
         return cls(
-            **cls.fields_of(segmentation, identity, latency),
+            **cls.fields_of(segmentation, latency),
             request_id=request_id,
             camera_id=query.camera_id,
             captured_at=query.captured_at,

@@ -1,14 +1,14 @@
 """`smoke-bvm serve`: bind, load the model, serve until told to stop, drain."""
 
 import errno
-import ipaddress
-import logging
 import math
-import shlex
+import resource
 import signal
 import socket
+import ssl
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Never
@@ -16,38 +16,70 @@ from typing import Any, Final, Never
 import uvicorn
 from starlette.applications import Starlette
 
+from models.manifest import Manifest
 from service.app import create_app
-from service.errors import AddressUnusable, StartError
+from service.connections import ConnectionLimits, limited
+from service.errors import AddressUnusable, SettingsInvalid, StartError
 from service.lifecycle import Lifecycle, Phase
 from service.logs import start_logging
-from service.placement import Placement
-from service.session import open_model
+from service.notice import Notice
+from service.reload import Reloader
+from service.session import load
 from service.settings import Settings
 
-_LOG = logging.getLogger(__name__)
+_FILES_KEPT: Final = 64
 _FLUSH_S: Final = 2.0
 """The part of `drain_s` kept for answers on their way out, and for cutting off whoever is still inside."""
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what was accepted, within `drain_s`.
+    """Serve until SIGTERM or SIGINT; then finish what was accepted, within `drain_s`. SIGHUP loads the model anew.
 
     Raises:
-        StartError: The address cannot be bound or the model cannot be used.
+        StartError: The address cannot be bound, or the model, the keys or the certificate cannot be used.
     """
     start_logging(settings.log_level, terminal=sys.stderr.isatty())
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, _exit)
-    with bind(settings.host, settings.port) as listener:
-        release = settings.release()
-        model = open_model(release, Placement.of(settings))
-        app = create_app(settings, model)
-        flush_s = min(settings.drain_s, _FLUSH_S)
-        server = DrainingServer(_config(app, flush_s), app.state.lifecycle, settings.drain_s - flush_s)
-        server.example = release / model.manifest.golden.frame
-        server.run(sockets=[listener])
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _check_certificate(settings)
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(bind(settings.host, settings.port))]
+        if settings.admin_port is not None:
+            listeners.append(stack.enter_context(bind(settings.admin_host, settings.admin_port)))
+            settings = settings.model_copy(update={"admin_port": listeners[1].getsockname()[1]})
+        server = _server(settings)
+        server.run(sockets=listeners)
     if not server.started:
         raise StartError("the service did not start; the log says why")
+
+
+def _server(settings: Settings) -> "DrainingServer":
+    """Load the model and wire everything."""
+    app = create_app(settings, lambda: load(settings))
+    reloader: Reloader = app.state.reloader
+    signal.signal(signal.SIGHUP, lambda *_: reloader.start())
+    flush_s = min(settings.drain_s, _FLUSH_S)
+    server = DrainingServer(_config(app, settings, flush_s), app.state.lifecycle, settings.drain_s - flush_s)
+    server.notice = Notice(_example(settings), settings)
+    return server
+
+
+def _check_certificate(settings: Settings) -> None:
+    if settings.tls_cert_file is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            settings.tls_cert_file, settings.tls_key_file
+        )
+    except OSError as error:
+        found = f"found {settings.tls_cert_file} with {settings.tls_key_file}"
+        raise SettingsInvalid(f"SMOKE_TLS_CERT_FILE: {found}: {error}, expected a chain and its key (PEM)") from error
+
+
+def _example(settings: Settings) -> Path:
+    release = settings.release()
+    return release / Manifest.read(release).golden.frame
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -86,10 +118,10 @@ class DrainingServer(uvicorn.Server):
         drain_s: Longest time that those inside get.
 
     Attributes:
-        example: A frame to try the service with, named in the log.
+        notice: What is said once it listens.
     """
 
-    example: Path | None = None
+    notice: Notice | None = None
 
     def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain_s: float) -> None:
         super().__init__(config)
@@ -100,8 +132,8 @@ class DrainingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start as uvicorn does, then announce the address."""
         await super().startup(sockets)
-        for listener in sockets or [] if self.started else []:
-            _announce(listener, self.example)
+        if self.started and self.notice:
+            self.notice.announce(sockets or [])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Close the door on the first signal; stop on the second."""
@@ -119,28 +151,26 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def _config(app: Starlette, flush_s: float) -> uvicorn.Config:
+def _limits(settings: Settings) -> ConnectionLimits:
+    """Some files are kept free of connections: the model's, the log's, the listeners."""
+    files_max = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    connections_max = min(settings.connections_max, max(8, files_max - _FILES_KEPT))
+    return ConnectionLimits(connections_max, settings.header_timeout_s, settings.send_timeout_s)
+
+
+def _config(app: Starlette, settings: Settings, flush_s: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=limited(_limits(settings), app.state.metrics.connection_closed),
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
+        ssl_certfile=settings.tls_cert_file,
+        ssl_keyfile=settings.tls_key_file,
         timeout_graceful_shutdown=math.ceil(flush_s),
     )
-
-
-def _announce(listener: socket.socket, example: Path | None) -> None:
-    """Say where to reach the service, and with which command to try it."""
-    host, port = listener.getsockname()[:2]
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    body = shlex.quote(f"@{example or 'FRAME.jpg'}")
-    trial = f"curl --data-binary {body} -H 'Content-Type: image/png' '{address}/segment?outputs='"
-    _LOG.info("listening", extra={"address": address, "docs": f"{address}/docs", "try": trial})
-    if ipaddress.ip_address(host).is_loopback:
-        _LOG.info("reachable from this machine only; --host or SMOKE_HOST opens it to others")
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> Never:

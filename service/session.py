@@ -5,7 +5,7 @@ frame at every batch size that will be used (which is also the warm-up).
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,15 +16,16 @@ import onnxruntime as ort
 
 from models.frame import RGB, fit
 from models.manifest import OUTPUTS, Manifest, ManifestError
+from service import providers
 from service.cores import cores
 from service.errors import ModelUnusable, ProviderUnusable, RequestError
 from service.image import Limits, decode
 from service.placement import Placement
 from service.prediction import Identity, Prediction
+from service.settings import Settings
+from service.slot import Loaded
 
 _LOG = logging.getLogger(__name__)
-_PROVIDERS: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-_CUDA_OPTIONS: Final = {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}
 _BATCH_SIZES: Final = (1, 2, 4, 8)
 _RUNNERS_MAX: Final = 4
 
@@ -52,6 +53,44 @@ class OnnxModel:
         return [Prediction(*(values[number] for values in maps)) for number in range(len(frames))]
 
 
+class FixedBuffers:
+    """A session whose inputs and outputs stay in the same memory of the device, one set per batch size.
+
+    Nothing is allocated per batch, and no output crosses the bus before all are ready. For one thread. Not measured on a
+    GPU; the tests run it on the CPU's memory.
+
+    Args:
+        session: On the device.
+        manifest: Names and sizes.
+        batch_sizes: Every size that `run` will be called with.
+        device: Of onnxruntime's names: cuda or cpu.
+    """
+
+    def __init__(self, session: Any, manifest: Manifest, batch_sizes: Sequence[int], device: str) -> None:  # noqa: ANN401
+        self._session = session
+        side = manifest.input.size_px
+        self._sets = {size: self._bound(manifest.input.name, (size, side, side), device) for size in batch_sizes}
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        """As a session's own `run`, for the one input."""
+        frames = next(iter(feeds.values()))
+        binding, fed, filled = self._sets[len(frames)]
+        fed.update_inplace(np.ascontiguousarray(frames))
+        self._session.run_with_iobinding(binding)
+        # Copied: on the CPU `numpy` is a view of memory that the next batch overwrites.
+        return [np.array(filled[name].numpy()) for name in outputs]
+
+    def _bound(self, name: str, shape: tuple[int, int, int], device: str) -> tuple[Any, Any, dict[str, Any]]:
+        """A binding, the buffer that is fed, and those that are filled."""
+        binding = self._session.io_binding()
+        fed = ort.OrtValue.ortvalue_from_numpy(np.zeros((*shape, 3), np.uint8), device, 0)
+        binding.bind_ortvalue_input(name, fed)
+        filled = {name: ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, device, 0) for name in OUTPUTS}
+        for output, buffer in filled.items():
+            binding.bind_ortvalue_output(output, buffer)
+        return binding, fed, filled
+
+
 def open_model(folder: Path, placement: Placement) -> OnnxModel:
     """Verify, load, warm up and check a release.
 
@@ -74,6 +113,17 @@ def open_model(folder: Path, placement: Placement) -> OnnxModel:
     return model
 
 
+def load(settings: Settings) -> Loaded:
+    """Open the release that the settings name now; `reopen` opens that same folder again.
+
+    Raises:
+        ModelUnusable, ProviderUnusable: See `open_model`.
+    """
+    # Resolved: a link that is moved on names the next release, and must not make this one another when it is rebuilt.
+    folder, placement = settings.release().resolve(), Placement.of(settings)
+    return Loaded(open_model(folder, placement), lambda: open_model(folder, placement))
+
+
 def _verified(folder: Path) -> Manifest:
     try:
         manifest = Manifest.read(folder)
@@ -84,23 +134,27 @@ def _verified(folder: Path) -> Manifest:
 
 
 def _placed(session: Any, manifest: Manifest, placement: Placement) -> OnnxModel:  # noqa: ANN401 - onnxruntime has no types
-    provider = _provider_of(session)
+    provider = providers.found(session.get_providers())
     on_cpu = provider == "cpu"
+    sizes = (1,) if on_cpu else tuple(size for size in _BATCH_SIZES if size <= placement.batch_max)
     return OnnxModel(
         manifest=manifest,
         identity=Identity(manifest.name, manifest.version, manifest.sha256, provider, "fp32"),
         runners=(placement.runners or min(cores(), _RUNNERS_MAX)) if on_cpu else 1,
-        batch_sizes=(1,) if on_cpu else tuple(size for size in _BATCH_SIZES if size <= placement.batch_max),
-        session=session,
+        batch_sizes=sizes,
+        session=session if on_cpu else FixedBuffers(session, manifest, sizes, "cuda"),
     )
 
 
 def _open_session(path: Path, placement: Placement) -> Any:  # noqa: ANN401
     try:
-        session = ort.InferenceSession(str(path), _options(placement), providers=_wanted(placement.provider))
+        wanted = providers.wanted(placement, ort.get_available_providers())
+        if len(wanted) > 1:
+            ort.preload_dlls()
+        session = ort.InferenceSession(str(path), _options(placement), providers=wanted)
     except Exception as error:  # onnxruntime's errors share no base class
         raise ModelUnusable(f"{path}: onnxruntime cannot open it: {error}") from error
-    _check_provider(_provider_of(session), placement)
+    _check_provider(providers.found(session.get_providers()), placement)
     return session
 
 
@@ -113,18 +167,6 @@ def _options(placement: Placement) -> Any:  # noqa: ANN401
     return options
 
 
-def _wanted(provider: str) -> list[Any]:
-    """Providers in order of preference, as onnxruntime takes them; CUDA only where this build has it."""
-    if provider == "cpu" or _PROVIDERS["cuda"] not in ort.get_available_providers():
-        return [_PROVIDERS["cpu"]]
-    ort.preload_dlls()
-    return [(_PROVIDERS["cuda"], _CUDA_OPTIONS), _PROVIDERS["cpu"]]
-
-
-def _provider_of(session: Any) -> str:  # noqa: ANN401
-    return "cuda" if _PROVIDERS["cuda"] in session.get_providers() else "cpu"
-
-
 def _check_provider(found: str, placement: Placement) -> None:
     """Refuse a provider that is not the required one; fall back aloud from one that was merely wanted."""
     if placement.require not in (None, found):
@@ -132,9 +174,9 @@ def _check_provider(found: str, placement: Placement) -> None:
             f"found provider {found}, expected {placement.require} (SMOKE_REQUIRE_PROVIDER); "
             f"this onnxruntime offers {', '.join(ort.get_available_providers())}"
         )
-    built_for_gpu = _PROVIDERS["cuda"] in ort.get_available_providers()
-    if found == "cpu" and (placement.provider == "cuda" or (placement.provider == "auto" and built_for_gpu)):
-        _LOG.warning("no usable GPU: running on the CPU, which is slower", extra={"wanted": placement.provider})
+    if providers.fell_back(placement, found, ort.get_available_providers()):
+        where = "no usable GPU: running on the CPU" if found == "cpu" else f"no usable TensorRT: running on {found}"
+        _LOG.warning(f"{where}, which is slower", extra={"wanted": placement.provider})
 
 
 def _check_signature(session: Any, manifest: Manifest) -> None:  # noqa: ANN401

@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.manifest import ManifestError, newest_release
 from service.errors import ModelUnusable, SettingsInvalid
 
-Provider = Literal["cpu", "cuda"]
+Provider = Literal["cpu", "cuda", "tensorrt"]
+Arena = Literal["exact", "doubling"]
 
 
 class Settings(BaseSettings):
@@ -19,24 +21,68 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; loopback unless told otherwise.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    api_keys_file: Path | None = Field(
+        None, description="TOML file of API keys (`smoke-bvm key`); none: no key is asked for."
+    )
+    admin: bool = Field(False, description="Offer POST /admin/reload and /admin/rollback; needs API keys.")
+    admin_port: int | None = Field(None, ge=0, le=65535, description="Port of its own for /metrics and /admin.")
+    admin_host: str = Field("127.0.0.1", min_length=1, description="Address that the admin port listens on.")
+    tls_cert_file: Path | None = Field(None, description="Certificate chain (PEM): serve HTTPS.")
+    tls_key_file: Path | None = Field(None, description="The certificate's private key (PEM).")
     model_dir: Path | None = Field(None, description="Release folder; the newest one below models/released by default.")
     provider: Literal["auto"] | Provider = Field(
-        "auto", description="Where the model runs; auto takes a GPU if it works."
+        "auto", description="Where the model runs; auto takes CUDA if it works."
     )
     require_provider: Provider | None = Field(None, description="Refuse to start on any other provider.")
+    cuda_arena: Arena = Field("exact", description="How GPU memory is claimed: what is needed, or doubling.")
+    cuda_memory_max_bytes: int = Field(0, ge=0, description="Most GPU memory for the model; 0 for no bound.")
+    tensorrt_cache_dir: Path | None = Field(None, description="Folder in which TensorRT keeps its engines.")
     threads: int = Field(0, ge=0, le=1024, description="Threads of one inference on the CPU; 0 takes every core.")
     runners: int = Field(0, ge=0, le=64, description="Frames inferred at once on the CPU; 0 decides. A GPU has one.")
     workers: int = Field(0, ge=0, le=256, description="Threads that decode and encode; 0 takes one per core.")
     batch_max: int = Field(8, ge=1, le=8, description="Most frames in one batch on a GPU.")
+    batch_wait_ms: float = Field(0.0, ge=0, le=1000, description="How long a batch on a GPU waits to be filled.")
     queue_max: int = Field(64, ge=1, description="Most decoded frames that wait for the model.")
     requests_max: int = Field(128, ge=1, description="Most requests for a segmentation in flight.")
+    camera_requests_max: int = Field(32, ge=1, description="Most requests of one camera in flight.")
+    inflight_bytes_max: int = Field(256 * 2**20, ge=1024, description="Most bytes of bodies in flight.")
+    inflight_pixels_max: int = Field(300_000_000, ge=256, description="Most pixels of frames in flight.")
+    deadline_s: float = Field(
+        60.0, gt=0, le=600, description="Longest time until a request is answered; X-Deadline-Ms can only shorten it."
+    )
+    connections_max: int = Field(1024, ge=8, description="Most connections; then the longest idle one makes room.")
+    header_timeout_s: float = Field(10.0, gt=0, le=600, description="Longest time a header may take to arrive.")
+    send_timeout_s: float = Field(30.0, gt=0, le=600, description="Longest time a reply may wait for its reader.")
     body_max_bytes: int = Field(20 * 2**20, ge=1024, description="Largest body.")
     body_timeout_s: float = Field(15.0, gt=0, le=600, description="Longest time a body may take to arrive.")
     pixels_max: int = Field(40_000_000, ge=256, le=89_000_000, description="Most pixels in a frame.")
+    failures_max: int = Field(
+        5, ge=1, description="Failures of the model in a row after which the service asks to be restarted."
+    )
+    stall_s: float = Field(
+        60.0, gt=0, description="A batch that runs for longer hangs: the service asks to be restarted."
+    )
     drain_s: float = Field(
         20.0, ge=0, le=600, description="Longest time accepted requests get to finish after SIGTERM."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    @model_validator(mode="after")
+    def _one_fits(self) -> Self:
+        """A single frame as large as allowed must find room, or it would be refused for ever."""
+        if self.inflight_bytes_max < self.body_max_bytes:
+            raise PydanticCustomError("room", "SMOKE_INFLIGHT_BYTES_MAX of at least SMOKE_BODY_MAX_BYTES")
+        if self.inflight_pixels_max < self.pixels_max:
+            raise PydanticCustomError("room", "SMOKE_INFLIGHT_PIXELS_MAX of at least SMOKE_PIXELS_MAX")
+        return self
+
+    @model_validator(mode="after")
+    def _safe_together(self) -> Self:
+        if self.admin and self.api_keys_file is None:
+            raise PydanticCustomError("keys", "SMOKE_API_KEYS_FILE where SMOKE_ADMIN is on")
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise PydanticCustomError("tls", "SMOKE_TLS_CERT_FILE and SMOKE_TLS_KEY_FILE, both or neither")
+        return self
 
     @classmethod
     def load(cls, **chosen: object) -> Self:
@@ -67,5 +113,7 @@ class Settings(BaseSettings):
 
 def _in_words(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     """One line about one refused value."""
+    if not problem["loc"]:
+        return f"found settings that contradict each other, expected: {problem['msg']}"
     variable = "SMOKE_" + "_".join(str(part) for part in problem["loc"][:1]).upper()
     return f"{variable}: found {problem['input']!r}, expected: {problem['msg']}"

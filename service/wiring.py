@@ -1,25 +1,50 @@
-"""What the routes work with, put together once by `service.app`."""
+"""What the routes work with, put together once by `service.app`, and what the probes say of it."""
 
 from dataclasses import dataclass
 
 from service.lifecycle import Lifecycle, Phase
 from service.metrics import Metrics
 from service.pipeline import Pipeline
-from service.prediction import Model
+from service.reload import Reloader
 from service.settings import Settings
+from service.slot import Slot
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """Settings, model, pipeline, metrics and the door."""
+    """Settings, model, pipeline, metrics, the door, and what changes the model."""
 
     settings: Settings
-    model: Model
+    slot: Slot
     pipeline: Pipeline
     metrics: Metrics
     lifecycle: Lifecycle
+    reloader: Reloader
+
+    @property
+    def ailment(self) -> str | None:
+        """Why a restart would help; None where it would not."""
+        if not self.pipeline.alive:
+            return "a runner thread has died"
+        if self.pipeline.busy_s > self.settings.stall_s:
+            return f"a batch has been running for {self.pipeline.busy_s:.0f} s"
+        if self.slot.given_up:
+            return f"the model has failed {self.slot.failures} times in a row"
+        return None
+
+    @property
+    def condition(self) -> str:
+        """The phase, or why frames are not answered although the phase is ready."""
+        if self.lifecycle.phase is not Phase.READY:
+            return self.lifecycle.phase.value
+        return self.ailment or (Phase.READY.value if self.slot.well else "the model is being rebuilt")
+
+    @property
+    def live(self) -> bool:
+        """Whether the process is well."""
+        return self.ailment is None
 
     @property
     def ready(self) -> bool:
-        """Whether a frame that arrived now would be answered."""
-        return self.lifecycle.phase is Phase.READY and self.pipeline.alive
+        """Whether a frame that arrived now would be answered at once."""
+        return self.condition == Phase.READY.value

@@ -111,6 +111,21 @@ def test_a_client_in_mid_upload_sees_the_refusal_and_not_a_reset(start):
     assert b'"type":"urn:smoke-bvm:problem:body_too_large"' in received
 
 
+def test_a_client_in_mid_upload_sees_that_there_is_no_room_and_not_a_reset(start):
+    server = start(SMOKE_REQUESTS_MAX="1")
+    with connect(server) as first, connect(server) as second, server.client() as client:
+        first.sendall(b"POST /segment HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + bytes(10))
+        wait_until(lambda: metric(client, "smoke_requests_in_flight") == 1)
+        second.sendall(b"POST /segment HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n")
+        for _ in range(128):
+            second.sendall(bytes(8192))
+            time.sleep(0.001)
+        received = read_all(second)
+    assert received.startswith(b"HTTP/1.1 429")
+    assert b"retry-after: 1" in received
+    assert b"urn:smoke-bvm:problem:service_full" in received
+
+
 def test_a_client_that_waits_to_be_told_to_continue_is_refused_without_sending(start):
     server = start(SMOKE_BODY_MAX_BYTES="65536")
     with connect(server) as connection:
@@ -143,14 +158,14 @@ def test_a_caller_who_hangs_up_in_mid_upload_is_counted_and_costs_nothing(start)
 
 
 def test_what_was_accepted_is_finished_after_sigterm(start):
-    server = start(SMOKE_REQUESTS_MAX="64")
+    server = start(SMOKE_REQUESTS_MAX="256", SMOKE_QUEUE_MAX="256", SMOKE_DRAIN_S="60")
     body = file_of(plume(640, 480))
     request = b"POST /segment?outputs=mask&resolution=frame HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
-    connections = [connect(server) for _ in range(32)]
+    connections = [connect(server) for _ in range(200)]
     with server.client() as client:
         for connection in connections:
             connection.sendall(request % len(body) + body[:-1])
-        wait_until(lambda: metric(client, "smoke_requests_in_flight") == 32)
+        wait_until(lambda: metric(client, 'smoke_permits_used{kind="requests"}') == 200)
         server.process.terminate()
         wait_until(lambda: client.get("/health/ready").status_code == 503)
         assert client.get("/health/live").status_code == 200

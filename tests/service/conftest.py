@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -12,10 +12,12 @@ from starlette.testclient import TestClient
 
 from models.manifest import Manifest
 from service.app import create_app
+from service.errors import ModelUnusable
 from service.placement import Placement
 from service.prediction import Identity, Model, Prediction
 from service.session import OnnxModel, open_model
 from service.settings import Settings
+from service.slot import Loaded
 from tests.conftest import closed_form
 
 Open = Callable[..., TestClient]
@@ -34,14 +36,31 @@ class ObedientModel:
         self.free.set()
         self.entered = threading.Semaphore(0)
         self.failure: Exception | None = None
+        self.forgiving = False
+        self.broken_on_disk = False
         self.frames = 0
+
+    def fail_once(self, failure: Exception) -> None:
+        """Fail on the next batch only."""
+        self.failure, self.forgiving = failure, True
+
+    def reopen(self) -> "ObedientModel":
+        if self.broken_on_disk:
+            self.refuse_to_load()
+        return self
+
+    def refuse_to_load(self) -> NoReturn:
+        raise ModelUnusable("found the release broken, expected it whole")
 
     def predict(self, frames: Any) -> list[Prediction]:
         self.entered.release()
         assert self.free.wait(10)
         self.frames += len(frames)
         if self.failure:
-            raise self.failure
+            failure = self.failure
+            if self.forgiving:
+                self.failure, self.forgiving = None, False
+            raise failure
         return [Prediction(**closed_form(np.asarray(frame))) for frame in frames]
 
 
@@ -61,7 +80,7 @@ def open_client(model: OnnxModel) -> Iterator[Open]:
     with ExitStack() as stack:
 
         def start(served: Model = model, **chosen: Any) -> TestClient:
-            app = create_app(Settings.load(**chosen), served)
+            app = create_app(Settings.load(**chosen), lambda: Loaded(served, getattr(served, "reopen", lambda: served)))
             return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 
         yield start

@@ -4,7 +4,8 @@ import time
 import pytest
 
 from service.batcher import Batcher, Sizes
-from service.errors import Draining, InferenceFailed, ServiceFull
+from service.errors import DeadlineExceeded, Draining, InferenceFailed, ServiceFull, Superseded
+from service.ticket import Ticket
 
 WAIT_S = 5.0
 
@@ -64,7 +65,7 @@ def test_a_full_queue_refuses_at_once_and_takes_again_when_there_is_room():
 
 def test_a_caller_who_left_is_skipped_before_inference():
     gate, reports = Gate(), []
-    with Batcher(gate, sizes(batch_max=1), lambda taken, skipped: reports.append((taken, skipped))) as batcher:
+    with Batcher(gate, sizes(batch_max=1), lambda taken, dropped: reports.append((taken, list(dropped)))) as batcher:
         batcher.submit(0)
         gate.entered.acquire(timeout=WAIT_S)
         gone, stays = batcher.submit(1), batcher.submit(2)
@@ -72,7 +73,7 @@ def test_a_caller_who_left_is_skipped_before_inference():
         gate.open.set()
         assert values([stays]) == [4]
     assert gate.batches == [[0], [2]]
-    assert reports == [(1, 0), (1, 1)]
+    assert reports == [(1, []), (1, ["client_gone"])]
 
 
 def test_a_failing_batch_fails_its_own_callers_and_no_others():
@@ -133,3 +134,113 @@ def test_waiting_and_running_are_timed_apart():
         assert first.result(WAIT_S).run_s >= 0.05
         assert first.result(WAIT_S).queue_s < second.result(WAIT_S).queue_s
         assert second.result(WAIT_S).queue_s >= 0.04
+
+
+def waiting_behind_one(gate: Gate, batcher: Batcher) -> None:
+    """Occupy the only runner."""
+    batcher.submit(0)
+    assert gate.entered.acquire(timeout=WAIT_S)
+
+
+def test_a_camera_that_floods_does_not_make_the_others_wait_behind_it():
+    gate = Gate()
+    with Batcher(gate, sizes(batch_max=1)) as batcher:
+        waiting_behind_one(gate, batcher)
+        futures = [batcher.submit(number, Ticket("flood")) for number in range(1, 6)]
+        futures += [batcher.submit(6, Ticket("ridge")), batcher.submit(7)]
+        gate.open.set()
+        values(futures)
+    assert gate.batches == [[0], [1], [6], [7], [2], [3], [4], [5]]
+
+
+def test_an_item_past_its_deadline_is_dropped_before_inference():
+    gate, reports = Gate(), []
+    with Batcher(gate, sizes(batch_max=1), lambda taken, dropped: reports.append((taken, list(dropped)))) as batcher:
+        waiting_behind_one(gate, batcher)
+        late = batcher.submit(1, Ticket(deadline_s=time.perf_counter()))
+        stays = batcher.submit(2, Ticket(deadline_s=time.perf_counter() + WAIT_S))
+        gate.open.set()
+        with pytest.raises(DeadlineExceeded):
+            late.result(WAIT_S)
+        assert values([stays]) == [4]
+    assert gate.batches == [[0], [2]]
+    assert reports == [(1, []), (1, ["deadline_exceeded"])]
+
+
+def test_an_older_frame_that_comes_late_does_not_replace_a_newer_one():
+    gate = Gate()
+    with Batcher(gate, sizes(batch_max=1)) as batcher:
+        waiting_behind_one(gate, batcher)
+        older, newer = Ticket("ridge", latest=True), Ticket("ridge", latest=True)
+        future = batcher.submit(2, newer)
+        with pytest.raises(Superseded):
+            batcher.submit(1, older)
+        gate.open.set()
+        assert values([future]) == [4]
+
+
+def test_those_who_left_make_room_for_those_who_come():
+    gate, reports = Gate(), []
+    with Batcher(gate, sizes(batch_max=1, queue_max=1), lambda _, dropped: reports.extend(dropped)) as batcher:
+        waiting_behind_one(gate, batcher)
+        assert batcher.submit(1).cancel()
+        future = batcher.submit(2)
+        gate.open.set()
+        assert values([future]) == [4]
+    assert reports == ["client_gone"]
+
+
+def test_a_batch_waits_to_be_filled_for_as_long_as_it_may():
+    gate = Gate()
+    gate.open.set()
+    with Batcher(gate, Sizes(1, 2, 16, batch_wait_s=WAIT_S)) as batcher:
+        started_s = time.perf_counter()
+        assert values([batcher.submit(1), batcher.submit(2)]) == [2, 4]
+        assert time.perf_counter() - started_s < WAIT_S
+    with Batcher(gate, Sizes(1, 2, 16, batch_wait_s=0.02)) as batcher:
+        assert batcher.submit(3).result(WAIT_S).queue_s >= 0.02
+    assert gate.batches == [[1, 2], [3]]
+
+
+@pytest.mark.parametrize("failure", [SystemExit, KeyboardInterrupt, MemoryError])
+def test_a_runner_survives_whatever_its_work_raises(failure):
+    def fail_once(items):
+        if items == [0]:
+            raise failure
+        return items
+
+    with Batcher(fail_once, sizes()) as batcher:
+        with pytest.raises(InferenceFailed):
+            batcher.submit(0).result(WAIT_S)
+        assert values([batcher.submit(1)]) == [1]
+        assert batcher.alive
+
+
+def test_a_report_that_fails_reaches_the_callers_and_no_runner_dies():
+    def fail(*_):
+        raise OSError("no space left on device")
+
+    with Batcher(list, sizes(), fail) as batcher:
+        with pytest.raises(InferenceFailed):
+            batcher.submit(0).result(WAIT_S)
+        assert batcher.alive
+
+
+def test_a_batch_that_hangs_is_seen():
+    gate = Gate()
+    with Batcher(gate, sizes()) as batcher:
+        assert batcher.busy_s == 0.0
+        waiting_behind_one(gate, batcher)
+        time.sleep(0.02)
+        assert batcher.busy_s >= 0.02
+        gate.open.set()
+
+
+def test_a_batch_that_hangs_is_not_waited_for_at_the_end(monkeypatch):
+    monkeypatch.setattr("service.batcher._HUNG_S", 0.05)
+    gate = Gate()
+    started_s = time.perf_counter()
+    with Batcher(gate, sizes()) as batcher:
+        waiting_behind_one(gate, batcher)
+    assert time.perf_counter() - started_s < WAIT_S / 2
+    gate.open.set()

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-STATUSES = {"200", "400", "408", "413", "415", "422", "429", "500", "503"}
+STATUSES = {"200", "400", "401", "403", "408", "409", "413", "415", "422", "429", "500", "503", "504"}
 
 
 @pytest.fixture
@@ -41,10 +41,16 @@ def test_nothing_else_is_served(client, path):
 def test_the_document_names_the_body_the_query_and_every_answer(document):
     operation = document["paths"]["/segment"]["post"]
     binary = {"schema": {"type": "string", "format": "binary"}}
-    assert operation["requestBody"]["content"] == dict.fromkeys(("image/jpeg", "image/png", "image/webp"), binary)
+    content = operation["requestBody"]["content"]
+    form = content.pop("multipart/form-data")["schema"]
+    assert content == dict.fromkeys(("image/jpeg", "image/png", "image/webp"), binary)
+    assert (form["properties"], form["required"]) == ({"frame": binary["schema"]}, ["frame"])
     parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
-    assert set(parameters) == {"camera_id", "captured_at", "outputs", "resolution", "threshold"}
-    assert {parameter["in"] for parameter in parameters.values()} == {"query"}
+    in_query = {"camera_id", "captured_at", "outputs", "resolution", "threshold", "latest"}
+    assert {name: parameter["in"] for name, parameter in parameters.items()} == {
+        **dict.fromkeys(in_query, "query"),
+        "x-deadline-ms": "header",
+    }
     assert set(operation["responses"]) == STATUSES
     problem = operation["responses"]["429"]["content"]["application/problem+json"]["schema"]
     assert set(problem["properties"]) == {"type", "title", "status", "detail", "request_id"}

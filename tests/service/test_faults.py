@@ -92,7 +92,7 @@ def test_a_caller_who_hangs_up_in_the_queue_costs_no_inference(open_client, obed
         assert stays.result().status_code == 200
     assert sent[0]["status"] == 499
     assert obedient.frames == 1
-    wait_until(lambda: "smoke_frames_skipped_total 1.0" in client.get("/metrics").text)
+    wait_until(lambda: 'smoke_frames_skipped_total{reason="client_gone"} 1.0' in client.get("/metrics").text)
     assert counts(client)['smoke_requests_total{outcome="abandoned",reason="client_gone"}'] == 1
 
 

@@ -1,7 +1,9 @@
 """Bodies meant to hurt: each gets a chosen answer, none a 5xx, and the service answers a good frame afterwards."""
 
+import gc
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,7 +138,53 @@ def test_an_odd_but_whole_frame_is_answered(client, name):
 
 
 def test_the_corpus_is_not_small():
-    assert len(REFUSED) + len(ACCEPTED) >= 60
+    assert len(REFUSED) + len(ACCEPTED) + len(FORMS) >= 90
+
+
+FRAME = b"Content-Disposition: form-data; name=frame\r\n"
+HEAD_OF_PART = b"--x\r\n" + FRAME
+FORMS = {
+    "a thousand parts": ((HEAD_OF_PART + b"\r\na\r\n") * 1000 + b"--x--\r\n", 400),
+    "a part of another name": (b"--x\r\nContent-Disposition: form-data; name=image\r\n\r\na\r\n--x--\r\n", 400),
+    "a part without a name": (b"--x\r\n\r\na\r\n--x--\r\n", 400),
+    "no part": (b"--x--\r\n", 400),
+    "an empty part": (HEAD_OF_PART + b"\r\n\r\n--x--\r\n", 400),
+    "an end that does not come": (HEAD_OF_PART + b"\r\n" + GOOD["PNG"], 400),
+    "a raw frame": (GOOD["PNG"], 400),
+    "a thousand headers": (HEAD_OF_PART + b"X: a\r\n" * 1000 + b"\r\n" + GOOD["PNG"] + b"\r\n--x--\r\n", 400),
+    "a header of a megabyte": (HEAD_OF_PART + b"X: " + b"a" * 2**20 + b"\r\n\r\na\r\n--x--\r\n", 400),
+    "a frame declared as a page": (HEAD_OF_PART + b"Content-Type: text/html\r\n\r\na\r\n--x--\r\n", 415),
+    "a text": (HEAD_OF_PART + b"\r\nsmoke on the ridge\r\n--x--\r\n", 415),
+    "a form in a form": (HEAD_OF_PART + b"\r\n--y\r\n" + FRAME + b"\r\na\r\n--y--\r\n--x--\r\n", 415),
+    "half a frame": (HEAD_OF_PART + b"\r\n" + GOOD["PNG"][:99] + b"\r\n--x--\r\n", 422),
+    "a path for a file name": (
+        HEAD_OF_PART[:-2] + b"; filename=../../etc/passwd\r\n\r\n" + GOOD["PNG"] + b"\r\n--x--\r\n",
+        200,
+    ),
+    "almost boundaries": (HEAD_OF_PART + b"\r\n" + GOOD["PNG"] + b"\r\n--y" * 2**16 + b"\r\n--x--\r\n", 200),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_hostile_form_gets_its_chosen_answer(client, name):
+    body, status = FORMS[name]
+    answer = client.post("/segment?outputs=", content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert answer.status_code == status, answer.text[:200]
+
+
+def test_a_corpus_leaves_no_memory_behind(client):
+    """A second round over everything that was refused must not cost more than noise."""
+    bodies = [body for body, _ in REFUSED.values()]
+
+    def round_trip() -> int:
+        for body in bodies:
+            post(client, body)
+        gc.collect()
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    round_trip()
+    before_bytes = round_trip()
+    assert round_trip() - before_bytes < 32 * 2**20
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -2,16 +2,21 @@ import pytest
 
 from service.errors import Draining, ServiceFull
 from service.lifecycle import Lifecycle, Phase
+from service.permits import Ceilings, Permits
+
+
+def door(requests_max: int = 1) -> Lifecycle:
+    return Lifecycle(Permits(Ceilings(requests_max, camera_requests=requests_max, bytes=1, pixels=1)))
 
 
 def opened(requests_max: int) -> Lifecycle:
-    lifecycle = Lifecycle(requests_max)
+    lifecycle = door(requests_max)
     lifecycle.open()
     return lifecycle
 
 
 def test_nobody_is_let_in_before_the_start():
-    with pytest.raises(Draining, match="found the service starting"), Lifecycle(1).admit():
+    with pytest.raises(Draining, match="found the service starting"), door().admit():
         pass
 
 

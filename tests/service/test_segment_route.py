@@ -209,10 +209,18 @@ def test_the_bytes_and_not_the_declaration_decide_the_format(client, declared):
     assert client.post("/segment", content=file_of(plume()), headers=headers).status_code == 200
 
 
-def test_a_form_is_refused_before_it_is_read(client):
-    answer = client.post("/segment", files={"frame": file_of(plume())})
+def test_a_form_is_answered_like_the_file_in_it(client):
+    form = client.post("/segment?camera_id=ridge", files={"frame": ("plume.png", file_of(plume()), "image/png")}).json()
+    raw = client.post("/segment?camera_id=ridge", content=file_of(plume())).json()
+    for reply in (form, raw):
+        del reply["request_id"], reply["latency_ms"]
+    assert form == raw
+
+
+def test_what_is_declared_as_something_else_is_refused_before_it_is_read(client):
+    answer = client.post("/segment", content=file_of(plume()), headers={"Content-Type": "text/plain"})
     assert answer.status_code == 415
-    assert "expected one of image/jpeg, image/png, image/webp" in answer.json()["detail"]
+    assert "expected one of image/jpeg, image/png, image/webp, or a form" in answer.json()["detail"]
 
 
 def test_more_bytes_than_allowed_are_refused(open_client):

@@ -7,11 +7,12 @@ import uvicorn
 
 from service.errors import AddressUnusable
 from service.lifecycle import Lifecycle, Phase
+from service.permits import Ceilings, Permits
 from service.server import DrainingServer, bind
 
 
 def draining(drain_s: float = 60.0) -> tuple[DrainingServer, Lifecycle]:
-    lifecycle = Lifecycle(requests_max=2)
+    lifecycle = Lifecycle(Permits(Ceilings(requests=2, camera_requests=2, bytes=1, pixels=1)))
     lifecycle.open()
     return DrainingServer(uvicorn.Config("nothing"), lifecycle, drain_s), lifecycle
 

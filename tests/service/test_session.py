@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from models.manifest import Golden, Input, Manifest, describe
@@ -179,3 +180,17 @@ def test_a_batch_is_padded_to_the_next_size_and_the_padding_dropped(release, cou
     levels = [prediction.probability[0, 0] * 255 for prediction in model.predict(frames)]
     assert np.round(levels).tolist() == [10 * number for number in range(1, count + 1)]
     assert session.shapes == [(padded, 32, 32, 3)]
+
+
+@pytest.mark.parametrize("location", ["../outside.bin", "/etc/hostname", "weights.bin"])
+def test_a_graph_whose_weights_lie_elsewhere_or_nowhere_is_refused(broken, location):
+    graph = onnx.load(broken / "model.onnx")
+    weight = graph.graph.initializer[0]
+    (broken.parent / "outside.bin").write_bytes(bytes(4))
+    weight.CopyFrom(onnx.numpy_helper.from_array(np.float32(255.0), weight.name))
+    onnx.external_data_helper.set_external_data(weight, location)
+    weight.ClearField("raw_data")
+    (broken / "model.onnx").write_bytes(graph.SerializeToString())
+    promise(broken)
+    with pytest.raises(ModelUnusable, match="onnxruntime cannot open it"):
+        open_model(broken, CPU)

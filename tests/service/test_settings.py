@@ -61,5 +61,21 @@ def test_no_release_at_all_is_said_in_words(monkeypatch, tmp_path):
 
 
 def test_the_placement_is_what_the_settings_say():
-    settings = Settings.load(provider="cuda", require_provider="cuda", threads=3, runners=2, batch_max=4)
-    assert Placement.of(settings) == Placement("cuda", "cuda", threads=3, runners=2, batch_max=4)
+    chosen = {"provider": "tensorrt", "require_provider": "cuda", "threads": 3, "runners": 2, "batch_max": 4}
+    memory = {"cuda_arena": "doubling", "cuda_memory_max_bytes": 2**30, "tensorrt_cache_dir": Path("/cache")}
+    expected = Placement("tensorrt", "cuda", 3, 2, 4, **memory)
+    assert Placement.of(Settings.load(**chosen, **memory)) == expected
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({"inflight_bytes_max": 2048}, "SMOKE_INFLIGHT_BYTES_MAX of at least SMOKE_BODY_MAX_BYTES"),
+        ({"inflight_pixels_max": 1000}, "SMOKE_INFLIGHT_PIXELS_MAX of at least SMOKE_PIXELS_MAX"),
+        ({"admin": True}, "SMOKE_API_KEYS_FILE where SMOKE_ADMIN is on"),
+        ({"tls_cert_file": "cert.pem"}, "SMOKE_TLS_CERT_FILE and SMOKE_TLS_KEY_FILE, both or neither"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_in_words(chosen, words):
+    with pytest.raises(SettingsInvalid, match=words):
+        Settings.load(**chosen)

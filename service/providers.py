@@ -1,0 +1,68 @@
+"""Execution providers: which ones to ask onnxruntime for, in which order, with which options. Nothing here knows onnxruntime.
+
+The options for CUDA and TensorRT are those its documentation recommends for fixed shapes; none of them was measured here.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from service.placement import Placement
+
+NAMES: Final = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+Wanted = str | tuple[str, dict[str, str]]
+# `auto` leaves TensorRT out: it builds its engines for minutes, which nobody should meet unasked.
+_ORDER: Final = {
+    "cpu": ("cpu",),
+    "cuda": ("cuda", "cpu"),
+    "tensorrt": ("tensorrt", "cuda", "cpu"),
+    "auto": ("cuda", "cpu"),
+}
+_ARENA: Final = {"exact": "kSameAsRequested", "doubling": "kNextPowerOfTwo"}
+
+
+def wanted(placement: Placement, available: Collection[str]) -> list[Wanted]:
+    """Providers in order of preference, as onnxruntime takes them; only those that this build has."""
+    kinds = [kind for kind in _ORDER[placement.provider] if kind == "cpu" or NAMES[kind] in available]
+    return [(NAMES[kind], options) if (options := _options(kind, placement)) else NAMES[kind] for kind in kinds]
+
+
+def found(session_providers: Sequence[str]) -> str:
+    """The best of the providers that a session came to use."""
+    return next((kind for kind, name in NAMES.items() if name in session_providers), "cpu")
+
+
+def fell_back(placement: Placement, used: str, available: Collection[str]) -> bool:
+    """Whether something slower runs than was wanted; `auto` wants a GPU where the build is for one."""
+    if placement.provider == "auto":
+        return used == "cpu" and NAMES["cuda"] in available
+    return used != placement.provider
+
+
+def _options(kind: str, placement: Placement) -> dict[str, str]:
+    if kind == "cuda":
+        return _cuda(placement)
+    return _tensorrt(placement) if kind == "tensorrt" else {}
+
+
+def _cuda(placement: Placement) -> dict[str, str]:
+    """HEURISTIC picks convolutions without timing each: the exhaustive default makes the first frames of a shape slow."""
+    options = {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": _ARENA[placement.cuda_arena]}
+    if placement.cuda_memory_max_bytes:
+        options["gpu_mem_limit"] = str(placement.cuda_memory_max_bytes)
+    return options
+
+
+def _tensorrt(placement: Placement) -> dict[str, str]:
+    """Engines are kept between starts if there is a folder for them; in 32 bit, as the golden frame expects."""
+    options = {"trt_fp16_enable": "0"}
+    if placement.tensorrt_cache_dir is not None:
+        folder = str(placement.tensorrt_cache_dir)
+        options |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": folder}
+        options |= {"trt_timing_cache_enable": "1", "trt_timing_cache_path": folder}
+    if placement.cuda_memory_max_bytes:
+        options["trt_max_workspace_size"] = str(placement.cuda_memory_max_bytes)
+    return options

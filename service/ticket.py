@@ -1,0 +1,27 @@
+"""Who waits for an answer, and until when."""
+
+import math
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A frame's place in the order of things. Times are those of `time.perf_counter`, which no clock jump reaches.
+
+    Attributes:
+        camera: Whose turn it uses up; None for a frame of no known camera.
+        latest: It replaces an older such frame of its camera that still waits, and may be replaced itself.
+        arrived_s: When its request came in.
+        deadline_s: When its caller stops to care.
+    """
+
+    camera: str | None = None
+    latest: bool = False
+    arrived_s: float = field(default_factory=time.perf_counter)
+    deadline_s: float = math.inf
+
+    @property
+    def left_s(self) -> float:
+        """Time until the deadline; negative afterwards."""
+        return self.deadline_s - time.perf_counter()

@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import pytest
+
+from service import keys as module
+from service.__main__ import main
+from service.errors import KeyInsufficient, KeyMissing, RateExceeded, SettingsInvalid
+from service.keys import Key, KeyRing, Scope, digest, make
+
+INFER = frozenset({Scope.INFER})
+
+
+def ring(*keys: Key) -> KeyRing:
+    return KeyRing(list(keys))
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_a_known_key_of_the_right_scope_is_let_in_by_name():
+    assert ring(Key("gateway", digest("secret"), INFER)).allow("secret", Scope.INFER) == "gateway"
+
+
+@pytest.mark.parametrize("offered", [None, "", "Secret", "secret ", "\udcff", digest("secret")])
+def test_no_other_key_is_let_in(offered):
+    with pytest.raises(KeyMissing):
+        ring(Key("gateway", digest("secret"), INFER)).allow(offered, Scope.INFER)
+
+
+def test_a_key_reaches_as_far_as_its_scopes():
+    with pytest.raises(KeyInsufficient, match="found a key for infer, expected one for admin"):
+        ring(Key("gateway", digest("secret"), INFER)).allow("secret", Scope.ADMIN)
+
+
+def test_every_entry_is_compared_in_constant_time_whatever_was_found_before(monkeypatch):
+    compared = []
+
+    def compare(first, second):
+        compared.append(first)
+        return first == second
+
+    monkeypatch.setattr(module.hmac, "compare_digest", compare)
+    entries = [Key(name, digest(name), INFER) for name in ("a", "b", "c")]
+    assert ring(*entries).allow("a", Scope.INFER) == "a"
+    assert compared == [digest("a"), digest("b"), digest("c")]
+
+
+def test_a_key_that_is_used_too_often_is_told_when_to_come_back():
+    now_s = 100.0
+    entries = [Key("gateway", digest("secret"), INFER, requests_per_s=0.5), Key("other", digest("other"), INFER)]
+    keys = KeyRing(entries, clock=lambda: now_s)
+    assert keys.allow("secret", Scope.INFER) == "gateway"
+    with pytest.raises(RateExceeded) as refusal:
+        keys.allow("secret", Scope.INFER)
+    assert refusal.value.retry_after_s == 2
+    assert keys.allow("other", Scope.INFER) == "other"
+    now_s = 102.0
+    assert keys.allow("secret", Scope.INFER) == "gateway"
+
+
+def test_a_burst_of_two_seconds_worth_is_let_through():
+    keys = ring(Key("gateway", digest("secret"), INFER, requests_per_s=0.001))
+    fast = ring(Key("gateway", digest("secret"), INFER, requests_per_s=5))
+    assert [fast.allow("secret", Scope.INFER) for _ in range(10)] == ["gateway"] * 10
+    keys.allow("secret", Scope.INFER)
+    with pytest.raises(RateExceeded):
+        keys.allow("secret", Scope.INFER)
+
+
+def test_the_command_makes_an_entry_that_lets_its_key_in(tmp_path, capsys):
+    assert main(["key", "gateway", "--scopes", "infer", "metrics"]) == 0
+    said = capsys.readouterr()
+    key = said.err.splitlines()[0]
+    assert key not in said.out
+    keys = KeyRing.read(written(tmp_path / "keys.toml", said.out))
+    assert keys.allow(key, Scope.INFER) == keys.allow(key, Scope.METRICS) == "gateway"
+
+
+def test_keys_are_never_made_twice():
+    assert make("a", [Scope.INFER])[0] != make("a", [Scope.INFER])[0]
+
+
+SHA = digest("x")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "expected \\[\\[key\\]\\] entries"),
+        ("key = 1", "not iterable"),
+        ("[[key", "keys.toml: "),
+        (f'[[key]]\nname = "a b"\nsha256 = "{SHA}"', "found name 'a b'"),
+        ('[[key]]\nname = "a"\nsha256 = "secret"', "key a: found no sha256 of 64"),
+        (f'[[key]]\nname = "a"\nsha256 = "{SHA}"\nscopes = ["root"]', "'root' is not a valid Scope"),
+        (f'[[key]]\nname = "a"\nsha256 = "{SHA}"\nrequests_per_s = 0', "found requests_per_s 0"),
+        (f'[[key]]\nname = "a"\nsha256 = "{SHA}"\nrole = "root"', r"found \['role'\]"),
+        (f'[[key]]\nname = "a"\nsha256 = "{SHA}"\n' * 2, "each with a name of its own"),
+    ],
+)
+def test_a_file_that_is_no_list_of_keys_is_refused_in_words(tmp_path, text, words):
+    with pytest.raises(SettingsInvalid, match=words):
+        KeyRing.read(written(tmp_path / "keys.toml", text))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(SettingsInvalid, match=r"SMOKE_API_KEYS_FILE: .*nowhere\.toml"):
+        KeyRing.read(tmp_path / "nowhere.toml")

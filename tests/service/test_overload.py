@@ -1,0 +1,88 @@
+"""Four times as many frames as the model can take, on a fixed schedule; and clients that hang up: a few seconds of each."""
+
+import asyncio
+import time
+from collections import Counter
+
+import pytest
+
+from tests.performance.open_loop import open_loop, percentile
+from tests.pictures import file_of, plain
+from tests.service.test_fault_injection import sums
+from tests.service.test_faults import wait_until
+
+BODY = file_of(plain(204, 0, 0))
+SERVICE_S = 0.04
+QUEUE_MAX = 4
+
+
+@pytest.fixture
+def slow(open_client, obedient):
+    """An application whose model takes SERVICE_S for a frame, and whose queue holds QUEUE_MAX."""
+    predict = obedient.predict
+
+    def slowly(frames):
+        time.sleep(SERVICE_S)
+        return predict(frames)
+
+    obedient.predict = slowly
+    return open_client(obedient, queue_max=QUEUE_MAX)
+
+
+async def post(client, leave_after_s: float = 60.0) -> int:
+    """Post a frame as a server would pass it on, by a caller with so much patience; returns the status."""
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/segment",
+        "raw_path": b"/segment",
+        "query_string": b"outputs=",
+        "headers": [],
+    }
+    messages, statuses = [{"type": "http.request", "body": BODY, "more_body": False}], []
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        await asyncio.sleep(leave_after_s)
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    await client.app(scope, receive, send)
+    return statuses[0]
+
+
+def test_beyond_its_capacity_the_service_answers_what_it_can_and_refuses_the_rest_at_once(slow):
+    capacity = 1.0 / SERVICE_S
+    samples = slow.portal.call(open_loop, lambda _: post(slow), 4 * capacity, 200)
+    statuses = Counter(sample.status for sample in samples)
+    assert set(statuses) == {200, 429}
+    assert statuses[200] >= 25  # half of what two seconds have room for
+    accepted = [sample.latency_s for sample in samples if sample.status == 200]
+    assert percentile(accepted, 0.99) < 4 * (QUEUE_MAX + 2) * SERVICE_S
+    found = sums(slow)
+    assert (found["received"], found["ended"], found["answered"]) == (200, 200, statuses[200])
+    assert (found["inside"], found["permits"], found["waiting"]) == (0, 0, 0)
+
+
+def test_below_its_capacity_nothing_is_refused(slow):
+    samples = slow.portal.call(open_loop, lambda _: post(slow), 0.5 / SERVICE_S, 20)
+    assert {sample.status for sample in samples} == {200}
+
+
+def test_clients_that_hang_up_leave_nothing_behind(slow):
+    tasks = slow.portal.call(count_tasks)
+    samples = slow.portal.call(open_loop, lambda number: post(slow, 0.01 * (number % 5)), 100.0, 200)
+    assert {sample.status for sample in samples} <= {200, 429, 499}
+    assert any(sample.status == 499 for sample in samples)
+    wait_until(lambda: sums(slow)["waiting"] == 0)
+    found = sums(slow)
+    assert (found["received"], found["ended"], found["inside"], found["permits"]) == (200, 200, 0, 0)
+    assert slow.portal.call(count_tasks) == tasks
+
+
+async def count_tasks() -> int:
+    return len(asyncio.all_tasks())

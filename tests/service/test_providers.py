@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from models.manifest import OUTPUTS, Manifest
+from service.placement import Placement
+from service.providers import fell_back, found, wanted
+from service.session import FixedBuffers
+from tests.conftest import closed_form
+from tests.pictures import noisy
+
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+GPU_BUILD = (TENSORRT, CUDA, CPU)
+
+
+def names(placement: Placement, available: tuple[str, ...]) -> list[str]:
+    return [entry if isinstance(entry, str) else entry[0] for entry in wanted(placement, available)]
+
+
+def options(placement: Placement, name: str) -> dict[str, str]:
+    return dict(entry for entry in wanted(placement, GPU_BUILD) if not isinstance(entry, str))[name]
+
+
+@pytest.mark.parametrize(
+    ("provider", "available", "expected"),
+    [
+        ("cpu", GPU_BUILD, [CPU]),
+        ("cuda", GPU_BUILD, [CUDA, CPU]),
+        ("auto", GPU_BUILD, [CUDA, CPU]),
+        ("tensorrt", GPU_BUILD, [TENSORRT, CUDA, CPU]),
+        ("tensorrt", (CUDA, CPU), [CUDA, CPU]),
+        ("auto", (CPU,), [CPU]),
+        ("cuda", (CPU,), [CPU]),
+    ],
+)
+def test_providers_are_asked_for_in_order_and_only_where_the_build_has_them(provider, available, expected):
+    assert names(Placement(provider), available) == expected
+
+
+def test_cuda_searches_by_heuristic_and_claims_what_it_needs():
+    assert options(Placement("cuda"), CUDA) == {
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "arena_extend_strategy": "kSameAsRequested",
+    }
+
+
+def test_cuda_memory_can_be_bounded_and_claimed_otherwise():
+    chosen = options(Placement("cuda", cuda_arena="doubling", cuda_memory_max_bytes=2**30), CUDA)
+    assert (chosen["arena_extend_strategy"], chosen["gpu_mem_limit"]) == ("kNextPowerOfTwo", "1073741824")
+
+
+def test_tensorrt_keeps_its_engines_where_it_is_told():
+    assert options(Placement("tensorrt"), TENSORRT) == {"trt_fp16_enable": "0"}
+    kept = options(Placement("tensorrt", tensorrt_cache_dir=Path("/cache")), TENSORRT)
+    assert kept["trt_engine_cache_enable"] == kept["trt_timing_cache_enable"] == "1"
+    assert kept["trt_engine_cache_path"] == kept["trt_timing_cache_path"] == "/cache"
+
+
+@pytest.mark.parametrize(
+    ("used", "expected"), [([CPU], "cpu"), ([CUDA, CPU], "cuda"), ([TENSORRT, CUDA, CPU], "tensorrt"), ([], "cpu")]
+)
+def test_the_best_provider_of_a_session_is_the_one_it_uses(used, expected):
+    assert found(used) == expected
+
+
+@pytest.mark.parametrize(
+    ("provider", "used", "available", "expected"),
+    [
+        ("auto", "cpu", (CPU,), False),
+        ("auto", "cpu", GPU_BUILD, True),
+        ("auto", "cuda", GPU_BUILD, False),
+        ("cuda", "cpu", (CPU,), True),
+        ("tensorrt", "cuda", GPU_BUILD, True),
+        ("cpu", "cpu", GPU_BUILD, False),
+    ],
+)
+def test_running_slower_than_wanted_is_told_from_running_as_wanted(provider, used, available, expected):
+    assert fell_back(Placement(provider), used, available) == expected
+
+
+def test_fixed_buffers_give_what_the_session_gives_and_no_batch_overwrites_another(release):
+    session = ort.InferenceSession(str(release / "model.onnx"), providers=[CPU])
+    buffers = FixedBuffers(session, Manifest.read(release), (1, 2), "cpu")
+    batches = [np.stack([noisy(seed), noisy(seed + 1)]) for seed in (0, 2)]
+    answers = [buffers.run(OUTPUTS, {"frame": batch}) for batch in batches]
+    answers.append(buffers.run(OUTPUTS, {"frame": batches[0][:1]}))
+    for frames, maps in zip([*batches, batches[0][:1]], answers, strict=True):
+        for name, values in zip(OUTPUTS, maps, strict=True):
+            np.testing.assert_allclose(values, closed_form(frames)[name], atol=1e-6)
