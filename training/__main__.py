@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--evaluation", type=Path, help="report.json of `evaluate`: threshold and numbers for manifest and card"
     )
+    export.add_argument("--remark", default="", help="what the recipe does not say of this run, for the card")
     export.add_argument("--out", type=Path, default=Path("models/released"), help="where the release folder is made")
     return parser
 

@@ -74,7 +74,7 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
 
 def _export(options: argparse.Namespace, console: Console) -> None:
     report = _read_report(options.evaluation) if options.evaluation else {}
-    folder = export(options.checkpoint, options.out, options.name, options.version, report)
+    folder = export(options.checkpoint, options.out, options.name, options.version, report, options.remark)
     console.print(f"released: {folder}")
 
 

@@ -35,7 +35,9 @@ class ExportError(RuntimeError):
     """Nothing was released; the message says why."""
 
 
-def export(checkpoint: Path, out: Path, name: str | None, version: str, report: Mapping[str, Any]) -> Path:
+def export(
+    checkpoint: Path, out: Path, name: str | None, version: str, report: Mapping[str, Any], remark: str = ""
+) -> Path:
     """Make `out/<name>-<version>/`, complete and checked, in one move.
 
     Args:
@@ -44,6 +46,7 @@ def export(checkpoint: Path, out: Path, name: str | None, version: str, report: 
         name: Of the release; None takes the configuration's.
         version: Three numbers.
         report: What `evaluate` found, for threshold, numbers and card; may be empty.
+        remark: What the recipe does not say of this run, for the card.
 
     Raises:
         ExportError: The release exists already, for releases are immutable.
@@ -59,7 +62,7 @@ def export(checkpoint: Path, out: Path, name: str | None, version: str, report: 
     with tempfile.TemporaryDirectory(dir=out, prefix=".unfinished-") as unfinished:
         made = Path(unfinished) / folder.name
         (made / "golden").mkdir(parents=True)
-        _write_release(made, segmenter, config, name or config.name, version, report)
+        _write_release(made, segmenter, config, name or config.name, version, report, remark)
         shutil.move(made, folder)
     return folder
 
@@ -97,7 +100,13 @@ def _calibrate(segmenter: SmokeSegmenter, report: Mapping[str, Any]) -> None:
 
 
 def _write_release(
-    folder: Path, segmenter: SmokeSegmenter, config: Config, name: str, version: str, report: Mapping[str, Any]
+    folder: Path,
+    segmenter: SmokeSegmenter,
+    config: Config,
+    name: str,
+    version: str,
+    report: Mapping[str, Any],
+    remark: str,
 ) -> None:
     size_px = config.data.size_px
     to_onnx(segmenter, folder / MODEL, size_px)
@@ -105,7 +114,7 @@ def _write_release(
     provenance = {"configuration_sha256": config.sha256(), "configuration": json.loads(config.model_dump_json())}
     threshold = float(report.get("threshold", _UNFITTED_THRESHOLD))
     _write_golden(folder, size_px, threshold)
-    card = model_card(f"{name}-{version}", config, threshold, differences, report)
+    card = model_card(f"{name}-{version}", config, threshold, differences, report, remark)
     (folder / CARD).write_text(card, encoding="utf-8")
     Manifest(
         name=name,

@@ -8,9 +8,14 @@ from training.report import markdown
 
 
 def model_card(
-    release: str, config: Config, threshold: float, parity: Mapping[str, float], report: Mapping[str, Any]
+    release: str,
+    config: Config,
+    threshold: float,
+    parity: Mapping[str, float],
+    report: Mapping[str, Any],
+    remark: str = "",
 ) -> str:
-    """Markdown in the form people know: use, data, recipe, numbers, limits."""
+    """Markdown in the form people know: use, data, recipe, numbers, limits; `remark` ends the recipe."""
     steps = sum(stage.steps for stage in config.generator.stages)
     seen = sum(stage.steps * stage.batch for stage in config.generator.stages)
     measured = markdown(report) if report else "Not evaluated: the threshold is a default, not a fitted one.\n"
@@ -41,6 +46,7 @@ Training and validation share no camera or event.
 `smoke-bvm-train train` with configuration {config.sha256()} (resolved in `manifest.json`), seed {config.seed}: {steps:,} steps,
 {seen:,} views for the generator (eq. 2 and 4), then {sum(s.steps for s in config.estimator.stages):,} steps for g_gamma on the frozen
 generator (eq. 6, {config.estimator.samples} Monte Carlo samples). Torch and onnxruntime differ by at most: {differences}.
+{remark}
 
 ## Measured
 {measured}

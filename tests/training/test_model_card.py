@@ -21,5 +21,10 @@ def test_the_card_names_configuration_encoder_threshold_and_parity():
         assert words in card
 
 
+def test_a_remark_stands_in_the_recipe():
+    card = model_card("x-0.1.0", tiny(), 0.5, PARITY, {}, "Interrupted at step 7.")
+    assert "Interrupted at step 7." in card[card.index("## Recipe") : card.index("## Measured")]
+
+
 def test_a_card_without_an_evaluation_says_so():
     assert "Not evaluated" in model_card("x-0.1.0", tiny(), 0.5, PARITY, {})

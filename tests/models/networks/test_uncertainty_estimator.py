@@ -40,7 +40,8 @@ def test_decoders_at_zero_say_the_entropy_of_the_prediction_and_half_of_it():
 
 def test_it_starts_near_the_entropy_of_the_prediction():
     probability = torch.rand(2, 1, 32, 32)
-    total, aleatoric, _ = UncertaintyEstimator(32).eval()(torch.randn(2, 3, 32, 32), probability)
+    with torch.no_grad():
+        total, aleatoric, _ = UncertaintyEstimator(32).eval()(torch.randn(2, 3, 32, 32), probability)
     assert torch.allclose(total, binary_entropy(probability), atol=0.05)
     assert (aleatoric / total).mean() == pytest.approx(1 / (1 + math.exp(-2.0)), abs=0.05)
 

@@ -1,0 +1,34 @@
+"""The README names every setting with its default, and nothing that is not there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from models.manifest import newest_release
+from service.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_every_setting_stands_in_the_table_with_its_default(name: str):
+    default = Settings.model_fields[name].default
+    cell = "-" if default is None else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    assert f"| `SMOKE_{name.upper()}` | {cell} |" in README
+
+
+def test_the_table_names_no_setting_that_is_gone():
+    named = set(re.findall(r"^\| `SMOKE_([A-Z_]+)` ", README, re.MULTILINE))
+    assert named == {name.upper() for name in Settings.model_fields}
+
+
+def test_every_file_and_picture_that_it_links_to_is_there():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_it_speaks_of_the_newest_release():
+    assert f"models/released/{newest_release().name}/MODEL_CARD.md" in README
