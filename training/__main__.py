@@ -47,6 +47,12 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("model", type=Path, help="checkpoint file or release folder")
     evaluate.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
     evaluate.add_argument("--split", choices=("train", "val", "all"), default="val")
+    evaluate.add_argument(
+        "--samples",
+        type=int,
+        default=0,
+        help="compare g_gamma with this many Monte Carlo samples (a checkpoint; 0: do not)",
+    )
     evaluate.add_argument("--out", type=Path, default=Path("runs/evaluation"), help="folder for report and pictures")
     export = commands.add_parser("export", help="write a release, or nothing")
     export.add_argument("checkpoint", type=Path)

@@ -144,9 +144,10 @@ def _every_few(scores: Sequence[FrameScore]) -> list[Frame]:
     """About twenty frames spread over the split: three in four with smoke."""
     smoke = [score.frame for score in scores if score.frame.kind == REAL_SMOKE]
     free = [score.frame for score in scores if score.frame.kind != REAL_SMOKE]
-    return _spread(smoke, _PICTURES * 3 // 4) + _spread(free, _PICTURES // 4)
+    return spread(smoke, _PICTURES * 3 // 4) + spread(free, _PICTURES // 4)
 
 
-def _spread(frames: Sequence[Frame], count: int) -> list[Frame]:
+def spread(frames: Sequence[Frame], count: int) -> list[Frame]:
+    """At most `count` frames, evenly over the sequence."""
     positions = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
     return [frames[position] for position in positions]

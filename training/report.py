@@ -23,6 +23,7 @@ def markdown(report: Mapping[str, Any]) -> str:
         f"95 % interval of the F-beta at one threshold, camera groups resampled: [{low:.3f}, {high:.3f}]. "
         f"Maximal F-beta over thresholds: {report['maximal_f_beta']:.3f}.\n\n"
         f"{_calibration(report)}\n\n{_doubt(report['doubt'])}\n\n"
+        f"{_sampling_free(report.get('sampling_free'))}"
         f"## By size of the smoke\n\n{_HEADER}{_rows(report['by_size'])}\n"
         f"## By camera group\n\n{_HEADER}{_rows(report['by_group'])}"
     )
@@ -49,6 +50,25 @@ def _doubt(found: Mapping[str, Any]) -> str:
     return (
         f"## Doubt\n\n{found['true_regions']} regions overlap smoke, {found['false_regions']} do not. AUROC at telling the false "
         f"from the true by their means over the region: {ranks}."
+    )
+
+
+def _sampling_free(found: Mapping[str, Any] | None) -> str:
+    """The table of one pass against sampling; nothing where it was not measured."""
+    if not found:
+        return ""
+    rows = "".join(
+        f"| {name} | {who} | {values['spearman']:.3f} | {values['pearson']:.3f} | {values['error_nats']:.4f} |\n"
+        for name in ("total", "aleatoric", "epistemic")
+        for who, values in (("g_gamma", found[name]["estimator"]), ("trivial", found[name]["trivial"]))
+    )
+    best, ratio = found["f_beta"], found["seconds"]["ratio"]
+    return (
+        f"## One pass against {found['samples']} samples\n\n"
+        f"{found['pixels']:,} pixels with a sampled total above 0.05 nats, of {found['frames']} frames. Trivial: H(s), for epistemic "
+        "scaled to the right mean.\n\n| | from | Spearman | Pearson | mean error, nats |\n| --- | --- | --- | --- | --- |\n"
+        f"{rows}\nMean |s - p_mu|: {found['mean_absolute_difference']:.5f}. Maximal F-beta of s: {best['deployed']:.3f}, of p_mu: "
+        f"{best['sampled']:.3f}. Sampling takes {ratio:.1f} times as long.\n\n"
     )
 
 

@@ -1,6 +1,8 @@
 """A training run: two phases, checkpoints, a validation line per epoch; resumes where the last checkpoint stands."""
 
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +32,7 @@ from training.scores import Summary, choose_level, score_frames, summarise
 
 RESOLVED = "config.json"
 _MINIMUM_REGION = 0.0002
+_WORKER_GRACE_S = 5.0
 
 
 class Reporter(Protocol):
@@ -255,8 +258,15 @@ def _resume(config: Config, path: Path) -> Checkpoint | None:
 def _prepare_worker(_: int) -> None:
     """One thread, since the cores belong to the step; a stop is the main process's to handle, though all of its group hear it."""
     cv2.setNumThreads(1)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end_soon)
+
+
+def _end_soon(*_: object) -> None:
+    """Leave the main process the batch that it waits for; but end, for at its own exit it waits for this process."""
+    end = threading.Timer(_WORKER_GRACE_S, os._exit, (0,))
+    end.daemon = True
+    end.start()
 
 
 @contextmanager

@@ -83,3 +83,25 @@ def test_model_split_interval_and_maximum_are_named(report):
 
 def test_a_report_reads_the_same_after_it_was_a_file(report):
     assert markdown(json.loads(json.dumps(report))) == markdown(report)
+
+
+def test_one_pass_against_sampling_is_a_table_where_it_was_measured(report):
+    agreement = {
+        "estimator": {"spearman": 0.9, "pearson": 0.8, "error_nats": 0.01},
+        "trivial": {"spearman": 0.5, "pearson": 0.4, "error_nats": 0.2},
+    }
+    assert "samples" not in markdown(report)
+    report["sampling_free"] = {
+        "frames": 3,
+        "samples": 50,
+        "pixels": 1200,
+        **dict.fromkeys(("total", "aleatoric", "epistemic"), agreement),
+        "mean_absolute_difference": 0.001,
+        "f_beta": {"deployed": 0.7, "sampled": 0.6},
+        "seconds": {"deployed": 0.1, "sampled": 2.0, "ratio": 20.0},
+    }
+    text = markdown(report)
+    assert "| epistemic | g_gamma | 0.900 | 0.800 | 0.0100 |" in text
+    assert "| epistemic | trivial | 0.500 | 0.400 | 0.2000 |" in text
+    assert "1,200 pixels" in text
+    assert "20.0 times" in text

@@ -37,7 +37,7 @@ def test_without_dropout_and_spread_of_z_sampling_is_the_deployed_pass_and_the_e
         segmenter.inference_model.log_variance.bias.fill_(-50.0)
         segmenter.generator.deep_from_latent.weight.zero_()
     frames = read_frames(data, "val")[:2]
-    report = compare(segmenter, frames, config.data.size_px, 0.5, samples=3)
+    report = compare(segmenter, frames, config.data.size_px, samples=3)
     assert report["pixels"] > 100
     assert report["mean_absolute_difference"] < 1e-5
     assert report["f_beta"]["deployed"] == pytest.approx(report["f_beta"]["sampled"], abs=1e-6)
@@ -48,7 +48,7 @@ def test_without_dropout_and_spread_of_z_sampling_is_the_deployed_pass_and_the_e
 def test_dropout_makes_the_samples_differ_and_their_epistemic_part_is_above_zero(data: Path):
     config = tiny("network.dropout=0.5")
     segmenter = build_segmenter(config.network, pretrained=False).eval()
-    report = compare(segmenter, read_frames(data, "val")[:1], config.data.size_px, 0.5, samples=4)
+    report = compare(segmenter, read_frames(data, "val")[:1], config.data.size_px, samples=4)
     assert report["mean_absolute_difference"] > 1e-4
     assert report["epistemic"]["trivial"]["error_nats"] > 0.0
     assert report["frames"] == 1
