@@ -138,7 +138,7 @@ def _write_golden(folder: Path, size_px: int, threshold: float) -> None:
     """The golden frame, what onnxruntime makes of it as the service will see it, and a picture of that for people."""
     frame = golden_frame()
     maps = Maps(*(values[0] for values in OnnxModel(folder / MODEL).run(fit(frame, size_px)[None])))
-    half = {output: values.astype(np.float16) for output, values in zip(OUTPUTS, maps, strict=True)}
+    half: dict[str, Any] = {output: values.astype(np.float16) for output, values in zip(OUTPUTS, maps, strict=True)}
     np.savez_compressed(folder / GOLDEN_MAPS, **half)
     _write_png(folder / GOLDEN_FRAME, frame)
     _write_png(folder / GOLDEN_ANSWER, answer_panel(frame, maps, threshold))
