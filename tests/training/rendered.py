@@ -41,6 +41,6 @@ def _render(root: Path, name: str, with_smoke: bool, rng: np.random.Generator) -
     image = render_landscape(rng, HEIGHT_PX, WIDTH_PX)
     if with_smoke:
         image, mask = add_smoke(image, render_plume(rng, HEIGHT_PX, WIDTH_PX, 0.7), rng)
-        cv2.imwrite(str(root / f"gt/{name}.png"), mask * 255)
+        cv2.imwrite(str(root / f"gt/{name}.png"), (mask * 255).astype(np.uint8))
     cv2.imwrite(str(root / f"img/{name}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     return f"gt/{name}.png" if with_smoke else ""
