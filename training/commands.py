@@ -75,7 +75,7 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
         evaluation.report["sampling_free"] = _against_sampling(options)
     write(evaluation, options.out)
     console.print(Markdown((options.out / "report.md").read_text(encoding="utf-8")))
-    console.print(f"report.json, report.md and contact_sheet.png are in {options.out}")
+    console.print(f"report.json, report.md, contact_sheet.png and reliability.png are in {options.out}")
 
 
 def _against_sampling(options: argparse.Namespace) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Network(_Section):
     encoder: str
     encoder_weights: str = "imagenet"
     latent_dim: Positive = 8
-    channels: Positive = 32
+    channels: Annotated[int, Field(ge=4)] = 32
     aspp_hidden: Positive = 32
     aspp_growth: Positive = 32
     dilations: tuple[Positive, ...] = (3, 6, 12, 18, 24)
@@ -53,7 +53,7 @@ class Data(_Section):
     squashed_px: tuple[Positive, Positive] = (420, 680)
     smoke_centred: Annotated[float, Field(ge=0, le=1)] = 0.75
     strength: Annotated[float, Field(ge=0)] = 1.0
-    smoke_length: tuple[float, float] = (0.04, 0.5)
+    smoke_length: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.04, 0.5)
 
 
 class Optimiser(_Section):
@@ -70,7 +70,7 @@ class Optimiser(_Section):
 class Generator(_Section):
     """First phase: the generator and the inference model, eq. 2 and 4."""
 
-    stages: tuple[StageSection, ...]
+    stages: Annotated[tuple[StageSection, ...], Field(min_length=1)]
     optimiser: Optimiser
     kl_weight: Annotated[float, Field(ge=0)] = 0.01
     kl_warmup_steps: Annotated[int, Field(ge=0)] = 500
@@ -81,7 +81,7 @@ class Generator(_Section):
 class Estimator(_Section):
     """Second phase: g_gamma on the frozen generator, eq. 6."""
 
-    stages: tuple[StageSection, ...]
+    stages: Annotated[tuple[StageSection, ...], Field(min_length=1)]
     optimiser: Optimiser
     samples: Annotated[int, Field(ge=2)] = 5
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99

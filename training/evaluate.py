@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from models.frame import RGB
@@ -15,6 +16,7 @@ from training.calibration import UNSURE, Calibration, reliability
 from training.data.smoke5k import REAL_SMOKE, DataError, Frame, read_frames
 from training.doubt import report_doubt, score_regions
 from training.pictures import contact_sheet
+from training.plots import reliability_diagram
 from training.prediction import Deployed
 from training.report import markdown
 from training.scores import FrameScore, Summary, choose_level, nearest_level, score_frames, summarise, summarise_each
@@ -31,20 +33,21 @@ class Evaluation:
     Attributes:
         report: As written to report.json.
         sheet: Contact sheet (height, width, 3) uint8 RGB of every few frames.
+        reliability: Sums for a reliability diagram over all pixels, (3, 15).
     """
 
     report: dict[str, Any]
     sheet: RGB
+    reliability: metrics.Curve
 
 
-def evaluate(deployed: Deployed, data: Path, split: str, false_alarms: float = 0.05) -> Evaluation:
+def evaluate(deployed: Deployed, data: Path, split: str) -> Evaluation:
     """Score a model on a split.
 
     Args:
         deployed: What is scored; a release is also scored at its own threshold.
         data: Data folder.
         split: train, val or all.
-        false_alarms: Image-level rate that the fitted threshold keeps where it can.
 
     Raises:
         DataError: The data folder is not what it must be, or has smoke of fewer than two camera groups.
@@ -52,9 +55,11 @@ def evaluate(deployed: Deployed, data: Path, split: str, false_alarms: float = 0
     frames = [frame for frame in read_frames(data, split) if frame.kind != "synthetic"]  # type: ignore[arg-type]
     _require_two_groups(frames, f"{data}: split {split!r}")
     scores = score_frames(deployed.predict, frames, deployed.size_px, deployed.minimum_region)
+    false_alarms = deployed.false_alarms
     level = choose_level(scores, false_alarms) if deployed.threshold is None else nearest_level(deployed.threshold)
     threshold = level / metrics.LEVELS
     logits = np.asarray(sum(score.logits for score in scores))
+    sums = reliability(logits, Calibration())
     report = {
         "model": deployed.description,
         "split": split,
@@ -64,7 +69,7 @@ def evaluate(deployed: Deployed, data: Path, split: str, false_alarms: float = 0
         "cross_fitted": _cross_fitted(scores, false_alarms)._asdict(),
         "f_beta_interval": _interval(scores, level),
         "maximal_f_beta": float(_mean_f_beta(scores).max()),
-        "ece": metrics.expected_calibration_error(reliability(logits, Calibration())),
+        "ece": metrics.expected_calibration_error(sums),
         "ece_unsure": metrics.expected_calibration_error(reliability(logits, Calibration(), UNSURE)),
         "doubt": report_doubt(
             score_regions(deployed.predict, frames, deployed.size_px, threshold, deployed.minimum_region)
@@ -72,16 +77,16 @@ def evaluate(deployed: Deployed, data: Path, split: str, false_alarms: float = 0
         "by_size": {name: summarise(_of_size(scores, *limits), level)._asdict() for name, *limits in _SIZES},
         "by_group": {group: summarise(_of_group(scores, group), level)._asdict() for group in _groups(scores)},
     }
-    return Evaluation(report, contact_sheet(deployed.predict, _every_few(scores), deployed.size_px, threshold))
+    sheet = contact_sheet(deployed.predict, _every_few(scores), deployed.size_px, threshold)
+    return Evaluation(report, sheet, sums)
 
 
 def write(evaluation: Evaluation, out: Path) -> None:
-    """Write report.json, report.md and contact_sheet.png into a folder."""
-    import cv2
-
+    """Write report.json, report.md, contact_sheet.png and reliability.png into a folder."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(_without_nan(evaluation.report), indent=2) + "\n", encoding="utf-8")
     (out / "report.md").write_text(markdown(evaluation.report), encoding="utf-8")
+    reliability_diagram(evaluation.reliability, out / "reliability.png")
     cv2.imwrite(str(out / "contact_sheet.png"), cv2.cvtColor(evaluation.sheet, cv2.COLOR_RGB2BGR))
 
 

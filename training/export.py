@@ -14,6 +14,7 @@ import torch
 from models.frame import RGB, fit
 from models.manifest import OUTPUTS, Golden, Input, Manifest, describe
 from models.networks.segmenter import SmokeSegmenter
+from training import checkpoint as checkpoints
 from training import parity
 from training.config import Config
 from training.data.synthetic import add_smoke, render_landscape, render_plume
@@ -49,10 +50,11 @@ def export(
         remark: What the recipe does not say of this run, for the card.
 
     Raises:
-        ExportError: The release exists already, for releases are immutable.
+        ExportError: The release exists already, for releases are immutable; or g_gamma is not trained yet.
         ParityError: The exported file is not the module; nothing is written.
         CheckpointError, ManifestError: The checkpoint or the name or version is not what it must be.
     """
+    _require_estimator(checkpoint)
     segmenter, config = load_segmenter(checkpoint)
     _calibrate(segmenter, report)
     folder = out / f"{name or config.name}-{version}"
@@ -90,6 +92,14 @@ def golden_frame() -> RGB:
     rng = np.random.default_rng(_GOLDEN_SEED)
     landscape = render_landscape(rng, *_GOLDEN_SIZE_PX)
     return add_smoke(landscape, render_plume(rng, *_GOLDEN_SIZE_PX, 0.35), rng)[0]
+
+
+def _require_estimator(checkpoint: Path) -> None:
+    phase = checkpoints.load(checkpoint).phase
+    if phase != "estimator":
+        raise ExportError(
+            f"{checkpoint}: stands in phase {phase!r}, where g_gamma is not trained; expected 'estimator'"
+        )
 
 
 def _calibrate(segmenter: SmokeSegmenter, report: Mapping[str, Any]) -> None:

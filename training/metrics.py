@@ -24,11 +24,6 @@ class Counts(NamedTuple):
     positives: float
 
 
-def thresholds() -> Curve:
-    """The thresholds t_k = k / 256, (256,)."""
-    return np.arange(LEVELS) / LEVELS
-
-
 def count(probability: Map, mask: Mask) -> Counts:
     """Count p >= t_k against the truth for all k in one pass.
 

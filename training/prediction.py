@@ -38,6 +38,7 @@ class Deployed(NamedTuple):
         size_px: Side of its square.
         minimum_region: Smallest region that counts, as a fraction of the frame.
         threshold: The released one; None for a checkpoint, which has none.
+        false_alarms: Image-level rate that a fitted threshold keeps where it can.
         description: What it is, for reports.
     """
 
@@ -46,6 +47,7 @@ class Deployed(NamedTuple):
     minimum_region: float
     threshold: float | None
     description: str
+    false_alarms: float = 0.05
 
 
 def torch_predictor(segmenter: SmokeSegmenter) -> Predict:
@@ -109,4 +111,5 @@ def load_deployed(path: Path, minimum_region: float = 0.0002) -> Deployed:
         return Deployed(predict, manifest.input.size_px, manifest.minimum_region, manifest.threshold, name)
     segmenter, config = load_segmenter(path)
     segmenter = segmenter.to(memory_format=torch.channels_last)
-    return Deployed(torch_predictor(segmenter), config.data.size_px, minimum_region, None, f"checkpoint {path.name}")
+    predict, name = torch_predictor(segmenter), f"checkpoint {path.name}"
+    return Deployed(predict, config.data.size_px, minimum_region, None, name, config.false_alarms)

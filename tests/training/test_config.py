@@ -126,3 +126,11 @@ def test_a_configuration_survives_being_written_and_read():
 def test_a_configuration_cannot_be_changed_once_it_is_resolved():
     with pytest.raises(ValueError, match="frozen"):
         tiny().seed = 2
+
+
+@pytest.mark.parametrize(
+    "override", ["generator.stages=[]", "network.channels=2", "data.smoke_length=[0.0, 0.5]", "estimator.samples=1"]
+)
+def test_a_value_that_no_run_could_use_is_refused_before_it_starts(override):
+    with pytest.raises(ConfigError, match=override.partition("=")[0]):
+        read_config(Path("tiny"), [override])

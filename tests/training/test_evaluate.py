@@ -125,6 +125,7 @@ def test_what_is_written_can_be_read_by_anything(disagreeing, tmp_path):
     assert report["at_threshold"]["false_alarm_rate"] is None
     assert math.isnan(found.report["at_threshold"]["false_alarm_rate"])
     assert "| b |" in (out / "report.md").read_text()
+    assert cv2.imread(str(out / "reliability.png")) is not None
 
 
 def test_the_sheet_shows_what_was_found_in_its_own_colours(folder, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -164,3 +165,11 @@ def test_a_trace_takes_every_batch(released):
 def test_the_golden_frame_is_the_same_at_every_call():
     assert golden_frame().shape == (480, 640, 3)
     assert np.array_equal(golden_frame(), golden_frame())
+
+
+def test_a_checkpoint_whose_estimator_is_not_trained_is_refused(tiny_run, tmp_path):
+    early = tmp_path / "last.ckpt"
+    checkpoints.save(replace(checkpoints.load(tiny_run.checkpoint), phase="generator"), early)
+    with pytest.raises(ExportError, match="phase 'generator', where g_gamma is not trained"):
+        export(early, tmp_path / "out", None, "0.1.0", {})
+    assert not (tmp_path / "out").exists()

@@ -1,7 +1,11 @@
 """Measures where their value is computed by hand."""
 
+import math
+
 import numpy as np
 import pytest
+import torch
+from torchmetrics.functional.classification import binary_calibration_error, binary_fbeta_score, binary_jaccard_index
 
 from training import metrics
 from training.metrics import LEVELS
@@ -104,3 +108,21 @@ def test_a_model_that_means_what_it_says_is_calibrated():
 
 def test_the_calibration_error_of_no_pixel_is_zero():
     assert metrics.expected_calibration_error(np.zeros((3, 15))) == 0.0
+
+
+def test_torchmetrics_agrees_on_f_beta_iou_and_calibration_error():
+    rng = np.random.default_rng(5)
+    probability = rng.random((40, 50)).astype(np.float32)
+    mask = rng.random((40, 50)) < 0.7 * probability
+    counts, level = metrics.count(probability, mask), 96
+    # torchmetrics counts p > t, so its threshold lies just below ours.
+    just_below = math.nextafter(level / LEVELS, 0.0)
+    ours = (metrics.f_beta(counts)[level], metrics.iou(counts)[level])
+    predicted, truth = torch.from_numpy(probability.astype(np.float64)), torch.from_numpy(mask)
+    theirs = (
+        binary_fbeta_score(predicted, truth, math.sqrt(0.3), threshold=just_below),
+        binary_jaccard_index(predicted, truth, threshold=just_below),
+    )
+    assert ours == pytest.approx([float(value) for value in theirs], abs=1e-6)
+    error = metrics.expected_calibration_error(metrics.reliability(probability, mask))
+    assert error == pytest.approx(float(binary_calibration_error(predicted.float(), truth, n_bins=15)), abs=1e-4)
