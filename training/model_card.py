@@ -16,10 +16,11 @@ def model_card(
     remark: str = "",
 ) -> str:
     """Markdown in the form people know: use, data, recipe, numbers, limits; `remark` ends the recipe."""
-    steps = sum(stage.steps for stage in config.generator.stages)
-    seen = sum(stage.steps * stage.batch for stage in config.generator.stages)
-    measured = markdown(report) if report else "Not evaluated: the threshold is a default, not a fitted one.\n"
-    differences = ", ".join(f"{name} {value:.1e}" for name, value in parity.items())
+    measured = (
+        _below_a_heading(markdown(report))
+        if report
+        else "Not evaluated: the threshold is a default, not a fitted one.\n"
+    )
     return f"""# {release}
 
 Segments wildfire smoke in a camera frame and says what it doubts: probability in [0, 1], total, aleatoric and epistemic
@@ -31,27 +32,44 @@ only alarm, not for indoor smoke, and not for measuring smoke.
 
 ## Model
 Yan et al. 2022, «Transmission-Guided Bayesian Generative Model for Smoke Segmentation», with the encoder
-`{config.network.encoder}`, a {config.network.latent_dim}-dimensional latent, dropout {config.network.dropout}, DenseASPP at stride
+`{config.network.encoder}`, a latent of {config.network.latent_dim} dimensions, dropout {config.network.dropout}, DenseASPP at stride
 {config.network.decoder_stride}. Deployed: z = mu(x), dropout off, one pass; the estimator g_gamma sees that pass. Input: RGB frame
 squashed to {config.data.size_px} x {config.data.size_px}; normalisation is in the graph. A pixel is smoke from a probability of
 {threshold:.3f} on.
 
 ## Data
 Real frames of SMOKE5K's training set (HPWREN cameras, UCSD; FESB, University of Split), its synthetic part, smoke-free landscapes and
-hard negatives, and smoke rendered by this package over smoke-free frames, drawn in the shares {dict(config.data.mix)}. SMOKE5K was
-published for research without a stated licence; so treat these weights as for research, and ask its authors before anything else.
+hard negatives, and smoke rendered by this package over smoke-free frames, drawn in these shares: {_shares(config)}.
+SMOKE5K was published for research without a stated licence; so treat these weights as for research, and ask its authors before
+anything else.
 Training and validation share no camera or event.
 
-## Recipe
-`smoke-bvm-train train` with configuration {config.sha256()} (resolved in `manifest.json`), seed {config.seed}: {steps:,} steps,
-{seen:,} views for the generator (eq. 2 and 4), then {sum(s.steps for s in config.estimator.stages):,} steps for g_gamma on the frozen
-generator (eq. 6, {config.estimator.samples} Monte Carlo samples). Torch and onnxruntime differ by at most: {differences}.
+{_recipe(config, parity)}
 {remark}
 
 ## Measured
 {measured}
 ## Limits
 Few regions (Southern California and Dalmatia dominate), daylight only, distant plumes: the median plume covers a third of a percent
-of the frame. Frames of a camera seen in training score better than a new camera's; the numbers above are of cameras that are in no
-training frame. Low clouds, fog banks, glare and dust are what it confuses most.
+of the frame. Scores on a camera seen in training say little about a new one; the numbers above are of cameras that are in no training
+frame. It was not tried at night, on snow or on dust, nor on other continents.
 """
+
+
+def _shares(config: Config) -> str:
+    return ", ".join(f"{source} {share:g}" for source, share in config.data.mix.items())
+
+
+def _recipe(config: Config, parity: Mapping[str, float]) -> str:
+    steps = sum(stage.steps for stage in config.generator.stages)
+    seen = sum(stage.steps * stage.batch for stage in config.generator.stages)
+    differences = ", ".join(f"{name} {value:.1e}" for name, value in parity.items())
+    return f"""## Recipe
+`smoke-bvm-train train` with configuration {config.sha256()} (resolved in `manifest.json`), seed {config.seed}: {steps:,} steps,
+{seen:,} views for the generator (eq. 2 and 4), then {sum(s.steps for s in config.estimator.stages):,} steps for g_gamma on the frozen
+generator (eq. 6, {config.estimator.samples} Monte Carlo samples). Torch and onnxruntime differ by at most: {differences}."""
+
+
+def _below_a_heading(text: str) -> str:
+    """The same Markdown with each heading two levels lower, to stand below a heading of its own."""
+    return "".join(f"##{line}" if line.startswith("#") else line for line in text.splitlines(keepends=True))

@@ -1,16 +1,11 @@
 """A training run: two phases, checkpoints, a validation line per epoch; resumes where the last checkpoint stands."""
 
-import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -29,10 +24,10 @@ from training.loop import EstimatorPhase, GeneratorPhase, optimise, parameter_gr
 from training.prediction import torch_predictor
 from training.schedule import learning_rate_factor, linear_warmup
 from training.scores import Summary, choose_level, score_frames, summarise
+from training.stopping import prepare_worker, stop_requests
 
 RESOLVED = "config.json"
 _MINIMUM_REGION = 0.0002
-_WORKER_GRACE_S = 5.0
 
 
 class Reporter(Protocol):
@@ -134,7 +129,7 @@ class _Run:
         steps = sum(stage.steps for stage in phase.stages)
         loader = self._fabric.setup_dataloaders(self._loader(phase, first, steps))
         self._step_ended = time.monotonic()
-        with _stop_requests() as requested:
+        with stop_requests() as requested:
             for step, batch in enumerate(loader, start=first):
                 self._step(phase, module, wrapped, average, batch, step, steps)
                 done = step + 1
@@ -190,7 +185,7 @@ class _Run:
             batch_size=None,
             sampler=range(first, steps),
             num_workers=workers,
-            worker_init_fn=_prepare_worker,
+            worker_init_fn=prepare_worker,
             # Its own, for a loader draws from it as it starts: from torch's, a resumed run would go on with other numbers.
             generator=torch.Generator(),
             # A forked child inherits OpenCV's thread pool without its threads and waits for them for ever.
@@ -253,35 +248,3 @@ def _resume(config: Config, path: Path) -> Checkpoint | None:
             "choose another --out, or start over by removing it"
         )
     return found
-
-
-def _prepare_worker(_: int) -> None:
-    """One thread, since the cores belong to the step; a stop is the main process's to handle, though all of its group hear it."""
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _end_soon)
-
-
-def _end_soon(*_: object) -> None:
-    """Leave the main process the batch that it waits for; but end, for at its own exit it waits for this process."""
-    end = threading.Timer(_WORKER_GRACE_S, os._exit, (0,))
-    end.daemon = True
-    end.start()
-
-
-@contextmanager
-def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM ask the run to stop after the step in hand; a second one stops at once."""
-    received: list[int] = []
-
-    def request(number: int, _: object) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(received)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
