@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from models.frame import fit as fit_frame
-from models.frame import unfit
-from training.calibration import UNSURE, Calibration, Histogram, cross_fitted, fit, logit_histogram, reliability
-from training.data.smoke5k import SYNTHETIC, load_image, load_mask, read_frames
+from training.calibration import UNSURE, Calibration, Histogram, cross_fitted, fit, reliability
+from training.data.smoke5k import SYNTHETIC, read_frames
 from training.metrics import expected_calibration_error
 from training.prediction import Deployed, calibrated
+from training.scores import score_frames
 
 
 def calibrate(deployed: Deployed, data: Path, split: str) -> tuple[Deployed, dict[str, Any]]:
@@ -38,12 +37,8 @@ def calibrate(deployed: Deployed, data: Path, split: str) -> tuple[Deployed, dic
 
 def _histograms(deployed: Deployed, data: Path, split: str) -> Mapping[str, Histogram]:
     """Pixels by logit and truth, per camera group."""
+    frames = [frame for frame in read_frames(data, split) if frame.kind != SYNTHETIC]  # type: ignore[arg-type]
     by_group: dict[str, Histogram] = {}
-    for frame in read_frames(data, split):  # type: ignore[arg-type]
-        if frame.kind != SYNTHETIC:
-            image = load_image(frame.image)
-            mask = load_mask(frame, image.shape) > 0.5
-            square = deployed.predict(fit_frame(image, deployed.size_px)).probability
-            own = logit_histogram(unfit(square, mask.shape[1], mask.shape[0]), mask)
-            by_group[frame.group] = by_group.get(frame.group, 0.0) + own
+    for score in score_frames(deployed.predict, frames, deployed.size_px, deployed.minimum_region):
+        by_group[score.frame.group] = by_group.get(score.frame.group, 0.0) + score.logits
     return by_group

@@ -68,7 +68,13 @@ def fit(histogram: Histogram) -> Calibration:
 def reliability(
     histogram: Histogram, calibration: Calibration, band: tuple[float, float] = (0.0, 1.0)
 ) -> metrics.Curve:
-    """Sums for a reliability diagram, (3, 15) as in `metrics.reliability`, of the pixels whose probability is in the band."""
+    """Sums for a reliability diagram, (3, 15): per confidence bin the pixels, their probability and their smoke.
+
+    Args:
+        histogram: Of one or many frames.
+        calibration: How the logits are shown.
+        band: Pixels whose probability lies outside are left out.
+    """
     probability = special.expit(_CENTRES / calibration.temperature + calibration.shift)
     inside = (probability >= band[0]) & (probability <= band[1])
     pixels = histogram.sum(axis=0) * inside

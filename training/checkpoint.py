@@ -12,7 +12,6 @@ from torch import Tensor
 from training.config import Config, ConfigError, parse_config
 
 LAST = "last.ckpt"
-BEFORE_ESTIMATOR = "generator.ckpt"
 
 
 class CheckpointError(RuntimeError):

@@ -13,7 +13,7 @@ import numpy as np
 from models.frame import RGB
 from training import metrics
 from training.calibration import UNSURE, Calibration, reliability
-from training.data.smoke5k import REAL_SMOKE, DataError, Frame, read_frames
+from training.data.smoke5k import REAL_SMOKE, SYNTHETIC, DataError, Frame, read_frames
 from training.doubt import report_doubt, score_regions
 from training.pictures import contact_sheet
 from training.plots import reliability_diagram
@@ -52,7 +52,7 @@ def evaluate(deployed: Deployed, data: Path, split: str) -> Evaluation:
     Raises:
         DataError: The data folder is not what it must be, or has smoke of fewer than two camera groups.
     """
-    frames = [frame for frame in read_frames(data, split) if frame.kind != "synthetic"]  # type: ignore[arg-type]
+    frames = [frame for frame in read_frames(data, split) if frame.kind != SYNTHETIC]  # type: ignore[arg-type]
     _require_two_groups(frames, f"{data}: split {split!r}")
     scores = score_frames(deployed.predict, frames, deployed.size_px, deployed.minimum_region)
     false_alarms = deployed.false_alarms

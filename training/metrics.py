@@ -59,18 +59,6 @@ def mean_squared_error(probability: Map, mask: Mask) -> float:
     return float(np.mean((probability - mask) ** 2))
 
 
-def reliability(probability: Map, mask: Mask) -> Curve:
-    """Sums for a reliability diagram: (3, BINS), per confidence bin the pixels, their probability and their smoke.
-
-    Sums of several frames add up to those of all their pixels. Source: Guo et al. 2017, section 2.
-    """
-    bins = np.minimum((probability * BINS).astype(np.int64), BINS - 1).ravel()
-    ones = np.bincount(bins, minlength=BINS)
-    confidence = np.bincount(bins, weights=probability.ravel(), minlength=BINS)
-    smoke = np.bincount(bins, weights=mask.ravel(), minlength=BINS)
-    return np.stack([ones, confidence, smoke]).astype(np.float64)
-
-
 def expected_calibration_error(sums: Curve) -> float:
     """ECE = sum over bins of |mean confidence - share of smoke|, weighted by pixels, in [0, 1]; `sums` is (3, BINS)."""
     pixels, confidence, smoke = sums

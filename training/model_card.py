@@ -30,19 +30,9 @@ uncertainty in [0, ln 2] nats, in one pass and without sampling.
 Looking for smoke plumes in daylight frames of fixed outdoor cameras, as a second pair of eyes beside a person. Not for use as the
 only alarm, not for indoor smoke, and not for measuring smoke.
 
-## Model
-Yan et al. 2022, «Transmission-Guided Bayesian Generative Model for Smoke Segmentation», with the encoder
-`{config.network.encoder}`, a latent of {config.network.latent_dim} dimensions, dropout {config.network.dropout}, DenseASPP at stride
-{config.network.decoder_stride}. Deployed: z = mu(x), dropout off, one pass; the estimator g_gamma sees that pass. Input: RGB frame
-squashed to {config.data.size_px} x {config.data.size_px}; normalisation is in the graph. A pixel is smoke from a probability of
-{threshold:.3f} on.
+{_model(config, threshold)}
 
-## Data
-Real frames of SMOKE5K's training set (HPWREN cameras, UCSD; FESB, University of Split), its synthetic part, smoke-free landscapes and
-hard negatives, and smoke rendered by this package over smoke-free frames, drawn in these shares: {_shares(config)}.
-SMOKE5K was published for research without a stated licence; so treat these weights as for research, and ask its authors before
-anything else.
-Training and validation share no camera or event.
+{_data(config)}
 
 {_recipe(config, parity)}
 {remark}
@@ -54,6 +44,24 @@ Few regions (Southern California and Dalmatia dominate), daylight only, distant 
 of the frame. Scores on a camera seen in training say little about a new one; the numbers above are of cameras that are in no training
 frame. It was not tried at night, on snow or on dust, nor on other continents.
 """
+
+
+def _model(config: Config, threshold: float) -> str:
+    return f"""## Model
+Yan et al. 2022, «Transmission-Guided Bayesian Generative Model for Smoke Segmentation», with the encoder
+`{config.network.encoder}`, a latent of {config.network.latent_dim} dimensions, dropout {config.network.dropout}, DenseASPP at stride
+{config.network.decoder_stride}. Deployed: z = mu(x), dropout off, one pass; the estimator g_gamma sees that pass. Input: RGB frame
+squashed to {config.data.size_px} x {config.data.size_px}; normalisation is in the graph. A pixel is smoke from a probability of
+{threshold:.3f} on."""
+
+
+def _data(config: Config) -> str:
+    return f"""## Data
+Real frames of SMOKE5K's training set (HPWREN cameras, UCSD; FESB, University of Split), its synthetic part, smoke-free landscapes and
+hard negatives, and smoke rendered by this package over smoke-free frames, drawn in these shares: {_shares(config)}.
+SMOKE5K was published for research without a stated licence; so treat these weights as for research, and ask its authors before
+anything else.
+Training and validation share no camera or event."""
 
 
 def _shares(config: Config) -> str:

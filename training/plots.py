@@ -12,7 +12,7 @@ def reliability_diagram(sums: metrics.Curve, path: Path) -> None:
     """Draw how often pixels of each confidence are smoke, and how many there are, into a PNG file.
 
     Args:
-        sums: Per confidence bin the pixels, their probability and their smoke, (3, 15): see `metrics.reliability`.
+        sums: Per confidence bin the pixels, their probability and their smoke, (3, 15): see `calibration.reliability`.
         path: Of the file.
 
     Source: Guo et al. 2017, Fig. 1; Yan et al. 2022, Fig. 6.

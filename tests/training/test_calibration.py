@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from tests.training.exact import reliability_of_pixels
 from training import calibration, metrics
 from training.calibration import Calibration
 
@@ -44,7 +45,7 @@ def test_the_negative_log_likelihood_of_a_coin_is_ln_2():
 
 def test_the_histogram_gives_the_same_calibration_error_as_the_pixels():
     probability, truth = drawn(1)
-    exact = metrics.expected_calibration_error(metrics.reliability(probability, truth))
+    exact = metrics.expected_calibration_error(reliability_of_pixels(probability, truth))
     binned = metrics.expected_calibration_error(
         calibration.reliability(calibration.logit_histogram(probability, truth), Calibration())
     )
@@ -66,3 +67,19 @@ def test_applying_keeps_the_order_and_the_identity_changes_nothing():
     values = np.linspace(0.001, 0.999, 100, dtype=np.float32)[None]
     assert calibration.apply(values, Calibration()) == pytest.approx(values, abs=1e-6)
     assert (np.diff(calibration.apply(values, Calibration(2.0, -1.0))[0]) > 0).all()
+
+
+def test_reliability_sums_fall_into_bins_of_a_fifteenth():
+    probability = np.array([[0.001, 0.05, 0.5, 0.999]], np.float32)
+    histogram = calibration.logit_histogram(probability, np.array([[False, True, False, True]]))
+    pixels, confidence, smoke = calibration.reliability(histogram, Calibration())
+    assert pixels.nonzero()[0].tolist() == [0, 7, 14]
+    assert (pixels[0], smoke[0]) == (2, 1)
+    assert confidence[0] == pytest.approx(0.051, abs=1e-3)
+    assert (pixels[14], smoke[14]) == (1, 1)
+
+
+def test_histograms_of_frames_add_up_to_that_of_all_their_pixels():
+    probability, truth = drawn(2, side=8)
+    parts = sum(calibration.logit_histogram(probability[k : k + 2], truth[k : k + 2]) for k in range(0, 8, 2))
+    assert np.array_equal(parts, calibration.logit_histogram(probability, truth))

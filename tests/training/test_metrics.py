@@ -7,6 +7,7 @@ import pytest
 import torch
 from torchmetrics.functional.classification import binary_calibration_error, binary_fbeta_score, binary_jaccard_index
 
+from tests.training.exact import reliability_of_pixels
 from training import metrics
 from training.metrics import LEVELS
 
@@ -77,33 +78,19 @@ def test_the_squared_error_of_saying_nothing_is_the_share_of_smoke():
     assert metrics.mean_squared_error(np.zeros((1, 4), np.float32), MASK) == 0.5
 
 
-def test_reliability_sums_fall_into_bins_of_a_fifteenth():
-    sums = metrics.reliability(row(0.0, 0.05, 0.5, 1.0), row(0, 1, 0, 1).astype(bool))
-    pixels, confidence, smoke = sums
-    assert sums.shape == (3, 15)
-    assert pixels.nonzero()[0].tolist() == [0, 7, 14]
-    assert (pixels[0], smoke[0], confidence[0]) == pytest.approx((2, 1, 0.05))
-    assert (pixels[14], smoke[14], confidence[14]) == (1, 1, 1)
-
-
-def test_sums_of_frames_add_up_to_those_of_all_their_pixels():
-    rng = np.random.default_rng(1)
-    probability, mask = rng.random((4, 9)).astype(np.float32), rng.random((4, 9)) < 0.5
-    parts = sum(metrics.reliability(probability[k : k + 1], mask[k : k + 1]) for k in range(4))
-    assert parts == pytest.approx(metrics.reliability(probability, mask))
-
-
 def test_the_calibration_error_is_as_computed_by_hand():
     # Ten pixels at 0.9, eight of them smoke; ten at 0.3, five of them smoke: (|9 - 8| + |3 - 5|) / 20.
     probability = row(*[0.9] * 10, *[0.3] * 10)
     mask = row(*[1] * 8, *[0] * 2, *[1] * 5, *[0] * 5).astype(bool)
-    assert metrics.expected_calibration_error(metrics.reliability(probability, mask)) == pytest.approx(3 / 20, abs=1e-6)
+    assert metrics.expected_calibration_error(reliability_of_pixels(probability, mask)) == pytest.approx(
+        3 / 20, abs=1e-6
+    )
 
 
 def test_a_model_that_means_what_it_says_is_calibrated():
     probability = row(*[0.25] * 8)
     mask = row(1, 1, *[0] * 6).astype(bool)
-    assert metrics.expected_calibration_error(metrics.reliability(probability, mask)) == pytest.approx(0.0)
+    assert metrics.expected_calibration_error(reliability_of_pixels(probability, mask)) == pytest.approx(0.0)
 
 
 def test_the_calibration_error_of_no_pixel_is_zero():
@@ -124,5 +111,5 @@ def test_torchmetrics_agrees_on_f_beta_iou_and_calibration_error():
         binary_jaccard_index(predicted, truth, threshold=just_below),
     )
     assert ours == pytest.approx([float(value) for value in theirs], abs=1e-6)
-    error = metrics.expected_calibration_error(metrics.reliability(probability, mask))
+    error = metrics.expected_calibration_error(reliability_of_pixels(probability, mask))
     assert error == pytest.approx(float(binary_calibration_error(predicted.float(), truth, n_bins=15)), abs=1e-4)
