@@ -83,3 +83,13 @@ def test_histograms_of_frames_add_up_to_that_of_all_their_pixels():
     probability, truth = drawn(2, side=8)
     parts = sum(calibration.logit_histogram(probability[k : k + 2], truth[k : k + 2]) for k in range(0, 8, 2))
     assert np.array_equal(parts, calibration.logit_histogram(probability, truth))
+
+
+def test_no_group_is_calibrated_by_a_fit_on_itself():
+    honest, truth = drawn(3, side=100)
+    timid = calibration.apply(honest, Calibration(shift=-2.0))
+    histograms = {"a": calibration.logit_histogram(honest, truth), "b": calibration.logit_histogram(timid, truth)}
+    by_the_other = calibration.reliability(histograms["a"], calibration.fit(histograms["b"]))
+    by_the_other += calibration.reliability(histograms["b"], calibration.fit(histograms["a"]))
+    assert calibration.cross_fitted(histograms) == pytest.approx(by_the_other)
+    assert metrics.expected_calibration_error(by_the_other) > 0.1
