@@ -85,10 +85,8 @@ def load_segmenter(path: Path) -> tuple[SmokeSegmenter, Config]:
     """The averaged networks of a checkpoint, in evaluation mode, and their configuration. Raises CheckpointError."""
     found = checkpoints.load(path)
     segmenter = build_segmenter(found.config.network, pretrained=False)
-    prefix = "module."
-    state = {name.removeprefix(prefix): value for name, value in found.average.items() if name.startswith(prefix)}
     try:
-        segmenter.load_state_dict(state)
+        segmenter.load_state_dict(checkpoints.load_averaged(path))
     except RuntimeError as error:
         raise checkpoints.CheckpointError(
             f"{path}: not of the networks that it names: {' '.join(str(error).split())}"

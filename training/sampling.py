@@ -11,18 +11,26 @@ from models.networks.inference_model import InferenceModel
 
 
 @contextmanager
-def dropout_only(module: nn.Module) -> Iterator[None]:
-    """Within it dropout is random and everything else, batch normalisation above all, is in evaluation; modes return after it."""
-    modes = [(child, child.training) for child in module.modules()]
-    module.eval()
-    for child, _ in modes:
-        if isinstance(child, nn.Dropout):
-            child.train()
+def in_evaluation(*modules: nn.Module) -> Iterator[None]:
+    """Within it nothing is random and batch normalisation uses its running statistics; modes return after it."""
+    modes = [(child, child.training) for module in modules for child in module.modules()]
+    for module in modules:
+        module.eval()
     try:
         yield
     finally:
         for child, mode in modes:
             child.training = mode
+
+
+@contextmanager
+def dropout_only(module: nn.Module) -> Iterator[None]:
+    """Within it dropout is random and everything else, batch normalisation above all, is in evaluation; modes return after it."""
+    with in_evaluation(module):
+        for child in module.modules():
+            if isinstance(child, nn.Dropout):
+                child.train()
+        yield
 
 
 @torch.no_grad()
