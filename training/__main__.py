@@ -1,4 +1,4 @@
-"""The command line `smoke-bvm-train`: train, evaluate, export."""
+"""The command line `smoke-bvm-train`: train, ablate, evaluate, export."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ _ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Errors that a user can act on are one line on stderr and exit code 2."""
     options = _parser().parse_args(arguments)
-    if options.command == "train" and arguments is None:
+    if options.command in ("train", "ablate") and arguments is None:
         _with_allocator_settings()
     from training.commands import run
 
@@ -31,18 +31,11 @@ def _with_allocator_settings() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="smoke-bvm-train", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    train = commands.add_parser("train", help="train a configuration, or go on with a run")
-    train.add_argument("config", type=Path, help="TOML file, or the name of a preset: embedded, tiny")
-    train.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="replace a value of the file",
+    _add_training(commands.add_parser("train", help="train a configuration, or go on with a run"), "runs/<name>")
+    ablate = commands.add_parser(
+        "ablate", help="train a configuration four times, with more and more of eq. 11: Table 4"
     )
-    train.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
-    train.add_argument("--out", type=Path, help="folder of the run (default: runs/<name>)")
+    _add_training(ablate, "runs/ablation-<name>")
     evaluate = commands.add_parser("evaluate", help="score a checkpoint or a release")
     evaluate.add_argument("model", type=Path, help="checkpoint file or release folder")
     evaluate.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
@@ -64,6 +57,20 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--remark", default="", help="what the recipe does not say of this run, for the card")
     export.add_argument("--out", type=Path, default=Path("models/released"), help="where the release folder is made")
     return parser
+
+
+def _add_training(parser: argparse.ArgumentParser, out: str) -> None:
+    parser.add_argument("config", type=Path, help="TOML file, or the name of a preset: paper, embedded, tiny")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="replace a value of the file",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
+    parser.add_argument("--out", type=Path, help=f"folder of the run (default: {out})")
 
 
 if __name__ == "__main__":

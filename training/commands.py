@@ -11,6 +11,7 @@ from rich.markdown import Markdown
 
 from models.manifest import ManifestError
 from models.networks.backbone import EncoderError, WeightsError
+from training.ablation import ablate, table
 from training.calibrate import calibrate
 from training.checkpoint import CheckpointError
 from training.config import ConfigError, read_config
@@ -43,7 +44,7 @@ _SAMPLED_FRAMES = 24
 
 def run(options: argparse.Namespace) -> int:
     """Run the chosen command: 0 on success, 2 where the input is refused in words, 130 where it was asked to stop."""
-    commands = {"train": _train, "evaluate": _evaluate, "export": _export}
+    commands = {"train": _train, "ablate": _ablate, "evaluate": _evaluate, "export": _export}
     try:
         commands[options.command](options, Console())
     except _REFUSALS as error:
@@ -62,6 +63,14 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     with TerminalReporter(console, out / "tensorboard") as reporter:
         last = train(config, options.data, out, reporter)
     console.print(f"done: {last}")
+
+
+def _ablate(options: argparse.Namespace, console: Console) -> None:
+    config = read_config(options.config, options.overrides)
+    out = options.out or Path("runs") / f"ablation-{config.name}"
+    with TerminalReporter(console, out / "tensorboard") as reporter:
+        measured = ablate(options.config, options.overrides, options.data, out, reporter)
+    console.print(Markdown(table(measured)))
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:

@@ -18,13 +18,11 @@ from training.config import Config, ConfigError, StageSection
 from training.data.batches import Batch
 from training.data.smoke5k import Frame, read_frames
 from training.learner import Learner
-from training.prediction import torch_predictor
-from training.scores import Summary, choose_level, score_frames, summarise
 from training.setup import build_loader, estimator_learner, generator_learner, start_segmenter
 from training.stopping import stop_requests
+from training.validation import Validation, validate
 
 RESOLVED = "config.json"
-_MINIMUM_REGION = 0.0002
 
 
 class Reporter(Protocol):
@@ -33,7 +31,7 @@ class Reporter(Protocol):
     def step(self, phase: str, step: int, steps: int, numbers: dict[str, float], samples_per_s: float) -> None:
         """A step is done; `numbers` are its loss terms and learning rate."""
 
-    def validated(self, phase: str, step: int, summary: Summary) -> None:
+    def validated(self, phase: str, step: int, validation: Validation) -> None:
         """The averaged model was scored on the validation frames."""
 
 
@@ -183,9 +181,8 @@ class _Run:
         deployed = average.module
         assert isinstance(deployed, SmokeSegmenter)  # noqa: S101 - tells mypy what `moving_average` was given
         deployed.eval()
-        scores = score_frames(torch_predictor(deployed), self._val, self._config.data.size_px, _MINIMUM_REGION)
-        summary = summarise(scores, choose_level(scores, self._config.false_alarms))
-        self._reporter.validated(phase.name, step, summary)
+        validation = validate(deployed, self._val, self._config.data.size_px, self._config.false_alarms)
+        self._reporter.validated(phase.name, step, validation)
 
 
 def _fabric(config: Config) -> Fabric:
