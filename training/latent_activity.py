@@ -49,13 +49,14 @@ class LatentActivity(NamedTuple):
 
 @torch.no_grad()
 def measure(segmenter: SmokeSegmenter, frames: Sequence[RGB]) -> LatentActivity:
-    """Activity of z over frames, dropout off.
+    """Activity of z over frames, dropout off; torch's random state is left as it was, and always the same z are drawn.
 
     Args:
         segmenter: Whose z.
         frames: Each fitted to the model's square, (size, size, 3) uint8; at least two.
     """
-    with in_evaluation(segmenter):
+    with in_evaluation(segmenter), torch.random.fork_rng():
+        torch.manual_seed(0)
         told = [_one(segmenter, frame) for frame in frames]
     mean, divergence, logit_std, logits = (torch.stack(values) for values in zip(*told, strict=True))
     return LatentActivity(
