@@ -16,9 +16,12 @@ FRAMES = [noisy(seed, 64, 64) // (seed + 1) for seed in range(4)]
 @pytest.fixture
 def segmenter() -> SmokeSegmenter:
     """Untrained, with an inference model that tells bright frames from dark ones."""
-    segmenter = build_segmenter(tiny().network, pretrained=False)
+    segmenter = build_segmenter(tiny().network, pretrained=False).eval()
+    inference_model = segmenter.inference_model
+    images = torch.stack([torch.from_numpy(frame) for frame in FRAMES]).permute(0, 3, 1, 2)
     with torch.no_grad():
-        segmenter.inference_model.mean.weight.mul_(1000.0)
+        inference_model.mean.weight.mul_(1e4)
+        inference_model.mean.bias.sub_(inference_model(segmenter.normalise(images)).mean.mean(dim=0))
         segmenter.inference_model.log_variance.weight.zero_()
         segmenter.inference_model.log_variance.bias.zero_()
     return segmenter
