@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.networks.backbone import Backbone
-from models.networks.blocks import ConvNormAct, DenseASPP, ResidualChannelAttention
+from models.networks.blocks import ConvNormAct, DenseASPP, ResidualChannelAttention, SingleOutput
 
 
 class Encoding(NamedTuple):
@@ -69,7 +68,7 @@ class Generator(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.attention = nn.ModuleList(ResidualChannelAttention(channels) for _ in backbone.channels)
         self.aspp = DenseASPP(len(backbone.channels) * channels, aspp_hidden, aspp_growth, dilations)
-        self.head = nn.Conv2d(self.aspp.channels, 1, 3, padding=1)
+        self.head = SingleOutput(self.aspp.channels)
 
     def encode(self, image: Tensor) -> Encoding:
         """Normalised image (batch, 3, h, w) -> what all its samples share."""
@@ -87,16 +86,16 @@ class Generator(nn.Module):
         deep = self.deep_norm_act(encoding.deep + self.deep_from_latent(tiled))
         lateral = (*encoding.lateral, self.deep_lateral(deep))
         attended = [attend(self.dropout(x)) for attend, x in zip(self.attention, lateral, strict=True)]
-        logits = self.head(self.aspp(self._join(attended)))
+        logits = self.head(self.aspp(self._at_one_size(attended)))
         return F.interpolate(logits, encoding.size, mode="bilinear", align_corners=False)
 
     def forward(self, image: Tensor, latent: Tensor) -> Tensor:
         """(normalised image (batch, 3, h, w), z (batch, latent_dim)) -> logits (batch, 1, h, w)."""
         return self.decode(self.encode(image), latent)
 
-    def _join(self, pyramid: list[Tensor]) -> Tensor:
-        """s1..s4 at the decoder's stride, concatenated: (batch, 4 * channels, h / stride, w / stride)."""
+    def _at_one_size(self, pyramid: list[Tensor]) -> list[Tensor]:
+        """s1..s4 at the decoder's stride: four of (batch, channels, h / stride, w / stride)."""
         finest = pyramid[0] if self.stride == 4 else F.avg_pool2d(pyramid[0], 2, ceil_mode=True)
         size = finest.shape[2:]
         resized = [F.interpolate(s, size, mode="bilinear", align_corners=False) for s in pyramid[1:]]
-        return torch.cat([finest, *resized], dim=1)
+        return [finest, *resized]
