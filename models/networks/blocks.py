@@ -1,7 +1,9 @@
 """The building blocks of generator and estimator: convolution with normalisation, residual channel attention, DenseASPP."""
 
 from collections.abc import Sequence
+from typing import cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -70,19 +72,21 @@ class DenseASPP(nn.Module):
     def forward(self, parts: Sequence[Tensor]) -> list[Tensor]:
         """Maps (batch, c_i, h, w) whose channels sum to `inputs` -> them and a map of `growth` channels per dilation."""
         parts = list(parts)
-        for (pointwise, norm, act), dilated in self.layers:
-            parts.append(dilated(act(norm(convolve_parts(parts, pointwise.weight)))))
+        for layer in self.layers:
+            narrow, dilated = cast("nn.Sequential", layer)
+            pointwise, norm, act = cast("ConvNormAct", narrow)
+            parts.append(dilated(act(norm(convolve_parts(parts, cast("Tensor", pointwise.weight))))))
         return parts
 
 
 def convolve_parts(parts: Sequence[Tensor], weight: Tensor) -> Tensor:
     """The convolution of the concatenated maps with a (outputs, sum of channels, 1, 1) weight, without concatenating them."""
-    weights = weight.split([part.shape[1] for part in parts], dim=1)
+    weights = torch.split(weight, [part.shape[1] for part in parts], dim=1)
     first, *others = (F.conv2d(part, own) for part, own in zip(parts, weights, strict=True))
     return sum(others, start=first)
 
 
-class SingleOutput(nn.Conv2d):
+class SingleOutput(nn.Module):
     """A 3 x 3 convolution to one channel: (batch, inputs, h, w) -> (batch, 1, h, w), as a pointwise one to nine channels.
 
         y(m) = b + sum_k (w_k . x)(m + k),   k in {-1, 0, 1}^2
@@ -92,7 +96,9 @@ class SingleOutput(nn.Conv2d):
     """
 
     def __init__(self, inputs: int) -> None:
-        super().__init__(inputs, 1, 3, padding=1)
+        super().__init__()
+        like = nn.Conv2d(inputs, 1, 3)
+        self.weight, self.bias = like.weight, nn.Parameter(torch.zeros(1))
 
     def forward(self, parts: Sequence[Tensor]) -> Tensor:
         """Maps (batch, c_i, h, w) -> the same value as `nn.Conv2d` has of the concatenated maps."""
@@ -104,5 +110,4 @@ class SingleOutput(nn.Conv2d):
             for down in range(3)
             for right in range(3)
         )
-        assert isinstance(total, Tensor) and self.bias is not None  # noqa: S101, PT018 - for mypy
-        return total[:, None] + self.bias.view(1, 1, 1, 1)
+        return cast("Tensor", total)[:, None] + self.bias
