@@ -21,7 +21,7 @@ from service.overlay import Picture, overlay
 from service.prediction import Identity, Prediction
 from service.settings import Settings
 from service.slot import Answer, Slot
-from service.summary import Summary, summarise
+from service.summary import Standard, Summary, summarise
 from service.ticket import Ticket
 
 T = TypeVar("T")
@@ -135,7 +135,7 @@ class Pipeline:
     ) -> tuple[Summary, dict[str, EncodedMap], Picture | None]:
         prediction, manifest = answer.prediction, answer.model.manifest
         threshold = manifest.threshold if order.threshold is None else order.threshold
-        summary = summarise(prediction, threshold, manifest.minimum_region)
+        summary = summarise(prediction, Standard(threshold, manifest.minimum_region, manifest.gate), size)
         names = [name for name in order.outputs if name != OVERLAY]
         scales = {MASK.name: MASK, **{output.name: output for output in manifest.outputs}}
         maps = encode_maps(prediction, names, scales, threshold, size if order.resolution == "frame" else None)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from service.access import needs
 from service.body import MEDIA_TYPES, while_connected
+from service.findings import LatencyBody
 from service.keys import Scope
 from service.metrics import CONTENT_TYPE
 from service.multipart import MEDIA_TYPE as FORM
@@ -16,7 +17,7 @@ from service.probes import Wired
 from service.problems import documented
 from service.query import SegmentQuery
 from service.reception import DEADLINE_MAX_MS, body_bytes, by_deadline, read_frame, ticket_of
-from service.schemas import LatencyBody, ReleaseBody, SegmentReply
+from service.schemas import ReleaseBody, SegmentReply
 from service.wiring import Wiring
 
 router = APIRouter()
