@@ -7,6 +7,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field
 
 from models.manifest import Manifest
+from service.camera_bodies import FrameAlarmBody
+from service.cameras import AlarmNow
 from service.encode import EncodedMap
 from service.findings import Findings, LatencyBody, ModelBody
 from service.overlay import Picture
@@ -58,17 +60,28 @@ class SegmentReply(Findings):
     request_id: str = Field(description="Also in the header X-Request-ID and in the log.")
     camera_id: str | None
     captured_at: str | None = Field(json_schema_extra={"format": "date-time"})
+    alarm: FrameAlarmBody | None = Field(
+        description="Null without camera_id, and where more cameras than SMOKE_CAMERAS_MAX allows leave no room."
+    )
     maps: dict[str, MapBody] = Field(description="By output name, those asked for.")
     overlay: PictureBody | None = Field(None, description="Null unless `overlay` was among the outputs.")
 
     @classmethod
-    def of(cls, segmentation: Segmentation, latency: LatencyBody, request_id: str, query: SegmentQuery) -> Self:
+    def of(
+        cls,
+        segmentation: Segmentation,
+        latency: LatencyBody,
+        request_id: str,
+        query: SegmentQuery,
+        alarm: AlarmNow | None = None,
+    ) -> Self:
         """From the pipeline's answer."""
         return cls(
             **cls.fields_of(segmentation, latency),
             request_id=request_id,
             camera_id=query.camera_id,
             captured_at=query.captured_at,
+            alarm=FrameAlarmBody.after(alarm) if alarm else None,
             maps={name: MapBody.of(encoded) for name, encoded in segmentation.maps.items()},
             overlay=PictureBody.of(segmentation.picture) if segmentation.picture else None,
         )

@@ -254,8 +254,10 @@ def test_the_bytes_and_not_the_declaration_decide_the_format(client, declared):
 
 
 def test_a_form_is_answered_like_the_file_in_it(client):
-    form = client.post("/segment?camera_id=ridge", files={"frame": ("plume.png", file_of(plume()), "image/png")}).json()
-    raw = client.post("/segment?camera_id=ridge", content=file_of(plume())).json()
+    form = client.post(
+        "/segment?captured_at=2026-05-01T12:00:00Z", files={"frame": ("plume.png", file_of(plume()), "image/png")}
+    ).json()
+    raw = client.post("/segment?captured_at=2026-05-01T12:00:00Z", content=file_of(plume())).json()
     for reply in (form, raw):
         del reply["request_id"], reply["latency_ms"]
     assert form == raw
