@@ -48,7 +48,7 @@ class Histogram:
     def of(cls, values: npt.ArrayLike, edges: Sequence[float]) -> Self:
         """The histogram of at least one value over the given edges."""
         counts = np.bincount(bins(values, edges), minlength=len(edges) - 1)
-        return cls(tuple(edges), tuple(float(count) for count in counts / counts.sum()))
+        return cls(tuple(float(edge) for edge in edges), tuple(float(count) for count in counts / counts.sum()))
 
     @classmethod
     def from_json(cls, raw: object) -> Self:
@@ -77,4 +77,4 @@ def psi(seen: Sequence[float], expected: Sequence[float]) -> float:
 
 
 def _finite(numbers: Sequence[float]) -> bool:
-    return all(type(n) in (int, float) and math.isfinite(n) for n in numbers)
+    return all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)

@@ -16,7 +16,7 @@ from service.evidence import Box, Evidence, Policy, Sighting, merge, weigh
 
 _SKEW_S: Final = 60.0
 _PLACES_MAX: Final = 16
-SIGHTINGS_MAX: Final = 16
+SIGHTINGS_MAX: Final = 8
 """Most regions of a frame that count, the largest ones."""
 
 

@@ -26,6 +26,7 @@ from service.recovery import Recovery
 from service.reload import Reloader
 from service.settings import Settings
 from service.slot import Loaded, Slot
+from service.upkeep import restore, upkeep
 from service.wiring import Wiring
 
 _DISCARD_FACTOR: Final = 2
@@ -53,13 +54,14 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
     lifecycle = Lifecycle(_permits(settings))
     reloader = Reloader(slot, load, metrics.reloaded)
     cameras = Cameras(settings.cameras_max, CameraFile(settings.cameras_file, _policy(settings)), metrics.cameras)
+    restore(cameras, settings.state_file)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with _started(settings, slot, metrics, lifecycle, reloader, cameras) as wiring:
             app.state.wiring = wiring
             lifecycle.open()
-            async with heartbeat(metrics.observe_lag):
+            async with heartbeat(metrics.observe_lag), upkeep(cameras, settings.state_file):
                 yield
             lifecycle.drain()
 

@@ -28,8 +28,8 @@ _GRID: Final = 200
 _IGNORED_SHARE: Final = 0.5
 _BOUNDS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
     {
-        "frames": (1, 64),
-        "hits": (0.1, 64),
+        "frames": (1, 32),
+        "hits": (0.1, 32),
         "window_s": (1, 86_400),
         "hold": (0, 1),
         "cooldown_s": (0, 86_400),

@@ -62,8 +62,8 @@ class Settings(BaseSettings):
     cameras_file: Path | None = Field(None, description="TOML file of alarm policies and ignored places per camera.")
     state_file: Path | None = Field(None, description="JSON file in which alarms outlive a restart.")
     feedback_file: Path | None = Field(None, description="JSONL file to which feedback on alarms is appended.")
-    alarm_frames: int = Field(5, ge=1, le=64, description="Frames of a camera that an alarm looks back on.")
-    alarm_hits: float = Field(3.0, ge=0.1, le=64, description="Frames of those with smoke at one place for an alarm.")
+    alarm_frames: int = Field(5, ge=1, le=32, description="Frames of a camera that an alarm looks back on.")
+    alarm_hits: float = Field(3.0, ge=0.1, le=32, description="Frames of those with smoke at one place for an alarm.")
     alarm_window_s: float = Field(900.0, ge=1, le=86_400, description="Frames captured longer ago do not count.")
     alarm_cooldown_s: float = Field(
         600.0, ge=0, le=86_400, description="No new alarm at a place for so long after one."
