@@ -10,10 +10,9 @@ from fastapi.security import HTTPBearer
 
 from service import admin, camera_routes, documentation, probes, problems, routes
 from service.access import SeparatePorts
-from service.camera_file import CameraFile
+from service.camera_file import CameraFile, policy_of
 from service.cameras import Cameras
 from service.envelope import Envelope
-from service.evidence import Policy
 from service.gpu import gpu_memory
 from service.heartbeat import heartbeat
 from service.image import Limits
@@ -55,7 +54,7 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
     lifecycle = Lifecycle(_permits(settings))
     reloader = Reloader(slot, load, metrics.reloaded)
     notifications = Notifications(channels_of(settings), metrics.cameras.notified)
-    rules = CameraFile(settings.cameras_file, _policy(settings))
+    rules = CameraFile(settings.cameras_file, policy_of(settings))
     cameras = Cameras(settings.cameras_max, rules, metrics.cameras, notifications.tell)
     restore(cameras, settings.state_file)
 
@@ -121,10 +120,4 @@ def _permits(settings: Settings) -> Permits:
             settings.inflight_bytes_max,
             settings.inflight_pixels_max,
         )
-    )
-
-
-def _policy(settings: Settings) -> Policy:
-    return Policy(
-        settings.alarm_frames, settings.alarm_hits, settings.alarm_window_s, cooldown_s=settings.alarm_cooldown_s
     )
