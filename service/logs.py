@@ -44,6 +44,8 @@ def start_logging(level: str, *, terminal: bool) -> None:
     handler.setFormatter(Sentences() if terminal else JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
+    # It would say each call's address at `info`, and a webhook's address may hold a token.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     # Pillow warns about what its caller sent; the reply already says whatever matters of it.
     warnings.filterwarnings("ignore", module=r"PIL(\..*)?")
 
