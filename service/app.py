@@ -15,7 +15,9 @@ from service.heartbeat import heartbeat
 from service.image import Limits
 from service.keys import KeyRing
 from service.lifecycle import Lifecycle
+from service.line import Line, Patience
 from service.metrics import Metrics
+from service.pace import Pace
 from service.permits import Ceilings, Permits
 from service.pipeline import Threads, open_pipeline
 from service.recovery import Recovery
@@ -46,12 +48,14 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
     slot = Slot(load(), settings.failures_max)
     metrics = Metrics(slot.model.identity)
     slot.on_change = lambda model: metrics.serving(model.identity)
-    lifecycle = Lifecycle(_permits(settings))
+    pace = Pace(slot.model.runners * slot.model.batch_max, Threads.of(settings).workers)
+    patience = Patience(settings.wait_max_ms / 1000.0, settings.burst_s)
+    lifecycle = Lifecycle(_permits(settings), Line(pace, patience))
     reloader = Reloader(slot, load, metrics.reloaded)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with _started(settings, slot, metrics, lifecycle, reloader) as wiring:
+        with _started(settings, slot, metrics, lifecycle, reloader, pace) as wiring:
             app.state.wiring = wiring
             lifecycle.open()
             async with heartbeat(metrics.observe_lag):
@@ -88,16 +92,17 @@ def _route(app: FastAPI, settings: Settings) -> None:
 
 @contextmanager
 def _started(
-    settings: Settings, slot: Slot, metrics: Metrics, lifecycle: Lifecycle, reloader: Reloader
+    settings: Settings, slot: Slot, metrics: Metrics, lifecycle: Lifecycle, reloader: Reloader, pace: Pace
 ) -> Iterator[Wiring]:
     """Everything that has threads; leaving it finishes what was accepted."""
     with (
         Recovery(slot, metrics.rebuilt),
-        open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max), metrics.observe_batch) as pipeline,
+        open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max), metrics.observe_batch, pace) as pipeline,
     ):
         wiring = Wiring(settings, slot, pipeline, metrics, lifecycle, reloader)
         metrics.watch(lambda: pipeline.queue_depth, lambda: wiring.ready, lambda: wiring.live)
         metrics.watch_permits(lifecycle.permits)
+        metrics.watch_wait(lambda: lifecycle.line.wait_s)
         yield wiring
 
 

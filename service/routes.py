@@ -62,11 +62,11 @@ async def segment(
     """Post the bytes of a JPEG, PNG or WebP file; the reply says if there is smoke, where, and how sure that is."""
     ticket = ticket_of(query, x_deadline_ms, wiring.settings)
     expected_bytes = body_bytes(request.headers, wiring.settings.body_max_bytes)
-    with wiring.lifecycle.admit(expected_bytes, query.camera_id) as place:
+    with wiring.lifecycle.admit(expected_bytes, ticket) as inside:
         async with by_deadline(ticket):
-            body = await read_frame(request, wiring.settings, place, wiring.pipeline.offload)
+            body = await read_frame(request, wiring.settings, inside, wiring.pipeline.offload)
             read_s = time.perf_counter() - ticket.arrived_s
-            work = wiring.pipeline.segment(body, query.order(), ticket, place.hold_pixels)
+            work = wiring.pipeline.segment(body, query.order(), ticket, inside.place.hold_pixels)
             segmentation = await while_connected(request.receive, work)
             latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - ticket.arrived_s)
             return await _reply(request, query, wiring, segmentation, latency)

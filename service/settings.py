@@ -42,7 +42,18 @@ class Settings(BaseSettings):
     workers: int = Field(0, ge=0, le=256, description="Threads that decode and encode; 0 takes one per core.")
     batch_max: int = Field(8, ge=1, le=8, description="Most frames in one batch on a GPU.")
     batch_wait_ms: float = Field(0.0, ge=0, le=1000, description="How long a batch on a GPU waits to be filled.")
-    queue_max: int = Field(64, ge=1, description="Most decoded frames that wait for the model.")
+    wait_max_ms: float = Field(
+        0.0,
+        ge=0,
+        description="Longest estimated wait with which a frame is let in; 0: as long as the work on it takes.",
+    )
+    burst_s: float = Field(
+        10.0,
+        ge=0,
+        le=600,
+        description="A burst in which no camera has two frames is let in as far as it will be over after this time.",
+    )
+    queue_max: int = Field(128, ge=1, description="Most decoded frames that wait for the model.")
     requests_max: int = Field(128, ge=1, description="Most requests for a segmentation in flight.")
     camera_requests_max: int = Field(32, ge=1, description="Most requests of one camera in flight.")
     inflight_bytes_max: int = Field(256 * 2**20, ge=1024, description="Most bytes of bodies in flight.")
