@@ -27,11 +27,7 @@ class Inside:
     spot: Spot
 
     def arrive(self, body_bytes: int) -> None:
-        """The body is there and is this long.
-
-        Raises:
-            ServiceFull: It took so long that the line is too long by now.
-        """
+        """The body is there and is this long."""
         self.place.settle_bytes(body_bytes)
         self.spot.arrive()
 

@@ -15,8 +15,6 @@ from service.errors import ServiceFull
 from service.pace import Pace
 from service.ticket import Ticket
 
-_LATE_FACTOR: Final = 2.0
-"""A body that took long to arrive may wait this many times longer than one at the door: its upload is paid for."""
 _RETRY_MAX_S: Final = 30
 
 
@@ -64,21 +62,15 @@ class Line:
             ServiceFull: The wait would be too long, or longer than the caller's deadline.
         """
         self._lapse()
-        self._check(ticket, 1.0)
+        self._check(ticket)
         spot = Spot(self, ticket)
         self._sending[spot] = self._clock()
         self._count(ticket.camera, 1)
         return spot
 
     def arrive(self, spot: "Spot") -> None:
-        """The body is there. A spot that has lapsed meanwhile is taken anew.
-
-        Raises:
-            ServiceFull: It lapsed, and the wait is far too long by now.
-        """
-        self._lapse()
+        """The body is there. A spot that has lapsed meanwhile is taken anew: who was let in is not sent away."""
         if self._sending.pop(spot, None) is None:
-            self._check(spot.ticket, _LATE_FACTOR)
             self._count(spot.ticket.camera, 1)
 
     def leave(self, spot: "Spot") -> None:
@@ -95,7 +87,7 @@ class Line:
             del self._sending[spot]
             self._count(spot.ticket.camera, -1)
 
-    def _check(self, ticket: Ticket, factor: float) -> None:
+    def _check(self, ticket: Ticket) -> None:
         ahead = self._ahead(ticket)
         wait_s = ahead * self._pace.frame_s
         if not ahead or not self._pace.known:
@@ -103,7 +95,7 @@ class Line:
         most_s = ticket.deadline_s - self._clock() - self._pace.work_s
         # While a runner could come to idle, waiting is not what takes time.
         if ahead >= 2 * self._pace.slots:
-            most_s = min(most_s, factor * self._patience_s(ticket))
+            most_s = min(most_s, self._patience_s(ticket))
         if wait_s > most_s:
             raise self._refusal(wait_s, max(0.0, most_s))
 

@@ -1,5 +1,6 @@
 """The HTTP interface: each route reads its request, asks the pipeline or the state, and answers."""
 
+import asyncio
 import time
 from typing import Annotated, Any, Final
 
@@ -86,7 +87,8 @@ async def model(wiring: Wired) -> ReleaseBody:
 )
 async def metrics(wiring: Wired) -> Response:
     """In Prometheus' text format."""
-    return Response(wiring.metrics.render(), media_type=CONTENT_TYPE)
+    # In a thread of its own: workers that are busy, or hang, must not hide it.
+    return Response(await asyncio.to_thread(wiring.metrics.render), media_type=CONTENT_TYPE)
 
 
 async def _reply(

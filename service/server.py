@@ -1,5 +1,6 @@
 """`smoke-bvm serve`: bind, load the model, serve until told to stop, drain."""
 
+import asyncio
 import errno
 import math
 import resource
@@ -9,6 +10,7 @@ import ssl
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Never
@@ -60,7 +62,8 @@ def _server(settings: Settings) -> "DrainingServer":
     reloader: Reloader = app.state.reloader
     signal.signal(signal.SIGHUP, lambda *_: reloader.start())
     flush_s = min(settings.drain_s, _FLUSH_S)
-    server = DrainingServer(_config(app, settings, flush_s), app.state.lifecycle, settings.drain_s - flush_s)
+    config = _config(app, settings, flush_s)
+    server = DrainingServer(config, app.state.lifecycle, settings.drain_s - flush_s, settings.header_timeout_s)
     server.notice = Notice(_example(settings), settings)
     return server
 
@@ -116,6 +119,7 @@ class DrainingServer(uvicorn.Server):
         config: Uvicorn's; its `timeout_graceful_shutdown` comes after the draining.
         lifecycle: The service's door.
         drain_s: Longest time that those inside get.
+        handshake_s: Longest time that a TLS handshake may take.
 
     Attributes:
         notice: What is said once it listens.
@@ -123,14 +127,17 @@ class DrainingServer(uvicorn.Server):
 
     notice: Notice | None = None
 
-    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain_s: float, handshake_s: float = 10.0) -> None:
         super().__init__(config)
+        self._handshake_s = handshake_s
         self._lifecycle = lifecycle
         self._drain_s = drain_s
         self._drain_until_s = math.inf
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start as uvicorn does, then announce the address."""
+        if self.config.is_ssl:
+            _limit_handshakes(asyncio.get_running_loop(), self._handshake_s)
         await super().startup(sockets)
         if self.started and self.notice:
             self.notice.announce(sockets or [])
@@ -149,6 +156,11 @@ class DrainingServer(uvicorn.Server):
         if draining and (self._lifecycle.inside == 0 or time.monotonic() >= self._drain_until_s):
             self.should_exit = True
         return await super().on_tick(counter)
+
+
+def _limit_handshakes(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    """Uvicorn hands no such limit on, and asyncio's own is a minute."""
+    loop.create_server = partial(loop.create_server, ssl_handshake_timeout=seconds)  # type: ignore[method-assign]
 
 
 def _limits(settings: Settings) -> ConnectionLimits:

@@ -62,7 +62,9 @@ class Settings(BaseSettings):
         60.0, gt=0, le=600, description="Longest time until a request is answered; X-Deadline-Ms can only shorten it."
     )
     connections_max: int = Field(1024, ge=8, description="Most connections; then the longest idle one makes room.")
-    header_timeout_s: float = Field(10.0, gt=0, le=600, description="Longest time a header may take to arrive.")
+    header_timeout_s: float = Field(
+        10.0, gt=0, le=600, description="Longest time a header, or a TLS handshake, may take."
+    )
     send_timeout_s: float = Field(30.0, gt=0, le=600, description="Longest time a reply may wait for its reader.")
     body_max_bytes: int = Field(20 * 2**20, ge=1024, description="Largest body.")
     body_timeout_s: float = Field(15.0, gt=0, le=600, description="Longest time a body may take to arrive.")

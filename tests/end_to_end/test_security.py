@@ -37,6 +37,14 @@ def test_a_server_with_a_certificate_speaks_https(start, certificate):
     assert server.stop() == 0
 
 
+def test_a_handshake_that_does_not_come_is_given_up(start, certificate):
+    variables, _ = certificate
+    server = start(**variables, SMOKE_HEADER_TIMEOUT_S="0.5")
+    with connect(server) as silent:
+        silent.settimeout(20)  # asyncio's own limit is a minute
+        assert silent.recv(1) == b""
+
+
 def test_a_certificate_that_does_not_fit_stops_the_start_in_words(start, certificate):
     variables, _ = certificate
     server = start(**{**variables, "SMOKE_TLS_KEY_FILE": variables["SMOKE_TLS_CERT_FILE"]})
