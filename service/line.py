@@ -16,6 +16,7 @@ from service.pace import Pace
 from service.ticket import Ticket
 
 _RETRY_MAX_S: Final = 30
+_SHORT_BURST_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Line:
         self._inside = 0
         self._lanes: Counter[str | None] = Counter()
         self._sending: dict[Spot, float] = {}
-        self._crowd = _Crowd()
+        self._busy = _Spell()
+        self._crowd = _Spell()
         self._owed = _Owed()
 
     @property
@@ -113,18 +115,24 @@ class Line:
         return self._patience.wait_max_s or self._pace.work_s
 
     def _patience_s(self, ticket: Ticket) -> float:
-        """A camera's only frame may wait for the end of a burst; nobody waits behind frames that keep coming."""
+        """Anybody may wait for the end of a short burst, a camera's only frame for that of a long one.
+
+        Where frames keep coming there is no end to wait for: it is as if there were no burst.
+        """
+        now_s, pause_s = self._clock(), self._pace.work_s
+        short_s = min(_SHORT_BURST_S, self._patience.burst_s) - self._busy.age_s(now_s, pause_s)
         if ticket.camera is None or self._own(ticket):
-            return self._bound_s
-        age_s = self._crowd.age_s(self._clock(), self._pace.work_s)
-        return max(self._bound_s, self._patience.burst_s - age_s)
+            return max(self._bound_s, short_s)
+        return max(self._bound_s, short_s, self._patience.burst_s - self._crowd.age_s(now_s, pause_s))
 
     def _count(self, camera: str | None, change: int) -> None:
         self._inside += change
         self._lanes[camera] += change
         if not self._lanes[camera]:
             del self._lanes[camera]
-        self._crowd.note(len(self._lanes), self._clock(), self._pace.work_s)
+        now_s, pause_s = self._clock(), self._pace.work_s
+        self._busy.note(self._inside > 0, now_s, pause_s)
+        self._crowd.note(len(self._lanes) > 1, now_s, pause_s)
 
     def _refusal(self, wait_s: float, most_s: float) -> ServiceFull:
         retry_s = wait_s - most_s + self._owed.add(self._pace.frame_s, self._clock())
@@ -153,23 +161,22 @@ class Spot:
 
 
 @dataclass(slots=True)
-class _Crowd:
-    """Since when frames of several cameras have been inside without a pause."""
+class _Spell:
+    """For how long something has been the case without a pause; a pause shorter than the work on a frame is chance."""
 
-    lanes: int = 0
-    clear_since_s: float = -math.inf
+    lasts: bool = False
     since_s: float = -math.inf
+    ended_s: float = -math.inf
 
-    def note(self, lanes: int, now_s: float, pause_s: float) -> None:
-        if lanes > 1 >= self.lanes and now_s - self.clear_since_s >= pause_s:
+    def note(self, lasts: bool, now_s: float, pause_s: float) -> None:
+        if lasts and not self.lasts and now_s - self.ended_s >= pause_s:
             self.since_s = now_s
-        if self.lanes > 1 >= lanes:
-            self.clear_since_s = now_s
-        self.lanes = lanes
+        if self.lasts and not lasts:
+            self.ended_s = now_s
+        self.lasts = lasts
 
     def age_s(self, now_s: float, pause_s: float) -> float:
-        """A pause shorter than the work on a frame is chance, not the end of a crowd."""
-        if self.lanes <= 1 and now_s - self.clear_since_s >= pause_s:
+        if not self.lasts and now_s - self.ended_s >= pause_s:
             return 0.0
         return now_s - self.since_s
 

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
         10.0,
         ge=0,
         le=600,
-        description="A burst in which no camera has two frames is let in as far as it will be over after this time.",
+        description="A burst of one frame per camera is let in as far as it will be over after this time (others: at most 0.25 s).",
     )
     queue_max: int = Field(128, ge=1, description="Most decoded frames that wait for the model.")
     requests_max: int = Field(128, ge=1, description="Most requests for a segmentation in flight.")

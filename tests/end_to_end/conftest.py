@@ -15,6 +15,8 @@ import httpx2
 import pytest
 
 START_S = 60.0
+PATIENT = {"SMOKE_WAIT_MAX_MS": "60000"}
+"""Where callers in a closed loop are to be answered, however long the line."""
 
 
 class Server:

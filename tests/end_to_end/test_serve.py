@@ -250,7 +250,7 @@ def test_many_callers_at_once_each_get_their_own_answer(server):
         if level < 40:
             met.wait(10)
         with server.client() as client:
-            reply = client.post("/segment?outputs=", content=file_of(plain(level, 0, 0))).json()
+            reply = client.post(f"/segment?outputs=&camera_id={level}", content=file_of(plain(level, 0, 0))).json()
         return reply["smoke"]["max_probability"]
 
     with ThreadPoolExecutor(8) as callers:

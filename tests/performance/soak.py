@@ -21,7 +21,7 @@ import httpx2
 import numpy as np
 
 from tests.conftest import build_release
-from tests.end_to_end.conftest import Server
+from tests.end_to_end.conftest import PATIENT, Server
 from tests.pictures import file_of, plain
 
 SIDES = ((64, 48), (640, 480), (1920, 1080))
@@ -78,7 +78,7 @@ def soak(folder: Path, chosen: argparse.Namespace) -> tuple[Run, int]:
     ]
     link = folder / "current"
     link.symlink_to(releases[0])
-    server = Server(link)
+    server = Server(link, **PATIENT)
     try:
         run = Run(chosen.frames, time.monotonic() + 60 * chosen.minutes) if server.url else Run(0, 0.0)
         stop = threading.Event()

@@ -70,7 +70,26 @@ def test_frames_are_let_in_until_the_wait_would_be_too_long(line):
 def test_by_default_the_wait_may_be_as_long_as_the_work(clock):
     line = line_of(clock, wait_max_s=0.0, slots=8)  # a batch of eight takes 0.8 s, so a frame of it 0.1 s
     assert accepted(line) == 16  # nobody is refused before two rounds are full
-    assert accepted(line_of(clock, wait_max_s=0.0)) == 2
+    assert accepted(line_of(clock, wait_max_s=0.0, burst_s=0.0)) == 2
+
+
+def test_anybody_may_wait_for_the_end_of_a_short_burst(clock):
+    line = line_of(clock, wait_max_s=0.0)
+    assert accepted(line) == 3  # the third waits 0.2 s
+    clock.now_s += 0.06  # and 0.06 s later the burst would be too long
+    with pytest.raises(ServiceFull):
+        line.enter(ticket())
+
+
+def test_where_frames_keep_coming_there_is_no_short_burst(clock):
+    line = line_of(clock, wait_max_s=0.0)
+    spots = fill(line, 3)
+    for _ in range(100):
+        clock.now_s += RUN_S
+        spots.pop(0).leave()
+        spots += fill(line, 2 - len(spots))
+        with pytest.raises(ServiceFull):
+            line.enter(ticket())
 
 
 def test_nobody_is_refused_before_the_first_answer_said_how_long_it_takes(clock):
