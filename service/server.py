@@ -24,6 +24,7 @@ from service.connections import ConnectionLimits, limited
 from service.errors import AddressUnusable, SettingsInvalid, StartError
 from service.lifecycle import Lifecycle, Phase
 from service.logs import start_logging
+from service.memory import limit_heap
 from service.notice import Notice
 from service.reload import Reloader
 from service.session import load
@@ -41,6 +42,7 @@ def serve(settings: Settings) -> None:
         StartError: The address cannot be bound, or the model, the keys or the certificate cannot be used.
     """
     start_logging(settings.log_level, terminal=sys.stderr.isatty())
+    limit_heap()
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, _exit)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
