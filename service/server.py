@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import math
 import resource
 import signal
@@ -31,6 +32,8 @@ from service.session import load
 from service.settings import Settings
 
 _FILES_KEPT: Final = 64
+_KEEP_ALIVE_S: Final = 75
+"""Longer than the proxies and cameras in front keep an idle connection, so that it is never closed under a request."""
 _FLUSH_S: Final = 2.0
 """The part of `drain_s` kept for answers on their way out, and for cutting off whoever is still inside."""
 
@@ -61,6 +64,9 @@ def serve(settings: Settings) -> None:
 def _server(settings: Settings) -> "DrainingServer":
     """Load the model and wire everything."""
     app = create_app(settings, lambda: load(settings))
+    # What is loaded by now stays: the collector need not look through it again while frames wait.
+    gc.collect()
+    gc.freeze()
     reloader: Reloader = app.state.reloader
     signal.signal(signal.SIGHUP, lambda *_: reloader.start())
     flush_s = min(settings.drain_s, _FLUSH_S)
@@ -184,6 +190,7 @@ def _config(app: Starlette, settings: Settings, flush_s: float) -> uvicorn.Confi
         ssl_certfile=settings.tls_cert_file,
         ssl_keyfile=settings.tls_key_file,
         timeout_graceful_shutdown=math.ceil(flush_s),
+        timeout_keep_alive=_KEEP_ALIVE_S,
     )
 
 

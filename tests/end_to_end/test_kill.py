@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests.end_to_end.conftest import PATIENT
 from tests.pictures import file_of, plain
 
 BODY = file_of(plain(204, 0, 0))
@@ -39,14 +38,14 @@ def load():
 
 
 def test_a_server_that_is_killed_under_load_starts_again(start, load, release):
-    first = start(**PATIENT)
+    first = start()
     url = first.url
     statuses = load(url)
     while statuses.count(200) < 20:
         time.sleep(0.02)
     first.process.kill()
     assert first.wait() == -9
-    second = start(release, port=urlsplit(url).port, **PATIENT)
+    second = start(release, port=urlsplit(url).port)
     assert second.url == url
     before = statuses.count(200)
     while statuses.count(200) < before + 20:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import build_release
-from tests.end_to_end.conftest import PATIENT
 from tests.end_to_end.test_serve import wait_until
 from tests.pictures import file_of, plain
 
@@ -41,7 +40,7 @@ def said(server, message: str) -> list[dict]:
 
 
 def test_a_hangup_signal_swaps_the_model_between_frames(start, current, stricter):
-    server, stop, answers = start(current, **PATIENT), threading.Event(), []
+    server, stop, answers = start(current), threading.Event(), []
 
     def ask() -> None:
         with server.client() as client:

@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--model-dir", type=Path, default=newest_release())
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 720), metavar=("WIDTH", "HEIGHT"))
     chosen = parser.parse_args()
-    server = Server(chosen.model_dir, SMOKE_LOG_LEVEL="info")
+    server = Server(chosen.model_dir, SMOKE_WAIT_MAX_MS="0")
     try:
         body = file_of(plume(*chosen.size), "JPEG")
         rows = asyncio.run(measure(server.url, body, chosen))
@@ -65,7 +65,7 @@ def main() -> int:
 
 async def measure(url: str, body: bytes, chosen: argparse.Namespace) -> list[Row]:
     """Each round: capacity, then both stretches."""
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2)
     async with httpx2.AsyncClient(base_url=url, timeout=120, trust_env=False, limits=limits) as client:
         sender = Sender(client, body, chosen.cameras)
         await sender.closed_loop(WARM_UP_S)

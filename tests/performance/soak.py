@@ -22,7 +22,7 @@ import numpy as np
 
 from models.manifest import Manifest, newest_release
 from tests.conftest import build_release
-from tests.end_to_end.conftest import PATIENT, Server
+from tests.end_to_end.conftest import Server
 from tests.pictures import file_of, plume
 
 SIDES = ((64, 48), (640, 480), (1920, 1080))
@@ -82,7 +82,7 @@ def soak(folder: Path, chosen: argparse.Namespace) -> tuple[Run, int]:
     releases = [build(folder / version, version=version, threshold=value) for version, value in thresholds.items()]
     link = folder / "current"
     link.symlink_to(releases[0])
-    server = Server(link, **PATIENT)
+    server = Server(link)
     try:
         assert server.url
         run = Run(chosen.frames, time.monotonic() + 60 * chosen.minutes, thresholds)

@@ -25,7 +25,7 @@ def slow(open_client, obedient):
         return predict(frames)
 
     obedient.predict = slowly
-    return open_client(obedient)
+    return open_client(obedient, wait_max_ms=0.0)
 
 
 async def post(client, leave_after_s: float = 60.0) -> int:
