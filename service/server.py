@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gc
+import logging
 import math
 import resource
 import signal
@@ -23,6 +24,7 @@ from models.manifest import Manifest
 from service.app import create_app
 from service.connections import ConnectionLimits, limited
 from service.errors import AddressUnusable, SettingsInvalid, StartError
+from service.keys import KeyRing
 from service.lifecycle import Lifecycle, Phase
 from service.logs import start_logging
 from service.memory import limit_heap
@@ -31,6 +33,7 @@ from service.reload import Reloader
 from service.session import load
 from service.settings import Settings
 
+_LOG = logging.getLogger(__name__)
 _FILES_KEPT: Final = 64
 _KEEP_ALIVE_S: Final = 75
 """Longer than the proxies and cameras in front keep an idle connection, so that it is never closed under a request."""
@@ -39,7 +42,7 @@ _FLUSH_S: Final = 2.0
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what was accepted, within `drain_s`. SIGHUP loads the model anew.
+    """Serve until SIGTERM or SIGINT; then finish what was accepted, within `drain_s`. SIGHUP loads model and keys anew.
 
     Raises:
         StartError: The address cannot be bound, or the model, the keys or the certificate cannot be used.
@@ -68,12 +71,25 @@ def _server(settings: Settings) -> "DrainingServer":
     gc.collect()
     gc.freeze()
     reloader: Reloader = app.state.reloader
-    signal.signal(signal.SIGHUP, lambda *_: reloader.start())
+    signal.signal(signal.SIGHUP, lambda *_: _hang_up(reloader, app.state.keys, settings.api_keys_file))
     flush_s = min(settings.drain_s, _FLUSH_S)
     config = _config(app, settings, flush_s)
     server = DrainingServer(config, app.state.lifecycle, settings.drain_s - flush_s, settings.header_timeout_s)
     server.notice = Notice(_example(settings), settings)
     return server
+
+
+def _hang_up(reloader: Reloader, keys: KeyRing | None, keys_file: Path | None) -> None:
+    """Take the keys anew at once, as Python runs this between two steps of the event loop; the model takes its time."""
+    reloader.start()
+    if keys is None or keys_file is None:
+        return
+    try:
+        keys.renew(keys_file)
+    except SettingsInvalid as error:
+        _LOG.warning("keys not changed", extra={"detail": str(error)})
+    else:
+        _LOG.info("keys read again")
 
 
 def _check_certificate(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """Certificates, keys and the second port of a real server."""
 
+import signal
 import ssl
 
 import httpx2
@@ -97,3 +98,20 @@ def test_a_header_that_does_not_come_is_given_up(start):
         assert client.post("/segment?outputs=", content=BODY).status_code == 200
         assert read_all(slow).startswith(b"HTTP/1.1 408 Request Timeout")
         assert 'smoke_connections_closed_total{reason="header_timeout"}' in client.get("/metrics").text
+
+
+def test_a_hangup_signal_reads_the_keys_again(start, tmp_path):
+    path = tmp_path / "keys.toml"
+
+    def allow(key: str) -> None:
+        path.write_text(f'[[key]]\nname = "gateway"\nsha256 = "{digest(key)}"\nscopes = ["infer"]\n')
+
+    allow("first")
+    server = start(SMOKE_API_KEYS_FILE=str(path))
+    with server.client() as client:
+        assert client.get("/model", headers={"X-API-Key": "second"}).status_code == 401
+        allow("second")
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: any(line["message"] == "keys read again" for line in server.log))
+        assert client.get("/model", headers={"X-API-Key": "second"}).status_code == 200
+        assert client.get("/model", headers={"X-API-Key": "first"}).status_code == 401
