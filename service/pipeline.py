@@ -115,6 +115,8 @@ class Pipeline:
         """
         started_s = time.perf_counter()
         fitted, size = await self.offload(lambda: self._prepare(body, hold_pixels))
+        if not order.at_frame_size:
+            hold_pixels(0)  # What waits for the model is small: a hundred large frames may.
         decoded_s = time.perf_counter()
         done = await asyncio.wrap_future(self._batcher.submit(fitted, ticket))
         inferred_s = time.perf_counter()

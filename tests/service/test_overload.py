@@ -28,14 +28,14 @@ def slow(open_client, obedient):
     return open_client(obedient, wait_max_ms=0.0)
 
 
-async def post(client, leave_after_s: float = 60.0) -> int:
+async def post(client, leave_after_s: float = 60.0, query: str = "") -> int:
     """Post a frame as a server would pass it on, by a caller with so much patience; returns the status."""
     scope = {
         "type": "http",
         "method": "POST",
         "path": "/segment",
         "raw_path": b"/segment",
-        "query_string": b"outputs=",
+        "query_string": f"outputs=&{query}".encode(),
         "headers": [],
     }
     messages, statuses = [{"type": "http.request", "body": BODY, "more_body": False}], []
@@ -75,6 +75,27 @@ def test_beyond_its_capacity_the_service_answers_what_it_can_and_refuses_the_res
 def test_below_its_capacity_nothing_is_refused(slow):
     samples = slow.portal.call(open_loop, lambda _: post(slow), 0.5 / SERVICE_S, 10)
     assert {sample.status for sample in samples} == {200}
+
+
+def test_a_hundred_cameras_in_lock_step_are_all_answered_and_as_many_frames_of_nobody_are_not(open_client, obedient):
+    client = open_client(obedient, wait_max_ms=0.0, burst_s=60.0)
+    client.post("/segment?outputs=", content=BODY)
+    cameras = client.portal.call(open_loop, lambda number: post(client, query=f"camera_id={number}"), 1e6, 100)
+    assert {sample.status for sample in cameras} == {200}
+    nobody = client.portal.call(open_loop, lambda _: post(client), 1e6, 100)
+    assert {sample.status for sample in nobody} == {200, 429}
+
+
+def test_a_camera_that_floods_is_refused_and_another_is_not(open_client, obedient):
+    client = open_client(obedient, wait_max_ms=0.0)
+    client.post("/segment?outputs=", content=BODY)
+
+    def one(number: int):
+        return post(client, query="camera_id=ridge" if number == 99 else "camera_id=flood")
+
+    samples = client.portal.call(open_loop, one, 1e6, 100)
+    assert Counter(sample.status for sample in samples[:99])[429] > 50
+    assert samples[99].status == 200
 
 
 def test_clients_that_hang_up_leave_nothing_behind(slow):
