@@ -8,20 +8,27 @@ from typing import Final
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
-from service import admin, documentation, probes, problems, routes
+from service import admin, camera_routes, documentation, probes, problems, routes
 from service.access import SeparatePorts
+from service.camera_file import CameraFile, policy_of
+from service.cameras import Cameras
 from service.envelope import Envelope
+from service.gpu import gpu_memory
 from service.heartbeat import heartbeat
 from service.image import Limits
 from service.keys import KeyRing
 from service.lifecycle import Lifecycle
+from service.line import Line, Patience
 from service.metrics import Metrics
+from service.notifications import Notifications, channels_of
+from service.pace import Pace
 from service.permits import Ceilings, Permits
 from service.pipeline import Threads, open_pipeline
 from service.recovery import Recovery
 from service.reload import Reloader
 from service.settings import Settings
 from service.slot import Loaded, Slot
+from service.upkeep import restore, upkeep
 from service.wiring import Wiring
 
 _DISCARD_FACTOR: Final = 2
@@ -46,15 +53,19 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
     slot = Slot(load(), settings.failures_max)
     metrics = Metrics(slot.model.identity)
     slot.on_change = lambda model: metrics.serving(model.identity)
-    lifecycle = Lifecycle(_permits(settings))
+    pace = Pace(slot.model.runners * slot.model.batch_max, Threads.of(settings).workers)
+    patience = Patience(settings.wait_max_ms / 1000.0, settings.burst_s)
+    lifecycle = Lifecycle(_permits(settings), Line(pace, patience))
     reloader = Reloader(slot, load, metrics.reloaded)
+    notifications = Notifications(channels_of(settings), metrics.cameras.notified)
+    cameras = _cameras(settings, metrics, notifications)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with _started(settings, slot, metrics, lifecycle, reloader) as wiring:
+        with _started(settings, slot, metrics, lifecycle, reloader, cameras, pace) as wiring:
             app.state.wiring = wiring
             lifecycle.open()
-            async with heartbeat(metrics.observe_lag):
+            async with heartbeat(metrics.observe_lag), upkeep(cameras, settings.state_file), notifications.running():
                 yield
             lifecycle.drain()
 
@@ -81,23 +92,40 @@ def _route(app: FastAPI, settings: Settings) -> None:
     shown = [Depends(HTTPBearer(auto_error=False))] if settings.api_keys_file else []
     app.include_router(probes.router)
     app.include_router(routes.router, dependencies=shown)
+    app.include_router(camera_routes.router, dependencies=shown)
     if settings.admin:
         app.include_router(admin.router, dependencies=shown)
     app.router.routes.extend(documentation.routes())
 
 
+def _cameras(settings: Settings, metrics: Metrics, notifications: Notifications) -> Cameras:
+    """The cameras as they were before a restart."""
+    rules = CameraFile(settings.cameras_file, policy_of(settings))
+    cameras = Cameras(settings.cameras_max, rules, metrics.cameras, notifications.tell)
+    restore(cameras, settings.state_file)
+    return cameras
+
+
 @contextmanager
 def _started(
-    settings: Settings, slot: Slot, metrics: Metrics, lifecycle: Lifecycle, reloader: Reloader
+    settings: Settings,
+    slot: Slot,
+    metrics: Metrics,
+    lifecycle: Lifecycle,
+    reloader: Reloader,
+    cameras: Cameras,
+    pace: Pace,
 ) -> Iterator[Wiring]:
     """Everything that has threads; leaving it finishes what was accepted."""
     with (
         Recovery(slot, metrics.rebuilt),
-        open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max), metrics.observe_batch) as pipeline,
+        open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max), metrics.observe_batch, pace) as pipeline,
     ):
-        wiring = Wiring(settings, slot, pipeline, metrics, lifecycle, reloader)
+        wiring = Wiring(settings, slot, pipeline, metrics, lifecycle, reloader, cameras)
         metrics.watch(lambda: pipeline.queue_depth, lambda: wiring.ready, lambda: wiring.live)
         metrics.watch_permits(lifecycle.permits)
+        metrics.watch_gpu(gpu_memory() if slot.model.identity.provider != "cpu" else None)
+        metrics.watch_wait(lambda: lifecycle.line.wait_s)
         yield wiring
 
 

@@ -18,10 +18,12 @@ from service.encode import MASK, EncodedMap, Size, encode_maps, mask_at
 from service.image import Limits, decode, no_hold
 from service.order import OVERLAY, Order
 from service.overlay import Picture, overlay
+from service.pace import Pace
 from service.prediction import Identity, Prediction
+from service.quality import Look, look_at
 from service.settings import Settings
 from service.slot import Answer, Slot
-from service.summary import Summary, summarise
+from service.summary import Standard, Summary, summarise
 from service.ticket import Ticket
 
 T = TypeVar("T")
@@ -39,7 +41,10 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """The answer for one frame; `identity` is the model that gave it, `frame` the size a person sees, after EXIF rotation."""
+    """The answer for one frame; `identity` is the model that gave it, `frame` the size a person sees, after EXIF rotation.
+
+    `look` is what a camera's frame looks like; None for a frame of no camera.
+    """
 
     identity: Identity
     frame: Size
@@ -47,6 +52,7 @@ class Segmentation:
     maps: dict[str, EncodedMap]
     picture: Picture | None
     stages: Stages
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +78,12 @@ class Threads:
 class Pipeline:
     """Takes files to answers. Use `open_pipeline`, which owns the threads."""
 
-    def __init__(self, slot: Slot, batcher: Batcher[RGB, Answer], pool: Executor, limits: Limits) -> None:
+    def __init__(self, slot: Slot, batcher: Batcher[RGB, Answer], pool: Executor, limits: Limits, pace: Pace) -> None:
         self._slot = slot
         self._batcher = batcher
         self._pool = pool
         self._limits = limits
+        self._pace = pace
 
     @property
     def queue_depth(self) -> int:
@@ -112,30 +119,37 @@ class Pipeline:
             RequestError: One of its classes per cause.
         """
         started_s = time.perf_counter()
-        fitted, size = await self.offload(lambda: self._prepare(body, hold_pixels))
+        watched = ticket is not None and ticket.camera is not None
+        fitted, size, look = await self.offload(lambda: self._prepare(body, hold_pixels, watched=watched))
+        if not order.at_frame_size:
+            hold_pixels(0)  # What waits for the model is small: a hundred large frames may.
         decoded_s = time.perf_counter()
         done = await asyncio.wrap_future(self._batcher.submit(fitted, ticket))
         inferred_s = time.perf_counter()
+        self._pace.ran(done.run_s)
         summary, maps, picture = await self.offload(lambda: self._answer(body, size, done.value, order))
         encode_s = time.perf_counter() - inferred_s
         stages = Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
-        return Segmentation(done.value.model.identity, size, summary, maps, picture, stages)
+        return Segmentation(done.value.model.identity, size, summary, maps, picture, stages, look)
 
     async def offload(self, work: Callable[[], T]) -> T:
         """Run something short but not instant off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._pace.timed, work)
 
-    def _prepare(self, body: bytes, hold_pixels: Callable[[int], None]) -> tuple[RGB, Size]:
+    def _prepare(
+        self, body: bytes, hold_pixels: Callable[[int], None], *, watched: bool
+    ) -> tuple[RGB, Size, Look | None]:
         frame = decode(body, self._limits, hold_pixels)
         height, width = frame.shape[:2]
-        return fit(frame, self._slot.model.manifest.input.size_px), Size(width, height)
+        fitted = fit(frame, self._slot.model.manifest.input.size_px)
+        return fitted, Size(width, height), look_at(fitted) if watched else None
 
     def _answer(
         self, body: bytes, size: Size, answer: Answer, order: Order
     ) -> tuple[Summary, dict[str, EncodedMap], Picture | None]:
         prediction, manifest = answer.prediction, answer.model.manifest
         threshold = manifest.threshold if order.threshold is None else order.threshold
-        summary = summarise(prediction, threshold, manifest.minimum_region)
+        summary = summarise(prediction, Standard(threshold, manifest.minimum_region, manifest.gate), size)
         names = [name for name in order.outputs if name != OVERLAY]
         scales = {MASK.name: MASK, **{output.name: output for output in manifest.outputs}}
         maps = encode_maps(prediction, names, scales, threshold, size if order.resolution == "frame" else None)
@@ -153,6 +167,7 @@ def open_pipeline(
     threads: Threads,
     limits: Limits,
     report: Callable[[int, Sequence[str]], None] = ignore,
+    pace: Pace | None = None,
 ) -> Iterator[Pipeline]:
     """A pipeline and its threads; leaving the context finishes what was accepted.
 
@@ -161,10 +176,11 @@ def open_pipeline(
         threads: How many work, how many frames wait.
         limits: What a picture's header may promise.
         report: Told the size of each batch, and for each frame dropped before inference the reason.
+        pace: Told how long things take.
     """
     sizes = Sizes(slot.model.runners, slot.model.batch_max, threads.queue_max, threads.batch_wait_s)
     with (
         ThreadPoolExecutor(threads.workers, thread_name_prefix="worker") as pool,
         Batcher(slot.answer, sizes, report) as batcher,
     ):
-        yield Pipeline(slot, batcher, pool, limits)
+        yield Pipeline(slot, batcher, pool, limits, pace or Pace())

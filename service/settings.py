@@ -36,13 +36,28 @@ class Settings(BaseSettings):
     require_provider: Provider | None = Field(None, description="Refuse to start on any other provider.")
     cuda_arena: Arena = Field("exact", description="How GPU memory is claimed: what is needed, or doubling.")
     cuda_memory_max_bytes: int = Field(0, ge=0, description="Most GPU memory for the model; 0 for no bound.")
+    cuda_graphs: bool = Field(
+        False,
+        description="Record the GPU's work for each batch size once and replay it; a graph that cannot is refused.",
+    )
     tensorrt_cache_dir: Path | None = Field(None, description="Folder in which TensorRT keeps its engines.")
     threads: int = Field(0, ge=0, le=1024, description="Threads of one inference on the CPU; 0 takes every core.")
     runners: int = Field(0, ge=0, le=64, description="Frames inferred at once on the CPU; 0 decides. A GPU has one.")
     workers: int = Field(0, ge=0, le=256, description="Threads that decode and encode; 0 takes one per core.")
     batch_max: int = Field(8, ge=1, le=8, description="Most frames in one batch on a GPU.")
     batch_wait_ms: float = Field(0.0, ge=0, le=1000, description="How long a batch on a GPU waits to be filled.")
-    queue_max: int = Field(64, ge=1, description="Most decoded frames that wait for the model.")
+    wait_max_ms: float = Field(
+        0.0,
+        ge=0,
+        description="Longest estimated wait with which a frame is let in; 0: as long as the work on it takes.",
+    )
+    burst_s: float = Field(
+        10.0,
+        ge=0,
+        le=600,
+        description="A burst of one frame per camera is let in as far as it will be over after this time (others: at most 0.25 s).",
+    )
+    queue_max: int = Field(128, ge=1, description="Most decoded frames that wait for the model.")
     requests_max: int = Field(128, ge=1, description="Most requests for a segmentation in flight.")
     camera_requests_max: int = Field(32, ge=1, description="Most requests of one camera in flight.")
     inflight_bytes_max: int = Field(256 * 2**20, ge=1024, description="Most bytes of bodies in flight.")
@@ -51,11 +66,35 @@ class Settings(BaseSettings):
         60.0, gt=0, le=600, description="Longest time until a request is answered; X-Deadline-Ms can only shorten it."
     )
     connections_max: int = Field(1024, ge=8, description="Most connections; then the longest idle one makes room.")
-    header_timeout_s: float = Field(10.0, gt=0, le=600, description="Longest time a header may take to arrive.")
+    header_timeout_s: float = Field(
+        10.0, gt=0, le=600, description="Longest time a header, or a TLS handshake, may take."
+    )
     send_timeout_s: float = Field(30.0, gt=0, le=600, description="Longest time a reply may wait for its reader.")
     body_max_bytes: int = Field(20 * 2**20, ge=1024, description="Largest body.")
     body_timeout_s: float = Field(15.0, gt=0, le=600, description="Longest time a body may take to arrive.")
     pixels_max: int = Field(40_000_000, ge=256, le=89_000_000, description="Most pixels in a frame.")
+    cameras_max: int = Field(
+        200, ge=1, le=10_000, description="Most cameras with a label of their own; as many again share `other`."
+    )
+    cameras_file: Path | None = Field(None, description="TOML file of alarm policies and ignored places per camera.")
+    state_file: Path | None = Field(None, description="JSON file in which alarms outlive a restart.")
+    feedback_file: Path | None = Field(None, description="JSONL file to which feedback on alarms is appended.")
+    alarm_frames: int = Field(5, ge=1, le=32, description="Frames of a camera that an alarm looks back on.")
+    alarm_hits: float = Field(3.0, ge=0.1, le=32, description="Frames of those with smoke at one place for an alarm.")
+    alarm_window_s: float = Field(900.0, ge=1, le=86_400, description="Frames captured longer ago do not count.")
+    alarm_cooldown_s: float = Field(
+        600.0, ge=0, le=86_400, description="No new alarm at a place for so long after one."
+    )
+    webhook_url: str | None = Field(
+        None, pattern=r"^https?://[^\s/]", max_length=2000, description="Post alarms and reviews there, signed."
+    )
+    webhook_secret_file: Path | None = Field(None, description="File with the key of the webhook's signature.")
+    mqtt_host: str | None = Field(None, min_length=1, description="Publish camera states to this MQTT broker.")
+    mqtt_port: int = Field(1883, ge=1, le=65535, description="The broker's port.")
+    mqtt_username: str | None = Field(None, min_length=1, description="Who we are to the broker.")
+    mqtt_password_file: Path | None = Field(None, description="File with the broker's password.")
+    mqtt_tls: bool = Field(False, description="Speak TLS with the broker.")
+    mqtt_prefix: str = Field("smoke", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="First part of every topic.")
     failures_max: int = Field(
         5, ge=1, description="Failures of the model in a row after which the service asks to be restarted."
     )
@@ -77,9 +116,17 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _alarm_possible(self) -> Self:
+        if self.alarm_hits > self.alarm_frames:
+            raise PydanticCustomError("alarm", "SMOKE_ALARM_HITS of at most SMOKE_ALARM_FRAMES")
+        return self
+
+    @model_validator(mode="after")
     def _safe_together(self) -> Self:
         if self.admin and self.api_keys_file is None:
             raise PydanticCustomError("keys", "SMOKE_API_KEYS_FILE where SMOKE_ADMIN is on")
+        if self.webhook_url is not None and self.webhook_secret_file is None:
+            raise PydanticCustomError("webhook", "SMOKE_WEBHOOK_SECRET_FILE where SMOKE_WEBHOOK_URL is set")
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise PydanticCustomError("tls", "SMOKE_TLS_CERT_FILE and SMOKE_TLS_KEY_FILE, both or neither")
         return self
