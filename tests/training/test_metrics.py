@@ -157,6 +157,8 @@ def test_pysodmetrics_agrees_on_f_beta_mean_maximal_adaptive_and_at_every_thresh
         assert np.mean([curve(count) for count in counts], axis=0) == pytest.approx(theirs[name]["curve"]), name
     ours = np.mean([metrics.f_beta(count) for count in counts], axis=0)
     assert ours == pytest.approx(theirs["f_beta"]["curve"])
-    assert (ours.mean(), ours.max()) == pytest.approx((theirs["f_beta"]["curve"].mean(), theirs["f_beta"]["curve"].max()))
+    assert (ours.mean(), ours.max()) == pytest.approx(
+        (theirs["f_beta"]["curve"].mean(), theirs["f_beta"]["curve"].max())
+    )
     adaptive = np.mean([metrics.adaptive_f_beta(probability.astype(np.float32), mask) for probability, mask in pairs])
     assert adaptive == pytest.approx(theirs["f_beta"]["adaptive"])

@@ -10,7 +10,7 @@ from rich.console import Console
 from training.progress import TerminalReporter
 from training.scores import Summary
 
-SUMMARY = Summary(0.25, 0.5, 0.4, 0.001, 0.002, 0.75, 0.125, 8, 16)
+SUMMARY = Summary(0.25, 0.5, 0.4, 0.001, 0.002, 0.75, 0.125, 8, 16, 0.6, 0.7, 0.8, 9)
 
 
 @pytest.fixture
