@@ -48,8 +48,12 @@ def auroc(doubt: Sequence[float], false: Sequence[bool]) -> float:
     return float(statistic / (false_regions * true_regions))
 
 
-def report_doubt(regions: Sequence[RegionScore]) -> dict[str, Any]:
+def report_doubt(regions: Sequence[RegionScore], many: Sequence[RegionScore]) -> dict[str, Any]:
     """AUROC of each score at telling false from true regions, and how many there were of both.
+
+    Args:
+        regions: To rank.
+        many: To fit the combination on; they may be the same.
 
     Returns:
         Counts; AUROC of each of SCORES and of the `combination` that is fitted on the other camera groups; under `intervals` those of
@@ -57,7 +61,7 @@ def report_doubt(regions: Sequence[RegionScore]) -> dict[str, Any]:
         probability, with its interval.
     """
     doubts = [{score: region.doubt(score) for score in SCORES} for region in regions]
-    combined = cross_fitted(regions)
+    combined = cross_fitted(regions, many)
     rows = [(r, d | {"combination": c}) for r, d, c in zip(regions, doubts, combined, strict=True)]
     groups = by_group([(region.frame.group, (not region.true, doubt)) for region, doubt in rows])
     everything = [item for group in groups.values() for item in group]
@@ -94,10 +98,10 @@ def fit_combination(regions: Sequence[RegionScore]) -> Combination | None:
     return Combination(dict(zip(QUANTITIES, weights.tolist(), strict=True)), float(found[-1] - weights @ centre))
 
 
-def cross_fitted(regions: Sequence[RegionScore]) -> list[float]:
-    """Every region's log odds of being false by a fit on the other camera groups; 0 where those have only one kind."""
+def cross_fitted(regions: Sequence[RegionScore], many: Sequence[RegionScore]) -> list[float]:
+    """Every region's log odds of being false by a fit on those of many of other camera groups; 0 where these are of one kind."""
     fits = {
-        group: fit_combination([region for region in regions if region.frame.group != group])
+        group: fit_combination([region for region in many if region.frame.group != group])
         for group in {region.frame.group for region in regions}
     }
     chosen = [(region, fits[region.frame.group]) for region in regions]

@@ -1,13 +1,13 @@
 """Fits the gate: the doubt from which on a detection is held back, so that false alarms fall and next to no smoke is lost."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.gate import Gate
-from training.data.smoke5k import REAL_SMOKE, Frame
+from models.gate import QUANTITIES, Gate
+from training.data.smoke5k import REAL_SMOKE
 from training.doubt import fit_combination
 from training.findings import RegionScore
 
@@ -26,9 +26,9 @@ class Regions(NamedTuple):
     many: Sequence[RegionScore]
     released: Sequence[RegionScore]
 
-    def where(self, keep: Callable[[RegionScore], bool]) -> "Regions":
-        """Those that a condition holds for."""
-        return Regions([r for r in self.many if keep(r)], [r for r in self.released if keep(r)])
+    def without(self, group: str) -> "Regions":
+        """Those of the other camera groups."""
+        return Regions(*([region for region in regions if region.frame.group != group] for regions in self))
 
 
 class Outcome(NamedTuple):
@@ -48,40 +48,38 @@ class Outcome(NamedTuple):
 
 
 def fit_gate(regions: Regions) -> Gate | None:
-    """Weights from the logistic regression on many regions; the limit that drops the most false released ones within LOST.
+    """The gate that drops the most false released regions within LOST, and of those the one that costs the fewest true ones.
+
+    Weights are those of the logistic regression on many regions, or of one quantity alone.
 
     Returns:
-        None where the regions do not include both kinds, or where no limit drops a false region within LOST.
+        None where the regions do not include both kinds, or where no gate drops a false region within LOST.
     """
     combination = fit_combination(regions.many)
     if combination is None:
         return None
     # The intercept does not order regions: a limit of its own takes its place.
-    gate = Gate(combination.weights, 0.0)
-    scores = np.unique([gate.score(region.detection.means) for region in regions.released])
-    limits = [*((scores[1:] + scores[:-1]) / 2.0).tolist(), *scores[:1].tolist()]
-    outcomes = [
-        (limit, judge(regions.released, [_with_limit(gate, limit)] * len(regions.released))) for limit in limits
-    ]
-    kept = [(limit, outcome) for limit, outcome in outcomes if _is_affordable(outcome)]
-    best = max(kept, key=lambda found: (*_gain(found[1]), found[0]), default=None)
-    return _with_limit(gate, best[0]) if best and _gain(best[1])[0] else None
+    weights = [combination.weights, *({name: 1.0} for name in QUANTITIES)]
+    gates = [gate for some in weights for gate in _gates(some, regions.released)]
+    outcomes = [(gate, judge(regions.released, [gate] * len(regions.released))) for gate in gates]
+    kept = [(gate, _gain(outcome)) for gate, outcome in outcomes if _is_affordable(outcome)]
+    best = max(kept, key=lambda found: found[1], default=None)
+    return best[0] if best and best[1][0] else None
 
 
 def report_gate(regions: Regions) -> dict[str, Any]:
     """The gate fitted on all camera groups, and what gates do that were fitted on the other groups than the one they judge.
 
     Returns:
-        `gate`, as the manifest takes it, or None; `fitted`, what it does to what it was fitted on; `cross_fitted`; `fitted_on`, the
-        counts of regions that gave weights and limit.
+        `gate`, as the manifest takes it, or None; `fitted`, what it does to what it was fitted on; `cross_fitted`; the same two under
+        `at_lower_threshold`, of a gate whose limit is fitted on many regions too; `fitted_on`, the counts of regions that gave weights
+        and limit.
     """
-    gate = fit_gate(regions)
-    groups = {region.frame.group for region in regions.released}
-    held_out = {group: fit_gate(regions.where(lambda r, group=group: r.frame.group != group)) for group in groups}  # type: ignore[misc]
+    gate, outcomes = _outcomes(regions)
     return {
         "gate": asdict(gate) if gate else None,
-        "fitted": judge(regions.released, [gate] * len(regions.released))._asdict(),
-        "cross_fitted": judge(regions.released, [held_out[r.frame.group] for r in regions.released])._asdict(),
+        **outcomes,
+        "at_lower_threshold": _outcomes(Regions(regions.many, regions.many))[1],
         "fitted_on": {"many": _counts(regions.many), "released": _counts(regions.released)},
         "lost_allowed": LOST,
     }
@@ -97,8 +95,22 @@ def judge(regions: Sequence[RegionScore], gates: Sequence[Gate | None]) -> Outco
     return Outcome(pair(_false_alarm_frames), pair(_false), pair(_detected_frames), pair(_true))
 
 
-def _with_limit(gate: Gate, limit: float) -> Gate:
-    return Gate(gate.weights, limit)
+def _outcomes(regions: Regions) -> tuple[Gate | None, dict[str, dict[str, tuple[int, int]]]]:
+    """The gate fitted on all groups, and what it and the gates fitted on the other groups do."""
+    gate = fit_gate(regions)
+    held_out = {group: fit_gate(regions.without(group)) for group in {r.frame.group for r in regions.released}}
+    return gate, {
+        "fitted": judge(regions.released, [gate] * len(regions.released))._asdict(),
+        "cross_fitted": judge(regions.released, [held_out[r.frame.group] for r in regions.released])._asdict(),
+    }
+
+
+def _gates(weights: Mapping[str, float], regions: Sequence[RegionScore]) -> list[Gate]:
+    """The gates of these weights that part the regions differently, the highest limit first; the limits lie between two scores."""
+    scores = np.unique([Gate(weights, 0.0).score(region.detection.means) for region in regions])[::-1]
+    limits = [*((scores[1:] + scores[:-1]) / 2.0).tolist(), *scores[-1:].tolist()]
+    # The further down, the more a gate drops: below what any may drop there is nothing to find.
+    return [Gate(dict(weights), limit) for limit in limits[: _false(regions) + int(LOST * _true(regions))]]
 
 
 def _is_affordable(outcome: Outcome) -> bool:
@@ -125,14 +137,9 @@ def _false(regions: Sequence[RegionScore]) -> int:
     return sum(not region.true for region in regions)
 
 
-def _frames(regions: Sequence[RegionScore]) -> int:
-    frames: set[Frame] = {region.frame for region in regions}
-    return len(frames)
-
-
 def _detected_frames(regions: Sequence[RegionScore]) -> int:
-    return _frames([region for region in regions if region.true])
+    return len({region.frame for region in regions if region.true})
 
 
 def _false_alarm_frames(regions: Sequence[RegionScore]) -> int:
-    return _frames([region for region in regions if region.frame.kind != REAL_SMOKE])
+    return len({region.frame for region in regions if region.frame.kind != REAL_SMOKE})

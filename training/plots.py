@@ -12,11 +12,9 @@ from matplotlib.figure import Figure
 from models.frame import RGB, Map, Mask, fit, fit_map
 from training import metrics
 from training.data.smoke5k import Frame, load_image, load_mask
+from training.pictures import EPISTEMIC_NATS
 from training.prediction import Maps, Predict
-from training.reliability import BOTH, RAW, SHOWN
-
-TOTAL_NATS, EPISTEMIC_NATS = math.log(2), 0.2
-"""Ends of the colour scales, the same for every picture: epistemic uncertainty is a small part of the total."""
+from training.reliability import RAW, best_form
 
 
 class PanelRow(NamedTuple):
@@ -52,7 +50,7 @@ def decomposition_panel(rows: Sequence[PanelRow], path: Path) -> None:
     """
     figure = Figure(figsize=(15, 2.5 * len(rows) + 0.6), layout="constrained")
     grid = figure.subplots(len(rows), 6, squeeze=False)
-    scales = (TOTAL_NATS, EPISTEMIC_NATS, TOTAL_NATS)
+    scales = (math.log(2), EPISTEMIC_NATS, math.log(2))
     for axes, row in zip(grid, rows, strict=True):
         axes[0].imshow(row.image)
         for column, mask in ((1, row.truth), (2, row.prediction)):
@@ -78,8 +76,9 @@ def reliability_columns(report: Mapping[str, Any]) -> dict[str, metrics.Curve]:
     found: dict[str, metrics.Curve] = {}
     for who, source in (("", report), ("without L_c, ", report.get("beside"))):
         table = source["calibration_table"] if source else {}
-        names = (RAW, BOTH) if RAW in table else (SHOWN,)
-        found |= {f"{who}{name}": np.asarray(table[name]["reliability"]) for name in names if name in table}
+        if table:
+            names = [name for name in (RAW, best_form(table)) if name in table]
+            found |= {f"{who}{name}": np.asarray(table[name]["reliability"]) for name in names}
     return found
 
 

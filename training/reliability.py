@@ -21,6 +21,11 @@ from training.calibration import (
 RAW, TEMPERATURE, BOTH, SHOWN = "raw", "temperature", "temperature and shift", "as shown"
 
 
+def best_form(table: Mapping[str, Mapping[str, Any]]) -> str:
+    """The way of calibrating that does best on groups held out, by negative log likelihood; `as shown` where none is known."""
+    return min((TEMPERATURE, BOTH), key=lambda name: float(table[name]["nll"])) if RAW in table else SHOWN
+
+
 def calibration_table(by_group: Mapping[str, Histogram], shown: Calibration | None) -> dict[str, dict[str, Any]]:
     """ECE, Brier score and negative log likelihood of the probability, by how it is calibrated.
 

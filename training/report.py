@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training import report_details as details
+from training.reliability import best_form
 from training.report_details import number, percent, spread
 
 
@@ -72,7 +73,7 @@ def _found(report: Mapping[str, Any], summary: Mapping[str, Any], how: str) -> l
 
 
 def _calibrated(report: Mapping[str, Any]) -> list[Sequence[str]]:
-    name = details.best_row(report["calibration_table"])
+    name = best_form(report["calibration_table"])
     row = report["calibration_table"][name]
     how = f"{name}{details.HELD_OUT if name in details.FITTED else ''}"
     return [

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.reliability import BOTH, RAW, SHOWN, TEMPERATURE
+from training.reliability import BOTH, TEMPERATURE
 
 SINGLE = ("epistemic", "total", "aleatoric", "one_minus_probability", "epistemic_share")
 FITTED = (TEMPERATURE, BOTH)
@@ -73,11 +73,6 @@ def calibration(report: Mapping[str, Any]) -> str:
     )
 
 
-def best_row(table: Mapping[str, Any]) -> str:
-    """The row that the headline quotes: calibrated and held out where that is known, else as shown."""
-    return BOTH if RAW in table else SHOWN
-
-
 def selective(found: Mapping[str, Any]) -> str:
     """AURC and AUSE."""
     orders = [name for name in found if name not in ("coverage", "risk")]
@@ -105,8 +100,9 @@ def doubt(report: Mapping[str, Any]) -> str:
     )
     claims = "; ".join(f"at {found['threshold']:.3f} {claim(found)}" for found in sets)
     return (
-        "## Doubt\n\nAUROC at telling false regions from true ones by their means over the region. Combination: logistic regression on "
-        f"epistemic,\ntotal, aleatoric and 1 - mean probability, fitted on the other camera groups. Regions: {counts}.\n\n"
+        "## Doubt\n\nAUROC at telling false regions from true ones by their means over the region. Combination: logistic regression "
+        f"on\nepistemic, total, aleatoric and 1 - mean probability, fitted on the other camera groups at the lower threshold.\n"
+        f"Regions: {counts}.\n\n"
         f"| |{header}\n| --- |{' --- |' * len(sets)}\n{rows}\nDoes epistemic beat the confidence alone? {claims}."
     )
 
@@ -123,9 +119,16 @@ def claim(found: Mapping[str, Any]) -> str:
 def gate(found: Mapping[str, Any]) -> str:
     """What the gate does, in sample and held out."""
     names = ("false_alarm_frames", "false_regions", "detected_frames", "true_regions")
+    lower = found["at_lower_threshold"]
+    outcomes = (
+        ("fitted on the other groups", found["cross_fitted"]),
+        ("fitted on these frames", found["fitted"]),
+        (f"at {found['lower_threshold']:.3f}, fitted on the other groups", lower["cross_fitted"]),
+        (f"at {found['lower_threshold']:.3f}, fitted on these frames", lower["fitted"]),
+    )
     rows = "".join(
-        f"| {title} | {' | '.join(f'{before} to {after}' for before, after in (found[key][name] for name in names))} |\n"
-        for title, key in (("fitted on the other groups", "cross_fitted"), ("fitted on these frames", "fitted"))
+        f"| {title} | {' | '.join(f'{before} to {after}' for before, after in (outcome[name] for name in names))} |\n"
+        for title, outcome in outcomes
     )
     made = found["gate"]
     many = found["fitted_on"]["many"]
@@ -135,9 +138,10 @@ def gate(found: Mapping[str, Any]) -> str:
         else "No gate drops a false region within that."
     )
     return (
-        f"## Gate\n\nAt the released threshold, without the gate to with it; it may cost {found['lost_allowed']:.0%} of the regions "
-        f"and of the frames detected. Its\nweights come from {many['false']} false and {many['true']} true regions at the lower threshold, "
-        f"its limit from those counted here. {what}\n\n"
+        f"## Gate\n\nCounts without the gate and with it; it may cost {found['lost_allowed']:.0%} of the regions and of the frames "
+        f"detected. Its weights come from\n{many['false']} false and {many['true']} true regions at the lower threshold, its limit "
+        f"from the released one's. {what}\nThe last two rows are of a gate whose limit is fitted at the lower threshold, which the "
+        "service does not use: they say what doubt can\ndo where there are false regions enough.\n\n"
         "| | smoke-free frames with an alarm | false regions | detected frames | true regions |\n| --- | --- | --- | --- | --- |\n"
         f"{rows.rstrip()}"
     )

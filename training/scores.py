@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from models.frame import RGB, fit, fit_map, unfit
+from models.reference import thumbnail
 from training import metrics
 from training.calibration import Histogram, logit_histogram
 from training.data.smoke5k import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
@@ -183,8 +183,8 @@ def _score(predict: Predict, frame: Frame, size_px: int, minimum_region: float) 
 
 
 def _looks(square: RGB) -> dict[str, float]:
-    """Mean and standard deviation of the grey level in [0, 1]."""
-    grey = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY) / 255.0
+    """Mean and standard deviation of the grey level in [0, 1], of the thumbnail that the service looks at."""
+    grey = thumbnail(square) / 255.0
     return {"brightness": float(grey.mean()), "contrast": float(grey.std())}
 
 

@@ -38,7 +38,9 @@ def test_without_a_false_region_there_is_no_answer():
 
 
 def test_each_score_is_reported_with_the_counts():
-    report = report_doubt([region(True, epistemic=0.01), region(True, epistemic=0.02), region(False, epistemic=0.3)])
+    report = report_doubt(
+        [region(True, epistemic=0.01), region(True, epistemic=0.02), region(False, epistemic=0.3)], []
+    )
     assert (report["true_regions"], report["false_regions"]) == (2, 1)
     assert report["epistemic"] == 1.0
     assert report["one_minus_probability"] == 0.5
@@ -78,13 +80,13 @@ def test_no_region_is_scored_by_a_fit_on_its_own_camera():
     rng = np.random.default_rng(1)
     right = many("a", "epistemic", rng)
     wrong = [RegionScore(r.frame, not r.true, r.detection) for r in many("b", "epistemic", rng)]
-    scores, false = cross_fitted([*right, *wrong]), [not r.true for r in (*right, *wrong)]
+    scores, false = cross_fitted([*right, *wrong], [*right, *wrong]), [not r.true for r in (*right, *wrong)]
     assert auroc(scores[:40], false[:40]) < 0.1
     assert auroc(scores[40:], false[40:]) < 0.1
 
 
 def test_the_claim_is_the_difference_of_the_two_areas_with_an_interval_around_it():
-    report = report_doubt(many("abcd", "epistemic", np.random.default_rng(2)))
+    report = report_doubt(*[many("abcd", "epistemic", np.random.default_rng(2))] * 2)
     assert report["epistemic"] > 0.95
     difference = report["epistemic"] - report["one_minus_probability"]
     assert report["epistemic_minus_confidence"] == pytest.approx(difference)
@@ -94,11 +96,11 @@ def test_the_claim_is_the_difference_of_the_two_areas_with_an_interval_around_it
 
 
 def test_without_any_region_everything_is_unmeasured_and_nothing_fails():
-    report = report_doubt([])
+    report = report_doubt([], [])
     assert (report["true_regions"], report["false_regions"]) == (0, 0)
     assert math.isnan(report["combination"])
 
 
 def test_false_regions_on_frames_with_smoke_are_counted_apart():
     regions = [region(False), region(True), region(False, kind="clear")]
-    assert report_doubt(regions)["false_on_smoke_frames"] == 1
+    assert report_doubt(regions, regions)["false_on_smoke_frames"] == 1

@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 
 from tests.training.red_smoke import SIDE, deployed, read_red, say_nothing, write_frame, write_manifest
-from training import measurements
+from training import bootstrap, measurements
 from training.calibration import Calibration
 from training.data.smoke5k import DataError
 from training.evaluate import evaluate, write
+
+
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough to draw either of two cameras alone, and quick."""
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 60)
 
 
 @pytest.fixture
@@ -153,7 +159,9 @@ def test_a_list_of_frames_is_scored_alone_and_named(folder, tmp_path):
 
 
 def test_a_release_is_scored_on_smoke_free_frames_alone(tmp_path):
-    frames = [write_frame(tmp_path, f"{name}", name, kind="clear", background=level) for name, level in (("a", 0), ("b", 200))]
+    frames = [
+        write_frame(tmp_path, f"{name}", name, kind="clear", background=level) for name, level in (("a", 0), ("b", 200))
+    ]
     found = evaluate(deployed(read_red, threshold=0.5), write_manifest(tmp_path, frames), "val")
     write(found, tmp_path / "out")
     report = strict((tmp_path / "out/report.json").read_text())

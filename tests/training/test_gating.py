@@ -56,9 +56,9 @@ def test_a_frame_is_still_detected_while_one_of_its_regions_passes():
 def test_without_a_false_region_or_without_gain_there_is_no_gate():
     smoke = [region(True, 0.1, number) for number in range(10)]
     assert fit_gate(Regions(smoke, smoke)) is None
-    surer_clouds = [region(False, 0.0, 20 + number) for number in range(3)]
+    clouds_like_smoke = [region(False, 0.1, 20 + number) for number in range(3)]
     doubted = [region(False, 0.3, 30 + number) for number in range(3)]
-    assert fit_gate(Regions(smoke + doubted, smoke + surer_clouds)) is None
+    assert fit_gate(Regions(smoke + doubted, smoke + clouds_like_smoke)) is None
 
 
 def test_no_gate_doubts_nothing():

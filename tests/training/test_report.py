@@ -6,9 +6,16 @@ from pathlib import Path
 import pytest
 
 from tests.training.red_smoke import deployed, read_red, write_frame, write_manifest
+from training import bootstrap
 from training.calibration import Calibration
 from training.evaluate import evaluate
 from training.report import headline, markdown
+
+
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough to draw either of two cameras alone, and quick."""
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 60)
 
 
 @pytest.fixture
@@ -77,6 +84,7 @@ def test_a_model_without_the_entropy_loss_stands_beside_the_other(report):
 
 
 def test_no_gate_is_said_in_words_and_a_gate_with_its_weights(report):
+    report["gate"]["gate"] = None
     assert "No gate drops a false region" in markdown(report)
     report["gate"]["gate"] = {"weights": {"epistemic": 12.5, "one_minus_probability": -0.5}, "limit": 1.25}
     assert "when +12.50 epistemic -0.50 1 - probability is at least 1.250" in markdown(report)

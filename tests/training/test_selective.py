@@ -68,5 +68,8 @@ def test_the_binned_curve_is_that_of_sorted_pixels():
 def test_sums_of_frames_add_up():
     rng = np.random.default_rng(3)
     probability, truth = rng.random((8, 8)).astype(np.float32), rng.random((8, 8)) < 0.5
-    parts = sum(squared_error_by_doubt(maps(probability[k : k + 2], probability[k : k + 2]), truth[k : k + 2]) for k in range(0, 8, 2))
+    parts = sum(
+        squared_error_by_doubt(maps(probability[k : k + 2], probability[k : k + 2]), truth[k : k + 2])
+        for k in range(0, 8, 2)
+    )
     assert parts == pytest.approx(squared_error_by_doubt(maps(probability, probability), truth))
