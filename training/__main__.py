@@ -65,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         help="compare g_gamma with this many Monte Carlo samples (a checkpoint; 0: do not)",
     )
+    evaluate.add_argument(
+        "--feedback",
+        type=Path,
+        metavar="JSONL",
+        help="what people said of a service's alarms (SMOKE_FEEDBACK_FILE), as a table",
+    )
     evaluate.add_argument("--out", type=Path, default=Path("runs/evaluation"), help="folder for report and pictures")
     export = commands.add_parser("export", help="write a release, or nothing")
     export.add_argument("checkpoint", type=Path)

@@ -17,6 +17,7 @@ from training.config import ConfigError, read_config
 from training.data.smoke5k import REAL_SMOKE, DataError
 from training.evaluate import evaluate, frames_to_score, spread, write
 from training.export import ExportError, export
+from training.feedback import read_feedback
 from training.loop import NonFiniteLossError
 from training.parity import ParityError
 from training.prediction import load_deployed, load_segmenter
@@ -69,6 +70,8 @@ def _train(options: argparse.Namespace, console: Console) -> None:
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
     deployed = load_deployed(options.model)
     added: dict[str, Any] = {"beside": _beside(options.beside)} if options.beside else {}
+    if options.feedback:
+        added["feedback"] = read_feedback(options.feedback)
     if deployed.threshold is None:
         frames = frames_to_score(options.data, options.split, options.subset)
         deployed, added["calibration"] = calibrate(deployed, frames)

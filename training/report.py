@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training import report_details as details
+from training.feedback import feedback_table
 from training.reliability import best_form
 from training.report_details import number, percent, spread
 
@@ -24,6 +25,7 @@ def markdown(report: Mapping[str, Any]) -> str:
         details.doubt(report),
         details.gate(report["gate"]),
         details.sampling_free(report.get("sampling_free")),
+        feedback_table(report["feedback"]) if report.get("feedback") else "",
     )
     return "\n\n".join(part for part in parts if part) + "\n"
 
