@@ -41,10 +41,28 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
     evaluate.add_argument("--split", choices=("train", "val", "all"), default="val")
     evaluate.add_argument(
+        "--subset",
+        type=Path,
+        metavar="FILE",
+        help="score only the frames of the split whose paths this file lists, one a line",
+    )
+    evaluate.add_argument(
+        "--beside",
+        type=Path,
+        metavar="REPORT",
+        help="report.json of the model without L_c, to show both beside each other",
+    )
+    evaluate.add_argument(
         "--samples",
         type=int,
         default=0,
         help="compare g_gamma with this many Monte Carlo samples (a checkpoint; 0: do not)",
+    )
+    evaluate.add_argument(
+        "--feedback",
+        type=Path,
+        metavar="JSONL",
+        help="what people said of a service's alarms (SMOKE_FEEDBACK_FILE), as a table",
     )
     evaluate.add_argument("--out", type=Path, default=Path("runs/evaluation"), help="folder for report and pictures")
     export = commands.add_parser("export", help="write a release, or nothing")

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from training.calibrate import calibrate
 from training.config import Config, read_config
-from training.evaluate import evaluate
+from training.evaluate import evaluate, frames_to_score
 from training.prediction import load_deployed
+from training.reliability import RAW, TEMPERATURE
 from training.train import Reporter, train
 
 _OBJECTIVE = "generator.objective"
@@ -71,14 +72,15 @@ def table(measured: Sequence[dict[str, Any]]) -> str:
 
 
 def _scores(checkpoint: Path, data: Path) -> dict[str, float]:
-    deployed, calibration = calibrate(load_deployed(checkpoint), data, "val")
+    deployed, _ = calibrate(load_deployed(checkpoint), frames_to_score(data, "val", None))
     report = evaluate(deployed, data, "val").report
+    calibration = report["calibration_table"]
     return {
         "mean_squared_error": report["cross_fitted"]["mean_squared_error"],
         "f_beta": report["cross_fitted"]["f_beta"],
-        "maximal_f_beta": report["maximal_f_beta"],
-        "ece_as_trained": calibration["ece_before"],
-        "ece_calibrated": calibration["ece_held_out"],
+        "maximal_f_beta": report["f_beta"]["maximal"],
+        "ece_as_trained": calibration[RAW]["ece"],
+        "ece_calibrated": calibration[TEMPERATURE]["ece"],
     }
 
 
