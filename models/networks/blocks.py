@@ -1,6 +1,7 @@
 """The building blocks of generator and estimator: convolution with normalisation, residual channel attention, DenseASPP."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import cast
 
 import torch
@@ -81,8 +82,10 @@ class DenseASPP(nn.Module):
 
 def convolve_parts(parts: Sequence[Tensor], weight: Tensor) -> Tensor:
     """The convolution of the concatenated maps with a (outputs, sum of channels, 1, 1) weight, without concatenating them."""
-    weights = torch.split(weight, [part.shape[1] for part in parts], dim=1)
-    first, *others = (F.conv2d(part, own) for part, own in zip(parts, weights, strict=True))
+    ends = list(accumulate(part.shape[1] for part in parts))
+    first, *others = (
+        F.conv2d(part, weight[:, end - part.shape[1] : end]) for part, end in zip(parts, ends, strict=True)
+    )
     return sum(others, start=first)
 
 
