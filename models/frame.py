@@ -37,6 +37,16 @@ class Region:
     label: int
 
 
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels of the frame: its left upper corner, width and height."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
 def fit(image: RGB, size_px: int) -> RGB:
     """Squash an image to the model's square, whatever its aspect, as in the paper.
 
@@ -76,6 +86,24 @@ def regions(mask: Mask, minimum_fraction: float) -> tuple[list[Region], npt.NDAr
     large = stats[:, cv2.CC_STAT_AREA] >= minimum_fraction * mask.size
     found = [_region(stats[label], label) for label in range(1, count) if large[label]]
     return sorted(found, key=lambda region: -region.area_px), np.asarray(labels, np.int32)
+
+
+def place(region: Region, size_px: int, width_px: int, height_px: int) -> Box:
+    """Bring a region's box from the model's square back to the frame; every pixel that it touches is inside.
+
+    Args:
+        region: In a square of `size_px`.
+        size_px: Side of the square.
+        width_px, height_px: Of the frame.
+    """
+    left, right = _stretch(region.left, region.width, width_px, size_px)
+    top, bottom = _stretch(region.top, region.height, height_px, size_px)
+    return Box(left, top, right - left, bottom - top)
+
+
+def _stretch(start: int, length: int, to_px: int, from_px: int) -> tuple[int, int]:
+    """The whole pixels that [start, start + length) touches on an axis of another length."""
+    return start * to_px // from_px, -(-(start + length) * to_px // from_px)
 
 
 def _region(stats: npt.NDArray[np.int32], label: int) -> Region:

@@ -8,16 +8,20 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+from models.gate import Gate, GateError
+from models.reference import DRIFTING, Histogram, HistogramError
 
 SCHEMA = 1
 MANIFEST_FILE = "manifest.json"
 RELEASED = Path(__file__).resolve().parent / "released"
 OUTPUTS = ("probability", "total", "aleatoric", "epistemic")
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+_T = TypeVar("_T")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -83,6 +87,8 @@ class Manifest:
         threshold: Probability from which on a pixel counts as smoke.
         minimum_region: Area of the smallest region that counts as a detection, as a fraction of the frame.
         golden: The frame checked before the service reports ready.
+        gate: When a detection is doubted; without one none is.
+        reference: How frames were distributed at the release, by quantity of `models.reference.DRIFTING`.
         parity: Largest absolute difference between torch and onnxruntime seen at export, per output.
         numbers: What was measured, as `evaluate` reports it.
         provenance: Configuration hash, seed, data, command.
@@ -105,6 +111,8 @@ class Manifest:
     parity: Mapping[str, float] = field(default_factory=dict)
     numbers: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    gate: Gate | None = None
+    reference: Mapping[str, Histogram] | None = None
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -120,6 +128,8 @@ class Manifest:
         )
         _expect(_is_possible(self.input), f"input {self.input}", f"{Input(self.input.name)} of any size_px > 0")
         _expect("fp32" in self.models, f"models {dict(self.models)}", "at least fp32")
+        unknown = set(self.reference or ()) - set(DRIFTING)
+        _expect(not unknown, f"reference of {sorted(unknown)}", f"some of {', '.join(DRIFTING)}")
         for file in (*self.models.values(), self.golden.frame, self.golden.maps):
             _expect(file in self.files, f"file {file!r} without a checksum", "each named file listed under files")
         for file in self.files:
@@ -160,7 +170,11 @@ class Manifest:
             values["input"] = Input(**values["input"])
             values["outputs"] = tuple(Output(**output) for output in values["outputs"])
             values["golden"] = Golden(**values["golden"])
+            values["gate"] = _optional(values.get("gate"), Gate.from_json)
+            values["reference"] = _optional(values.get("reference"), _histograms)
             return cls(**values)
+        except (GateError, HistogramError) as error:
+            raise ManifestError(str(error)) from error
         except (KeyError, TypeError, AttributeError) as error:
             known = ", ".join(f.name for f in fields(cls))
             raise ManifestError(f"{error}; expected the keys {known}") from error
@@ -185,6 +199,16 @@ class Manifest:
             found = describe(path)
             if found != promised:
                 raise ManifestError(f"{folder / name}: found {found}, expected {promised}")
+
+
+def _optional(raw: object, build: Callable[[object], _T]) -> _T | None:
+    return None if raw is None else build(raw)
+
+
+def _histograms(raw: object) -> dict[str, Histogram]:
+    if not isinstance(raw, dict):
+        raise HistogramError(f"found reference {type(raw).__name__}, expected histograms by quantity")
+    return {name: Histogram.from_json(histogram) for name, histogram in raw.items()}
 
 
 def describe(path: Path) -> File:

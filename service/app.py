@@ -8,9 +8,13 @@ from typing import Final
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
-from service import admin, documentation, probes, problems, routes
+from service import admin, camera_routes, documentation, probes, problems, routes
 from service.access import SeparatePorts
+from service.camera_file import CameraFile
+from service.cameras import Cameras
 from service.envelope import Envelope
+from service.evidence import Policy
+from service.gpu import gpu_memory
 from service.heartbeat import heartbeat
 from service.image import Limits
 from service.keys import KeyRing
@@ -22,6 +26,7 @@ from service.recovery import Recovery
 from service.reload import Reloader
 from service.settings import Settings
 from service.slot import Loaded, Slot
+from service.upkeep import restore, upkeep
 from service.wiring import Wiring
 
 _DISCARD_FACTOR: Final = 2
@@ -48,13 +53,15 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
     slot.on_change = lambda model: metrics.serving(model.identity)
     lifecycle = Lifecycle(_permits(settings))
     reloader = Reloader(slot, load, metrics.reloaded)
+    cameras = Cameras(settings.cameras_max, CameraFile(settings.cameras_file, _policy(settings)), metrics.cameras)
+    restore(cameras, settings.state_file)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with _started(settings, slot, metrics, lifecycle, reloader) as wiring:
+        with _started(settings, slot, metrics, lifecycle, reloader, cameras) as wiring:
             app.state.wiring = wiring
             lifecycle.open()
-            async with heartbeat(metrics.observe_lag):
+            async with heartbeat(metrics.observe_lag), upkeep(cameras, settings.state_file):
                 yield
             lifecycle.drain()
 
@@ -81,6 +88,7 @@ def _route(app: FastAPI, settings: Settings) -> None:
     shown = [Depends(HTTPBearer(auto_error=False))] if settings.api_keys_file else []
     app.include_router(probes.router)
     app.include_router(routes.router, dependencies=shown)
+    app.include_router(camera_routes.router, dependencies=shown)
     if settings.admin:
         app.include_router(admin.router, dependencies=shown)
     app.router.routes.extend(documentation.routes())
@@ -88,16 +96,17 @@ def _route(app: FastAPI, settings: Settings) -> None:
 
 @contextmanager
 def _started(
-    settings: Settings, slot: Slot, metrics: Metrics, lifecycle: Lifecycle, reloader: Reloader
+    settings: Settings, slot: Slot, metrics: Metrics, lifecycle: Lifecycle, reloader: Reloader, cameras: Cameras
 ) -> Iterator[Wiring]:
     """Everything that has threads; leaving it finishes what was accepted."""
     with (
         Recovery(slot, metrics.rebuilt),
         open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max), metrics.observe_batch) as pipeline,
     ):
-        wiring = Wiring(settings, slot, pipeline, metrics, lifecycle, reloader)
+        wiring = Wiring(settings, slot, pipeline, metrics, lifecycle, reloader, cameras)
         metrics.watch(lambda: pipeline.queue_depth, lambda: wiring.ready, lambda: wiring.live)
         metrics.watch_permits(lifecycle.permits)
+        metrics.watch_gpu(gpu_memory() if slot.model.identity.provider != "cpu" else None)
         yield wiring
 
 
@@ -109,4 +118,10 @@ def _permits(settings: Settings) -> Permits:
             settings.inflight_bytes_max,
             settings.inflight_pixels_max,
         )
+    )
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        settings.alarm_frames, settings.alarm_hits, settings.alarm_window_s, cooldown_s=settings.alarm_cooldown_s
     )

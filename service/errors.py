@@ -167,6 +167,16 @@ class NothingToRollBack(ChangeRefused):
     reason = "nothing_to_roll_back"
 
 
+class CameraRefused(RequestError):
+    """A question about a camera that gets no answer."""
+
+
+class CameraUnknown(CameraRefused):
+    """No frame of this camera was answered, or it was long ago."""
+
+    reason = "camera_unknown"
+
+
 class ClientGone(RequestError):
     """The caller hung up before the answer was ready."""
 

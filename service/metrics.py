@@ -1,4 +1,4 @@
-"""Every instrument and bucket of the service, in a registry of its own; the only importer of prometheus_client."""
+"""Every instrument and bucket of the service but the cameras' (`service.camera_metrics`), in a registry of its own."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -8,6 +8,7 @@ from typing import Final
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+from service.camera_metrics import CameraMetrics
 from service.permits import Budget, Permits
 from service.prediction import Identity
 
@@ -40,6 +41,7 @@ class Metrics:
         self._rebuilds = counter("smoke_session_rebuilds", "Attempts to rebuild a model that raised.", ("result",))
         self._reloads = counter("smoke_reloads", "Changes of the model that were asked for.", ("result",))
         self._model = Info("smoke_model", "The model that answers.", registry=self._registry)
+        self.cameras = CameraMetrics(self._registry)
         self.serving(identity)
         ProcessCollector(registry=self._registry)
 
@@ -48,6 +50,14 @@ class Metrics:
         self._depth.set_function(queue_depth)
         self._ready.set_function(ready)
         self._live.set_function(live)
+
+    def watch_gpu(self, held_bytes: Callable[[], float] | None) -> None:
+        """Read the process's GPU memory at each scrape, where there is one."""
+        if held_bytes:
+            gauge = Gauge(
+                "smoke_process_gpu_memory_bytes", "GPU memory that the process holds.", registry=self._registry
+            )
+            gauge.set_function(held_bytes)
 
     def serving(self, identity: Identity) -> None:
         """This model answers from now on."""

@@ -19,9 +19,10 @@ from service.image import Limits, decode, no_hold
 from service.order import OVERLAY, Order
 from service.overlay import Picture, overlay
 from service.prediction import Identity, Prediction
+from service.quality import Look, look_at
 from service.settings import Settings
 from service.slot import Answer, Slot
-from service.summary import Summary, summarise
+from service.summary import Standard, Summary, summarise
 from service.ticket import Ticket
 
 T = TypeVar("T")
@@ -39,7 +40,10 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """The answer for one frame; `identity` is the model that gave it, `frame` the size a person sees, after EXIF rotation."""
+    """The answer for one frame; `identity` is the model that gave it, `frame` the size a person sees, after EXIF rotation.
+
+    `look` is what a camera's frame looks like; None for a frame of no camera.
+    """
 
     identity: Identity
     frame: Size
@@ -47,6 +51,7 @@ class Segmentation:
     maps: dict[str, EncodedMap]
     picture: Picture | None
     stages: Stages
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,30 +117,34 @@ class Pipeline:
             RequestError: One of its classes per cause.
         """
         started_s = time.perf_counter()
-        fitted, size = await self.offload(lambda: self._prepare(body, hold_pixels))
+        watched = ticket is not None and ticket.camera is not None
+        fitted, size, look = await self.offload(lambda: self._prepare(body, hold_pixels, watched=watched))
         decoded_s = time.perf_counter()
         done = await asyncio.wrap_future(self._batcher.submit(fitted, ticket))
         inferred_s = time.perf_counter()
         summary, maps, picture = await self.offload(lambda: self._answer(body, size, done.value, order))
         encode_s = time.perf_counter() - inferred_s
         stages = Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
-        return Segmentation(done.value.model.identity, size, summary, maps, picture, stages)
+        return Segmentation(done.value.model.identity, size, summary, maps, picture, stages, look)
 
     async def offload(self, work: Callable[[], T]) -> T:
         """Run something short but not instant off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    def _prepare(self, body: bytes, hold_pixels: Callable[[int], None]) -> tuple[RGB, Size]:
+    def _prepare(
+        self, body: bytes, hold_pixels: Callable[[int], None], *, watched: bool
+    ) -> tuple[RGB, Size, Look | None]:
         frame = decode(body, self._limits, hold_pixels)
         height, width = frame.shape[:2]
-        return fit(frame, self._slot.model.manifest.input.size_px), Size(width, height)
+        fitted = fit(frame, self._slot.model.manifest.input.size_px)
+        return fitted, Size(width, height), look_at(fitted) if watched else None
 
     def _answer(
         self, body: bytes, size: Size, answer: Answer, order: Order
     ) -> tuple[Summary, dict[str, EncodedMap], Picture | None]:
         prediction, manifest = answer.prediction, answer.model.manifest
         threshold = manifest.threshold if order.threshold is None else order.threshold
-        summary = summarise(prediction, threshold, manifest.minimum_region)
+        summary = summarise(prediction, Standard(threshold, manifest.minimum_region, manifest.gate), size)
         names = [name for name in order.outputs if name != OVERLAY]
         scales = {MASK.name: MASK, **{output.name: output for output in manifest.outputs}}
         maps = encode_maps(prediction, names, scales, threshold, size if order.resolution == "frame" else None)

@@ -40,6 +40,7 @@ STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.ReleaseRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ReloadBusy: HTTPStatus.CONFLICT,
     errors.NothingToRollBack: HTTPStatus.CONFLICT,
+    errors.CameraUnknown: HTTPStatus.NOT_FOUND,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }
 
@@ -67,10 +68,15 @@ def respond(
 
 def documented(*, changes: bool = False) -> dict[int | str, dict[str, Any]]:
     """The problem responses of `POST /segment`, or of a change of the model, for the OpenAPI document."""
+    others = (e for e in STATUS if not issubclass(e, errors.ChangeRefused | errors.CameraRefused))
+    return described(*(e for e in STATUS if issubclass(e, errors.ChangeRefused))) if changes else described(*others)
+
+
+def described(*causes: type[errors.RequestError]) -> dict[int | str, dict[str, Any]]:
+    """The problem responses for these causes, for the OpenAPI document."""
     reasons: dict[int, list[str]] = {}
-    for error, status in STATUS.items():
-        if issubclass(error, errors.ChangeRefused) == changes:
-            reasons.setdefault(int(status), []).append(error.reason)
+    for cause in causes:
+        reasons.setdefault(int(STATUS[cause]), []).append(cause.reason)
     schema = Problem.model_json_schema()
     return {
         status: {"description": ", ".join(names), "content": {MEDIA_TYPE: {"schema": schema}}}

@@ -10,6 +10,7 @@ from service.errors import ParameterInvalid
 from service.order import DEFAULT_OUTPUTS, OUTPUTS, Order, Resolution, parse_outputs
 
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+CAMERA_ID: Final = r"^[A-Za-z0-9_.-]{1,64}$"
 _ONE_OF: Final = "(" + "|".join(OUTPUTS) + ")"
 
 
@@ -37,9 +38,7 @@ class SegmentQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    camera_id: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="Which camera; repeated in the reply."
-    )
+    camera_id: str | None = Field(None, pattern=CAMERA_ID, description="Which camera; repeated in the reply.")
     captured_at: Annotated[str, AfterValidator(_check_instant)] | None = Field(
         None,
         max_length=40,
@@ -70,6 +69,13 @@ class SegmentQuery(BaseModel):
         if self.latest and self.camera_id is None:
             raise ValueError("found latest without camera_id, expected both")
         return self
+
+    @property
+    def captured_s(self) -> float | None:
+        """When the frame was taken, in seconds since 1970; what is older counts as of then."""
+        if self.captured_at is None:
+            return None
+        return max(0.0, datetime.fromisoformat(self.captured_at.upper()).timestamp())
 
     def order(self) -> Order:
         """What is wanted, in the pipeline's words."""

@@ -1,5 +1,6 @@
 """The HTTP interface: each route reads its request, asks the pipeline or the state, and answers."""
 
+import asyncio
 import time
 from typing import Annotated, Any, Final
 
@@ -7,6 +8,8 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from service.access import needs
 from service.body import MEDIA_TYPES, while_connected
+from service.cameras import AlarmNow, Sight
+from service.findings import LatencyBody
 from service.keys import Scope
 from service.metrics import CONTENT_TYPE
 from service.multipart import MEDIA_TYPE as FORM
@@ -16,7 +19,7 @@ from service.probes import Wired
 from service.problems import documented
 from service.query import SegmentQuery
 from service.reception import DEADLINE_MAX_MS, body_bytes, by_deadline, read_frame, ticket_of
-from service.schemas import LatencyBody, ReleaseBody, SegmentReply
+from service.schemas import ReleaseBody, SegmentReply
 from service.wiring import Wiring
 
 router = APIRouter()
@@ -86,16 +89,26 @@ async def model(wiring: Wired) -> ReleaseBody:
 )
 async def metrics(wiring: Wired) -> Response:
     """In Prometheus' text format."""
-    return Response(wiring.metrics.render(), media_type=CONTENT_TYPE)
+    return Response(await asyncio.to_thread(wiring.metrics.render), media_type=CONTENT_TYPE)
+
+
+def _watch(query: SegmentQuery, wiring: Wiring, segmentation: Segmentation) -> AlarmNow | None:
+    """Tell the cameras of an answered frame; one of no camera changes nothing."""
+    if query.camera_id is None or segmentation.look is None:
+        return None
+    manifest = wiring.slot.model.manifest
+    sight = Sight(query.captured_s, time.time(), segmentation.summary, manifest.input.size_px, segmentation.look)
+    return wiring.cameras.observe(query.camera_id, sight, manifest.reference or {})
 
 
 async def _reply(
     request: Request, query: SegmentQuery, wiring: Wiring, segmentation: Segmentation, latency: LatencyBody
 ) -> Response:
     """Build the body off the event loop: base64 of a large map takes its time."""
+    alarm = _watch(query, wiring, segmentation)
     stages_ms = latency.model_dump()
     content = await wiring.pipeline.offload(
-        lambda: SegmentReply.of(segmentation, latency, request.state.request_id, query).model_dump_json()
+        lambda: SegmentReply.of(segmentation, latency, request.state.request_id, query, alarm).model_dump_json()
     )
     wiring.metrics.observe_stages({stage: value / 1000.0 for stage, value in stages_ms.items()})
     timing = ", ".join(f"{stage};dur={value:.3f}" for stage, value in stages_ms.items())

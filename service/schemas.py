@@ -7,62 +7,14 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field
 
 from models.manifest import Manifest
+from service.camera_bodies import FrameAlarmBody
+from service.cameras import AlarmNow
 from service.encode import EncodedMap
+from service.findings import Findings, LatencyBody, ModelBody
 from service.overlay import Picture
-from service.pipeline import Segmentation, Stages
+from service.pipeline import Segmentation
 from service.prediction import Identity
 from service.query import SegmentQuery
-from service.summary import Doubt
-
-
-class ModelBody(BaseModel):
-    """Which weights answered, and where they ran."""
-
-    name: str
-    version: str
-    sha256: str = Field(description="Of the model file.")
-    provider: str = Field(description="cpu, cuda or tensorrt.")
-    precision: str = Field(description="fp32.")
-
-    @classmethod
-    def of(cls, identity: Identity) -> Self:
-        """From the model's identity."""
-        return cls(**asdict(identity))
-
-
-class FrameBody(BaseModel):
-    """The frame's size in pixels as a person sees it, after EXIF rotation."""
-
-    width: int
-    height: int
-
-
-class SmokeBody(BaseModel):
-    """What was found, at the model's size."""
-
-    detected: bool = Field(description="There is a connected region of at least the model's `minimum_region`.")
-    area_fraction: float = Field(description="Smoke pixels over all pixels, regions of any size.", ge=0, le=1)
-    max_probability: float = Field(description="Highest probability of any pixel.", ge=0, le=1)
-
-
-class DoubtBody(BaseModel):
-    """Mean uncertainties in nats, each in [0, ln 2]; total = aleatoric + epistemic."""
-
-    total: float
-    aleatoric: float
-    epistemic: float
-
-    @classmethod
-    def of(cls, doubt: Doubt) -> Self:
-        """From the summary's means."""
-        return cls(**asdict(doubt))
-
-
-class UncertaintyBody(BaseModel):
-    """Mean uncertainties, at the model's size."""
-
-    frame: DoubtBody = Field(description="Over every pixel of the frame.")
-    smoke: DoubtBody | None = Field(description="Over the smoke pixels; null when no pixel is smoke.")
 
 
 class MapScale(BaseModel):
@@ -102,72 +54,34 @@ class PictureBody(BaseModel):
         return cls(width=picture.width, height=picture.height, data=_text(picture.data))
 
 
-class LatencyBody(BaseModel):
-    """How long each step took, in milliseconds; decode and encode include the wait for a free thread."""
-
-    read: float
-    decode: float
-    queue: float
-    inference: float
-    encode: float
-    total: float
-
-    @classmethod
-    def of(cls, stages: Stages, read_s: float, total_s: float) -> Self:
-        """From seconds."""
-        seconds = {
-            "read": read_s,
-            "decode": stages.decode_s,
-            "queue": stages.queue_s,
-            "inference": stages.inference_s,
-            "encode": stages.encode_s,
-            "total": total_s,
-        }
-        return cls(**{stage: round(1000 * value, 3) for stage, value in seconds.items()})
-
-
-class Findings(BaseModel):
-    """What a segmentation says, whether over HTTP or on the command line."""
-
-    model: ModelBody
-    frame: FrameBody
-    smoke: SmokeBody
-    uncertainty: UncertaintyBody
-    latency_ms: LatencyBody
-
-    @staticmethod
-    def fields_of(segmentation: Segmentation, latency: LatencyBody) -> dict[str, Any]:
-        """The fields that every reply shares."""
-        summary = segmentation.summary
-        return {
-            "model": ModelBody.of(segmentation.identity),
-            "frame": FrameBody(**asdict(segmentation.frame)),
-            "smoke": SmokeBody(**asdict(summary.smoke)),
-            "uncertainty": UncertaintyBody(
-                frame=DoubtBody.of(summary.frame_doubt),
-                smoke=DoubtBody.of(summary.smoke_doubt) if summary.smoke_doubt else None,
-            ),
-            "latency_ms": latency,
-        }
-
-
 class SegmentReply(Findings):
     """The answer to `POST /segment`."""
 
     request_id: str = Field(description="Also in the header X-Request-ID and in the log.")
     camera_id: str | None
     captured_at: str | None = Field(json_schema_extra={"format": "date-time"})
+    alarm: FrameAlarmBody | None = Field(
+        description="Null without camera_id, and where more cameras than SMOKE_CAMERAS_MAX allows leave no room."
+    )
     maps: dict[str, MapBody] = Field(description="By output name, those asked for.")
     overlay: PictureBody | None = Field(None, description="Null unless `overlay` was among the outputs.")
 
     @classmethod
-    def of(cls, segmentation: Segmentation, latency: LatencyBody, request_id: str, query: SegmentQuery) -> Self:
+    def of(
+        cls,
+        segmentation: Segmentation,
+        latency: LatencyBody,
+        request_id: str,
+        query: SegmentQuery,
+        alarm: AlarmNow | None = None,
+    ) -> Self:
         """From the pipeline's answer."""
         return cls(
             **cls.fields_of(segmentation, latency),
             request_id=request_id,
             camera_id=query.camera_id,
             captured_at=query.captured_at,
+            alarm=FrameAlarmBody.after(alarm) if alarm else None,
             maps={name: MapBody.of(encoded) for name, encoded in segmentation.maps.items()},
             overlay=PictureBody.of(segmentation.picture) if segmentation.picture else None,
         )
@@ -198,6 +112,7 @@ class ReleaseBody(ModelBody):
     size_px: int = Field(description="Side of the square that frames are squashed to.")
     threshold: float
     minimum_region: float = Field(description="Smallest region that counts as a detection, as a fraction of the frame.")
+    gate: dict[str, Any] | None = Field(description="Weights and limit of the doubt; null: nothing is doubted.")
     outputs: list[dict[str, Any]] = Field(description="Name, unit and range of each output.")
     numbers: dict[str, Any] = Field(description="What was measured at the release.")
 
@@ -209,6 +124,7 @@ class ReleaseBody(ModelBody):
             size_px=manifest.input.size_px,
             threshold=manifest.threshold,
             minimum_region=manifest.minimum_region,
+            gate=asdict(manifest.gate) if manifest.gate else None,
             outputs=[asdict(output) for output in manifest.outputs],
             numbers=dict(manifest.numbers),
         )

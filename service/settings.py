@@ -56,6 +56,18 @@ class Settings(BaseSettings):
     body_max_bytes: int = Field(20 * 2**20, ge=1024, description="Largest body.")
     body_timeout_s: float = Field(15.0, gt=0, le=600, description="Longest time a body may take to arrive.")
     pixels_max: int = Field(40_000_000, ge=256, le=89_000_000, description="Most pixels in a frame.")
+    cameras_max: int = Field(
+        200, ge=1, le=10_000, description="Most cameras with a label of their own; as many again share `other`."
+    )
+    cameras_file: Path | None = Field(None, description="TOML file of alarm policies and ignored places per camera.")
+    state_file: Path | None = Field(None, description="JSON file in which alarms outlive a restart.")
+    feedback_file: Path | None = Field(None, description="JSONL file to which feedback on alarms is appended.")
+    alarm_frames: int = Field(5, ge=1, le=32, description="Frames of a camera that an alarm looks back on.")
+    alarm_hits: float = Field(3.0, ge=0.1, le=32, description="Frames of those with smoke at one place for an alarm.")
+    alarm_window_s: float = Field(900.0, ge=1, le=86_400, description="Frames captured longer ago do not count.")
+    alarm_cooldown_s: float = Field(
+        600.0, ge=0, le=86_400, description="No new alarm at a place for so long after one."
+    )
     failures_max: int = Field(
         5, ge=1, description="Failures of the model in a row after which the service asks to be restarted."
     )
@@ -74,6 +86,12 @@ class Settings(BaseSettings):
             raise PydanticCustomError("room", "SMOKE_INFLIGHT_BYTES_MAX of at least SMOKE_BODY_MAX_BYTES")
         if self.inflight_pixels_max < self.pixels_max:
             raise PydanticCustomError("room", "SMOKE_INFLIGHT_PIXELS_MAX of at least SMOKE_PIXELS_MAX")
+        return self
+
+    @model_validator(mode="after")
+    def _alarm_possible(self) -> Self:
+        if self.alarm_hits > self.alarm_frames:
+            raise PydanticCustomError("alarm", "SMOKE_ALARM_HITS of at most SMOKE_ALARM_FRAMES")
         return self
 
     @model_validator(mode="after")

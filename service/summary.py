@@ -1,12 +1,29 @@
-"""The numbers of one frame: is there smoke, how much, how doubtful. All at the model's size."""
+"""What one frame amounts to: is there smoke, where, how doubtful. Summed up at the model's size, placed on the frame."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
 
 import numpy as np
 
-from models.frame import Mask, regions
+from models.detection import Detection, detect
+from models.frame import Box, Mask, place
+from models.gate import Gate
+from service.encode import Size
 from service.errors import InferenceFailed
 from service.prediction import Prediction
+
+REGIONS_MAX: Final = 32
+"""Most regions in a reply, the largest ones: a noisy frame has thousands."""
+
+
+class Assessment(StrEnum):
+    """In a word: no region, a region that the gate lets pass, or doubted ones only."""
+
+    CLEAR = "clear"
+    SMOKE = "smoke"
+    UNCERTAIN = "uncertain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +51,85 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A region of smoke on the frame.
+
+    Attributes:
+        box: In pixels of the frame.
+        area_px: In pixels of the frame.
+        detection: What the model says of it.
+        doubted: Whether the manifest's gate doubts it.
+    """
+
+    box: Box
+    area_px: int
+    detection: Detection
+    doubted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """What a prediction is held against: smoke from a probability on, regions from a fraction of the frame on, and the gate."""
+
+    threshold: float
+    minimum_region: float
+    gate: Gate | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
-    """Smoke, and doubt over the whole frame and over the smoke pixels; the latter is None where there are none."""
+    """Smoke, and doubt over the whole frame and over the smoke pixels; the latter is None where there are none.
+
+    Attributes:
+        places: Every region, largest first.
+    """
 
     smoke: Smoke
     frame_doubt: Doubt
     smoke_doubt: Doubt | None
+    places: tuple[Place, ...]
+
+    @property
+    def assessment(self) -> Assessment:
+        """In a word."""
+        if not self.places:
+            return Assessment.CLEAR
+        return Assessment.UNCERTAIN if all(place.doubted for place in self.places) else Assessment.SMOKE
 
 
-def summarise(prediction: Prediction, threshold: float, minimum_region: float) -> Summary:
+def summarise(prediction: Prediction, standard: Standard, frame: Size) -> Summary:
     """Sum a prediction up.
 
     Args:
         prediction: Maps of (size, size).
-        threshold: Probability from which on a pixel is smoke.
-        minimum_region: Smallest region that counts, as a fraction of the frame.
+        standard: What it is held against.
+        frame: Size of the frame on which the regions are placed.
 
     Raises:
         InferenceFailed: A map holds something that is no number.
     """
-    mask: Mask = prediction.probability >= threshold
-    found, _ = regions(mask, minimum_region)
-    smoke = Smoke(bool(found), float(mask.mean()), float(prediction.probability.max()))
+    mask: Mask = prediction.probability >= standard.threshold
+    most = float(prediction.probability.max())
     everywhere = _doubt(prediction, np.ones_like(mask))
-    if not np.isfinite([smoke.max_probability, everywhere.total, everywhere.aleatoric, everywhere.epistemic]).all():
+    if not np.isfinite([most, everywhere.total, everywhere.aleatoric, everywhere.epistemic]).all():
         raise InferenceFailed("the model answered with something that is no number")
-    return Summary(smoke, everywhere, _doubt(prediction, mask) if mask.any() else None)
+    places = _places(
+        detect(prediction, standard.threshold, standard.minimum_region), mask.shape[0], frame, standard.gate
+    )
+    smoke = Smoke(bool(places), float(mask.mean()), most)
+    return Summary(smoke, everywhere, _doubt(prediction, mask) if mask.any() else None, places)
+
+
+def _places(found: Sequence[Detection], size_px: int, frame: Size, gate: Gate | None) -> tuple[Place, ...]:
+    return tuple(
+        Place(
+            place(detection.region, size_px, frame.width, frame.height),
+            max(1, round(detection.area_fraction * frame.width * frame.height)),
+            detection,
+            gate is not None and gate.doubts(detection.means),
+        )
+        for detection in found
+    )
 
 
 def _doubt(prediction: Prediction, pixels: Mask) -> Doubt:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from service.cameras import Cameras
 from service.lifecycle import Lifecycle, Phase
 from service.metrics import Metrics
 from service.pipeline import Pipeline
@@ -12,7 +13,7 @@ from service.slot import Slot
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """Settings, model, pipeline, metrics, the door, and what changes the model."""
+    """Settings, model, pipeline, metrics, the door, what changes the model, and the cameras."""
 
     settings: Settings
     slot: Slot
@@ -20,6 +21,7 @@ class Wiring:
     metrics: Metrics
     lifecycle: Lifecycle
     reloader: Reloader
+    cameras: Cameras
 
     @property
     def ailment(self) -> str | None:

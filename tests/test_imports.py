@@ -20,7 +20,8 @@ def test_the_import_contracts_hold():
 
 
 @pytest.mark.parametrize(
-    "module", ["service.app", "service.server", "service.files", "service.__main__", "models.frame"]
+    "module",
+    ["service.app", "service.server", "service.files", "service.__main__", "models.manifest", "models.detection"],
 )
 def test_the_service_runs_without_torch(module):
     heavy = {"torch", "torchvision", "timm", "training", "models.networks"}

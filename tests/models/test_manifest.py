@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from models.gate import Gate
 from models.manifest import MANIFEST_FILE, File, Golden, Input, Manifest, ManifestError, describe, newest_release
+from models.reference import Histogram
 
 
 @pytest.fixture
@@ -48,6 +50,22 @@ def test_what_is_read_is_what_was_written(folder):
     found = Manifest.read(folder)
     assert found == promise(folder)
     found.verify(folder)
+
+
+def test_a_gate_and_reference_histograms_are_read_as_they_were_written(folder):
+    gate = Gate({"epistemic": 2.0, "one_minus_probability": 0.5}, 0.3)
+    reference = {"brightness": Histogram((0.0, 0.5, 1.0), (0.25, 0.75))}
+    whole = replace(promise(folder), gate=gate, reference=reference)
+    whole.write(folder)
+    assert Manifest.read(folder) == whole
+
+
+def test_a_release_from_before_there_were_gates_still_loads(folder):
+    path = folder / MANIFEST_FILE
+    raw = json.loads(path.read_text())
+    del raw["gate"], raw["reference"]
+    path.write_text(json.dumps(raw))
+    assert (Manifest.read(folder).gate, Manifest.read(folder).reference) == (None, None)
 
 
 def test_a_file_is_described_by_the_sha256_that_the_world_knows(tmp_path):
@@ -118,6 +136,18 @@ def test_a_link_that_leads_outside_is_refused(folder, tmp_path):
         ({"input": {"fit": "letterbox"}}, "input .*letterbox.*expected"),
         ({"input": {"size_px": "480"}}, "input .*'480'.*expected"),
         ({"input": {"size_px": 0}}, "input .*size_px=0.*expected"),
+        ({"gate": {"weights": {"mint": 1.0}, "limit": 0.1}}, "mint.*expected some of epistemic"),
+        ({"gate": {"limit": 0.1}}, "expected an object with the keys weights and limit"),
+        ({"gate": 0.5}, "found gate 0.5, expected an object"),
+        ({"reference": [1]}, "found reference list, expected histograms by quantity"),
+        (
+            {"reference": {"mint": {"edges": [0, 1, 2], "shares": [0, 1]}}},
+            r"reference of \['mint'\], expected some of bright",
+        ),
+        (
+            {"reference": {"contrast": {"edges": [0, 1, 2], "shares": [0, 2]}}},
+            "expected numbers from 0 on that sum to 1",
+        ),
     ],
 )
 def test_a_manifest_that_says_something_unknown_or_impossible_is_refused_in_words(folder, changes, words):

@@ -43,6 +43,8 @@ def test_a_picture_gets_a_report_its_maps_and_an_overlay(release, folder, tmp_pa
     report = json.loads((out / "plume.json").read_text())
     assert report["source"] == str(folder / "plume.png")
     assert report["smoke"]["area_fraction"] == 0.25
+    assert report["assessment"] == "smoke"
+    assert report["regions"][0]["bbox"] == {"x": 16, "y": 0, "width": 16, "height": 48}
     assert report["maps"]["total"]["file"] == "plume.total.png"
     expected = np.rint(closed_form(fit(plume(), 32))["total"] / np.log(2) * 255)
     assert np.abs(array_of((out / "plume.total.png").read_bytes()) - expected).max() <= 1

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from models.frame import fit
-from tests.conftest import THRESHOLD, closed_form
+from models.gate import Gate
+from service.placement import Placement
+from service.session import open_model
+from tests.conftest import THRESHOLD, build_release, closed_form
 from tests.pictures import array_of, file_of, noisy, plain, plume
 
 LN2 = math.log(2)
@@ -39,11 +42,50 @@ def test_every_number_of_a_reply_is_the_closed_forms(client, model):
         "precision": "fp32",
     }
     assert reply["frame"] == {"width": 64, "height": 48}
-    assert reply["smoke"] == {"detected": True, "area_fraction": 0.25, "max_probability": pytest.approx(0.8)}
+    assert reply["smoke"] == {
+        "detected": True,
+        "area_fraction": 0.25,
+        "max_probability": pytest.approx(0.8),
+        "region_count": 1,
+    }
     for name in ("total", "aleatoric", "epistemic"):
         assert reply["uncertainty"]["frame"][name] == pytest.approx(maps[name].mean(), abs=1e-6)
         assert reply["uncertainty"]["smoke"][name] == pytest.approx(maps[name][smoke].mean(), abs=1e-6)
     assert reply["overlay"] is None
+
+
+def test_a_region_is_placed_on_the_frame_with_the_means_of_its_pixels(client):
+    frame = plume()
+    reply = post(client, frame).json()
+    maps = closed_form(fit(frame, 32))
+    smoke = maps["probability"] >= THRESHOLD
+    (region,) = reply["regions"]
+    assert region["bbox"] == {"x": 16, "y": 0, "width": 16, "height": 48}
+    assert region["area_px"] == 16 * 48
+    assert region["mean_probability"] == pytest.approx(0.8)
+    for name in ("total", "aleatoric", "epistemic"):
+        assert region[name] == pytest.approx(maps[name][smoke].mean(), abs=1e-6)
+    assert (region["doubted"], reply["assessment"]) == (False, "smoke")
+
+
+@pytest.mark.parametrize(("limit", "assessment"), [(0.1, "uncertain"), (0.3, "smoke")])
+def test_the_gate_of_the_manifest_decides_what_is_uncertain(open_client, tmp_path, limit, assessment):
+    """Epistemic doubt of the plume: green .4, of which blue leaves .8, so .32 ln 2 = .22 nats."""
+    gated = open_model(build_release(tmp_path, gate=Gate({"epistemic": 1.0}, limit)), Placement(provider="cpu"))
+    client = open_client(gated)
+    reply = post(client, plume()).json()
+    assert reply["assessment"] == assessment
+    assert reply["regions"][0]["doubted"] == (assessment == "uncertain")
+    assert client.get("/model").json()["gate"] == {"weights": {"epistemic": 1.0}, "limit": limit}
+
+
+def test_a_noisy_frame_cannot_blow_up_the_reply(open_client, tmp_path):
+    small = open_model(build_release(tmp_path, minimum_region=0.0), Placement(provider="cpu"))
+    dots = plain(0, 0, 0)
+    dots[::2, ::2] = 255
+    reply = post(open_client(small), dots).json()
+    assert reply["smoke"]["region_count"] == 256
+    assert len(reply["regions"]) == 32
 
 
 def test_the_default_maps_are_mask_total_and_aleatoric_at_the_models_size(client):
@@ -90,7 +132,9 @@ def test_each_format_is_answered_alike(client, picture_format):
 
 def test_without_a_smoke_pixel_there_is_no_doubt_about_smoke(client):
     reply = post(client, plain(127, 255, 0)).json()
-    assert reply["smoke"] == {"detected": False, "area_fraction": 0.0, "max_probability": pytest.approx(127 / 255)}
+    nothing = {"detected": False, "area_fraction": 0.0, "region_count": 0}
+    assert reply["smoke"] == {**nothing, "max_probability": pytest.approx(127 / 255)}
+    assert (reply["regions"], reply["assessment"]) == ([], "clear")
     assert reply["uncertainty"]["smoke"] is None
     assert reply["uncertainty"]["frame"]["total"] == pytest.approx(LN2, rel=1e-6)
 
@@ -210,8 +254,10 @@ def test_the_bytes_and_not_the_declaration_decide_the_format(client, declared):
 
 
 def test_a_form_is_answered_like_the_file_in_it(client):
-    form = client.post("/segment?camera_id=ridge", files={"frame": ("plume.png", file_of(plume()), "image/png")}).json()
-    raw = client.post("/segment?camera_id=ridge", content=file_of(plume())).json()
+    form = client.post(
+        "/segment?captured_at=2026-05-01T12:00:00Z", files={"frame": ("plume.png", file_of(plume()), "image/png")}
+    ).json()
+    raw = client.post("/segment?captured_at=2026-05-01T12:00:00Z", content=file_of(plume())).json()
     for reply in (form, raw):
         del reply["request_id"], reply["latency_ms"]
     assert form == raw

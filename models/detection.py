@@ -1,0 +1,91 @@
+"""Detections: the regions of smoke on a frame, where they lie, and the means of the model's four maps over each.
+
+Training scores and gates the same values that the service answers with. Free of torch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.frame import Map, Region, regions
+
+
+class FourMaps(Protocol):
+    """What the deployed graph says of one frame, each (size, size) float32: probability in [0, 1], uncertainties in nats."""
+
+    @property
+    def probability(self) -> Map: ...  # noqa: D102
+
+    @property
+    def total(self) -> Map: ...  # noqa: D102
+
+    @property
+    def aleatoric(self) -> Map: ...  # noqa: D102
+
+    @property
+    def epistemic(self) -> Map: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A region of smoke.
+
+    Attributes:
+        region: Its place, in pixels of the model's square; `models.frame.place` brings it to the frame.
+        area_fraction: Of the frame, in (0, 1].
+        mean_probability: In [0, 1].
+        total, aleatoric, epistemic: Means over its pixels, in nats.
+    """
+
+    region: Region
+    area_fraction: float
+    mean_probability: float
+    total: float
+    aleatoric: float
+    epistemic: float
+
+    @property
+    def means(self) -> dict[str, float]:
+        """By the quantities that a `models.gate.Gate` may weigh."""
+        return {
+            "epistemic": self.epistemic,
+            "total": self.total,
+            "aleatoric": self.aleatoric,
+            "one_minus_probability": 1.0 - self.mean_probability,
+        }
+
+
+def detect(maps: FourMaps, threshold: float, minimum_region: float) -> list[Detection]:
+    """The regions of smoke on a frame, largest first.
+
+    Args:
+        maps: Of (size, size).
+        threshold: Probability from which on a pixel is smoke.
+        minimum_region: Smallest region that counts, as a fraction of the frame.
+    """
+    found, labels = regions(maps.probability >= threshold, minimum_region)
+    return measure(found, labels, maps)
+
+
+def measure(found: Sequence[Region], labels: npt.NDArray[np.int32], maps: FourMaps) -> list[Detection]:
+    """What the maps say of regions that `models.frame.regions` found, in their order.
+
+    Args:
+        found: The regions.
+        labels: (size, size) label map.
+        maps: Of (size, size).
+    """
+    if not found:
+        return []
+    flat = labels.ravel()
+    # Sums in double precision, one pass per map however many regions there are.
+    sums = [
+        np.bincount(flat, weights=values.ravel())
+        for values in (maps.probability, maps.total, maps.aleatoric, maps.epistemic)
+    ]
+    return [
+        Detection(r, r.area_px / labels.size, *(float(total[r.label] / r.area_px) for total in sums)) for r in found
+    ]

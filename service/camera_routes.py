@@ -1,0 +1,87 @@
+"""`/cameras`: how every camera stands, and what people say of its alarms. An `infer` key reads; judging takes an `admin` key."""
+
+import asyncio
+import time
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import ValidationError
+
+from service import errors
+from service.access import needs
+from service.alarm import State
+from service.body import read_body
+from service.camera_bodies import CameraBody, CamerasBody, Feedback, FeedbackBody
+from service.cameras import Camera
+from service.feedback import record
+from service.keys import Scope
+from service.probes import Wired
+from service.problems import described
+from service.query import CAMERA_ID
+
+router = APIRouter(prefix="/cameras", tags=["cameras"])
+_FEEDBACK_MAX_BYTES: Final = 4096
+_ENTRY: Final = (errors.KeyMissing, errors.KeyInsufficient, errors.RateExceeded)
+_ONE: Final = (*_ENTRY, errors.CameraUnknown, errors.ParameterInvalid)
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": Feedback.model_json_schema()}},
+    }
+}
+CameraId = Annotated[str, Path(pattern=CAMERA_ID)]
+
+
+@router.get("", dependencies=[Depends(needs(Scope.INFER))], summary="Every camera", responses=described(*_ENTRY))
+async def cameras(wiring: Wired) -> CamerasBody:
+    """Alarms first, then what waits for review, then the rest by name."""
+    known = sorted(wiring.cameras, key=lambda camera: (_urgency(camera), camera.id))
+    return CamerasBody(
+        cameras=[CameraBody.of(camera) for camera in known], cameras_file_error=wiring.cameras.file.error
+    )
+
+
+@router.get(
+    "/{camera_id}", dependencies=[Depends(needs(Scope.INFER))], summary="One camera", responses=described(*_ONE)
+)
+async def camera(camera_id: CameraId, wiring: Wired) -> CameraBody:
+    """What its last frames amount to."""
+    found = wiring.cameras.get(camera_id)
+    if found is None:
+        raise errors.CameraUnknown(f"found no frame of camera {camera_id}, expected a camera that sent one")
+    return CameraBody.of(found)
+
+
+@router.post(
+    "/{camera_id}/feedback",
+    dependencies=[Depends(needs(Scope.ADMIN))],
+    summary="Say whether an alarm was one",
+    responses=described(*_ONE, errors.BodyEmpty, errors.BodyTooLarge, errors.BodyTooSlow),
+    openapi_extra=_BODY,
+)
+async def feedback(camera_id: CameraId, request: Request, wiring: Wired) -> FeedbackBody:
+    """It is counted, and appended to SMOKE_FEEDBACK_FILE where there is one."""
+    found = wiring.cameras.get(camera_id)
+    if found is None:
+        raise errors.CameraUnknown(f"found no frame of camera {camera_id}, expected a camera that sent one")
+    said = await _read(request, wiring.settings.body_timeout_s)
+    file = wiring.settings.feedback_file
+    if file is not None:
+        entry = record(said, CameraBody.of(found), wiring.slot.model.identity, time.time())
+        await asyncio.to_thread(entry.append, file)
+    wiring.cameras.judge(found, said.verdict)
+    return FeedbackBody(camera_id=camera_id, verdict=said.verdict, written=file is not None)
+
+
+async def _read(request: Request, timeout_s: float) -> Feedback:
+    body = await read_body(request.stream(), None, _FEEDBACK_MAX_BYTES, timeout_s)
+    try:
+        return Feedback.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part)[:32] for part in first["loc"]) or "body"
+        raise errors.ParameterInvalid(f"{name}: found {str(first['input'])[:64]!r}, {first['msg']}") from None
+
+
+def _urgency(camera: Camera) -> int:
+    return (State.ALARM, State.REVIEW, State.SUSPECTED, State.CLEAR).index(camera.watch.state)

@@ -1,0 +1,118 @@
+"""The alarms on disk, so that none vanishes with a restart: a small JSON file, replaced as a whole.
+
+Of each camera its state is kept, not its frames: after a restart an alarm is `restored` until new frames confirm it or let it go.
+"""
+
+import json
+import logging
+import math
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from service.alarm import State, Watch
+from service.cameras import Camera
+from service.evidence import Box
+from service.query import CAMERA_ID
+
+_LOG = logging.getLogger("service.cameras")
+_SCHEMA: Final = 1
+_ID: Final = re.compile(CAMERA_ID)
+
+
+def describe(cameras: Iterable[Camera], now_s: float) -> dict[str, Any]:
+    """The snapshot: every camera that is not clear, or that still cools down."""
+    kept = [c for c in cameras if c.watch.state is not State.CLEAR or math.isfinite(c.watch.ended_s)]
+    return {"schema": _SCHEMA, "written_s": now_s, "cameras": {camera.id: _entry(camera.watch) for camera in kept}}
+
+
+def write(snapshot: Mapping[str, Any], file: Path) -> None:
+    """Replace the file: a reader sees the old one or the new one, whole. Raises OSError."""
+    beside = file.with_name(f"{file.name}.new")
+    with beside.open("w", encoding="utf-8") as stream:
+        json.dump(snapshot, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(file)
+
+
+def read(file: Path) -> dict[str, Watch]:
+    """The cameras of a snapshot, by id; none where there is no file.
+
+    A broken file is set aside as `<name>.broken-<seconds>`, the log says so, and the service starts without memory.
+    """
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+        if raw["schema"] != _SCHEMA:
+            raise ValueError(f"found schema {raw['schema']!r}, expected {_SCHEMA}")
+        return {_known_id(camera_id): _watch(entry) for camera_id, entry in raw["cameras"].items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        aside = file.with_name(f"{file.name}.broken-{int(time.time())}")
+        _LOG.error(
+            "state file is broken: alarms from before this start are lost",
+            extra={"error": repr(error), "kept": str(aside)},
+        )
+        _set_aside(file, aside)
+        return {}
+
+
+def _set_aside(file: Path, aside: Path) -> None:
+    try:
+        file.replace(aside)
+    except OSError as error:
+        _LOG.error("state file cannot be set aside", extra={"error": str(error)})
+
+
+def _entry(watch: Watch) -> dict[str, Any]:
+    return {
+        "state": watch.state,
+        "since_s": watch.since_s,
+        "score": watch.score,
+        "frames": watch.frames,
+        "newest_s": _finite(watch.newest_s),
+        "ended_s": _finite(watch.ended_s),
+        "places": watch.places,
+    }
+
+
+def _watch(entry: Mapping[str, Any]) -> Watch:
+    watch = Watch(
+        State(entry["state"]),
+        _number(entry["since_s"]),
+        _number(entry["score"]),
+        int(_number(entry["frames"])),
+        _number(entry["newest_s"], -math.inf),
+        [_box(box) for box in entry["places"]],
+        _number(entry["ended_s"], -math.inf),
+        restored=True,
+    )
+    watch.counted_s = watch.newest_s
+    return watch
+
+
+def _box(raw: Any) -> Box:  # noqa: ANN401 - decoded JSON
+    left, top, right, bottom = (_number(edge) for edge in raw)
+    return left, top, right, bottom
+
+
+def _number(raw: Any, missing: float | None = None) -> float:  # noqa: ANN401 - decoded JSON
+    if raw is None and missing is not None:
+        return missing
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+        raise ValueError(f"found {raw!r}, expected a finite number")
+    return float(raw)
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _known_id(camera_id: str) -> str:
+    if not _ID.fullmatch(camera_id):
+        raise ValueError(f"found camera {camera_id[:80]!r}, expected an id")
+    return camera_id

@@ -1,0 +1,180 @@
+"""Which cameras are remembered, and what a frame does to its own."""
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from models.detection import Detection
+from models.frame import Box, Region
+from models.reference import Histogram
+from service.alarm import Arrival, State
+from service.camera_file import CameraFile, Rule
+from service.camera_metrics import CameraMetrics
+from service.cameras import Cameras, Change, Sight
+from service.drift import FRAMES_MIN
+from service.evidence import Policy
+from service.quality import Look
+from service.summary import Doubt, Place, Smoke, Summary
+
+NOISE = np.random.default_rng(0)
+
+
+def look(brightness: float = 0.5) -> Look:
+    return Look(NOISE.integers(0, 256, (160, 160), dtype=np.uint8), brightness, 0.2, 0.5, 0.0)
+
+
+def place(left: int = 40, *, doubted: bool = False) -> Place:
+    """A region of 10 x 10 of 100 x 100 pixels."""
+    detection = Detection(Region(left, 40, 10, 10, 100, 1), 0.01, 0.9, 0.4, 0.3, 0.1)
+    return Place(Box(left, 40, 10, 10), 100, detection, doubted)
+
+
+def summary(*places: Place) -> Summary:
+    doubt = Doubt(0.4, 0.3, 0.1) if places else None
+    return Summary(Smoke(bool(places), 0.01 * len(places), 0.9), Doubt(0.04, 0.03, 0.01), doubt, places)
+
+
+class Fleet:
+    """Cameras with their metrics, a clock, and what was told."""
+
+    def __init__(self, most: int = 2) -> None:
+        self.registry = CollectorRegistry()
+        self.told: list[Change] = []
+        self.cameras = Cameras(most, CameraFile(None, Policy()), CameraMetrics(self.registry), self.told.append)
+        self.now_s = 1_000.0
+        self.reference: dict[str, Histogram] = {}
+
+    def frame(self, camera_id: str, *places: Place, brightness: float = 0.5):
+        self.now_s += 60.0
+        sight = Sight(self.now_s, self.now_s, summary(*places), 100, look(brightness))
+        return self.cameras.observe(camera_id, sight, self.reference)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    return Fleet()
+
+
+def test_three_frames_with_smoke_raise_one_alarm_and_it_is_told_once(fleet):
+    states = [fleet.frame("ridge", place()).state for _ in range(5)]
+    assert states == [State.SUSPECTED, State.SUSPECTED, State.ALARM, State.ALARM, State.ALARM]
+    assert [(change.before, change.after) for change in fleet.told] == [
+        (State.CLEAR, State.SUSPECTED),
+        (State.SUSPECTED, State.ALARM),
+    ]
+    assert fleet.told[1].boxes == ((0.4, 0.4, 0.5, 0.5),)
+    assert fleet.value("smoke_camera_alarms_total", camera="ridge") == 1.0
+
+
+def test_the_state_is_one_hot_in_the_metrics(fleet):
+    for _ in range(3):
+        fleet.frame("ridge", place())
+    hot = {state: fleet.value("smoke_camera_alarm_state", camera="ridge", state=state) for state in State}
+    assert hot == {State.CLEAR: 0.0, State.SUSPECTED: 0.0, State.ALARM: 1.0, State.REVIEW: 0.0}
+
+
+def test_every_number_of_a_frame_stands_in_the_metrics(fleet):
+    fleet.frame("ridge", place(), place(70, doubted=True))
+    assert fleet.value("smoke_camera_frames_total", camera="ridge") == 1.0
+    assert fleet.value("smoke_camera_last_frame_timestamp_seconds", camera="ridge") == fleet.now_s
+    assert fleet.value("smoke_camera_smoke_area_ratio", camera="ridge") == 0.02
+    assert fleet.value("smoke_camera_assessments_total", camera="ridge", assessment="smoke") == 1.0
+    assert fleet.value("smoke_camera_detections_total", camera="ridge") == 2.0
+    assert fleet.value("smoke_camera_suspected_false_alarms_total", camera="ridge") == 1.0
+    assert fleet.value("smoke_camera_suspected_false_alarm_ratio", camera="ridge") == 0.5
+    for region, total in (("frame", 0.04), ("smoke", 0.4)):
+        labels = {"camera": "ridge", "kind": "total", "region": region}
+        assert fleet.value("smoke_camera_uncertainty_nats_sum", **labels) == pytest.approx(total)
+    assert fleet.value("smoke_camera_image_quality", camera="ridge", flag="fogged") == 0.0
+
+
+def test_a_picture_that_is_dark_says_so(fleet):
+    fleet.frame("ridge", brightness=0.05)
+    assert fleet.value("smoke_camera_image_quality", camera="ridge", flag="dark") == 1.0
+
+
+def test_a_drift_is_told_once_there_are_enough_frames(fleet):
+    fleet.reference = {"brightness": Histogram((0.0, 0.25, 1.0), (1.0, 0.0))}
+    for _ in range(FRAMES_MIN):
+        assert fleet.value("smoke_camera_drift_psi", camera="ridge", quantity="brightness") is None
+        fleet.frame("ridge")
+    assert fleet.value("smoke_camera_drift_psi", camera="ridge", quantity="brightness") > 10
+
+
+def test_doubted_smoke_waits_for_review(fleet):
+    states = [fleet.frame("ridge", place(doubted=True)).state for _ in range(4)]
+    assert states[-1] is State.REVIEW
+    assert fleet.value("smoke_camera_alarms_total", camera="ridge") == 0.0
+
+
+def test_smoke_at_an_ignored_place_stands_in_the_reply_and_raises_no_alarm(fleet):
+    ignored = np.zeros((200, 200), np.uint8)
+    ignored[:, 70:110] = 1
+    fleet.cameras.file.rules = type(fleet.cameras.file.rules)(Rule(Policy(), ignored))
+    assert [fleet.frame("ridge", place(40)).state for _ in range(4)] == [State.CLEAR] * 4
+    assert [fleet.frame("ridge", place(40), place(70)).state for _ in range(3)][-1] is State.ALARM
+    assert fleet.cameras.get("ridge").boxes == ((0.7, 0.4, 0.8, 0.5),)
+
+
+def test_more_cameras_than_labels_share_one(fleet):
+    for camera_id in ("a", "b", "c", "d"):
+        fleet.frame(camera_id)
+    assert [camera.label for camera in fleet.cameras] == ["a", "b", "other", "other"]
+    assert fleet.value("smoke_camera_frames_total", camera="other") == 2.0
+
+
+def test_an_alarm_among_those_that_share_a_label_is_seen_whoever_sends_next(fleet):
+    for camera_id in ("a", "b", *["c"] * 3, "d"):
+        fleet.frame(camera_id, *([place()] if camera_id == "c" else []))
+    assert fleet.value("smoke_camera_alarm_state", camera="other", state="alarm") == 1.0
+    assert fleet.value("smoke_camera_alarm_state", camera="other", state="clear") == 1.0
+
+
+def test_ids_made_up_by_the_thousand_are_forgotten_again_and_displace_nobody(fleet):
+    fleet.frame("a")
+    for number in range(1000):
+        fleet.frame(f"spray-{number}")
+        if number % 20 == 0:
+            fleet.frame("a")
+    assert len(list(fleet.cameras)) == 4
+    assert fleet.cameras.get("a").label == "a"
+    names = {
+        line.split('camera="')[1].split('"')[0]
+        for line in generate_latest(fleet.registry).decode().splitlines()
+        if 'camera="' in line
+    }
+    assert len(names) <= 3
+
+
+def test_a_label_that_was_silent_for_an_hour_goes_to_a_new_camera_with_all_its_series(fleet):
+    fleet.frame("old")
+    fleet.frame("b")
+    fleet.now_s += 3700.0
+    fleet.frame("b")
+    fleet.frame("new")
+    assert [camera.label for camera in fleet.cameras] == ["b", "new"]
+    assert 'camera="old"' not in generate_latest(fleet.registry).decode()
+
+
+def test_an_alarming_camera_is_never_forgotten(fleet):
+    for camera_id in "abcd":
+        for _ in range(3):
+            fleet.frame(camera_id, place())
+    fleet.now_s += 7200.0
+    assert fleet.frame("e", place()) is None
+    assert {camera.id for camera in fleet.cameras} == set("abcd")
+
+
+def test_a_camera_that_calls_itself_other_is_one_of_them(fleet):
+    fleet.frame("other")
+    assert fleet.cameras.get("other").label == "other"
+
+
+def test_a_late_frame_is_answered_with_the_state_as_it_is(fleet):
+    fleet.frame("ridge", place())
+    sight = Sight(fleet.now_s - 30.0, fleet.now_s + 1.0, summary(), 100, look())
+    now = fleet.cameras.observe("ridge", sight, {})
+    assert (now.arrival, now.state, now.frames) == (Arrival.LATE, State.SUSPECTED, 1)

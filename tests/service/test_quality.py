@@ -1,0 +1,70 @@
+"""Pictures that a camera would send if it were blind, and one that is well."""
+
+import cv2
+import numpy as np
+import pytest
+
+from service.quality import Stillness, flaws, look_at
+
+
+def scene(seed: int = 0) -> np.ndarray:
+    """A bright sky over a rough dark slope, (480, 480, 3)."""
+    grain = np.random.default_rng(seed).normal(0, 20, (480, 480, 1))
+    frame = np.full((480, 480, 3), (150, 180, 220), float)
+    frame[240:] = (60, 80, 50)
+    frame[240:] += grain[240:]
+    coarse = cv2.resize(np.random.default_rng(9).normal(0, 30, (60, 60)), (480, 480))
+    frame[240:] += coarse[240:, :, None]
+    return np.clip(frame, 0, 255).astype(np.uint8)
+
+
+def foggy(share: float) -> np.ndarray:
+    return (scene() * (1 - share) + 190 * share).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        (scene(), set()),
+        ((scene() * 0.1).astype(np.uint8), {"dark"}),
+        (np.clip(scene().astype(int) * 3 + 60, 0, 255).astype(np.uint8), {"overexposed"}),
+        (foggy(0.9), {"fogged"}),
+        (cv2.GaussianBlur(scene(), (0, 0), 10), {"blurred"}),
+        (np.full((480, 480, 3), 128, np.uint8), {"fogged"}),
+    ],
+    ids=["well", "dark", "overexposed", "fogged", "blurred", "plain"],
+)
+def test_what_is_wrong_with_a_picture(frame, expected):
+    assert flaws(look_at(frame)) == expected
+
+
+def test_brightness_and_contrast_of_two_halves_are_their_mean_and_half_their_difference():
+    frame = np.zeros((480, 480, 3), np.uint8)
+    frame[:, 240:] = 255
+    look = look_at(frame)
+    assert (look.brightness, look.contrast, look.glare) == (pytest.approx(0.5), pytest.approx(0.5), 0.5)
+
+
+def test_a_camera_that_repeats_itself_is_frozen_from_the_third_frame_on():
+    stillness = Stillness()
+    assert [stillness.frozen(look_at(scene())) for _ in range(4)] == [False, False, True, True]
+
+
+def test_a_clock_that_goes_on_does_not_hide_a_frozen_picture():
+    stillness = Stillness()
+    frozen = []
+    for second in range(4):
+        frame = scene()
+        frame[:12, : 20 + 5 * second] = 255
+        frozen.append(stillness.frozen(look_at(frame)))
+    assert frozen == [False, False, True, True]
+
+
+def test_a_camera_whose_noise_changes_is_not_frozen():
+    stillness = Stillness()
+    assert not any(stillness.frozen(look_at(scene(seed))) for seed in range(5))
+
+
+def test_a_dark_camera_cannot_be_told_frozen():
+    stillness = Stillness()
+    assert not any(stillness.frozen(look_at(np.zeros((480, 480, 3), np.uint8))) for _ in range(5))

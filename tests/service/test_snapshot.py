@@ -1,0 +1,97 @@
+"""An alarm outlives the process, and a broken file does not stop the next one."""
+
+import json
+import math
+
+import pytest
+from starlette.testclient import TestClient
+
+from service import snapshot
+from service.alarm import State, Watch
+from service.app import create_app
+from service.cameras import Camera
+from service.settings import Settings
+from service.slot import Loaded
+from tests.pictures import file_of, plain, plume
+
+
+def alarmed() -> Camera:
+    box = (0.1, 0.2, 0.3, 0.4)
+    return Camera("ridge", "ridge", Watch(State.ALARM, 10.0, 1.5, 4, 300.0, [box], ended_s=5.0))
+
+
+def entry(key: str, value: object) -> str:
+    """A snapshot of one camera, sound but for one value."""
+    sound = {"state": "alarm", "since_s": 1, "score": 1, "frames": 1, "newest_s": 1, "ended_s": 1, "places": []}
+    return json.dumps({"schema": 1, "cameras": {"a": {**sound, key: value}}})
+
+
+def test_what_is_read_is_what_was_written_and_says_that_it_is_restored(tmp_path):
+    file = tmp_path / "state.json"
+    snapshot.write(snapshot.describe([alarmed()], 400.0), file)
+    (camera_id, watch), *rest = snapshot.read(file).items()
+    before = alarmed().watch
+    assert (camera_id, rest) == ("ridge", [])
+    for name in ("state", "since_s", "score", "frames", "newest_s", "places", "ended_s"):
+        assert getattr(watch, name) == getattr(before, name)
+    assert watch.restored
+    assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_a_camera_with_nothing_to_remember_is_left_out():
+    assert snapshot.describe([Camera("a", "a")], 0.0)["cameras"] == {}
+    assert math.isinf(Watch().ended_s)
+
+
+def test_no_file_is_no_memory(tmp_path):
+    assert snapshot.read(tmp_path / "state.json") == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"schema": 2, "cameras": {}}',
+        '{"schema": 1, "cameras": {"a b": {}}}',
+        '{"schema": 1, "cameras": {"a": {"state": "mint"}}}',
+        entry("since_s", math.nan),
+        entry("frames", "3"),
+        entry("places", [[1, 2]]),
+    ],
+)
+def test_a_broken_file_is_set_aside_and_said(tmp_path, caplog, text):
+    file = tmp_path / "state.json"
+    file.write_text(text)
+    assert snapshot.read(file) == {}
+    (aside,) = tmp_path.iterdir()
+    assert aside.name.startswith("state.json.broken-")
+    assert aside.read_text() == text
+    assert "state file is broken" in caplog.text
+
+
+def post(client, frame, minute):
+    query = f"camera_id=ridge&captured_at=2026-05-01T12:{minute:02}:00Z&outputs="
+    return client.post(f"/segment?{query}", content=file_of(frame)).json()["alarm"]
+
+
+def test_an_alarm_outlives_a_restart_and_is_marked_until_frames_let_it_go(open_client, model, tmp_path):
+    file = tmp_path / "state.json"
+    settings = Settings.load(state_file=file)
+    with TestClient(create_app(settings, lambda: Loaded(model, lambda: model))) as before:
+        alarm = [post(before, plume(), minute) for minute in range(3)][-1]
+    assert json.loads(file.read_text())["cameras"]["ridge"]["state"] == "alarm"
+    after = open_client(state_file=file)
+    restored = after.get("/cameras/ridge").json()["alarm"]
+    assert (restored["state"], restored["since"], restored["restored"]) == ("alarm", alarm["since"], True)
+    assert 'smoke_camera_alarm_state{camera="ridge",state="alarm"} 1.0' in after.get("/metrics").text
+    states = [post(after, plain(0, 0, 0), minute)["state"] for minute in range(3, 8)]
+    assert states == ["alarm"] * 4 + ["clear"]
+    assert post(after, plain(0, 0, 0), 9)["restored"] is False
+
+
+def test_a_broken_state_file_does_not_stop_the_start(open_client, tmp_path):
+    (tmp_path / "state.json").write_text("{")
+    client = open_client(state_file=tmp_path / "state.json")
+    assert client.get("/cameras").json()["cameras"] == []
