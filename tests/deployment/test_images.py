@@ -128,6 +128,7 @@ def test_every_requirement_of_an_image_is_pinned_to_a_version_that_it_allows(ext
     pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     for line in script("requirements").requirements(PROJECT, extra):
         requirement = Requirement(line)
+        assert requirement.name in pinned, f"{line}: found no version in docker/{file}, expected the one that was tried"
         assert requirement.specifier.contains(pinned[requirement.name]), requirement
 
 
