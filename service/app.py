@@ -20,6 +20,7 @@ from service.image import Limits
 from service.keys import KeyRing
 from service.lifecycle import Lifecycle
 from service.metrics import Metrics
+from service.notifications import Notifications, channels_of
 from service.permits import Ceilings, Permits
 from service.pipeline import Threads, open_pipeline
 from service.recovery import Recovery
@@ -53,7 +54,9 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
     slot.on_change = lambda model: metrics.serving(model.identity)
     lifecycle = Lifecycle(_permits(settings))
     reloader = Reloader(slot, load, metrics.reloaded)
-    cameras = Cameras(settings.cameras_max, CameraFile(settings.cameras_file, _policy(settings)), metrics.cameras)
+    notifications = Notifications(channels_of(settings), metrics.cameras.notified)
+    rules = CameraFile(settings.cameras_file, _policy(settings))
+    cameras = Cameras(settings.cameras_max, rules, metrics.cameras, notifications.tell)
     restore(cameras, settings.state_file)
 
     @asynccontextmanager
@@ -61,7 +64,7 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
         with _started(settings, slot, metrics, lifecycle, reloader, cameras) as wiring:
             app.state.wiring = wiring
             lifecycle.open()
-            async with heartbeat(metrics.observe_lag), upkeep(cameras, settings.state_file):
+            async with heartbeat(metrics.observe_lag), upkeep(cameras, settings.state_file), notifications.running():
                 yield
             lifecycle.drain()
 
