@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docker/prometheus"
 RULES = [rule for group in yaml.safe_load((FOLDER / "rules.yml").read_text())["groups"] for rule in group["rules"]]
 ALERTS = [rule for rule in RULES if "alert" in rule]
-UNIT_TESTS = yaml.safe_load((FOLDER / "rules_test.yml").read_text())["tests"]
+UNIT_TEST_FILES = sorted(FOLDER.glob("*_test.yml"))
+UNIT_TESTS = [test for file in UNIT_TEST_FILES for test in yaml.safe_load(file.read_text())["tests"]]
 DASHBOARD = json.loads((ROOT / "docker/grafana/dashboards/smoke.json").read_text())
 
 
@@ -58,7 +59,7 @@ def test_promtool_accepts_the_rules():
 
 @pytest.mark.slow
 def test_every_alert_fires_when_it_should_and_says_what_it_should():
-    assert "SUCCESS" in run(promtool(), "test", "rules", FOLDER / "rules_test.yml")
+    assert "SUCCESS" in run(promtool(), "test", "rules", *UNIT_TEST_FILES)
 
 
 def test_promtool_accepts_the_configuration(tmp_path):

@@ -37,7 +37,7 @@ def free_port() -> int:
 
 
 class Receiver(ThreadingHTTPServer):
-    """Takes what Alertmanager sends: one alert at a time from `alerts`."""
+    """Takes what Alertmanager sends to `url`: one alert at a time from `alerts`. Other addresses answer 404."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Take)
@@ -61,9 +61,10 @@ class _Take(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         assert isinstance(self.server, Receiver)
-        for alert in sent["alerts"]:
+        known = self.path == "/alerts"
+        for alert in sent["alerts"] if known else ():
             self.server.alerts.put(alert)
-        self.send_response(200)
+        self.send_response(200 if known else 404)
         self.end_headers()
 
     def log_message(self, *_: object) -> None: ...
@@ -108,12 +109,11 @@ def impatient(text: str) -> str:
 
 
 @contextmanager
-def watched(folder: Path, service: str, metrics_key: Path) -> Iterator[tuple[Prometheus, Receiver]]:
-    """Prometheus, scraping `service` (host:port), with Alertmanager behind it and a receiver behind that."""
+def watched(folder: Path, service: str, metrics_key: Path, receiver: str) -> Iterator[Prometheus]:
+    """Prometheus, scraping `service` (host:port), with Alertmanager behind it, which sends to the address `receiver`."""
     addresses = {"alertmanager": f"127.0.0.1:{free_port()}", "prometheus": f"127.0.0.1:{free_port()}"}
     with ExitStack() as stack:
-        receiver = stack.enter_context(_serving(Receiver()))
-        (folder / "alertmanager.yml").write_text(alertmanager_copy(receiver.url))
+        (folder / "alertmanager.yml").write_text(alertmanager_copy(receiver))
         (folder / "rules.yml").write_text(impatient((DOCKER / "prometheus/rules.yml").read_text()))
         copy = prometheus_copy(folder, service, addresses, metrics_key)
         (folder / "prometheus.yml").write_text(copy)
@@ -122,7 +122,7 @@ def watched(folder: Path, service: str, metrics_key: Path) -> Iterator[tuple[Pro
         prometheus = Prometheus(f"http://{addresses['prometheus']}")
         stack.callback(prometheus.close)
         wait_for(prometheus.ready)
-        yield prometheus, receiver
+        yield prometheus
 
 
 def alertmanager_copy(url: str) -> str:
@@ -176,7 +176,9 @@ def _running(command: list[str], log: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _serving(receiver: Receiver) -> Iterator[Receiver]:
+def receiving() -> Iterator[Receiver]:
+    """A receiver that listens."""
+    receiver = Receiver()
     thread = threading.Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

@@ -19,11 +19,12 @@ from models.gate import Gate
 from models.reference import Histogram
 from tests.conftest import build_release
 from tests.end_to_end.conftest import Server
-from tests.end_to_end.monitoring import DOCKER, ROOT, Prometheus, Receiver, free_port, wait_for, watched
+from tests.end_to_end.monitoring import DOCKER, ROOT, Prometheus, Receiver, free_port, receiving, wait_for, watched
 from tests.pictures import file_of, noisy, plain
 
 LABELLED = {"brightness": (0.0, 0.5, 1.0), "contrast": (0.0, 0.25, 1.0), "epistemic": (0.0, 0.35, 0.7)}
 REFERENCE = {name: Histogram(edges, (0.5, 0.5)) for name, edges in LABELLED.items()}
+GATE = Gate({"epistemic": 1.0}, 0.3)
 DASHBOARD = json.loads((DOCKER / "grafana/dashboards/smoke.json").read_text())
 RULES = [
     rule for group in yaml.safe_load((DOCKER / "prometheus/rules.yml").read_text())["groups"] for rule in group["rules"]
@@ -95,19 +96,18 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def under_watch(secrets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def under_watch(secrets: Path, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("watch")
-    release = build_release(folder, gate=Gate({"epistemic": 1.0}, 0.3), reference=REFERENCE)
     admin = free_port()
-    server = Server(
-        release,
-        SMOKE_API_KEYS_FILE=str(secrets / "api_keys.toml"),
-        SMOKE_ADMIN="true",
-        SMOKE_ADMIN_PORT=str(admin),
-        SMOKE_ALARM_COOLDOWN_S="0",
-    )
+    server = start(build_release(folder, gate=GATE, reference=REFERENCE), admin, secrets, receiver)
     try:
-        with watched(folder, f"127.0.0.1:{admin}", secrets / "prometheus_key") as (prometheus, receiver):
+        with watched(folder, f"127.0.0.1:{admin}", secrets / "prometheus_key", receiver.url) as prometheus:
             cameras = Cameras(server.url, (secrets / "camera_key").read_text())
             cameras.start()
             try:
@@ -117,6 +117,19 @@ def under_watch(secrets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 cameras.stop()
     finally:
         server.end()
+
+
+def start(release: Path, admin: int, secrets: Path, receiver: Receiver) -> Server:
+    """A service as compose starts it; its own webhook is not known where it goes, so that notifications fail."""
+    return Server(
+        release,
+        SMOKE_API_KEYS_FILE=str(secrets / "api_keys.toml"),
+        SMOKE_ADMIN="true",
+        SMOKE_ADMIN_PORT=str(admin),
+        SMOKE_ALARM_COOLDOWN_S="0",
+        SMOKE_WEBHOOK_URL=f"{receiver.url}/nowhere",
+        SMOKE_WEBHOOK_SECRET_FILE=str(secrets / "webhook_secret"),
+    )
 
 
 def operate(url: str, admin: int, key: str, cameras: Cameras) -> None:
