@@ -5,7 +5,7 @@ PYTHON ?= python3
 EXTRA := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test dev format lint types pytest soak clean
+.PHONY: help serve test dev format lint types pytest soak image clean
 
 help:
 	@echo "make serve   install the service and start it on the model in the repository"
@@ -13,6 +13,7 @@ help:
 	@echo "make dev     install everything into .venv-dev: training, tests, tools"
 	@echo "make format  write the code as the format check wants it"
 	@echo "make soak    15 minutes of frames with a reload every minute: lost, mixed, memory"
+	@echo "make image   build the service's image with Docker and check it"
 	@echo "make clean   remove both environments and all caches"
 
 serve: .venv/installed-$(EXTRA)
@@ -53,6 +54,10 @@ pytest: dev
 
 soak: dev
 	.venv-dev/bin/python -m tests.performance.soak $(ARGS)
+
+image:
+	docker build --tag smoke-bvm:$(EXTRA) --build-arg RUNTIME=$(EXTRA) .
+	docker/check-image smoke-bvm:$(EXTRA)
 
 clean:
 	rm -rf .venv .venv-dev build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
