@@ -1,4 +1,4 @@
-"""The command line: `smoke-bvm serve` and `smoke-bvm segment`. Free of torch."""
+"""The command line: `smoke-bvm serve`, `segment`, `replay` and `key`. Free of torch."""
 
 import argparse
 import sys
@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="answer POST /segment over HTTP"))
     _add_segment(commands.add_parser("segment", help="segment picture files, without a server"))
+    _add_replay(commands.add_parser("replay", help="show recordings to the model and the alarm, and count"))
     _add_key(commands.add_parser("key", help="make an API key for the service"))
     return parser
 
@@ -64,6 +65,20 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_segment)
 
 
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folders", nargs="+", type=Path, metavar="FOLDER", help="frames of one camera, in order of names"
+    )
+    parser.add_argument("--interval", type=_positive, required=True, metavar="SECONDS", help="between two frames")
+    parser.add_argument(
+        "--repeat", type=int, default=0, metavar="N", help="each picture N times, as a smoke-free camera of its own"
+    )
+    parser.add_argument("--jitter", type=int, default=4, metavar="PX", help="how far it shakes then (default 4)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the numbers as JSON")
+    _add_model(parser)
+    parser.set_defaults(run=_replay)
+
+
 def _add_key(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="whose it is; appears in the log")
     parser.add_argument(
@@ -82,6 +97,22 @@ def _serve(chosen: argparse.Namespace) -> int:
     from service.server import serve
 
     serve(Settings.load(host=chosen.host, port=chosen.port, model_dir=chosen.model_dir))
+    return 0
+
+
+def _replay(chosen: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from service.camera_file import policy_of
+    from service.replay_command import Show, replay
+
+    settings = Settings.load(model_dir=chosen.model_dir)
+    show = Show(chosen.folders, chosen.interval, max(0, chosen.repeat), max(0, chosen.jitter), chosen.out)
+    try:
+        replay(show, settings, policy_of(settings), Console(width=120))
+    except (RequestError, OSError) as error:
+        print(f"smoke-bvm: {error}", file=sys.stderr)  # noqa: T201
+        return _SOME_FAILED
     return 0
 
 
@@ -134,6 +165,16 @@ def _outputs(text: str) -> tuple[str, ...]:
         return parse_outputs(text)
     except RequestError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds, more than 0")
+    return value
 
 
 def _threshold(text: str) -> float:

@@ -10,17 +10,18 @@ from fastapi.security import HTTPBearer
 
 from service import admin, camera_routes, documentation, probes, problems, routes
 from service.access import SeparatePorts
-from service.camera_file import CameraFile
+from service.camera_file import CameraFile, policy_of
 from service.cameras import Cameras
 from service.envelope import Envelope
-from service.evidence import Policy
 from service.gpu import gpu_memory
 from service.heartbeat import heartbeat
 from service.image import Limits
 from service.keys import KeyRing
 from service.lifecycle import Lifecycle
+from service.line import Line, Patience
 from service.metrics import Metrics
 from service.notifications import Notifications, channels_of
+from service.pace import Pace
 from service.permits import Ceilings, Permits
 from service.pipeline import Threads, open_pipeline
 from service.recovery import Recovery
@@ -52,16 +53,16 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
     slot = Slot(load(), settings.failures_max)
     metrics = Metrics(slot.model.identity)
     slot.on_change = lambda model: metrics.serving(model.identity)
-    lifecycle = Lifecycle(_permits(settings))
+    pace = Pace(slot.model.runners * slot.model.batch_max, Threads.of(settings).workers)
+    patience = Patience(settings.wait_max_ms / 1000.0, settings.burst_s)
+    lifecycle = Lifecycle(_permits(settings), Line(pace, patience))
     reloader = Reloader(slot, load, metrics.reloaded)
     notifications = Notifications(channels_of(settings), metrics.cameras.notified)
-    rules = CameraFile(settings.cameras_file, _policy(settings))
-    cameras = Cameras(settings.cameras_max, rules, metrics.cameras, notifications.tell)
-    restore(cameras, settings.state_file)
+    cameras = _cameras(settings, metrics, notifications)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with _started(settings, slot, metrics, lifecycle, reloader, cameras) as wiring:
+        with _started(settings, slot, metrics, lifecycle, reloader, cameras, pace) as wiring:
             app.state.wiring = wiring
             lifecycle.open()
             async with heartbeat(metrics.observe_lag), upkeep(cameras, settings.state_file), notifications.running():
@@ -97,19 +98,34 @@ def _route(app: FastAPI, settings: Settings) -> None:
     app.router.routes.extend(documentation.routes())
 
 
+def _cameras(settings: Settings, metrics: Metrics, notifications: Notifications) -> Cameras:
+    """The cameras as they were before a restart."""
+    rules = CameraFile(settings.cameras_file, policy_of(settings))
+    cameras = Cameras(settings.cameras_max, rules, metrics.cameras, notifications.tell)
+    restore(cameras, settings.state_file)
+    return cameras
+
+
 @contextmanager
 def _started(
-    settings: Settings, slot: Slot, metrics: Metrics, lifecycle: Lifecycle, reloader: Reloader, cameras: Cameras
+    settings: Settings,
+    slot: Slot,
+    metrics: Metrics,
+    lifecycle: Lifecycle,
+    reloader: Reloader,
+    cameras: Cameras,
+    pace: Pace,
 ) -> Iterator[Wiring]:
     """Everything that has threads; leaving it finishes what was accepted."""
     with (
         Recovery(slot, metrics.rebuilt),
-        open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max), metrics.observe_batch) as pipeline,
+        open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max), metrics.observe_batch, pace) as pipeline,
     ):
         wiring = Wiring(settings, slot, pipeline, metrics, lifecycle, reloader, cameras)
         metrics.watch(lambda: pipeline.queue_depth, lambda: wiring.ready, lambda: wiring.live)
         metrics.watch_permits(lifecycle.permits)
         metrics.watch_gpu(gpu_memory() if slot.model.identity.provider != "cpu" else None)
+        metrics.watch_wait(lambda: lifecycle.line.wait_s)
         yield wiring
 
 
@@ -121,10 +137,4 @@ def _permits(settings: Settings) -> Permits:
             settings.inflight_bytes_max,
             settings.inflight_pixels_max,
         )
-    )
-
-
-def _policy(settings: Settings) -> Policy:
-    return Policy(
-        settings.alarm_frames, settings.alarm_hits, settings.alarm_window_s, cooldown_s=settings.alarm_cooldown_s
     )

@@ -117,7 +117,7 @@ class Cameras:
         if camera is None:
             return None
         rule = self.file.rules.of(camera_id)
-        camera.boxes, sightings = _sightings(sight, rule)
+        camera.boxes, sightings = sightings_of(sight.summary, sight.size_px, rule)
         verdict = camera.watch.observe(sight.captured_s, sight.arrived_s, sightings, rule.policy)
         _take(camera, sight, reference)
         self._metrics.answered(camera.label, sight.summary, camera.standing, sight.arrived_s)
@@ -182,11 +182,11 @@ class Cameras:
         return True
 
 
-def _sightings(sight: Sight, rule: Rule) -> tuple[tuple[Box, ...], list[Sighting]]:
-    """The regions that count, as fractions of the frame."""
+def sightings_of(summary: Summary, size_px: int, rule: Rule) -> tuple[tuple[Box, ...], list[Sighting]]:
+    """The regions that count, as fractions of the frame: their boxes, and all that the alarm wants of them."""
     counted = []
-    for place in sight.summary.places:
-        region, side = place.detection.region, sight.size_px
+    for place in summary.places:
+        region, side = place.detection.region, size_px
         right, bottom = region.left + region.width, region.top + region.height
         box = (region.left / side, region.top / side, right / side, bottom / side)
         if not rule.ignores(box):

@@ -56,6 +56,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._header_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
+        self._close_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock for the first header; make room where there is none."""
@@ -107,6 +108,12 @@ class LimitedProtocol(HttpToolsProtocol):
         """Idle again, unless the next request is here already; uvicorn's keep-alive clock runs from now."""
         super().on_response_complete()
         self.idle, self.since_s = not self.pipeline and self.cycle.response_complete, time.perf_counter()
+        self._limit_closing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has been idle, within limits."""
+        super().timeout_keep_alive_handler()
+        self._limit_closing()
 
     def pause_writing(self) -> None:
         """The reader is slower than the reply."""
@@ -152,12 +159,18 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.write(_problem(status, reason))
             self.transport.close()
+        self._limit_closing()
+
+    def _limit_closing(self) -> None:
+        """A transport that closes waits for its reader to take the rest, and would wait for ever."""
+        if self.transport.is_closing() and self._close_timer is None:
+            self._close_timer = self.loop.call_later(self.limits.send_timeout_s, self._give_up_sending)
 
     def _stop_timers(self) -> None:
-        for timer in (self._header_timer, self._send_timer):
+        for timer in (self._header_timer, self._send_timer, self._close_timer):
             if timer is not None:
                 timer.cancel()
-        self._header_timer = self._send_timer = None
+        self._header_timer = self._send_timer = self._close_timer = None
 
 
 def _problem(status: HTTPStatus, reason: str) -> bytes:

@@ -1,7 +1,8 @@
 """What every request gets, whatever its route: an id, security headers, one log line, one count, no lost refusal.
 
-A refusal that comes before the whole upload was read is sent at once, but the connection is closed only after the rest
-was read and dropped (within bounds): a client in mid-upload would otherwise see a reset instead of the refusal.
+A refusal that comes before the whole upload was read waits a moment for it, so that the connection can stay open: under
+overload, new connections would cost more than the refusals. Where the moment does not do, it is sent, and the connection
+closed only after the rest was read and dropped (within bounds): a client in mid-upload would otherwise see a reset.
 """
 
 import asyncio
@@ -16,11 +17,14 @@ from typing import Any, Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.logs import Sparse
 from service.metrics import Metrics
 from service.problems import CLIENT_CLOSED_REQUEST, respond
 
 _LOG = logging.getLogger("service.requests")
 _COUNTED: Final = "/segment"
+_MOMENT_S: Final = 0.05
+_TOO_MANY: Final = 429
 _QUIET: Final = ("/health/", "/metrics")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
@@ -60,6 +64,7 @@ class Envelope:
         self._metrics = metrics
         self._discard_max_bytes = discard_max_bytes
         self._discard_s = discard_s
+        self._refusals = Sparse()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap one request; anything but HTTP passes untouched."""
@@ -78,7 +83,7 @@ class Envelope:
             reason = state.get("reason", "ok" if (exchange.status or 500) < 400 else "internal")
             if counted:
                 self._metrics.ended(_outcome(exchange.status), reason)
-            _log(exchange, reason, state)
+            self._log(exchange, reason, state)
 
     async def _answer(self, exchange: _Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         watched = _watched(exchange, receive)
@@ -97,23 +102,35 @@ class Envelope:
         async def completed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
+                if exchange.status >= 400 and exchange.upload_pending:
+                    await self._discard(exchange, receive, _MOMENT_S)
                 _add_headers(message, exchange)
             elif message["type"] == "http.response.body" and _early(exchange, message):
                 await send({**message, "more_body": True})
-                await self._discard(exchange, receive)
+                await self._discard(exchange, receive, self._discard_s)
                 message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)
 
         return completed
 
-    async def _discard(self, exchange: _Exchange, receive: Receive) -> None:
+    async def _discard(self, exchange: _Exchange, receive: Receive, most_s: float) -> None:
         left_bytes = self._discard_max_bytes
         try:
-            async with asyncio.timeout(self._discard_s):
+            async with asyncio.timeout(most_s):
                 while left_bytes > 0 and not exchange.body_complete:
                     left_bytes -= len((await receive()).get("body", b""))
         except TimeoutError:
             return
+
+    def _log(self, exchange: _Exchange, reason: str, state: Mapping[str, Any]) -> None:
+        """One line; of refusals for want of room, which come in thousands, one a second that counts the others."""
+        fields, cause = _fields(exchange, reason, state), state.get("cause")
+        level = _level(exchange, cause)
+        if exchange.status == _TOO_MANY:
+            held_back = self._refusals.take()
+            level = level if held_back is not None else logging.DEBUG
+            fields |= {"more_like_it": held_back} if held_back else {}
+        _LOG.log(level, "request", extra=fields, exc_info=cause)
 
 
 def _exchange(scope: Scope) -> _Exchange:
@@ -156,8 +173,7 @@ def _outcome(status: int | None) -> str:
     return "failed" if status == 500 else "refused"
 
 
-def _log(exchange: _Exchange, reason: str, state: Mapping[str, Any]) -> None:
-    cause: BaseException | None = state.get("cause")
+def _fields(exchange: _Exchange, reason: str, state: Mapping[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "request_id": exchange.request_id,
         "method": exchange.method[:16],
@@ -166,8 +182,9 @@ def _log(exchange: _Exchange, reason: str, state: Mapping[str, Any]) -> None:
         "reason": reason,
         "duration_ms": round(1000 * (time.perf_counter() - exchange.started_s), 3),
     }
-    if "key" in state:
-        fields["key"] = state["key"]
+    return fields | ({"key": state["key"]} if "key" in state else {})
+
+
+def _level(exchange: _Exchange, cause: BaseException | None) -> int:
     quiet = exchange.path.startswith(_QUIET) and (exchange.status or 500) < 400
-    level = logging.ERROR if cause else logging.DEBUG if quiet else logging.INFO
-    _LOG.log(level, "request", extra=fields, exc_info=cause)
+    return logging.ERROR if cause else logging.DEBUG if quiet else logging.INFO

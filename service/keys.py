@@ -97,9 +97,7 @@ class KeyRing:
     def __init__(self, keys: list[Key], clock: Callable[[], float] = time.perf_counter) -> None:
         self._keys = keys
         self._clock = clock
-        self._buckets = {
-            key.name: _Bucket(key.requests_per_s, clock()) for key in keys if math.isfinite(key.requests_per_s)
-        }
+        self._buckets = self._filled(keys)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -108,14 +106,18 @@ class KeyRing:
         Raises:
             SettingsInvalid: It is missing, is no TOML, or an entry is impossible.
         """
-        try:
-            entries = tomllib.loads(path.read_text(encoding="utf-8")).get("key", [])
-            keys = [Key.of(entry) for entry in entries]
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise SettingsInvalid(f"SMOKE_API_KEYS_FILE: {path}: {error}") from error
-        if not keys or len({key.name for key in keys}) < len(keys):
-            raise SettingsInvalid(f"SMOKE_API_KEYS_FILE: {path}: expected [[key]] entries, each with a name of its own")
-        return cls(keys)
+        return cls(_read(path))
+
+    def renew(self, path: Path) -> None:
+        """Read the file again, between two requests; a key that keeps its name and rate keeps what it has used up.
+
+        Raises:
+            SettingsInvalid: See `read`; the keys are as they were.
+        """
+        keys = _read(path)
+        rates = {key.name: key.requests_per_s for key in keys}
+        kept = {name: bucket for name, bucket in self._buckets.items() if rates.get(name) == bucket.rate}
+        self._keys, self._buckets = keys, self._filled(keys) | kept
 
     def allow(self, offered: str | None, scope: Scope) -> str:
         """Let a caller in; returns the key's name.
@@ -132,10 +134,15 @@ class KeyRing:
             raise KeyInsufficient(
                 f"found a key for {', '.join(sorted(key.scopes)) or 'nothing'}, expected one for {scope}"
             )
-        wait_s = self._buckets[key.name].take(self._clock()) if key.name in self._buckets else 0.0
+        bucket = self._buckets.get(key.name)
+        wait_s = bucket.take(self._clock()) if bucket else 0.0
         if wait_s:
             raise RateExceeded(f"found more than {key.requests_per_s:g} requests/s with this key", math.ceil(wait_s))
         return key.name
+
+    def _filled(self, keys: list[Key]) -> dict[str, _Bucket]:
+        limited = (key for key in keys if math.isfinite(key.requests_per_s))
+        return {key.name: _Bucket(key.requests_per_s, self._clock()) for key in limited}
 
     def _find(self, offered: str) -> Key | None:
         """Compare with every entry, whatever was found before: the time taken tells nothing."""
@@ -145,6 +152,17 @@ class KeyRing:
             if hmac.compare_digest(key.sha256, sha256):
                 found = key
         return found
+
+
+def _read(path: Path) -> list[Key]:
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("key", [])
+        keys = [Key.of(entry) for entry in entries]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise SettingsInvalid(f"SMOKE_API_KEYS_FILE: {path}: {error}") from error
+    if not keys or len({key.name for key in keys}) < len(keys):
+        raise SettingsInvalid(f"SMOKE_API_KEYS_FILE: {path}: expected [[key]] entries, each with a name of its own")
+    return keys
 
 
 def digest(key: str) -> str:

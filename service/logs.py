@@ -2,8 +2,11 @@
 
 import json
 import logging
+import math
 import sys
+import time
 import warnings
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -38,12 +41,38 @@ class Sentences(logging.Formatter):
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
+class Sparse:
+    """Lets one of many records through in a while, and knows how many it held back. For one thread.
+
+    Args:
+        pause_s: Least time between two of them.
+        clock: Gives seconds.
+    """
+
+    def __init__(self, pause_s: float = 1.0, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._pause_s = pause_s
+        self._clock = clock
+        self._next_s = -math.inf
+        self._held_back = 0
+
+    def take(self) -> int | None:
+        """How many were held back since the last one that went through; None for one that is held back."""
+        if self._clock() < self._next_s:
+            self._held_back += 1
+            return None
+        held_back, self._held_back = self._held_back, 0
+        self._next_s = self._clock() + self._pause_s
+        return held_back
+
+
 def start_logging(level: str, *, terminal: bool) -> None:
     """Send every logger's records, and Python's warnings, to standard error: sentences to a terminal, else JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Sentences() if terminal else JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
+    # It would say each call's address at `info`, and a webhook's address may hold a token.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     # Pillow warns about what its caller sent; the reply already says whatever matters of it.
     warnings.filterwarnings("ignore", module=r"PIL(\..*)?")
 

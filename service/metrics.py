@@ -36,6 +36,7 @@ class Metrics:
         self._permits = gauge("smoke_permits_used", "Requests, bytes and pixels in flight.", ("kind",))
         self._permits_max = gauge("smoke_permits_max", "Most that may be.", ("kind",))
         self._depth = gauge("smoke_queue_frames", "Frames that wait for the model.")
+        self._wait = gauge("smoke_wait_seconds", "How long a frame would wait behind all those inside, as estimated.")
         self._ready = gauge("smoke_ready", "1 while frames are accepted.")
         self._live = gauge("smoke_live", "0 when a restart would help.")
         self._rebuilds = counter("smoke_session_rebuilds", "Attempts to rebuild a model that raised.", ("result",))
@@ -100,6 +101,10 @@ class Metrics:
             budget: Budget = getattr(permits, kind)
             self._permits.labels(kind).set_function(lambda budget=budget: budget.used)  # type: ignore[misc]
             self._permits_max.labels(kind).set(budget.most)
+
+    def watch_wait(self, wait_s: Callable[[], float]) -> None:
+        """Read this at each scrape too."""
+        self._wait.set_function(wait_s)
 
     def observe_batch(self, taken: int, dropped: Sequence[str]) -> None:
         """A batch was formed, or frames were dropped for these reasons."""

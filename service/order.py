@@ -26,6 +26,11 @@ class Order:
     resolution: Resolution = "model"
     threshold: float | None = None
 
+    @property
+    def at_frame_size(self) -> bool:
+        """Whether something of the frame's own size is wanted."""
+        return self.resolution == "frame" or OVERLAY in self.outputs
+
 
 def parse_outputs(text: str) -> tuple[str, ...]:
     """Read a comma list such as `mask,total`.

@@ -118,7 +118,7 @@ class Place:
         self._bytes = body_bytes
 
     def hold_pixels(self, pixels: int) -> None:
-        """Hold a frame's pixels until the request leaves; the larger of several holds counts. Called by the decoder's thread.
+        """Hold a frame's pixels, instead of what was held before, until the request leaves. Called by the decoder's thread.
 
         Raises:
             ServiceFull: Too many are in flight.
@@ -127,9 +127,12 @@ class Place:
         with self._lock:
             if self._left:
                 raise ClientGone("the caller left before the frame was decoded")
-            more = max(0, pixels - self._pixels)
-            self._permits.pixels.take(more)
-            self._pixels += more
+            more = pixels - self._pixels
+            if more > 0:
+                self._permits.pixels.take(more)
+            else:
+                self._permits.pixels.give_back(-more)
+            self._pixels = pixels
 
     def leave(self) -> None:
         """Give everything back."""

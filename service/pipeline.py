@@ -18,6 +18,7 @@ from service.encode import MASK, EncodedMap, Size, encode_maps, mask_at
 from service.image import Limits, decode, no_hold
 from service.order import OVERLAY, Order
 from service.overlay import Picture, overlay
+from service.pace import Pace
 from service.prediction import Identity, Prediction
 from service.quality import Look, look_at
 from service.settings import Settings
@@ -77,11 +78,12 @@ class Threads:
 class Pipeline:
     """Takes files to answers. Use `open_pipeline`, which owns the threads."""
 
-    def __init__(self, slot: Slot, batcher: Batcher[RGB, Answer], pool: Executor, limits: Limits) -> None:
+    def __init__(self, slot: Slot, batcher: Batcher[RGB, Answer], pool: Executor, limits: Limits, pace: Pace) -> None:
         self._slot = slot
         self._batcher = batcher
         self._pool = pool
         self._limits = limits
+        self._pace = pace
 
     @property
     def queue_depth(self) -> int:
@@ -119,9 +121,12 @@ class Pipeline:
         started_s = time.perf_counter()
         watched = ticket is not None and ticket.camera is not None
         fitted, size, look = await self.offload(lambda: self._prepare(body, hold_pixels, watched=watched))
+        if not order.at_frame_size:
+            hold_pixels(0)  # What waits for the model is small: a hundred large frames may.
         decoded_s = time.perf_counter()
         done = await asyncio.wrap_future(self._batcher.submit(fitted, ticket))
         inferred_s = time.perf_counter()
+        self._pace.ran(done.run_s)
         summary, maps, picture = await self.offload(lambda: self._answer(body, size, done.value, order))
         encode_s = time.perf_counter() - inferred_s
         stages = Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
@@ -129,7 +134,7 @@ class Pipeline:
 
     async def offload(self, work: Callable[[], T]) -> T:
         """Run something short but not instant off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._pace.timed, work)
 
     def _prepare(
         self, body: bytes, hold_pixels: Callable[[int], None], *, watched: bool
@@ -162,6 +167,7 @@ def open_pipeline(
     threads: Threads,
     limits: Limits,
     report: Callable[[int, Sequence[str]], None] = ignore,
+    pace: Pace | None = None,
 ) -> Iterator[Pipeline]:
     """A pipeline and its threads; leaving the context finishes what was accepted.
 
@@ -170,10 +176,11 @@ def open_pipeline(
         threads: How many work, how many frames wait.
         limits: What a picture's header may promise.
         report: Told the size of each batch, and for each frame dropped before inference the reason.
+        pace: Told how long things take.
     """
     sizes = Sizes(slot.model.runners, slot.model.batch_max, threads.queue_max, threads.batch_wait_s)
     with (
         ThreadPoolExecutor(threads.workers, thread_name_prefix="worker") as pool,
         Batcher(slot.answer, sizes, report) as batcher,
     ):
-        yield Pipeline(slot, batcher, pool, limits)
+        yield Pipeline(slot, batcher, pool, limits, pace or Pace())

@@ -19,6 +19,7 @@ class Placement:
         batch_max: Most frames in a batch on a GPU, rounded down to 1, 2, 4 or 8.
         cuda_arena: How GPU memory is claimed: exactly what is needed, or doubling.
         cuda_memory_max_bytes: Most GPU memory; 0 for no bound.
+        cuda_graphs: Record the work of each batch size once, and replay it.
         tensorrt_cache_dir: Where TensorRT keeps its engines.
     """
 
@@ -29,6 +30,7 @@ class Placement:
     batch_max: int = 8
     cuda_arena: Arena = "exact"
     cuda_memory_max_bytes: int = 0
+    cuda_graphs: bool = False
     tensorrt_cache_dir: Path | None = None
 
     @classmethod
@@ -42,5 +44,6 @@ class Placement:
             settings.batch_max,
             settings.cuda_arena,
             settings.cuda_memory_max_bytes,
+            settings.cuda_graphs,
             settings.tensorrt_cache_dir,
         )

@@ -53,6 +53,8 @@ def _cuda(placement: Placement) -> dict[str, str]:
     options = {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": _ARENA[placement.cuda_arena]}
     if placement.cuda_memory_max_bytes:
         options["gpu_mem_limit"] = str(placement.cuda_memory_max_bytes)
+    if placement.cuda_graphs:
+        options["enable_cuda_graph"] = "1"
     return options
 
 

@@ -10,8 +10,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from service.body import check_media_type, read_body
 from service.errors import ClientGone, DeadlineExceeded
+from service.lifecycle import Inside
 from service.multipart import boundary_of, take_frame
-from service.permits import Place
 from service.query import SegmentQuery
 from service.settings import Settings
 from service.ticket import Ticket
@@ -33,13 +33,13 @@ def body_bytes(headers: Mapping[str, str], max_bytes: int) -> int:
     return max_bytes if declared_bytes is None else min(declared_bytes, max_bytes)
 
 
-async def read_frame(request: Request, settings: Settings, place: Place, offload: Offload) -> bytes:
+async def read_frame(request: Request, settings: Settings, inside: Inside, offload: Offload) -> bytes:
     """Read the picture file that a request carries, as its body or as the part `frame` of a form.
 
     Args:
         request: Its body was not touched yet.
         settings: Limits of bytes and time.
-        place: Of the request; told how long the body turned out to be.
+        inside: The request, which was let in; told how long the body turned out to be.
         offload: Runs the taking apart of a form off the event loop.
 
     Raises:
@@ -50,7 +50,7 @@ async def read_frame(request: Request, settings: Settings, place: Place, offload
     if boundary is None:
         check_media_type(content_type)
     body = await _read(request, settings)
-    place.settle_bytes(len(body))
+    inside.arrive(len(body))
     return body if boundary is None else await offload(lambda: take_frame(body, boundary))
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from service.errors import NothingToRollBack, ReleaseRefused, ReloadBusy, RequestError, StartError
+from service.memory import give_back
 from service.prediction import Model
 from service.slot import Loaded, Slot
 
@@ -95,4 +96,6 @@ class Reloader:
         identity = model.identity
         _LOG.info("model changed", extra={"model": f"{identity.name}-{identity.version}", "result": result})
         self._report(result)
+        # The model that went out of service was a large part of the heap.
+        give_back()
         return model

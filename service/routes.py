@@ -65,11 +65,11 @@ async def segment(
     """Post the bytes of a JPEG, PNG or WebP file; the reply says if there is smoke, where, and how sure that is."""
     ticket = ticket_of(query, x_deadline_ms, wiring.settings)
     expected_bytes = body_bytes(request.headers, wiring.settings.body_max_bytes)
-    with wiring.lifecycle.admit(expected_bytes, query.camera_id) as place:
+    with wiring.lifecycle.admit(expected_bytes, ticket) as inside:
         async with by_deadline(ticket):
-            body = await read_frame(request, wiring.settings, place, wiring.pipeline.offload)
+            body = await read_frame(request, wiring.settings, inside, wiring.pipeline.offload)
             read_s = time.perf_counter() - ticket.arrived_s
-            work = wiring.pipeline.segment(body, query.order(), ticket, place.hold_pixels)
+            work = wiring.pipeline.segment(body, query.order(), ticket, inside.place.hold_pixels)
             segmentation = await while_connected(request.receive, work)
             latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - ticket.arrived_s)
             return await _reply(request, query, wiring, segmentation, latency)
@@ -89,6 +89,7 @@ async def model(wiring: Wired) -> ReleaseBody:
 )
 async def metrics(wiring: Wired) -> Response:
     """In Prometheus' text format."""
+    # In a thread of its own: workers that are busy, or hang, must not hide it.
     return Response(await asyncio.to_thread(wiring.metrics.render), media_type=CONTENT_TYPE)
 
 
@@ -104,11 +105,13 @@ def _watch(query: SegmentQuery, wiring: Wiring, segmentation: Segmentation) -> A
 async def _reply(
     request: Request, query: SegmentQuery, wiring: Wiring, segmentation: Segmentation, latency: LatencyBody
 ) -> Response:
-    """Build the body off the event loop: base64 of a large map takes its time."""
+    """Build the body off the event loop, down to its bytes: base64 and JSON of a large map take their time."""
     alarm = _watch(query, wiring, segmentation)
     stages_ms = latency.model_dump()
     content = await wiring.pipeline.offload(
-        lambda: SegmentReply.of(segmentation, latency, request.state.request_id, query, alarm).model_dump_json()
+        lambda: (
+            SegmentReply.of(segmentation, latency, request.state.request_id, query, alarm).model_dump_json().encode()
+        )
     )
     wiring.metrics.observe_stages({stage: value / 1000.0 for stage, value in stages_ms.items()})
     timing = ", ".join(f"{stage};dur={value:.3f}" for stage, value in stages_ms.items())

@@ -1,6 +1,9 @@
 """`smoke-bvm serve`: bind, load the model, serve until told to stop, drain."""
 
+import asyncio
 import errno
+import gc
+import logging
 import math
 import resource
 import signal
@@ -9,6 +12,7 @@ import ssl
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Never
@@ -20,25 +24,31 @@ from models.manifest import Manifest
 from service.app import create_app
 from service.connections import ConnectionLimits, limited
 from service.errors import AddressUnusable, SettingsInvalid, StartError
+from service.keys import KeyRing
 from service.lifecycle import Lifecycle, Phase
 from service.logs import start_logging
+from service.memory import limit_heap
 from service.notice import Notice
 from service.reload import Reloader
 from service.session import load
 from service.settings import Settings
 
+_LOG = logging.getLogger(__name__)
 _FILES_KEPT: Final = 64
+_KEEP_ALIVE_S: Final = 75
+"""Longer than the proxies and cameras in front keep an idle connection, so that it is never closed under a request."""
 _FLUSH_S: Final = 2.0
 """The part of `drain_s` kept for answers on their way out, and for cutting off whoever is still inside."""
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what was accepted, within `drain_s`. SIGHUP loads the model anew.
+    """Serve until SIGTERM or SIGINT; then finish what was accepted, within `drain_s`. SIGHUP loads model and keys anew.
 
     Raises:
         StartError: The address cannot be bound, or the model, the keys or the certificate cannot be used.
     """
     start_logging(settings.log_level, terminal=sys.stderr.isatty())
+    limit_heap()
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, _exit)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -57,12 +67,29 @@ def serve(settings: Settings) -> None:
 def _server(settings: Settings) -> "DrainingServer":
     """Load the model and wire everything."""
     app = create_app(settings, lambda: load(settings))
+    # What is loaded by now stays: the collector need not look through it again while frames wait.
+    gc.collect()
+    gc.freeze()
     reloader: Reloader = app.state.reloader
-    signal.signal(signal.SIGHUP, lambda *_: reloader.start())
+    signal.signal(signal.SIGHUP, lambda *_: _hang_up(reloader, app.state.keys, settings.api_keys_file))
     flush_s = min(settings.drain_s, _FLUSH_S)
-    server = DrainingServer(_config(app, settings, flush_s), app.state.lifecycle, settings.drain_s - flush_s)
+    config = _config(app, settings, flush_s)
+    server = DrainingServer(config, app.state.lifecycle, settings.drain_s - flush_s, settings.header_timeout_s)
     server.notice = Notice(_example(settings), settings)
     return server
+
+
+def _hang_up(reloader: Reloader, keys: KeyRing | None, keys_file: Path | None) -> None:
+    """Take the keys anew at once, as Python runs this between two steps of the event loop; the model takes its time."""
+    reloader.start()
+    if keys is None or keys_file is None:
+        return
+    try:
+        keys.renew(keys_file)
+    except SettingsInvalid as error:
+        _LOG.warning("keys not changed", extra={"detail": str(error)})
+    else:
+        _LOG.info("keys read again")
 
 
 def _check_certificate(settings: Settings) -> None:
@@ -116,6 +143,7 @@ class DrainingServer(uvicorn.Server):
         config: Uvicorn's; its `timeout_graceful_shutdown` comes after the draining.
         lifecycle: The service's door.
         drain_s: Longest time that those inside get.
+        handshake_s: Longest time that a TLS handshake may take.
 
     Attributes:
         notice: What is said once it listens.
@@ -123,14 +151,17 @@ class DrainingServer(uvicorn.Server):
 
     notice: Notice | None = None
 
-    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain_s: float, handshake_s: float = 10.0) -> None:
         super().__init__(config)
+        self._handshake_s = handshake_s
         self._lifecycle = lifecycle
         self._drain_s = drain_s
         self._drain_until_s = math.inf
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start as uvicorn does, then announce the address."""
+        if self.config.is_ssl:
+            _limit_handshakes(asyncio.get_running_loop(), self._handshake_s)
         await super().startup(sockets)
         if self.started and self.notice:
             self.notice.announce(sockets or [])
@@ -149,6 +180,11 @@ class DrainingServer(uvicorn.Server):
         if draining and (self._lifecycle.inside == 0 or time.monotonic() >= self._drain_until_s):
             self.should_exit = True
         return await super().on_tick(counter)
+
+
+def _limit_handshakes(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    """Uvicorn hands no such limit on, and asyncio's own is a minute."""
+    loop.create_server = partial(loop.create_server, ssl_handshake_timeout=seconds)  # type: ignore[method-assign]
 
 
 def _limits(settings: Settings) -> ConnectionLimits:
@@ -170,6 +206,7 @@ def _config(app: Starlette, settings: Settings, flush_s: float) -> uvicorn.Confi
         ssl_certfile=settings.tls_cert_file,
         ssl_keyfile=settings.tls_key_file,
         timeout_graceful_shutdown=math.ceil(flush_s),
+        timeout_keep_alive=_KEEP_ALIVE_S,
     )
 
 

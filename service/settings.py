@@ -36,13 +36,28 @@ class Settings(BaseSettings):
     require_provider: Provider | None = Field(None, description="Refuse to start on any other provider.")
     cuda_arena: Arena = Field("exact", description="How GPU memory is claimed: what is needed, or doubling.")
     cuda_memory_max_bytes: int = Field(0, ge=0, description="Most GPU memory for the model; 0 for no bound.")
+    cuda_graphs: bool = Field(
+        False,
+        description="Record the GPU's work for each batch size once and replay it; a graph that cannot is refused.",
+    )
     tensorrt_cache_dir: Path | None = Field(None, description="Folder in which TensorRT keeps its engines.")
     threads: int = Field(0, ge=0, le=1024, description="Threads of one inference on the CPU; 0 takes every core.")
     runners: int = Field(0, ge=0, le=64, description="Frames inferred at once on the CPU; 0 decides. A GPU has one.")
     workers: int = Field(0, ge=0, le=256, description="Threads that decode and encode; 0 takes one per core.")
     batch_max: int = Field(8, ge=1, le=8, description="Most frames in one batch on a GPU.")
     batch_wait_ms: float = Field(0.0, ge=0, le=1000, description="How long a batch on a GPU waits to be filled.")
-    queue_max: int = Field(64, ge=1, description="Most decoded frames that wait for the model.")
+    wait_max_ms: float = Field(
+        0.0,
+        ge=0,
+        description="Longest estimated wait with which a frame is let in; 0: as long as the work on it takes.",
+    )
+    burst_s: float = Field(
+        10.0,
+        ge=0,
+        le=600,
+        description="A burst of one frame per camera is let in as far as it will be over after this time (others: at most 0.25 s).",
+    )
+    queue_max: int = Field(128, ge=1, description="Most decoded frames that wait for the model.")
     requests_max: int = Field(128, ge=1, description="Most requests for a segmentation in flight.")
     camera_requests_max: int = Field(32, ge=1, description="Most requests of one camera in flight.")
     inflight_bytes_max: int = Field(256 * 2**20, ge=1024, description="Most bytes of bodies in flight.")
@@ -51,7 +66,9 @@ class Settings(BaseSettings):
         60.0, gt=0, le=600, description="Longest time until a request is answered; X-Deadline-Ms can only shorten it."
     )
     connections_max: int = Field(1024, ge=8, description="Most connections; then the longest idle one makes room.")
-    header_timeout_s: float = Field(10.0, gt=0, le=600, description="Longest time a header may take to arrive.")
+    header_timeout_s: float = Field(
+        10.0, gt=0, le=600, description="Longest time a header, or a TLS handshake, may take."
+    )
     send_timeout_s: float = Field(30.0, gt=0, le=600, description="Longest time a reply may wait for its reader.")
     body_max_bytes: int = Field(20 * 2**20, ge=1024, description="Largest body.")
     body_timeout_s: float = Field(15.0, gt=0, le=600, description="Longest time a body may take to arrive.")

@@ -18,10 +18,14 @@ START_S = 60.0
 
 
 class Server:
-    """`smoke-bvm serve` in a process of its own; its log is read line by line."""
+    """`smoke-bvm serve` in a process of its own; its log is read line by line.
+
+    It lets everybody in, however long the line, unless SMOKE_WAIT_MAX_MS is given: "0" is what it does by default.
+    """
 
     def __init__(self, release: Path, port: int = 0, **variables: str) -> None:
-        environment = {**os.environ, "SMOKE_MODEL_DIR": str(release), "SMOKE_PORT": str(port), **variables}
+        chosen = {"SMOKE_MODEL_DIR": str(release), "SMOKE_PORT": str(port), "SMOKE_WAIT_MAX_MS": "600000"}
+        environment = {**os.environ, **chosen, **variables}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "service", "serve"], stderr=subprocess.PIPE, text=True, env=environment
         )

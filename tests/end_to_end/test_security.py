@@ -1,5 +1,6 @@
 """Certificates, keys and the second port of a real server."""
 
+import signal
 import ssl
 
 import httpx2
@@ -35,6 +36,14 @@ def test_a_server_with_a_certificate_speaks_https(start, certificate):
     with httpx2.Client(base_url=server.url, verify=context, trust_env=False) as client:
         assert client.post("/segment?outputs=", content=BODY).status_code == 200
     assert server.stop() == 0
+
+
+def test_a_handshake_that_does_not_come_is_given_up(start, certificate):
+    variables, _ = certificate
+    server = start(**variables, SMOKE_HEADER_TIMEOUT_S="0.5")
+    with connect(server) as silent:
+        silent.settimeout(20)  # asyncio's own limit is a minute
+        assert silent.recv(1) == b""
 
 
 def test_a_certificate_that_does_not_fit_stops_the_start_in_words(start, certificate):
@@ -89,3 +98,20 @@ def test_a_header_that_does_not_come_is_given_up(start):
         assert client.post("/segment?outputs=", content=BODY).status_code == 200
         assert read_all(slow).startswith(b"HTTP/1.1 408 Request Timeout")
         assert 'smoke_connections_closed_total{reason="header_timeout"}' in client.get("/metrics").text
+
+
+def test_a_hangup_signal_reads_the_keys_again(start, tmp_path):
+    path = tmp_path / "keys.toml"
+
+    def allow(key: str) -> None:
+        path.write_text(f'[[key]]\nname = "gateway"\nsha256 = "{digest(key)}"\nscopes = ["infer"]\n')
+
+    allow("first")
+    server = start(SMOKE_API_KEYS_FILE=str(path))
+    with server.client() as client:
+        assert client.get("/model", headers={"X-API-Key": "second"}).status_code == 401
+        allow("second")
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: any(line["message"] == "keys read again" for line in server.log))
+        assert client.get("/model", headers={"X-API-Key": "second"}).status_code == 200
+        assert client.get("/model", headers={"X-API-Key": "first"}).status_code == 401

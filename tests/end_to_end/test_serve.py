@@ -126,6 +126,18 @@ def test_a_client_in_mid_upload_sees_that_there_is_no_room_and_not_a_reset(start
     assert b"urn:smoke-bvm:problem:service_full" in received
 
 
+def test_a_refused_upload_that_is_all_there_keeps_its_connection(start):
+    server = start(SMOKE_REQUESTS_MAX="1")
+    with connect(server) as first, connect(server) as second, server.client() as client:
+        first.sendall(b"POST /segment HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + bytes(10))
+        wait_until(lambda: metric(client, "smoke_requests_in_flight") == 1)
+        second.sendall(b"POST /segment HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + bytes(1000))
+        second.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        received = read_all(second)
+    assert received.startswith(b"HTTP/1.1 429")
+    assert received.count(b"HTTP/1.1 200 OK") == 1
+
+
 def test_a_client_that_waits_to_be_told_to_continue_is_refused_without_sending(start):
     server = start(SMOKE_BODY_MAX_BYTES="65536")
     with connect(server) as connection:
@@ -238,7 +250,7 @@ def test_many_callers_at_once_each_get_their_own_answer(server):
         if level < 40:
             met.wait(10)
         with server.client() as client:
-            reply = client.post("/segment?outputs=", content=file_of(plain(level, 0, 0))).json()
+            reply = client.post(f"/segment?outputs=&camera_id={level}", content=file_of(plain(level, 0, 0))).json()
         return reply["smoke"]["max_probability"]
 
     with ThreadPoolExecutor(8) as callers:

@@ -1,7 +1,7 @@
 """`make soak`: frames of mixed sizes and outputs without a pause, the model reloaded every minute, memory watched.
 
-Runs a real server on two closed-form releases that differ in their threshold, so that an answer which mixed them would be
-seen. It exercises the service, not a network: each inference takes next to nothing.
+Runs a real server on two releases that differ in their threshold, so that an answer which mixed them would be seen: on the
+closed-form model, whose inference takes next to nothing, or with `--released` on the newest released one.
 """
 
 import argparse
@@ -14,20 +14,22 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx2
 import numpy as np
 
+from models.manifest import Manifest, newest_release
 from tests.conftest import build_release
 from tests.end_to_end.conftest import Server
-from tests.pictures import file_of, plain
+from tests.pictures import file_of, plume
 
 SIDES = ((64, 48), (640, 480), (1920, 1080))
-BODIES = [file_of(plain(204, 0, 0, *side), kind) for side in SIDES for kind in ("PNG", "JPEG", "WEBP")]
+BODIES = [file_of(plume(*side), kind) for side in SIDES for kind in ("PNG", "JPEG", "WEBP")]
 QUERIES = ("outputs=", "outputs=mask,total,aleatoric", "outputs=mask,overlay", "outputs=epistemic&resolution=frame")
 THRESHOLDS = {"0.0.1": 0.5, "0.0.2": 0.9}
+RELEASED_THRESHOLDS = {"0.0.1": 0.001, "0.0.2": 0.999}
 WARM_UP = 0.2
 
 
@@ -37,6 +39,7 @@ class Run:
 
     frames: int
     until_s: float
+    thresholds: dict[str, float]
     sent: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     mixed: int = 0
@@ -60,6 +63,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--reload-every", type=float, default=60.0, metavar="S")
     parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--released", action="store_true", help="on the newest released model")
     chosen = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     try:
@@ -73,14 +77,15 @@ def main() -> int:
 
 def soak(folder: Path, chosen: argparse.Namespace) -> tuple[Run, int]:
     """Serve, send and reload; returns what was counted and the server's exit code."""
-    releases = [
-        build_release(folder / version, version=version, threshold=THRESHOLDS[version]) for version in THRESHOLDS
-    ]
+    thresholds = RELEASED_THRESHOLDS if chosen.released else THRESHOLDS
+    build = copy_release if chosen.released else build_release
+    releases = [build(folder / version, version=version, threshold=value) for version, value in thresholds.items()]
     link = folder / "current"
     link.symlink_to(releases[0])
     server = Server(link)
     try:
-        run = Run(chosen.frames, time.monotonic() + 60 * chosen.minutes) if server.url else Run(0, 0.0)
+        assert server.url
+        run = Run(chosen.frames, time.monotonic() + 60 * chosen.minutes, thresholds)
         stop = threading.Event()
         with ThreadPoolExecutor(chosen.clients + 2) as pool:
             others = [
@@ -108,7 +113,11 @@ def send(server: Server, run: Run) -> None:
             except httpx2.HTTPError as error:
                 note(run, type(error).__name__)
                 continue
-            note(run, str(answer.status_code), mixed=answer.status_code == 200 and is_mixed(answer.json()))
+            note(
+                run,
+                str(answer.status_code),
+                mixed=answer.status_code == 200 and is_mixed(answer.json(), run.thresholds),
+            )
 
 
 def note(run: Run, status: str, *, mixed: bool = False) -> None:
@@ -118,10 +127,17 @@ def note(run: Run, status: str, *, mixed: bool = False) -> None:
         run.mixed += mixed
 
 
-def is_mixed(reply: dict) -> bool:
-    """Whether a reply names one release and decides like the other; every frame has a probability of 0.8."""
-    smoke, threshold = reply["smoke"], THRESHOLDS[reply["model"]["version"]]
-    return smoke["detected"] != (smoke["max_probability"] >= threshold)
+def is_mixed(reply: dict, thresholds: dict[str, float]) -> bool:
+    """Whether a reply names one release and decides like the other: frames have a probability in between."""
+    smoke, threshold = reply["smoke"], thresholds[reply["model"]["version"]]
+    return (smoke["area_fraction"] > 0) != (smoke["max_probability"] >= threshold)
+
+
+def copy_release(folder: Path, version: str, threshold: float) -> Path:
+    """The newest release under another version and with another threshold."""
+    shutil.copytree(newest_release(), folder)
+    replace(Manifest.read(folder), version=version, threshold=threshold).write(folder)
+    return folder
 
 
 def reload_now_and_then(

@@ -21,6 +21,7 @@ from service.slot import Loaded
 from tests.conftest import closed_form
 
 Open = Callable[..., TestClient]
+PATIENT_MS = 600_000.0
 
 
 class ObedientModel:
@@ -76,11 +77,15 @@ def obedient(model: OnnxModel) -> ObedientModel:
 
 @pytest.fixture
 def open_client(model: OnnxModel) -> Iterator[Open]:
-    """Start an application: `open_client(port=1, model=fake)`; it is stopped after the test."""
+    """Start an application: `open_client(port=1, model=fake)`; it is stopped after the test.
+
+    It lets everybody in, however long the line, unless `wait_max_ms` is given.
+    """
     with ExitStack() as stack:
 
         def start(served: Model = model, **chosen: Any) -> TestClient:
-            app = create_app(Settings.load(**chosen), lambda: Loaded(served, getattr(served, "reopen", lambda: served)))
+            settings = Settings.load(**{"wait_max_ms": PATIENT_MS, **chosen})
+            app = create_app(settings, lambda: Loaded(served, getattr(served, "reopen", lambda: served)))
             return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 
         yield start

@@ -27,10 +27,16 @@ def serving(
 ) -> list[str]:
     """Run a scenario against a server; returns why connections were closed."""
     reports = [] if reports is None else reports
+    buffer_bytes = int(chosen.pop("buffer_bytes", 2**16))
     limits = ConnectionLimits(**{"connections_max": 64, "header_timeout_s": 20.0, "send_timeout_s": 20.0, **chosen})
 
     async def run() -> None:
-        protocol = limited(limits, reports.append)
+        class Protocol(limited(limits, reports.append)):
+            def connection_made(self, transport) -> None:
+                super().connection_made(transport)
+                transport.set_write_buffer_limits(high=buffer_bytes)
+
+        protocol = Protocol
         config = uvicorn.Config(application, http=protocol, lifespan="off", log_config=None, ws="none")
         config.load()
         state = uvicorn.server.ServerState()
@@ -168,3 +174,16 @@ def test_a_reader_that_does_not_read_is_given_up():
 
     reports: list[str] = []
     assert serving(scenario, reports, send_timeout_s=0.2) == [SEND_TIMEOUT]
+
+
+def test_a_reader_that_leaves_the_rest_of_an_answer_is_given_up_when_the_connection_closes():
+    async def scenario(connect: Connect) -> None:
+        _, writer = await connect()
+        writer.transport.pause_reading()
+        writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        while not reports:  # noqa: ASYNC110 - told by a plain list
+            await asyncio.sleep(0.02)
+
+    reports: list[str] = []
+    # A buffer that takes the whole answer: the writing is never paused, only the closing waits.
+    assert serving(scenario, reports, send_timeout_s=0.2, buffer_bytes=2**26) == [SEND_TIMEOUT]

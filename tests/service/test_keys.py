@@ -107,3 +107,39 @@ def test_a_file_that_is_no_list_of_keys_is_refused_in_words(tmp_path, text, word
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SettingsInvalid, match=r"SMOKE_API_KEYS_FILE: .*nowhere\.toml"):
         KeyRing.read(tmp_path / "nowhere.toml")
+
+
+def entry(name: str, key: str, rate: float | None = None) -> str:
+    limit = f"requests_per_s = {rate}\n" if rate else ""
+    return f'[[key]]\nname = "{name}"\nsha256 = "{digest(key)}"\nscopes = ["infer"]\n{limit}'
+
+
+def test_a_file_that_changed_takes_effect_without_a_restart(tmp_path):
+    path = written(tmp_path / "keys.toml", entry("old", "a"))
+    keys = KeyRing.read(path)
+    written(path, entry("new", "b"))
+    keys.renew(path)
+    assert keys.allow("b", Scope.INFER) == "new"
+    with pytest.raises(KeyMissing):
+        keys.allow("a", Scope.INFER)
+
+
+def test_a_broken_file_changes_nothing(tmp_path):
+    path = written(tmp_path / "keys.toml", entry("old", "a"))
+    keys = KeyRing.read(path)
+    written(path, "[[key]")
+    with pytest.raises(SettingsInvalid):
+        keys.renew(path)
+    assert keys.allow("a", Scope.INFER) == "old"
+
+
+def test_reading_the_file_again_gives_nobody_a_new_allowance_unless_the_rate_changed(tmp_path):
+    path = written(tmp_path / "keys.toml", entry("one", "a", 0.5))
+    keys = KeyRing.read(path)
+    keys.allow("a", Scope.INFER)
+    keys.renew(path)
+    with pytest.raises(RateExceeded):
+        keys.allow("a", Scope.INFER)
+    written(path, entry("one", "a", 50.0))
+    keys.renew(path)
+    assert keys.allow("a", Scope.INFER) == "one"

@@ -2,11 +2,14 @@ import pytest
 
 from service.errors import Draining, ServiceFull
 from service.lifecycle import Lifecycle, Phase
+from service.line import Line, Patience
+from service.pace import Pace
 from service.permits import Ceilings, Permits
 
 
 def door(requests_max: int = 1) -> Lifecycle:
-    return Lifecycle(Permits(Ceilings(requests_max, camera_requests=requests_max, bytes=1, pixels=1)))
+    permits = Permits(Ceilings(requests_max, camera_requests=requests_max, bytes=1, pixels=1))
+    return Lifecycle(permits, Line(Pace(), Patience()))
 
 
 def opened(requests_max: int) -> Lifecycle:

@@ -2,7 +2,7 @@ import json
 import logging
 import sys
 
-from service.logs import JsonLines, Sentences
+from service.logs import JsonLines, Sentences, Sparse, start_logging
 
 
 def record_of(message: str, exc_info=None, **extra) -> logging.LogRecord:
@@ -42,3 +42,26 @@ def test_a_client_cannot_forge_a_sentence_or_steer_the_terminal():
     line = Sentences().format(record_of("request", path="/a\n12:00:00 all is well\x1b[2J"))
     assert line.endswith(r"path: /a\n12:00:00 all is well\x1b[2J")
     assert line.isprintable()
+
+
+def test_the_address_of_a_webhook_does_not_reach_the_log():
+    root, client = logging.getLogger(), logging.getLogger("httpx2")
+    before = (root.level, list(root.handlers), client.level)
+    try:
+        start_logging("info", terminal=False)
+        assert not client.isEnabledFor(logging.INFO)
+    finally:
+        logging.captureWarnings(capture=False)
+        root.setLevel(before[0])
+        root.handlers[:] = before[1]
+        client.setLevel(before[2])
+
+
+def test_of_many_alike_one_goes_through_in_a_while_and_counts_the_others():
+    now_s = [0.0]
+    sparse = Sparse(1.0, lambda: now_s[0])
+    assert [sparse.take() for _ in range(4)] == [0, None, None, None]
+    now_s[0] = 1.0
+    assert [sparse.take() for _ in range(2)] == [3, None]
+    now_s[0] = 2.0
+    assert sparse.take() == 1

@@ -12,13 +12,12 @@ from tests.service.test_fault_injection import sums
 from tests.service.test_faults import wait_until
 
 BODY = file_of(plain(204, 0, 0))
-SERVICE_S = 0.04
-QUEUE_MAX = 4
+SERVICE_S = 0.1
 
 
 @pytest.fixture
 def slow(open_client, obedient):
-    """An application whose model takes SERVICE_S for a frame, and whose queue holds QUEUE_MAX."""
+    """An application whose model takes SERVICE_S for a frame."""
     predict = obedient.predict
 
     def slowly(frames):
@@ -26,17 +25,17 @@ def slow(open_client, obedient):
         return predict(frames)
 
     obedient.predict = slowly
-    return open_client(obedient, queue_max=QUEUE_MAX)
+    return open_client(obedient, wait_max_ms=0.0)
 
 
-async def post(client, leave_after_s: float = 60.0) -> int:
+async def post(client, leave_after_s: float = 60.0, query: str = "") -> int:
     """Post a frame as a server would pass it on, by a caller with so much patience; returns the status."""
     scope = {
         "type": "http",
         "method": "POST",
         "path": "/segment",
         "raw_path": b"/segment",
-        "query_string": b"outputs=",
+        "query_string": f"outputs=&{query}".encode(),
         "headers": [],
     }
     messages, statuses = [{"type": "http.request", "body": BODY, "more_body": False}], []
@@ -50,6 +49,8 @@ async def post(client, leave_after_s: float = 60.0) -> int:
     async def send(message):
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
+            if message["status"] == 429:
+                assert 1 <= int(dict(message["headers"])[b"retry-after"]) <= 30
 
     await client.app(scope, receive, send)
     return statuses[0]
@@ -57,20 +58,44 @@ async def post(client, leave_after_s: float = 60.0) -> int:
 
 def test_beyond_its_capacity_the_service_answers_what_it_can_and_refuses_the_rest_at_once(slow):
     capacity = 1.0 / SERVICE_S
-    samples = slow.portal.call(open_loop, lambda _: post(slow), 4 * capacity, 200)
+    calm = slow.portal.call(open_loop, lambda _: post(slow), 0.5 * capacity, 10)
+    assert {sample.status for sample in calm} == {200}
+    samples = slow.portal.call(open_loop, lambda _: post(slow), 4 * capacity, 120)
     statuses = Counter(sample.status for sample in samples)
     assert set(statuses) == {200, 429}
-    assert statuses[200] >= 25  # half of what two seconds have room for
+    assert statuses[200] >= 15  # half of what three seconds have room for
     accepted = [sample.latency_s for sample in samples if sample.status == 200]
-    assert percentile(accepted, 0.99) < 4 * (QUEUE_MAX + 2) * SERVICE_S
+    # Twice is the goal, held by `test_line` in reckoned time and by `make overload`; a busy machine needs more room.
+    assert percentile(accepted, 0.99) < 4 * max(sample.latency_s for sample in calm)
     found = sums(slow)
-    assert (found["received"], found["ended"], found["answered"]) == (200, 200, statuses[200])
+    assert (found["received"], found["ended"], found["answered"]) == (130, 130, 10 + statuses[200])
     assert (found["inside"], found["permits"], found["waiting"]) == (0, 0, 0)
 
 
 def test_below_its_capacity_nothing_is_refused(slow):
-    samples = slow.portal.call(open_loop, lambda _: post(slow), 0.5 / SERVICE_S, 20)
+    samples = slow.portal.call(open_loop, lambda _: post(slow), 0.5 / SERVICE_S, 10)
     assert {sample.status for sample in samples} == {200}
+
+
+def test_a_hundred_cameras_in_lock_step_are_all_answered_and_as_many_frames_of_nobody_are_not(open_client, obedient):
+    client = open_client(obedient, wait_max_ms=0.0, burst_s=60.0)
+    client.post("/segment?outputs=", content=BODY)
+    cameras = client.portal.call(open_loop, lambda number: post(client, query=f"camera_id={number}"), 1e6, 100)
+    assert {sample.status for sample in cameras} == {200}
+    nobody = client.portal.call(open_loop, lambda _: post(client), 1e6, 100)
+    assert {sample.status for sample in nobody} == {200, 429}
+
+
+def test_a_camera_that_floods_is_refused_and_another_is_not(open_client, obedient):
+    client = open_client(obedient, wait_max_ms=0.0)
+    client.post("/segment?outputs=", content=BODY)
+
+    def one(number: int):
+        return post(client, query="camera_id=ridge" if number == 99 else "camera_id=flood")
+
+    samples = client.portal.call(open_loop, one, 1e6, 100)
+    assert Counter(sample.status for sample in samples[:99])[429] > 50
+    assert samples[99].status == 200
 
 
 def test_clients_that_hang_up_leave_nothing_behind(slow):

@@ -58,6 +58,16 @@ def test_a_frame_that_is_decoded_twice_is_counted_once():
     assert door.pixels.used == 40
 
 
+def test_pixels_that_are_not_needed_any_more_are_given_back_before_the_request_leaves():
+    door = permits()
+    place = door.enter(1, None)
+    place.hold_pixels(40)
+    place.hold_pixels(0)
+    assert used(door) == (1, 1, 0)
+    place.leave()
+    assert used(door) == (0, 0, 0)
+
+
 def test_a_request_that_left_holds_no_pixels_any_more():
     door = permits()
     place = door.enter(1, None)

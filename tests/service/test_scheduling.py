@@ -53,9 +53,11 @@ def test_every_permit_is_given_back(client):
     assert used(client) == {"requests": 0, "bytes": 0, "pixels": 0}
 
 
-def test_permits_are_held_while_a_frame_is_worked_on(held):
-    client, _, _ = held()
-    assert used(client) == {"requests": 1, "bytes": len(BODY), "pixels": 64 * 48}
+def test_permits_are_held_while_a_frame_is_worked_on_its_pixels_where_its_own_size_is_wanted(held):
+    client, callers, _ = held()
+    wait_until(lambda: used(client) == {"requests": 1, "bytes": len(BODY), "pixels": 0})
+    queued(client, callers, 1, "resolution=frame")
+    assert used(client) == {"requests": 2, "bytes": 2 * len(BODY), "pixels": 64 * 48}
 
 
 def test_a_body_for_which_there_is_no_room_is_refused_before_it_is_read(held):
@@ -67,13 +69,14 @@ def test_a_body_for_which_there_is_no_room_is_refused_before_it_is_read(held):
 
 
 def test_pixels_for_which_there_is_no_room_are_refused_before_they_are_decoded(held, obedient):
-    client, _, running = held(inflight_pixels_max=4000, pixels_max=4000)
+    client, callers, running = held(inflight_pixels_max=4000, pixels_max=4000)
+    waiting = queued(client, callers, 1, "resolution=frame")
     refused = post(client, body=file_of(plain(0, 0, 0)))
     assert refused.status_code == 429
     assert "pixels in flight" in refused.json()["detail"]
     obedient.free.set()
-    assert running.result().status_code == 200
-    assert obedient.frames == 1
+    assert (running.result().status_code, waiting.result().status_code) == (200, 200)
+    assert obedient.frames == 2
 
 
 def test_a_camera_that_floods_is_refused_and_others_are_not(held, obedient):

@@ -7,12 +7,15 @@ import uvicorn
 
 from service.errors import AddressUnusable
 from service.lifecycle import Lifecycle, Phase
+from service.line import Line, Patience
+from service.pace import Pace
 from service.permits import Ceilings, Permits
 from service.server import DrainingServer, bind
 
 
 def draining(drain_s: float = 60.0) -> tuple[DrainingServer, Lifecycle]:
-    lifecycle = Lifecycle(Permits(Ceilings(requests=2, camera_requests=2, bytes=1, pixels=1)))
+    permits = Permits(Ceilings(requests=2, camera_requests=2, bytes=1, pixels=1))
+    lifecycle = Lifecycle(permits, Line(Pace(), Patience()))
     lifecycle.open()
     return DrainingServer(uvicorn.Config("nothing"), lifecycle, drain_s), lifecycle
 

@@ -1,0 +1,147 @@
+"""`smoke-bvm replay`: recordings through the released model and the alarm, and the table of what came of it."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from service.camera_file import Rule
+from service.cameras import sightings_of
+from service.evidence import Box, Policy
+from service.image import Limits, decode
+from service.order import Order
+from service.pipeline import Threads, open_pipeline
+from service.recording import Label, Recording, jittered, read_recording
+from service.replay import Shot, Total, compare
+from service.session import load
+from service.settings import Settings
+from service.slot import Slot
+
+_SEED: Final = 20261123
+_NUMBERS: Final = Order(())
+Look = Callable[[bytes, Label | None], Shot]
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """What is replayed.
+
+    Attributes:
+        folders: Each a recording of one camera.
+        interval_s: Between two frames.
+        repeat: 0, or so often each picture is shown, as a smoke-free camera of its own.
+        shift_px: By how much it shakes then.
+        out: JSON file for the numbers.
+    """
+
+    folders: Sequence[Path]
+    interval_s: float
+    repeat: int
+    shift_px: int
+    out: Path | None
+
+
+def replay(show: Show, settings: Settings, base: Policy, console: Console) -> None:
+    """Segment, decide, print the table and write the numbers.
+
+    Raises:
+        StartError: The release or a folder cannot be used.
+        RequestError: A picture cannot be read.
+    """
+    recordings = [read_recording(folder) for folder in show.folders]
+    slot, limits = Slot(load(settings)), Limits(settings.pixels_max)
+    manifest = slot.model.manifest
+    with open_pipeline(slot, Threads.of(settings), limits) as pipeline:
+
+        def look(body: bytes, label: Label | None) -> Shot:
+            segmentation = asyncio.run(pipeline.segment(body, _NUMBERS))
+            _, sightings = sightings_of(segmentation.summary, manifest.input.size_px, Rule(base))
+            size = (segmentation.frame.width, segmentation.frame.height)
+            return Shot(tuple(sightings), label.smoke if label else None, _truth(label, *size))
+
+        shown = _repeated(recordings, show, look, limits) if show.repeat else _recorded(recordings, look)
+        cameras = [list(shots) for shots in track(shown, "watching", _count(recordings, show), console=console)]
+    identity = slot.model.identity
+    totals = compare(cameras, show.interval_s, base)
+    console.print(_table(totals, f"{identity.name} {identity.version}; {_frames_with_smoke(cameras)}"))
+    if manifest.gate is None:
+        console.print("the release has no gate and doubts nothing: the first two lines are one and the same")
+    if show.out:
+        numbers = {"model": asdict(identity), "interval_s": show.interval_s, "policy": asdict(base)}
+        numbers["totals"] = {name: asdict(total) for name, total in totals.items()}
+        show.out.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+
+
+def _count(recordings: Sequence[Recording], show: Show) -> int:
+    return sum(len(recording.frames) for recording in recordings) if show.repeat else len(recordings)
+
+
+def _recorded(recordings: Sequence[Recording], look: Look) -> Iterator[Iterator[Shot]]:
+    for recording in recordings:
+        labels = recording.labels
+        # A frame that the labels leave out was looked at by nobody.
+        yield (look(frame.read_bytes(), labels.get(frame.name) if labels else None) for frame in recording.frames)
+
+
+def _repeated(recordings: Sequence[Recording], show: Show, look: Look, limits: Limits) -> Iterator[Iterator[Shot]]:
+    frames = [frame for recording in recordings for frame in recording.frames]
+    for number, frame in enumerate(frames):
+        picture = decode(frame.read_bytes(), limits)
+        shaken = jittered(picture, show.repeat, show.shift_px, _SEED + number)
+        yield (look(body, Label(smoke=False, boxes=())) for body in shaken)
+
+
+def _truth(label: Label | None, width: int, height: int) -> tuple[Box, ...]:
+    boxes = label.boxes if label else ()
+    return tuple((left / width, top / height, right / width, bottom / height) for left, top, right, bottom in boxes)
+
+
+def _frames_with_smoke(cameras: Sequence[Sequence[Shot]]) -> str:
+    """How often single frames were right, whatever the alarm made of them."""
+    shots = [shot for camera in cameras for shot in camera]
+    words = []
+    for smoke, name in ((False, "smoke-free"), (True, "with smoke"), (None, "unlabelled")):
+        of_kind = [shot for shot in shots if shot.smoke is smoke]
+        if of_kind:
+            words.append(f"a region on {sum(bool(s.sightings) for s in of_kind)} of {len(of_kind)} frames {name}")
+    return ", ".join(words)
+
+
+def _table(totals: Mapping[str, Total], title: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for name in (
+        "policy",
+        "cameras",
+        "hours",
+        "fires found",
+        "median minutes",
+        "alarms",
+        "false",
+        "false per hour",
+        "reviews",
+    ):
+        table.add_column(name, justify="left" if name == "policy" else "right")
+    for name, total in totals.items():
+        minutes = None if total.median_detection_s is None else total.median_detection_s / 60
+        table.add_row(
+            name,
+            str(total.cameras),
+            f"{total.hours:.2f}",
+            f"{total.detected} of {total.fires}",
+            _or_dash(minutes, ".1f"),
+            str(total.alarms),
+            _or_dash(total.false_alarms, "d"),
+            _or_dash(total.false_alarms_per_hour, ".2f"),
+            str(total.reviews),
+        )
+    return table
+
+
+def _or_dash(number: float | None, form: str) -> str:
+    return "-" if number is None else format(number, form)
