@@ -151,7 +151,7 @@ def test_every_variable_is_a_setting_and_all_of_them_fit_together(service, monke
         monkeypatch.setenv(name, interpolated(value))
     settings = Settings.load()
     assert settings.admin_port == 9000
-    assert settings.threads == settings.workers == settings.runners == 4
+    assert settings.threads == settings.workers == 4
 
 
 @SMOKE

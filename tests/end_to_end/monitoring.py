@@ -1,7 +1,6 @@
 """Prometheus and Alertmanager as real processes on the files that compose mounts, with other addresses and less patience."""
 
 import json
-import queue
 import re
 import socket
 import subprocess
@@ -22,7 +21,7 @@ DOCKER = ROOT / "docker"
 T = TypeVar("T")
 
 
-def wait_for(look: Callable[[], T], timeout_s: float = 30.0) -> T:
+def wait_for(look: Callable[[], T], timeout_s: float = 60.0) -> T:
     """What `look` finds, once it finds something."""
     end_s = time.monotonic() + timeout_s
     while not (found := look()):
@@ -37,24 +36,27 @@ def free_port() -> int:
 
 
 class Receiver(ThreadingHTTPServer):
-    """Takes what Alertmanager sends to `url`: one alert at a time from `alerts`. Other addresses answer 404."""
+    """Takes what Alertmanager sends to `url` and keeps it. Other addresses answer 404."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Take)
-        self.alerts: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.alerts: list[dict[str, Any]] = []
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/alerts"
 
-    def wait_for(self, name: str, status: str, timeout_s: float = 30.0, **labels: str) -> dict[str, Any]:
-        """The next alert of this name in this state; others are passed over."""
-        end_s = time.monotonic() + timeout_s
-        while True:
-            alert = self.alerts.get(timeout=max(0.0, end_s - time.monotonic()))
-            expected = {"alertname": name, **labels}
-            if alert["status"] == status and expected.items() <= alert["labels"].items():
-                return alert
+    def wait_for(self, name: str, status: str, **labels: str) -> dict[str, Any]:
+        """The first alert of this name that came in this state."""
+        expected = {"alertname": name, **labels}.items()
+
+        def find() -> dict[str, Any] | None:
+            fitting = (alert for alert in self.alerts if alert["status"] == status)
+            return next((alert for alert in fitting if expected <= alert["labels"].items()), None)
+
+        found = wait_for(find)
+        assert found
+        return found
 
 
 class _Take(BaseHTTPRequestHandler):
@@ -62,8 +64,8 @@ class _Take(BaseHTTPRequestHandler):
         sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         assert isinstance(self.server, Receiver)
         known = self.path == "/alerts"
-        for alert in sent["alerts"] if known else ():
-            self.server.alerts.put(alert)
+        if known:
+            self.server.alerts.extend(sent["alerts"])
         self.send_response(200 if known else 404)
         self.end_headers()
 
