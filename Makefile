@@ -5,7 +5,7 @@ PYTHON ?= python3
 EXTRA := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test dev format lint types pytest soak overload hang-ups clean
+.PHONY: help serve test dev format lint types pytest soak overload hang-ups image clean
 
 help:
 	@echo "make serve   install the service and start it on the model in the repository"
@@ -15,6 +15,7 @@ help:
 	@echo "make soak    15 minutes of frames with a reload every minute: lost, mixed, memory"
 	@echo "make overload  80 % and 400 % of capacity in turn, a minute each: who is refused, how long the others wait"
 	@echo "make hang-ups  a minute of callers who hang up at every point of a request, and what they leave behind"
+	@echo "make image   build the service's image with Docker and check it"
 	@echo "make clean   remove both environments and all caches"
 
 serve: .venv/installed-$(EXTRA)
@@ -61,6 +62,10 @@ overload: dev
 
 hang-ups: dev
 	.venv-dev/bin/python -m tests.performance.hang_ups $(ARGS)
+
+image:
+	docker build --tag smoke-bvm:$(EXTRA) --build-arg RUNTIME=$(EXTRA) .
+	docker/check-image smoke-bvm:$(EXTRA)
 
 clean:
 	rm -rf .venv .venv-dev build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

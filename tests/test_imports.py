@@ -1,5 +1,6 @@
 """Who may import whom: the contracts of pyproject.toml hold, and they would notice a breach."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,13 @@ def test_importing_the_application_reads_no_environment_and_starts_no_thread():
     imports = "import os, threading; os.environ['SMOKE_PORT'] = 'x'; import service.app, service.server"
     imported = run(f"{imports}; print(threading.active_count())")
     assert imported.stdout.strip() == "1", imported.stderr
+
+
+@pytest.mark.parametrize("module", ["service.session", "training.onnx_model"])
+def test_onnxruntime_reports_nothing_to_its_makers(module, tmp_path):
+    quiet = {
+        name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    }
+    command = [sys.executable, "-c", f"import {module}"]
+    subprocess.run(command, env={**quiet, "HOME": str(tmp_path)}, cwd=ROOT, check=True)
+    assert not list(tmp_path.rglob("deviceid"))

@@ -1,0 +1,26 @@
+"""System programs that some tests need: found, or the test is skipped with a reason; with SMOKE_TEST_REQUIRE_ALL=1 it fails."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+REQUIRE_ALL = os.environ.get("SMOKE_TEST_REQUIRE_ALL") == "1"
+"""Read when imported: no SMOKE_* variable reaches a test."""
+
+
+def program(name: str, package: str) -> str:
+    """The path of a program, on the PATH or beside this interpreter."""
+    found = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+    if found is None:
+        _missing(f"no {name} here: it comes with {package}")
+    return found
+
+
+def _missing(reason: str) -> NoReturn:
+    if REQUIRE_ALL:
+        pytest.fail(reason)
+    pytest.skip(reason)
