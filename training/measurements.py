@@ -70,7 +70,7 @@ def by_size(scores: Sequence[FrameScore], level: int) -> dict[str, Any]:
     """Summaries of the frames whose smoke has a size, with intervals; `own_region_recall` is of the regions of that size."""
     return {
         name: with_intervals([(score, level) for score in _of_size(scores, low, high)])
-        | {"own_region_recall": _own_region_recall(scores, level, low, high)}
+        | {"threshold": level / metrics.LEVELS, "own_region_recall": _own_region_recall(scores, level, low, high)}
         for name, low, high in SIZES
     }
 

@@ -241,7 +241,7 @@ def _row(name: str, summary: Mapping[str, Any]) -> str:
         "false_alarm_rate": summary["smoke_free_frames"],
     }
     cells = [_cell(summary[column], digits, counts.get(column)) for column, digits in _DIGITS.items()]
-    return f"| {name} | {_cell(summary['threshold'], 3, None)} | {' | '.join(cells)} |\n"
+    return f"| {name} | {number(summary['threshold'], 3)} | {' | '.join(cells)} |\n"
 
 
 def _cell(value: float | None, digits: int, count: int | None) -> str:

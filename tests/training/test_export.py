@@ -123,8 +123,6 @@ def test_gate_and_reference_come_from_the_evaluation(tiny_run, tmp_path, monkeyp
     manifest = Manifest.read(export(tiny_run.checkpoint, tmp_path / "out", None, "1.2.3", report))
     assert manifest.gate == Gate({"epistemic": 2.0}, 0.125)
     assert manifest.reference == {"brightness": Histogram((0.0, 0.5, 1.0), (0.25, 0.75))}
-    ungated = REPORT | {"gate": {"gate": None}}
-    assert Manifest.read(export(tiny_run.checkpoint, tmp_path / "out", None, "1.2.4", ungated)).gate is None
 
 
 def test_an_existing_release_is_refused_and_stays(tiny_run, released):

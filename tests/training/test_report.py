@@ -8,7 +8,7 @@ import pytest
 from tests.training.red_smoke import deployed, read_red, write_frame, write_manifest
 from training import bootstrap
 from training.calibration import Calibration
-from training.evaluate import evaluate
+from training.evaluate import _without_nan, evaluate
 from training.report import headline, markdown
 
 
@@ -43,7 +43,7 @@ def test_what_cannot_be_measured_is_a_dash(report):
     text = markdown(report)
     assert cells(text, "c") == [["0.500", *["-"] * 8, "1 of 2"]]
     assert cells(text, "a")[0][-2:] == ["2 of 2", "-"]
-    assert cells(text, "under 0.1 %") == [["nan", *["-"] * 9]] or cells(text, "under 0.1 %")[0][1:] == ["-"] * 9
+    assert cells(text, "under 0.1 %") == [["0.500", *["-"] * 9]]
 
 
 def test_rows_have_as_many_cells_as_the_header_of_their_table(report):
@@ -72,8 +72,10 @@ def test_the_interval_stands_below_its_row(report):
     assert lines[index + 1].startswith("| 95 % interval | | [1.000, 1.000] |")
 
 
-def test_a_report_reads_the_same_after_it_was_a_file(report):
-    assert markdown(json.loads(json.dumps(report))) == markdown(report)
+def test_a_report_reads_the_same_after_it_was_a_file(report, tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(_without_nan(report)))
+    assert markdown(json.loads(path.read_text())) == markdown(report)
 
 
 def test_a_model_without_the_entropy_loss_stands_beside_the_other(report):
