@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Self
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.frame import RGB
+
 DRIFTING: Final = ("brightness", "contrast", "epistemic")
-"""One value a frame each: mean grey level in [0, 1], its standard deviation, mean epistemic uncertainty of the frame in nats."""
+"""One value a frame each: mean grey level in [0, 1] of the thumbnail, its standard deviation, mean epistemic uncertainty in nats."""
+_THUMBNAIL_PX: Final = 160
 _FLOOR: Final = 1e-4
 
 
@@ -62,6 +66,12 @@ class Histogram:
         if not isinstance(raw["edges"], list | tuple) or not isinstance(raw["shares"], list | tuple):
             raise HistogramError(f"found {repr(raw)[:120]}, expected lists of numbers")
         return cls(tuple(raw["edges"]), tuple(raw["shares"]))
+
+
+def thumbnail(frame: RGB) -> npt.NDArray[np.uint8]:
+    """A frame fitted to the model's square, (size, size, 3), small and grey, (160, 160): what brightness and contrast are of."""
+    small = cv2.resize(frame, (_THUMBNAIL_PX, _THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def bins(values: npt.ArrayLike, edges: Sequence[float]) -> npt.NDArray[np.intp]:

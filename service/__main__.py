@@ -74,6 +74,7 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         "--repeat", type=int, default=0, metavar="N", help="each picture N times, as a smoke-free camera of its own"
     )
     parser.add_argument("--jitter", type=int, default=4, metavar="PX", help="how far it shakes then (default 4)")
+    parser.add_argument("--threshold", type=_threshold, help="probability that counts as smoke (default: the model's)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the numbers as JSON")
     _add_model(parser)
     parser.set_defaults(run=_replay)
@@ -107,7 +108,8 @@ def _replay(chosen: argparse.Namespace) -> int:
     from service.replay_command import Show, replay
 
     settings = Settings.load(model_dir=chosen.model_dir)
-    show = Show(chosen.folders, chosen.interval, max(0, chosen.repeat), max(0, chosen.jitter), chosen.out)
+    repeat, shift_px = max(0, chosen.repeat), max(0, chosen.jitter)
+    show = Show(chosen.folders, chosen.interval, repeat, shift_px, chosen.out, chosen.threshold)
     try:
         replay(show, settings, policy_of(settings), Console(width=120))
     except (RequestError, OSError) as error:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.alarm import Arrival, State
 from service.cameras import AlarmNow, Camera
+from service.findings import RegionBody
 from service.summary import Assessment
 
 _Text = Annotated[str, Field(max_length=64)]
@@ -62,6 +63,7 @@ class CameraBody(BaseModel):
     )
     frames: int = Field(description="Answered since the start.", ge=0)
     assessment: Assessment | None = Field(description="Of the last frame.")
+    regions: list[RegionBody] = Field(description="The largest ones of the last frame that had any.")
     flags: list[str] = Field(description="What is wrong with its picture: frozen, dark, overexposed, blurred, fogged.")
     drift_psi: dict[str, float] = Field(description="Against the release's frames; empty without enough of them.")
     suspected_false_alarm_ratio: float = Field(description="Doubted regions over all, in the last frames.", ge=0, le=1)
@@ -78,6 +80,7 @@ class CameraBody(BaseModel):
             last_frame_at=instant(camera.seen_s),
             frames=camera.frames,
             assessment=camera.assessment,
+            regions=[RegionBody.of(place) for place in camera.places],
             flags=sorted(standing.flaws),
             drift_psi={name: round(value, 6) for name, value in standing.drift.items()},
             suspected_false_alarm_ratio=standing.doubted_share,

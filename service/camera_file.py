@@ -112,13 +112,16 @@ class CameraFile:
         try:
             stat = self._path.stat()
             stamp = (stat.st_mtime_ns, stat.st_size)
-            if stamp == self._stamp and self.error is None:
-                return
             if stamp == self._stamp:
                 return
+            text = self._path.read_text(encoding="utf-8")
             self._stamp = stamp
-            self.rules = Rules.parse(self._path.read_text(encoding="utf-8"), self._base)
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+            self.rules = Rules.parse(text, self._base)
+        except OSError as error:
+            self._stamp = None
+            self._say(f"{self._path}: {error}")
+        except (ValueError, TypeError, AttributeError) as error:
+            self._stamp = stamp
             self._say(f"{self._path}: {error}")
         else:
             self.error = None

@@ -17,7 +17,7 @@ from service.camera_metrics import OTHER, CameraMetrics, Standing
 from service.drift import Drift
 from service.evidence import Box, Sighting
 from service.quality import Look, Stillness, flaws
-from service.summary import Assessment, Summary
+from service.summary import Assessment, Place, Summary
 
 _LOG = logging.getLogger("service.cameras")
 _SILENT_S: Final = 3600.0
@@ -46,6 +46,7 @@ class Camera:
         frames: Frames answered since it is known.
         assessment, standing: Of the last frame.
         boxes: Where smoke counted in the last frame.
+        places: The largest regions of the last frame that had any.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Camera:
     assessment: Assessment | None = None
     standing: Standing = field(default_factory=lambda: Standing(frozenset(), {}, 0.0))
     boxes: tuple[Box, ...] = ()
+    places: tuple[Place, ...] = ()
     stillness: Stillness = field(default_factory=Stillness)
     drift: Drift = field(default_factory=Drift)
     recent: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_RECENT_FRAMES))
@@ -202,6 +204,7 @@ def _take(camera: Camera, sight: Sight, reference: Mapping[str, Histogram]) -> N
     camera.seen_s = sight.arrived_s
     camera.frames += 1
     camera.assessment = sight.summary.assessment
+    camera.places = places[:SIGHTINGS_MAX] or camera.places
     camera.recent.append((len(places), sum(place.doubted for place in places)))
     found, doubted = (sum(counts) for counts in zip(*camera.recent, strict=True))
     values = {

@@ -34,6 +34,7 @@ def record(said: Feedback, camera: CameraBody, identity: Identity, now_s: float)
             **said.model_dump(),
             "alarm": camera.alarm.model_dump(mode="json"),
             "assessment": camera.assessment,
+            "regions": [region.model_dump() for region in camera.regions],
             "model": asdict(identity),
         }
     )

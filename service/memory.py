@@ -5,6 +5,7 @@ many threads the holes add up. Where the library is another (musl, macOS), nothi
 """
 
 import ctypes
+import gc
 from typing import Any, Final
 
 _ARENA_MAX: Final = (-8, 2)
@@ -22,7 +23,8 @@ def limit_heap() -> bool:
 
 
 def give_back() -> bool:
-    """Return free memory to the system; returns whether the C library could be asked."""
+    """Collect what only its own circles hold, and return free memory to the system; False where that cannot be asked for."""
+    gc.collect()
     trim = _function("malloc_trim")
     if trim is None:
         return False

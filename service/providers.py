@@ -53,14 +53,15 @@ def _cuda(placement: Placement) -> dict[str, str]:
     options = {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": _ARENA[placement.cuda_arena]}
     if placement.cuda_memory_max_bytes:
         options["gpu_mem_limit"] = str(placement.cuda_memory_max_bytes)
-    if placement.cuda_graphs:
+    # One provider records, and the whole graph must be its own.
+    if placement.cuda_graphs and placement.provider != "tensorrt":
         options["enable_cuda_graph"] = "1"
     return options
 
 
 def _tensorrt(placement: Placement) -> dict[str, str]:
     """Engines are kept between starts if there is a folder for them; in 32 bit, as the golden frame expects."""
-    options = {"trt_fp16_enable": "0"}
+    options = {"trt_fp16_enable": "0"} | ({"trt_cuda_graph_enable": "1"} if placement.cuda_graphs else {})
     if placement.tensorrt_cache_dir is not None:
         folder = str(placement.tensorrt_cache_dir)
         options |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": folder}

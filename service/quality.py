@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.frame import RGB
+from models.reference import thumbnail
 
 FLAGS: Final = ("frozen", "dark", "overexposed", "blurred", "fogged")
-_SIDE_PX: Final = 160
 _GLARE_LEVEL: Final = 250
 _DARK: Final = 0.1
 _GLARE: Final = 0.4
@@ -46,8 +46,7 @@ class Look:
 
 def look_at(frame: RGB) -> Look:
     """Look at a frame fitted to the model's square, (size, size, 3) uint8."""
-    small = cv2.resize(frame, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
-    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    grey = thumbnail(frame)
     mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(grey))
     edges = float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1][0, 0])
     glare = cv2.countNonZero(cv2.compare(grey, _GLARE_LEVEL, cv2.CMP_GE)) / grey.size

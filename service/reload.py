@@ -64,6 +64,13 @@ class Reloader:
         """Reload in a thread of its own; what comes of it is logged. For a signal, which has no caller to tell."""
         threading.Thread(target=self._quietly, name="reload", daemon=True).start()
 
+    def ended(self, timeout_s: float) -> bool:
+        """Whether no change is under way, or none after this time."""
+        ended = self._changing.acquire(timeout=timeout_s)
+        if ended:
+            self._changing.release()
+        return ended
+
     def _quietly(self) -> None:
         try:
             self.reload()

@@ -24,7 +24,6 @@ from service.settings import Settings
 from service.slot import Slot
 
 _SEED: Final = 20261123
-_NUMBERS: Final = Order(())
 Look = Callable[[bytes, Label | None], Shot]
 
 
@@ -38,6 +37,7 @@ class Show:
         repeat: 0, or so often each picture is shown, as a smoke-free camera of its own.
         shift_px: By how much it shakes then.
         out: JSON file for the numbers.
+        threshold: Probability that counts as smoke; None takes the release's.
     """
 
     folders: Sequence[Path]
@@ -45,6 +45,7 @@ class Show:
     repeat: int
     shift_px: int
     out: Path | None
+    threshold: float | None = None
 
 
 def replay(show: Show, settings: Settings, base: Policy, console: Console) -> None:
@@ -56,11 +57,11 @@ def replay(show: Show, settings: Settings, base: Policy, console: Console) -> No
     """
     recordings = [read_recording(folder) for folder in show.folders]
     slot, limits = Slot(load(settings)), Limits(settings.pixels_max)
-    manifest = slot.model.manifest
+    manifest, order = slot.model.manifest, Order((), threshold=show.threshold)
     with open_pipeline(slot, Threads.of(settings), limits) as pipeline:
 
         def look(body: bytes, label: Label | None) -> Shot:
-            segmentation = asyncio.run(pipeline.segment(body, _NUMBERS))
+            segmentation = asyncio.run(pipeline.segment(body, order))
             _, sightings = sightings_of(segmentation.summary, manifest.input.size_px, Rule(base))
             size = (segmentation.frame.width, segmentation.frame.height)
             return Shot(tuple(sightings), label.smoke if label else None, _truth(label, *size))
@@ -73,7 +74,12 @@ def replay(show: Show, settings: Settings, base: Policy, console: Console) -> No
     if manifest.gate is None:
         console.print("the release has no gate and doubts nothing: the first two lines are one and the same")
     if show.out:
-        numbers = {"model": asdict(identity), "interval_s": show.interval_s, "policy": asdict(base)}
+        numbers = {
+            "model": asdict(identity),
+            "threshold": show.threshold or manifest.threshold,
+            "interval_s": show.interval_s,
+            "policy": asdict(base),
+        }
         numbers["totals"] = {name: asdict(total) for name, total in totals.items()}
         show.out.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
 

@@ -47,7 +47,11 @@ _ANSWER_HEADERS: Final[dict[str, Any]] = {
 
 Deadline = Annotated[
     int | None,
-    Header(ge=1, le=DEADLINE_MAX_MS, description="Milliseconds after which the answer is of no use: 504 then."),
+    Header(
+        ge=1,
+        le=DEADLINE_MAX_MS,
+        description="Milliseconds after which the answer is of no use: 504 then, or 429 at once where the line is too long.",
+    ),
 ]
 
 

@@ -5,6 +5,7 @@ import errno
 import gc
 import logging
 import math
+import os
 import resource
 import signal
 import socket
@@ -58,13 +59,23 @@ def serve(settings: Settings) -> None:
         if settings.admin_port is not None:
             listeners.append(stack.enter_context(bind(settings.admin_host, settings.admin_port)))
             settings = settings.model_copy(update={"admin_port": listeners[1].getsockname()[1]})
-        server = _server(settings)
-        server.run(sockets=listeners)
+        server, reloader = _server(settings)
+        try:
+            server.run(sockets=listeners)
+        finally:
+            _leave(reloader)
     if not server.started:
         raise StartError("the service did not start; the log says why")
 
 
-def _server(settings: Settings) -> "DrainingServer":
+def _leave(reloader: Reloader) -> None:
+    """A model that is still being loaded would have the interpreter abort as it ends: end without it. All else is done."""
+    if not reloader.ended(_FLUSH_S):
+        logging.shutdown()
+        os._exit(0)
+
+
+def _server(settings: Settings) -> tuple["DrainingServer", Reloader]:
     """Load the model and wire everything."""
     app = create_app(settings, lambda: load(settings))
     # What is loaded by now stays: the collector need not look through it again while frames wait.
@@ -76,7 +87,7 @@ def _server(settings: Settings) -> "DrainingServer":
     config = _config(app, settings, flush_s)
     server = DrainingServer(config, app.state.lifecycle, settings.drain_s - flush_s, settings.header_timeout_s)
     server.notice = Notice(_example(settings), settings)
-    return server
+    return server, reloader
 
 
 def _hang_up(reloader: Reloader, keys: KeyRing | None, keys_file: Path | None) -> None:

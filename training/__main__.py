@@ -1,4 +1,4 @@
-"""The command line `smoke-bvm-train`: train, evaluate, export."""
+"""The command line `smoke-bvm-train`: train, ablate, evaluate, export."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ _ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Errors that a user can act on are one line on stderr and exit code 2."""
     options = _parser().parse_args(arguments)
-    if options.command == "train" and arguments is None:
+    if options.command in ("train", "ablate") and arguments is None:
         _with_allocator_settings()
     from training.commands import run
 
@@ -31,27 +31,38 @@ def _with_allocator_settings() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="smoke-bvm-train", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    train = commands.add_parser("train", help="train a configuration, or go on with a run")
-    train.add_argument("config", type=Path, help="TOML file, or the name of a preset: embedded, tiny")
-    train.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="replace a value of the file",
+    _add_training(commands.add_parser("train", help="train a configuration, or go on with a run"), "runs/<name>")
+    ablate = commands.add_parser(
+        "ablate", help="train a configuration four times, with more and more of eq. 11: Table 4"
     )
-    train.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
-    train.add_argument("--out", type=Path, help="folder of the run (default: runs/<name>)")
+    _add_training(ablate, "runs/ablation-<name>")
     evaluate = commands.add_parser("evaluate", help="score a checkpoint or a release")
     evaluate.add_argument("model", type=Path, help="checkpoint file or release folder")
     evaluate.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
     evaluate.add_argument("--split", choices=("train", "val", "all"), default="val")
     evaluate.add_argument(
+        "--subset",
+        type=Path,
+        metavar="FILE",
+        help="score only the frames of the split whose paths this file lists, one a line",
+    )
+    evaluate.add_argument(
+        "--beside",
+        type=Path,
+        metavar="REPORT",
+        help="report.json of the model without L_c, to show both beside each other",
+    )
+    evaluate.add_argument(
         "--samples",
         type=int,
         default=0,
         help="compare g_gamma with this many Monte Carlo samples (a checkpoint; 0: do not)",
+    )
+    evaluate.add_argument(
+        "--feedback",
+        type=Path,
+        metavar="JSONL",
+        help="what people said of a service's alarms (SMOKE_FEEDBACK_FILE), as a table",
     )
     evaluate.add_argument("--out", type=Path, default=Path("runs/evaluation"), help="folder for report and pictures")
     export = commands.add_parser("export", help="write a release, or nothing")
@@ -64,6 +75,20 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--remark", default="", help="what the recipe does not say of this run, for the card")
     export.add_argument("--out", type=Path, default=Path("models/released"), help="where the release folder is made")
     return parser
+
+
+def _add_training(parser: argparse.ArgumentParser, out: str) -> None:
+    parser.add_argument("config", type=Path, help="TOML file, or the name of a preset: paper, embedded, tiny")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="replace a value of the file",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
+    parser.add_argument("--out", type=Path, help=f"folder of the run (default: {out})")
 
 
 if __name__ == "__main__":

@@ -1,44 +1,41 @@
-"""Fits temperature and shift of a checkpoint's probability on a split, and says how well such a fit does on cameras held out."""
+"""Fits the calibration of a checkpoint's probability: a temperature, and a shift where that proves itself on cameras held out."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from training.calibration import UNSURE, Calibration, Histogram, cross_fitted, fit, reliability
-from training.data.smoke5k import SYNTHETIC, read_frames
-from training.metrics import expected_calibration_error
+from models.frame import fit as fit_frame
+from models.frame import unfit
+from training.bootstrap import by_group
+from training.calibration import Calibration, Histogram, fit, fit_temperature, logit_histogram
+from training.data.smoke5k import Frame, load_image, load_mask
 from training.prediction import Deployed, calibrated
-from training.scores import score_frames
+from training.reliability import BOTH, best_form, calibration_table
 
 
-def calibrate(deployed: Deployed, data: Path, split: str) -> tuple[Deployed, dict[str, Any]]:
-    """The same model with a calibrated probability, and what the fit was worth.
+def calibrate(deployed: Deployed, frames: Sequence[Frame]) -> tuple[Deployed, dict[str, Any]]:
+    """The same model with a calibrated probability, and `temperature` and `shift`, fitted on all of the frames.
+
+    The shift is 0 unless fits with one do better on camera groups held out: a few frames full of smoke can pull it far off. What the
+    fit is worth on cameras held out is for `evaluate` to say.
 
     Args:
         deployed: A checkpoint; a release carries its calibration in its graph.
-        data, split: The frames to fit on.
-
-    Returns:
-        The calibrated model, and: `temperature` and `shift` fitted on all frames; `ece_before`; `ece_held_out` and
-        `ece_unsure_held_out`, where every camera group is calibrated by a fit on the others.
+        frames: To fit on.
     """
-    by_group = _histograms(deployed, data, split)
-    everything = np.asarray(sum(by_group.values()))
-    calibration = fit(everything)
-    return deployed._replace(predict=calibrated(deployed.predict, calibration)), {
-        **calibration._asdict(),
-        "ece_before": expected_calibration_error(reliability(everything, Calibration())),
-        "ece_held_out": expected_calibration_error(cross_fitted(by_group)),
-        "ece_unsure_held_out": expected_calibration_error(cross_fitted(by_group, UNSURE)),
-    }
+    histograms = by_group((frame.group, _histogram(deployed, frame)) for frame in frames)
+    groups = {group: np.asarray(sum(own)) for group, own in histograms.items()}
+    everything = np.asarray(sum(groups.values()))
+    with_shift = best_form(calibration_table(groups, Calibration())) == BOTH
+    calibration = fit(everything) if with_shift else fit_temperature(everything, Calibration())
+    predict = calibrated(deployed.predict, calibration)
+    return deployed._replace(predict=predict, calibration=calibration), dict(calibration._asdict())
 
 
-def _histograms(deployed: Deployed, data: Path, split: str) -> Mapping[str, Histogram]:
-    """Pixels by logit and truth, per camera group."""
-    frames = [frame for frame in read_frames(data, split) if frame.kind != SYNTHETIC]  # type: ignore[arg-type]
-    by_group: dict[str, Histogram] = {}
-    for score in score_frames(deployed.predict, frames, deployed.size_px, deployed.minimum_region):
-        by_group[score.frame.group] = by_group.get(score.frame.group, 0.0) + score.logits
-    return by_group
+def _histogram(deployed: Deployed, frame: Frame) -> Histogram:
+    """Pixels of a frame, at its own resolution, by logit and truth."""
+    image = load_image(frame.image)
+    mask = load_mask(frame, image.shape) > 0.5
+    probability = deployed.predict(fit_frame(image, deployed.size_px)).probability
+    return logit_histogram(unfit(probability, mask.shape[1], mask.shape[0]), mask)

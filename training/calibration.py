@@ -1,6 +1,5 @@
 """Calibration of the shown probability: p = sigmoid(logit / T + b), fitted on histograms of logits, so that any fit costs one pass."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +32,14 @@ class Calibration(NamedTuple):
     temperature: float = 1.0
     shift: float = 0.0
 
+    def then(self, after: "Calibration") -> "Calibration":
+        """The calibration that does this one and after it another."""
+        return Calibration(self.temperature * after.temperature, self.shift / after.temperature + after.shift)
+
+    def undone(self) -> "Calibration":
+        """The calibration that brings shown logits back to raw ones."""
+        return Calibration(1.0 / self.temperature, -self.shift * self.temperature)
+
 
 def logit_histogram(probability: Map, mask: Mask) -> Histogram:
     """Count the pixels of one frame by the logit of their probability (h, w) and by their truth (h, w)."""
@@ -47,6 +54,29 @@ def negative_log_likelihood(histogram: Histogram, calibration: Calibration) -> f
     without, with_smoke = histogram
     total = without @ np.logaddexp(0.0, scaled) + with_smoke @ np.logaddexp(0.0, -scaled)
     return float(total / max(histogram.sum(), 1.0))
+
+
+def brier(histogram: Histogram, calibration: Calibration) -> float:
+    """Mean over pixels of (p - y)^2. Source: Brier 1950."""
+    probability = special.expit(_CENTRES / calibration.temperature + calibration.shift)
+    without, with_smoke = histogram
+    total = without @ probability**2 + with_smoke @ (1.0 - probability) ** 2
+    return float(total / max(histogram.sum(), 1.0))
+
+
+def fit_temperature(histogram: Histogram, before: Calibration) -> Calibration:
+    """The temperature alone, applied after `before`, with the smallest negative log likelihood; 1 where one class is absent.
+
+    Source: Guo et al. 2017, section 4.2.
+    """
+    if not histogram.sum(axis=1).all():
+        return Calibration()
+
+    def objective(log_temperature: float) -> float:
+        return negative_log_likelihood(histogram, before.then(Calibration(float(np.exp(log_temperature)))))
+
+    found = optimize.minimize_scalar(objective, bounds=_BOUNDS[0], method="bounded", options={"xatol": 1e-4})
+    return Calibration(float(np.exp(found.x)))
 
 
 def fit(histogram: Histogram) -> Calibration:
@@ -81,12 +111,6 @@ def reliability(
     bins = np.minimum((probability * metrics.BINS).astype(np.int64), metrics.BINS - 1)
     weights = (pixels, pixels * probability, histogram[1] * inside)
     return np.stack([np.bincount(bins, weights=weight, minlength=metrics.BINS) for weight in weights])
-
-
-def cross_fitted(histograms: Mapping[str, Histogram], band: tuple[float, float] = (0.0, 1.0)) -> metrics.Curve:
-    """Reliability sums where every camera group is calibrated by a fit on the others, so that no pixel is fitted and scored on."""
-    everything = np.sum(list(histograms.values()), axis=0)
-    return np.asarray(sum(reliability(own, fit(everything - own), band) for own in histograms.values()))
 
 
 def apply(probability: Map, calibration: Calibration) -> Map:

@@ -1,7 +1,8 @@
 """Training state on disk: written beside and moved into place, read weights-only, so that resuming gives the same next step."""
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,10 @@ class Checkpoint:
         step: Steps of that phase that are done.
         segmenter: State of the trained networks.
         average: State of their moving average, counter included: what is validated and shipped.
-        optimiser: State of the phase's optimiser.
+        optimisers: State of the phase's optimisers, by name.
+        precision: State of the loss scaler of 16-bit precision; empty in others.
         random_state: Torch's generator state; data needs none, being a function of seed and step.
+        device_random_state: That of the accelerator; None on a CPU.
     """
 
     config: Config
@@ -37,8 +40,10 @@ class Checkpoint:
     step: int
     segmenter: dict[str, Tensor]
     average: dict[str, Tensor]
-    optimiser: dict[str, Any]
+    optimisers: dict[str, dict[str, Any]]
+    precision: dict[str, Any]
     random_state: Tensor
+    device_random_state: Tensor | None
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
@@ -65,10 +70,28 @@ def load(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: It is missing, damaged, or of another form.
     """
-    try:
+    with _refusal(path):
         state = torch.load(path, map_location="cpu", weights_only=True)
         config = parse_config(json.loads(state.pop("config")), str(path))
         return Checkpoint(config=config, **state)
+
+
+def load_averaged(path: Path) -> dict[str, Tensor]:
+    """The averaged networks of a checkpoint, of this version or an earlier one: what is validated and shipped.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or of another form.
+    """
+    prefix = "module."
+    with _refusal(path):
+        average = torch.load(path, map_location="cpu", weights_only=True)["average"]
+        return {name.removeprefix(prefix): value for name, value in average.items() if name.startswith(prefix)}
+
+
+@contextmanager
+def _refusal(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise CheckpointError(f"{path}: not found") from None
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, ConfigError) as error:

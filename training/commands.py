@@ -11,16 +11,19 @@ from rich.markdown import Markdown
 
 from models.manifest import ManifestError
 from models.networks.backbone import EncoderError, WeightsError
+from training.ablation import ablate, table
 from training.calibrate import calibrate
 from training.checkpoint import CheckpointError
 from training.config import ConfigError, read_config
-from training.data.smoke5k import REAL_SMOKE, DataError, read_frames
-from training.evaluate import evaluate, spread, write
+from training.data.smoke5k import REAL_SMOKE, DataError
+from training.evaluate import evaluate, frames_to_score, spread, write
 from training.export import ExportError, export
+from training.feedback import read_feedback
 from training.loop import NonFiniteLossError
 from training.parity import ParityError
 from training.prediction import load_deployed, load_segmenter
 from training.progress import TerminalReporter
+from training.report import ReportError, headline
 from training.sampling_free import compare
 from training.train import Interrupted, train
 
@@ -34,6 +37,7 @@ _REFUSALS = (
     NonFiniteLossError,
     OSError,
     ParityError,
+    ReportError,
     WeightsError,
 )
 
@@ -43,7 +47,7 @@ _SAMPLED_FRAMES = 24
 
 def run(options: argparse.Namespace) -> int:
     """Run the chosen command: 0 on success, 2 where the input is refused in words, 130 where it was asked to stop."""
-    commands = {"train": _train, "evaluate": _evaluate, "export": _export}
+    commands = {"train": _train, "ablate": _ablate, "evaluate": _evaluate, "export": _export}
     try:
         commands[options.command](options, Console())
     except _REFUSALS as error:
@@ -64,29 +68,41 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     console.print(f"done: {last}")
 
 
+def _ablate(options: argparse.Namespace, console: Console) -> None:
+    config = read_config(options.config, options.overrides)
+    out = options.out or Path("runs") / f"ablation-{config.name}"
+    with TerminalReporter(console, out / "tensorboard") as reporter:
+        measured = ablate(options.config, options.overrides, options.data, out, reporter)
+    console.print(Markdown(table(measured)))
+
+
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
-    deployed, fitted = load_deployed(options.model), {}
+    deployed = load_deployed(options.model)
+    added: dict[str, Any] = {"beside": _beside(options.beside)} if options.beside else {}
+    if options.feedback:
+        added["feedback"] = read_feedback(options.feedback)
     if deployed.threshold is None:
-        deployed, calibration = calibrate(deployed, options.data, options.split)
-        fitted = {"calibration": calibration}
-    evaluation = evaluate(deployed, options.data, options.split)
-    evaluation.report.update(fitted)
+        frames = frames_to_score(options.data, options.split, options.subset)
+        deployed, added["calibration"] = calibrate(deployed, frames)
     if options.samples:
-        evaluation.report["sampling_free"] = _against_sampling(options)
+        added["sampling_free"] = _against_sampling(options)
+    evaluation = evaluate(deployed, options.data, options.split, options.subset)
+    evaluation.report.update(added)
     write(evaluation, options.out)
-    console.print(Markdown((options.out / "report.md").read_text(encoding="utf-8")))
-    console.print(f"report.json, report.md, contact_sheet.png and reliability.png are in {options.out}")
+    console.print(Markdown(headline(evaluation.report)))
+    console.print(f"{', '.join(sorted(path.name for path in options.out.iterdir()))} are in {options.out}")
 
 
 def _against_sampling(options: argparse.Namespace) -> dict[str, Any]:
     """The deployed pass beside sampling, on frames with smoke spread over the split."""
     segmenter, config = load_segmenter(options.model)
-    smoke = [frame for frame in read_frames(options.data, options.split) if frame.kind == REAL_SMOKE]
+    frames = frames_to_score(options.data, options.split, options.subset)
+    smoke = [frame for frame in frames if frame.kind == REAL_SMOKE]
     return compare(segmenter, spread(smoke, _SAMPLED_FRAMES), config.data.size_px, options.samples)
 
 
 def _export(options: argparse.Namespace, console: Console) -> None:
-    report = _read_report(options.evaluation) if options.evaluation else {}
+    report = _read_report(options.evaluation, "threshold") if options.evaluation else {}
     folder = export(options.checkpoint, options.out, options.name, options.version, report, options.remark)
     console.print(f"released: {folder}")
 
@@ -97,11 +113,17 @@ def _line(error: Exception) -> str:
     return lines[-1] if "DataLoader worker" in lines[0] else lines[0]
 
 
-def _read_report(path: Path) -> dict[str, Any]:
+def _beside(path: Path) -> dict[str, Any]:
+    """What a report shows of another model: how far its probabilities mean what they say."""
+    report = _read_report(path, "calibration_table")
+    return {key: report[key] for key in ("model", "split", "calibration_table")}
+
+
+def _read_report(path: Path, wanted: str) -> dict[str, Any]:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ExportError(f"{path}: no report.json of `evaluate`: {error}") from error
-    if not isinstance(report, dict) or "threshold" not in report:
-        raise ExportError(f"{path}: no report.json of `evaluate`: it names no threshold")
+        raise ReportError(f"{path}: no report.json of `evaluate`: {error}") from error
+    if not isinstance(report, dict) or wanted not in report:
+        raise ReportError(f"{path}: no report.json of `evaluate`: it names no {wanted}")
     return report

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from training.losses.objective import Entropy
+
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
 Source = Literal["real_smoke", "synthetic", "clear", "hard_negative", "rendered"]
@@ -56,41 +58,87 @@ class Data(_Section):
     smoke_length: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.04, 0.5)
 
 
+class Objective(_Section):
+    """Eq. 2, 4, 7, 8, 10 and 11: every constant, and where it comes from."""
+
+    pool_px: Positive = 31
+    """Average pool of the structure loss. Source: the authors' code."""
+    edge_gain: Share = 5.0
+    """Weight of pixels near an edge. Source: Wei, Wang and Huang 2019, gamma of eq. 1."""
+    coherence_weight: Share = 0.3
+    """lambda1. Source: paper, below eq. 11."""
+    coherence_scale: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """Of the input's size, at which the coherence is computed. Source: the authors' code."""
+    kernel_px: Annotated[int, Field(ge=3)] = 5
+    """K_m. Source: the authors' code."""
+    sigma_position_px: Annotated[float, Field(gt=0)] = 3.0
+    """sigma_P. Source: the authors' code."""
+    sigma_transmission: Annotated[float, Field(gt=0)] = 0.1
+    """sigma_T. Source: the authors' code."""
+    entropy: Entropy = "calibrated"
+    """Eq. 10, or `plain` for L_en of Table 4, row 3."""
+    entropy_weight: Share = 0.01
+    """lambda2; 0 leaves the entropy out. Source: paper, below eq. 11."""
+    entropy_from_step: Annotated[int, Field(ge=0)] = 0
+    """First step with lambda2, when g_gamma is warm. Source: ours."""
+    kl_weight: Share = 0.01
+    """Weight of the divergence, since the structure loss is a mean over pixels. Source: ours."""
+    kl_warmup_steps: Annotated[int, Field(ge=0)] = 500
+    """Over which that weight rises from 0. Source: ours."""
+    free_nats: Share = 0.5
+    """Of each dimension of z, that cost nothing. Source: ours; see `training.losses.objective.held_divergence`."""
+
+
 class Optimiser(_Section):
-    """AdamW with a warm-up and a cosine decay to `final_fraction` of the rate."""
+    """AdamW, or Adam as in the paper, with a warm-up and a decay of the rate: see `training.schedule`."""
 
     learning_rate: Annotated[float, Field(gt=0)]
     encoder_learning_rate: Annotated[float, Field(gt=0)]
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    algorithm: Literal["adamw", "adam"] = "adamw"
+    weight_decay: Share = 0.01
     warmup_steps: Annotated[int, Field(ge=0)] = 100
+    decay: Literal["cosine", "step"] = "cosine"
     final_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
+    decay_step: Annotated[int, Field(ge=0)] = 0
     clip_norm: Annotated[float, Field(gt=0)] = 5.0
 
 
 class Generator(_Section):
-    """First phase: the generator and the inference model, eq. 2 and 4."""
+    """The generator and the inference model, eq. 11."""
 
     stages: Annotated[tuple[StageSection, ...], Field(min_length=1)]
     optimiser: Optimiser
-    kl_weight: Annotated[float, Field(ge=0)] = 0.01
-    kl_warmup_steps: Annotated[int, Field(ge=0)] = 500
+    objective: Objective = Objective()
     freeze_encoder_norm: bool = True
+    frozen_stride: Literal[0, 4, 8, 16, 32] = 0
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
 
 
 class Estimator(_Section):
-    """Second phase: g_gamma on the frozen generator, eq. 6."""
+    """g_gamma, eq. 6: beside the generator every `joint_every`-th step (0: never) and in a phase of its own (no stages: none)."""
 
-    stages: Annotated[tuple[StageSection, ...], Field(min_length=1)]
+    stages: tuple[StageSection, ...] = ()
     optimiser: Optimiser
     samples: Annotated[int, Field(ge=2)] = 5
+    joint_every: Annotated[int, Field(ge=0)] = 0
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+
+    @model_validator(mode="after")
+    def _learns_somewhere(self) -> Self:
+        if not self.stages and not self.joint_every:
+            raise ValueError("neither stages nor joint_every: g_gamma would never learn")
+        return self
 
 
 class Config(_Section):
-    """Everything that decides a training run."""
+    """Everything that decides a training run.
+
+    `initial` names a checkpoint whose averaged networks the run starts from, for going on with another recipe; empty: the encoder's
+    weights and nothing else.
+    """
 
     name: str
+    initial: str = ""
     seed: Annotated[int, Field(ge=0)] = 1
     accelerator: str = "auto"
     devices: Positive = 1
@@ -108,6 +156,16 @@ class Config(_Section):
     def _shares_sum_to_something(self) -> Self:
         if sum(self.data.mix.values()) <= 0:
             raise ValueError("data.mix has no share above 0")
+        return self
+
+    @model_validator(mode="after")
+    def _the_calibrated_entropy_has_an_estimator(self) -> Self:
+        objective = self.generator.objective
+        untold = objective.entropy == "calibrated" and not (self.estimator.joint_every or self.initial)
+        if objective.entropy_weight > 0 and untold:
+            raise ValueError(
+                "generator.objective.entropy calibrated needs estimator.joint_every > 0, or an initial checkpoint"
+            )
         return self
 
     def sha256(self) -> str:

@@ -1,57 +1,37 @@
 """Does doubt earn its keep? Regions that the model found, right or wrong, ranked by what it says of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
+import numpy.typing as npt
+from scipy import optimize, special, stats
 
-from models.frame import Map, Mask, fit, fit_map, regions
-from training.data.smoke5k import Frame, load_image, load_mask
-from training.prediction import Maps, Predict
+from models.gate import QUANTITIES
+from training.bootstrap import by_group, interval
+from training.findings import SCORES, RegionScore
 
-SCORES = ("epistemic", "total", "aleatoric", "one_minus_probability", "epistemic_share")
+_RIDGE = 1e-2
+"""Penalty on the squared weights of standardised quantities: total is aleatoric + epistemic, and false regions are few."""
+
+Values = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class RegionScore:
-    """A detected region and what the model says of it.
+class Combination(NamedTuple):
+    """Logistic regression: the log odds of a region being false are `weights` times its quantities, plus `intercept`.
 
     Attributes:
-        group: Camera or event of its frame.
-        true: Whether it overlaps the truth.
-        area_fraction: Of the frame.
-        probability: Mean over the region.
-        total, aleatoric, epistemic: Means over the region, in nats.
+        weights: By the names of `models.gate.QUANTITIES`, per nat, and per unit of 1 - probability.
+        intercept: In log odds.
     """
 
-    group: str
-    true: bool
-    area_fraction: float
-    probability: float
-    total: float
-    aleatoric: float
-    epistemic: float
+    weights: dict[str, float]
+    intercept: float
 
-    def doubt(self, score: str) -> float:
-        """One of SCORES: higher means more doubtful."""
-        if score == "one_minus_probability":
-            return 1.0 - self.probability
-        if score == "epistemic_share":
-            return self.epistemic / max(self.total, 1e-6)
-        return float(getattr(self, score))
-
-
-def score_regions(
-    predict: Predict, frames: Sequence[Frame], size_px: int, threshold: float, minimum_region: float
-) -> list[RegionScore]:
-    """Every region that the deployed graph detects on the frames, as the service detects them."""
-    found = []
-    for frame in frames:
-        image = load_image(frame.image)
-        truth = fit_map(load_mask(frame, image.shape), size_px) > 0
-        found += _regions_of(predict(fit(image, size_px)), truth, frame.group, threshold, minimum_region)
-    return found
+    def score(self, region: RegionScore) -> float:
+        """Log odds of being false."""
+        return self.intercept + sum(weight * region.detection.means[name] for name, weight in self.weights.items())
 
 
 def auroc(doubt: Sequence[float], false: Sequence[bool]) -> float:
@@ -62,29 +42,78 @@ def auroc(doubt: Sequence[float], false: Sequence[bool]) -> float:
     values, wrong = np.asarray(doubt, np.float64), np.asarray(false, np.bool_)
     if not wrong.any() or wrong.all():
         return float("nan")
-    statistic = stats.mannwhitneyu(values[wrong], values[~wrong]).statistic
-    return float(statistic / (wrong.sum() * (~wrong).sum()))
+    ranks = stats.rankdata(values)
+    false_regions, true_regions = wrong.sum(), (~wrong).sum()
+    statistic = ranks[wrong].sum() - false_regions * (false_regions + 1) / 2.0
+    return float(statistic / (false_regions * true_regions))
 
 
-def report_doubt(scores: Sequence[RegionScore]) -> dict[str, float | int]:
-    """AUROC of each score at telling false from true regions, and how many there were of both."""
-    false = [not region.true for region in scores]
-    counts = {"true_regions": len(false) - sum(false), "false_regions": sum(false)}
-    return counts | {score: auroc([region.doubt(score) for region in scores], false) for score in SCORES}
+def report_doubt(regions: Sequence[RegionScore], many: Sequence[RegionScore]) -> dict[str, Any]:
+    """AUROC of each score at telling false from true regions, and how many there were of both.
+
+    Args:
+        regions: To rank.
+        many: To fit the combination on; they may be the same.
+
+    Returns:
+        Counts; AUROC of each of SCORES and of the `combination` that is fitted on the other camera groups; under `intervals` those of
+        camera groups resampled; and `epistemic_minus_confidence`, the paper's claim: AUROC of epistemic less that of 1 - mean
+        probability, with its interval.
+    """
+    doubts = [{score: region.doubt(score) for score in SCORES} for region in regions]
+    combined = cross_fitted(regions, many)
+    rows = [(r, d | {"combination": c}) for r, d, c in zip(regions, doubts, combined, strict=True)]
+    groups = by_group([(region.frame.group, (not region.true, doubt)) for region, doubt in rows])
+    everything = [item for group in groups.values() for item in group]
+    names = (*SCORES, "combination")
+    return {
+        "true_regions": sum(region.true for region in regions),
+        "false_regions": sum(not region.true for region in regions),
+        "false_on_smoke_frames": sum(not region.true and region.frame.mask is not None for region in regions),
+        **{name: _auroc_of(name, everything) for name in names},
+        "intervals": {name: interval(groups, partial(_auroc_of, name)) for name in names},
+        "epistemic_minus_confidence": _advantage(everything),
+        "epistemic_minus_confidence_interval": interval(groups, _advantage),
+    }
 
 
-def _regions_of(maps: Maps, truth: Mask, group: str, threshold: float, minimum_region: float) -> list[RegionScore]:
-    found, labels = regions(maps.probability >= threshold, minimum_region)
+def fit_combination(regions: Sequence[RegionScore]) -> Combination | None:
+    """Logistic regression of being false on the quantities, standardised, with a small ridge; None without both kinds."""
+    false = np.array([not region.true for region in regions], np.float64)
+    if not 0 < false.sum() < len(false):
+        return None
+    quantities = np.array([[region.detection.means[name] for name in QUANTITIES] for region in regions])
+    centre, spread = quantities.mean(axis=0), quantities.std(axis=0)
+    spread[spread < 1e-9] = np.inf  # what does not vary weighs nothing
+    standard = np.column_stack([(quantities - centre) / spread, np.ones(len(false))])
 
-    def mean(values: Map, label: int) -> float:
-        return float(values[labels == label].mean())
+    def loss(weights: Values) -> tuple[float, Values]:
+        odds = standard @ weights
+        penalty = np.append(_RIDGE * weights[:-1], 0.0)
+        value = np.mean(np.logaddexp(0.0, odds) - false * odds) + 0.5 * float(penalty @ weights)
+        return float(value), standard.T @ (special.expit(odds) - false) / len(false) + penalty
 
-    return [
-        RegionScore(
-            group,
-            bool(truth[labels == region.label].any()),
-            region.area_px / labels.size,
-            *(mean(values, region.label) for values in maps),
-        )
-        for region in found
-    ]
+    found = optimize.minimize(loss, np.zeros(standard.shape[1]), jac=True, method="L-BFGS-B").x
+    weights = found[:-1] / spread
+    return Combination(dict(zip(QUANTITIES, weights.tolist(), strict=True)), float(found[-1] - weights @ centre))
+
+
+def cross_fitted(regions: Sequence[RegionScore], many: Sequence[RegionScore]) -> list[float]:
+    """Every region's log odds of being false by a fit on those of many of other camera groups; 0 where these are of one kind."""
+    fits = {
+        group: fit_combination([region for region in many if region.frame.group != group])
+        for group in {region.frame.group for region in regions}
+    }
+    chosen = [(region, fits[region.frame.group]) for region in regions]
+    return [combination.score(region) if combination else 0.0 for region, combination in chosen]
+
+
+_Item = tuple[bool, dict[str, float]]
+
+
+def _auroc_of(name: str, items: Sequence[_Item]) -> float:
+    return auroc([doubt[name] for _, doubt in items], [false for false, _ in items])
+
+
+def _advantage(items: Sequence[_Item]) -> float:
+    return _auroc_of("epistemic", items) - _auroc_of("one_minus_probability", items)

@@ -1,8 +1,8 @@
-"""Scores the deployed graph on a split, with the threshold fitted on groups held out: report.json, report.md, pictures."""
+"""Scores the deployed graph on a split, with the threshold fitted on groups held out: report.json, report.md, pictures, plots."""
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,25 @@ import cv2
 import numpy as np
 
 from models.frame import RGB
-from training import metrics
-from training.calibration import UNSURE, Calibration, reliability
+from training import gating, measurements, metrics, plots
+from training.bootstrap import by_group
+from training.calibration import Histogram
 from training.data.smoke5k import REAL_SMOKE, SYNTHETIC, DataError, Frame, read_frames
-from training.doubt import report_doubt, score_regions
+from training.doubt import report_doubt
+from training.findings import RegionScore
 from training.pictures import contact_sheet
-from training.plots import reliability_diagram
 from training.prediction import Deployed
+from training.reference import reference
+from training.reliability import SHOWN, calibration_table
 from training.report import markdown
-from training.scores import FrameScore, Summary, choose_level, nearest_level, score_frames, summarise, summarise_each
+from training.scores import FrameScore, choose_level, nearest_level, score_frames
+from training.selective import COVERAGE, areas, risk_coverage
+from training.subset import choose
 
-_SIZES = (("under 0.1 %", 0.0, 0.001), ("0.1 % to 1 %", 0.001, 0.01), ("over 1 %", 0.01, 1.01))
-_RESAMPLES = 1000
 _PICTURES = 20
+_CURVE_STEP = 10
+_PANEL = {"easy": 0.95, "median": 0.5, "hard": 0.05}
+"""Quantiles of F-beta over the frames with smoke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,62 +38,148 @@ class Evaluation:
 
     Attributes:
         report: As written to report.json.
-        sheet: Contact sheet (height, width, 3) uint8 RGB of every few frames.
-        reliability: Sums for a reliability diagram over all pixels, (3, 15).
+        sheets: Contact sheets (height, width, 3) uint8 RGB by file name: every few frames, and the worst.
+        panel: Frames and their maps for the decomposition panel, from easy to hard.
     """
 
     report: dict[str, Any]
-    sheet: RGB
-    reliability: metrics.Curve
+    sheets: Mapping[str, RGB]
+    panel: Sequence[plots.PanelRow]
 
 
-def evaluate(deployed: Deployed, data: Path, split: str) -> Evaluation:
+def evaluate(deployed: Deployed, data: Path, split: str, subset: Path | None = None) -> Evaluation:
     """Score a model on a split.
 
     Args:
         deployed: What is scored; a release is also scored at its own threshold.
         data: Data folder.
         split: train, val or all.
+        subset: A list of frames of the split; see `subset.choose`.
 
     Raises:
-        DataError: The data folder is not what it must be, or has smoke of fewer than two camera groups.
+        DataError: The data folder or the list is not what it must be, or a threshold is to be fitted and there is smoke of fewer
+            than two camera groups.
     """
-    frames = [frame for frame in read_frames(data, split) if frame.kind != SYNTHETIC]  # type: ignore[arg-type]
-    _require_two_groups(frames, f"{data}: split {split!r}")
+    frames = frames_to_score(data, split, subset)
+    if deployed.threshold is None:
+        _require_two_groups(frames, f"{data}: split {split!r}")
     scores = score_frames(deployed.predict, frames, deployed.size_px, deployed.minimum_region)
-    false_alarms = deployed.false_alarms
-    level = choose_level(scores, false_alarms) if deployed.threshold is None else nearest_level(deployed.threshold)
-    threshold = level / metrics.LEVELS
-    logits = np.asarray(sum(score.logits for score in scores))
-    sums = reliability(logits, Calibration())
+    level = (
+        choose_level(scores, deployed.false_alarms) if deployed.threshold is None else nearest_level(deployed.threshold)
+    )
     report = {
         "model": deployed.description,
         "split": split,
-        "smoke_free_target": false_alarms,
-        "threshold": threshold,
-        "at_threshold": summarise(scores, level)._asdict(),
-        "cross_fitted": _cross_fitted(scores, false_alarms)._asdict(),
-        "f_beta_interval": _interval(scores, level),
-        "maximal_f_beta": float(_mean_f_beta(scores).max()),
-        "ece": metrics.expected_calibration_error(sums),
-        "ece_unsure": metrics.expected_calibration_error(reliability(logits, Calibration(), UNSURE)),
-        "doubt": report_doubt(
-            score_regions(deployed.predict, frames, deployed.size_px, threshold, deployed.minimum_region)
-        ),
-        "by_size": {name: summarise(_of_size(scores, *limits), level)._asdict() for name, *limits in _SIZES},
-        "by_group": {group: summarise(_of_group(scores, group), level)._asdict() for group in _groups(scores)},
+        "subset": {"file": subset.name, "frames": len(frames)} if subset else None,
+        "smoke_free_target": deployed.false_alarms,
+        "threshold": level / metrics.LEVELS,
+        **_measure(scores, level, deployed),
     }
-    sheet = contact_sheet(deployed.predict, _every_few(scores), deployed.size_px, threshold)
-    return Evaluation(report, sheet, sums)
+    return Evaluation(report, _sheets(scores, deployed, level), _panel(scores, deployed, level))
+
+
+def frames_to_score(data: Path, split: str, subset: Path | None) -> list[Frame]:
+    """The real frames of a split, or those of them that a list names. Raises DataError."""
+    frames = [frame for frame in read_frames(data, split) if frame.kind != SYNTHETIC]  # type: ignore[arg-type]
+    return choose(frames, data, subset) if subset else frames
 
 
 def write(evaluation: Evaluation, out: Path) -> None:
-    """Write report.json, report.md, contact_sheet.png and reliability.png into a folder."""
+    """Write report.json, report.md, the contact sheets and the plots into a folder."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "report.json").write_text(json.dumps(_without_nan(evaluation.report), indent=2) + "\n", encoding="utf-8")
-    (out / "report.md").write_text(markdown(evaluation.report), encoding="utf-8")
-    reliability_diagram(evaluation.reliability, out / "reliability.png")
-    cv2.imwrite(str(out / "contact_sheet.png"), cv2.cvtColor(evaluation.sheet, cv2.COLOR_RGB2BGR))
+    report = evaluation.report
+    (out / "report.json").write_text(json.dumps(_without_nan(report), indent=2) + "\n", encoding="utf-8")
+    (out / "report.md").write_text(markdown(report), encoding="utf-8")
+    plots.reliability_diagrams(plots.reliability_columns(report), out / "reliability.png")
+    plots.risk_coverage(report["selective"], out / "risk_coverage.png")
+    if evaluation.panel:
+        plots.decomposition_panel(evaluation.panel, out / "decomposition.png")
+    for name, sheet in evaluation.sheets.items():
+        cv2.imwrite(str(out / name), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+
+
+def spread(frames: Sequence[Frame], count: int) -> list[Frame]:
+    """At most `count` frames, evenly over the sequence."""
+    positions = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    return [frames[position] for position in positions]
+
+
+def _measure(scores: Sequence[FrameScore], level: int, deployed: Deployed) -> dict[str, Any]:
+    table = calibration_table(_histograms(scores), deployed.calibration)
+    at_threshold = measurements.with_intervals([(score, level) for score in scores])
+    doubts = np.asarray(sum(score.doubts for score in scores))
+    lower = nearest_level(level / metrics.LEVELS / 2.0)
+    regions = gating.Regions(_regions(scores, lower), _regions(scores, level))
+    return {
+        "at_threshold": at_threshold,
+        "cross_fitted": _cross_fitted(scores, deployed),
+        "f_beta_interval": at_threshold["intervals"]["f_beta"],
+        "f_beta": measurements.f_betas(scores, level),
+        "ece": table[SHOWN]["ece"],
+        "ece_unsure": table[SHOWN]["ece_unsure"],
+        "calibration_table": table,
+        "selective": {
+            **areas(doubts),
+            "coverage": COVERAGE[_CURVE_STEP - 1 :: _CURVE_STEP].tolist(),
+            "risk": {o: risk[_CURVE_STEP - 1 :: _CURVE_STEP].tolist() for o, risk in risk_coverage(doubts).items()},
+        },
+        "doubt": report_doubt(regions.released, regions.many) | {"threshold": level / metrics.LEVELS},
+        "doubt_at_lower_threshold": report_doubt(regions.many, regions.many) | {"threshold": lower / metrics.LEVELS},
+        "gate": gating.report_gate(regions) | {"lower_threshold": lower / metrics.LEVELS},
+        "reference": reference(scores),
+        "by_size": measurements.by_size(scores, level),
+        "by_group": measurements.by_camera_group(scores, level),
+    }
+
+
+def _cross_fitted(scores: Sequence[FrameScore], deployed: Deployed) -> dict[str, Any] | None:
+    """What thresholds fitted on the other groups are worth; None where there are no two groups with smoke to fit on."""
+    if len({score.frame.group for score in scores if score.frame.kind == REAL_SMOKE}) < 2:
+        return None
+    leveled = measurements.held_out(scores, deployed.false_alarms, calibrated=deployed.calibration is not None)
+    return measurements.with_intervals(leveled)
+
+
+def _histograms(scores: Sequence[FrameScore]) -> dict[str, Histogram]:
+    """Pixels by logit and truth, per camera group."""
+    grouped = by_group((score.frame.group, score.logits) for score in scores)
+    return {group: np.asarray(sum(histograms)) for group, histograms in grouped.items()}
+
+
+def _regions(scores: Sequence[FrameScore], level: int) -> list[RegionScore]:
+    return [region for score in scores for region in score.findings.at(level)]
+
+
+def _sheets(scores: Sequence[FrameScore], deployed: Deployed, level: int) -> dict[str, RGB]:
+    chosen = {"contact_sheet.png": _every_few(scores), "worst.png": _worst(scores, level)}
+    threshold = level / metrics.LEVELS
+    return {
+        name: contact_sheet(deployed.predict, frames, deployed.size_px, threshold) for name, frames in chosen.items()
+    }
+
+
+def _panel(scores: Sequence[FrameScore], deployed: Deployed, level: int) -> list[plots.PanelRow]:
+    ranked = sorted((s for s in scores if s.frame.kind == REAL_SMOKE), key=lambda score: float(score.f_beta[level]))
+    if not ranked:
+        return []
+    chosen = {name: ranked[round(quantile * (len(ranked) - 1))].frame for name, quantile in _PANEL.items()}
+    threshold = level / metrics.LEVELS
+    return [plots.panel_row(name, f, deployed.predict, deployed.size_px, threshold) for name, f in chosen.items()]
+
+
+def _worst(scores: Sequence[FrameScore], level: int) -> list[Frame]:
+    """About twenty frames: the lowest F-beta, and the largest false alarms at the lowest level at which they are one."""
+    smoke = sorted((s for s in scores if s.frame.kind == REAL_SMOKE), key=lambda score: float(score.f_beta[level]))
+    free = [score for score in scores if score.frame.kind != REAL_SMOKE]
+    free.sort(key=lambda score: -sum(bool(found) for found in score.findings.regions))
+    return [score.frame for score in (*smoke[: _PICTURES * 3 // 4], *free[: _PICTURES // 4])]
+
+
+def _every_few(scores: Sequence[FrameScore]) -> list[Frame]:
+    """About twenty frames spread over the split: three in four with smoke."""
+    smoke = [score.frame for score in scores if score.frame.kind == REAL_SMOKE]
+    free = [score.frame for score in scores if score.frame.kind != REAL_SMOKE]
+    return spread(smoke, _PICTURES * 3 // 4) + spread(free, _PICTURES // 4)
 
 
 def _require_two_groups(frames: Sequence[Frame], where: str) -> None:
@@ -103,56 +195,6 @@ def _without_nan(value: object) -> object:
     """What was not measured as null, since JSON knows no NaN."""
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _cross_fitted(scores: Sequence[FrameScore], false_alarms: float) -> Summary:
-    """Every group is scored at the threshold fitted on the others, so that no frame is both fitted and scored on."""
-    leveled = []
-    for group in _groups(scores):
-        others = [score for score in scores if score.frame.group != group]
-        level = choose_level(others, false_alarms)
-        leveled += [(score, level) for score in _of_group(scores, group)]
-    return summarise_each(leveled)
-
-
-def _interval(scores: Sequence[FrameScore], level: int) -> list[float]:
-    """95 % interval of the mean F-beta, by resampling camera groups with replacement."""
-    rng = np.random.default_rng(0)
-    smoke = [score for score in scores if score.frame.kind == REAL_SMOKE]
-    by_group = [np.array([score.f_beta[level] for score in _of_group(smoke, group)]) for group in _groups(smoke)]
-    draws = rng.integers(0, len(by_group), (_RESAMPLES, len(by_group)))
-    means = [np.concatenate([by_group[index] for index in draw]).mean() for draw in draws]
-    low, high = np.quantile(means, [0.025, 0.975])
-    return [float(low), float(high)]
-
-
-def _mean_f_beta(scores: Sequence[FrameScore]) -> metrics.Curve:
-    return np.asarray(np.mean([score.f_beta for score in scores if score.frame.kind == REAL_SMOKE], axis=0))
-
-
-def _groups(scores: Sequence[FrameScore]) -> list[str]:
-    return sorted({score.frame.group for score in scores})
-
-
-def _of_group(scores: Sequence[FrameScore], group: str) -> list[FrameScore]:
-    return [score for score in scores if score.frame.group == group]
-
-
-def _of_size(scores: Sequence[FrameScore], low: float, high: float) -> list[FrameScore]:
-    return [score for score in scores if score.frame.kind == REAL_SMOKE and low <= score.smoke_fraction < high]
-
-
-def _every_few(scores: Sequence[FrameScore]) -> list[Frame]:
-    """About twenty frames spread over the split: three in four with smoke."""
-    smoke = [score.frame for score in scores if score.frame.kind == REAL_SMOKE]
-    free = [score.frame for score in scores if score.frame.kind != REAL_SMOKE]
-    return spread(smoke, _PICTURES * 3 // 4) + spread(free, _PICTURES // 4)
-
-
-def spread(frames: Sequence[Frame], count: int) -> list[Frame]:
-    """At most `count` frames, evenly over the sequence."""
-    positions = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
-    return [frames[position] for position in positions]

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 
 from models.frame import RGB, fit
+from models.gate import Gate
 from models.manifest import OUTPUTS, Golden, Input, Manifest, describe
 from models.networks.segmenter import SmokeSegmenter
+from models.reference import Histogram
 from training import checkpoint as checkpoints
 from training import parity
 from training.config import Config
@@ -137,11 +139,19 @@ def _write_release(
         parity=differences,
         numbers={
             key: report[key]
-            for key in ("at_threshold", "cross_fitted", "ece", "ece_unsure", "calibration", "doubt")
+            for key in ("at_threshold", "cross_fitted", "f_beta", "ece", "ece_unsure", "calibration", "doubt")
             if key in report
         },
         provenance=provenance,
+        gate=_gate(report),
+        reference={name: Histogram.from_json(found) for name, found in report.get("reference", {}).items()} or None,
     ).write(folder)
+
+
+def _gate(report: Mapping[str, Any]) -> Gate | None:
+    """The gate that `evaluate` fitted; None where none is worth having, or nothing was evaluated."""
+    fitted = report.get("gate", {}).get("gate")
+    return Gate.from_json(fitted) if fitted else None
 
 
 def _write_golden(folder: Path, size_px: int, threshold: float) -> None:

@@ -11,8 +11,8 @@ from models.networks.segmenter import SmokeSegmenter
 from models.networks.uncertainty import decompose
 from training.data.batches import Batch
 from training.losses.estimator import estimator_loss
-from training.losses.objective import generator_objective
-from training.sampling import sample_probabilities
+from training.losses.objective import Constants, Weights, generator_objective
+from training.sampling import in_evaluation, sample_probabilities
 
 
 class NonFiniteLossError(RuntimeError):
@@ -20,21 +20,43 @@ class NonFiniteLossError(RuntimeError):
 
 
 class GeneratorPhase(nn.Module):
-    """What the first phase optimises: (batch, weight of the divergence) -> loss terms of the generator and the inference model."""
+    """What the generator and the inference model learn from: a batch and the weights of a step -> loss terms (eq. 11).
 
-    def __init__(self, segmenter: SmokeSegmenter, *, freeze_encoder_norm: bool) -> None:
+    Args:
+        segmenter: Whose networks learn; the estimator only tells U_p, which softens the entropy.
+        constants: Of the objective.
+        freeze_encoder_norm: Keep the encoder's batch statistics.
+        frozen_stride: Keep the encoder's weights up to its feature at this stride; 0 keeps none.
+    """
+
+    def __init__(
+        self, segmenter: SmokeSegmenter, constants: Constants, *, freeze_encoder_norm: bool, frozen_stride: int = 0
+    ) -> None:
         super().__init__()
         self.normalise = segmenter.normalise
         self.inference_model = segmenter.inference_model
         self.generator = segmenter.generator
+        self._estimator = [segmenter.estimator]  # in a list, so that it is no part of this module
+        self._constants = constants
         self._freeze_encoder_norm = freeze_encoder_norm
+        for parameter in self.generator.backbone.parameters_up_to(frozen_stride):
+            parameter.requires_grad_(False)
 
-    def forward(self, image: Tensor, mask: Tensor, kl_weight: float) -> dict[str, Tensor]:
-        """Images (batch, 3, h, w) uint8, masks (batch, 1, h, w) -> scalars by name, `loss` among them."""
+    def forward(self, image: Tensor, mask: Tensor, transmission: Tensor, weights: Weights) -> dict[str, Tensor]:
+        """Images (batch, 3, h, w) uint8, masks and transmission (batch, 1, h, w) -> scalars by name, `loss` among them."""
         normalised = self.normalise(image).contiguous(memory_format=torch.channels_last)
         posterior = self.inference_model(normalised)
         logits = self.generator(normalised, posterior.sample())
-        return generator_objective(logits, mask, posterior, kl_weight)
+        total = self._total(normalised, logits) if weights.entropy else None
+        return generator_objective(logits, mask, posterior, transmission, total, weights, self._constants)
+
+    @torch.no_grad()
+    def _total(self, image: Tensor, logits: Tensor) -> Tensor:
+        """U_p of g_gamma at this sample, (batch, 1, h, w)."""
+        estimator = self._estimator[0]
+        with in_evaluation(estimator):
+            total: Tensor = estimator(image, torch.sigmoid(logits)).total
+        return total
 
     def train(self, mode: bool = True) -> "GeneratorPhase":
         """Set the mode; batch statistics of the encoder stay those of ImageNet where they are frozen."""
@@ -47,7 +69,7 @@ class GeneratorPhase(nn.Module):
 
 
 class EstimatorPhase(nn.Module):
-    """What the second phase optimises: g_gamma towards Monte Carlo targets of the frozen generator (eq. 6)."""
+    """What g_gamma learns from: Monte Carlo targets of a generator that this module leaves as it is (eq. 6)."""
 
     def __init__(self, segmenter: SmokeSegmenter, samples: int) -> None:
         super().__init__()
@@ -58,11 +80,11 @@ class EstimatorPhase(nn.Module):
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Images (batch, 3, h, w) uint8 -> scalars by name, `loss` among them."""
         segmenter = self._segmenter[0]
-        with torch.no_grad():
+        generator, inference_model = segmenter.generator, segmenter.inference_model
+        with torch.no_grad(), in_evaluation(generator, inference_model):
             normalised = segmenter.normalise(image).contiguous(memory_format=torch.channels_last)
-            samples = sample_probabilities(segmenter.generator, segmenter.inference_model, normalised, self._samples)
-            sampled = decompose(samples)
-            deployed = torch.sigmoid(segmenter.generator(normalised, segmenter.inference_model(normalised).mean))
+            sampled = decompose(sample_probabilities(generator, inference_model, normalised, self._samples))
+            deployed = torch.sigmoid(generator(normalised, inference_model(normalised).mean))
         estimated = self.estimator(normalised, deployed)
         return {
             "loss": estimator_loss(estimated, sampled),
@@ -73,10 +95,14 @@ class EstimatorPhase(nn.Module):
 def optimise(
     fabric: Fabric, optimiser: torch.optim.Optimizer, module: nn.Module, terms: dict[str, Tensor], clip_norm: float
 ) -> None:
-    """One step down the gradient of `terms["loss"]`, its norm clipped."""
+    """One step down the gradient of `terms["loss"]`, its norm clipped.
+
+    Gradients that are not finite are left to the loss scaler of 16-bit precision, which skips such a step and lowers its scale; in
+    other precisions the loss was seen to be finite before.
+    """
     optimiser.zero_grad(set_to_none=True)
     fabric.backward(terms["loss"])
-    fabric.clip_gradients(module, optimiser, max_norm=clip_norm)
+    fabric.clip_gradients(module, optimiser, max_norm=clip_norm, error_if_nonfinite=False)
     optimiser.step()
 
 
@@ -106,7 +132,7 @@ def parameter_groups(
     in_encoder = {id(parameter) for parameter in encoder}
     groups: list[dict[str, object]] = []
     for of_encoder, base_rate in ((True, encoder_rate), (False, rate)):
-        own = [p for p in module.parameters() if (id(p) in in_encoder) == of_encoder]
+        own = [p for p in module.parameters() if p.requires_grad and (id(p) in in_encoder) == of_encoder]
         for decayed, decay in ((True, weight_decay), (False, 0.0)):
             chosen = [p for p in own if (p.ndim > 1) == decayed]
             if chosen:

@@ -48,6 +48,29 @@ def f_beta(counts: Counts, beta_squared: float = BETA_SQUARED) -> Curve:
     return np.divide((1.0 + beta_squared) * counts.true_positives, denominator, np.zeros(LEVELS), where=denominator > 0)
 
 
+def precision(counts: Counts) -> Curve:
+    """Share of the predicted pixels that are smoke, at every threshold; 0 where none is predicted."""
+    predicted = counts.true_positives + counts.false_positives
+    return np.divide(counts.true_positives, predicted, np.zeros(LEVELS), where=predicted > 0)
+
+
+def recall(counts: Counts) -> Curve:
+    """Share of the smoke's pixels that are predicted, at every threshold; 0 where there is no smoke."""
+    return np.asarray(counts.true_positives / max(counts.positives, 1.0), np.float64)
+
+
+def adaptive_f_beta(probability: Map, mask: Mask, beta_squared: float = BETA_SQUARED) -> float:
+    """F-beta of one frame at twice its mean probability, at most 1, which is a threshold of its own.
+
+    Source: Achanta et al. 2009, section 4.2.
+    """
+    threshold = min(2.0 * float(probability.mean(dtype=np.float64)), 1.0)
+    found = probability >= threshold
+    right, predicted = float(found[mask].sum()), float(found.sum())
+    denominator = beta_squared * float(mask.sum()) + predicted
+    return (1.0 + beta_squared) * right / denominator if denominator else 0.0
+
+
 def iou(counts: Counts) -> Curve:
     """Intersection over union at every threshold; 1 where there is no smoke and none is predicted."""
     union = counts.positives + counts.false_positives

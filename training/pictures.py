@@ -13,6 +13,8 @@ from training.prediction import Maps, Predict
 _TRUTH, _PREDICTION = (255, 255, 0), (255, 0, 0)
 _COLUMNS = 2
 _TILE_PX = 320
+EPISTEMIC_NATS = 0.2
+"""End of the colour scale of epistemic uncertainty, a small part of the total, on sheets and panels."""
 
 
 def outline(image: RGB, mask: Mask, colour: tuple[int, int, int]) -> RGB:
@@ -46,7 +48,10 @@ def answer_panel(frame: RGB, maps: Maps, threshold: float) -> RGB:
 
 
 def contact_sheet(predict: Predict, frames: Sequence[Frame], size_px: int, threshold: float) -> RGB:
-    """Per frame: the frame, truth (yellow) and prediction (red) on it, the probability, total and epistemic uncertainty."""
+    """Per frame: the frame, truth (yellow) and prediction (red) on it, the probability, total and epistemic uncertainty.
+
+    Scales are fixed: total from 0 to ln 2 nats, epistemic from 0 to EPISTEMIC_NATS.
+    """
     strips = [_strip(predict, frame, size_px, threshold) for frame in frames]
     blank = np.zeros_like(strips[0])
     strips += [blank] * (-len(strips) % _COLUMNS)
@@ -60,7 +65,7 @@ def _strip(predict: Predict, frame: Frame, size_px: int, threshold: float) -> RG
     square = fit(image, size_px)
     maps = predict(square)
     marked = outline(outline(square, truth, _TRUTH), maps.probability >= threshold, _PREDICTION)
-    tiles = (square, marked, heat(maps.probability, 1.0), heat(maps.total), heat(maps.epistemic))
+    tiles = (square, marked, heat(maps.probability, 1.0), heat(maps.total), heat(maps.epistemic, EPISTEMIC_NATS))
     return np.concatenate([fit(tile, _TILE_PX) for tile in tiles], axis=1)
 
 

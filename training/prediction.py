@@ -40,6 +40,7 @@ class Deployed(NamedTuple):
         threshold: The released one; None for a checkpoint, which has none.
         false_alarms: Image-level rate that a fitted threshold keeps where it can.
         description: What it is, for reports.
+        calibration: What the shown probability is calibrated by; None where that is not known.
     """
 
     predict: Predict
@@ -48,6 +49,7 @@ class Deployed(NamedTuple):
     threshold: float | None
     description: str
     false_alarms: float = 0.05
+    calibration: Calibration | None = None
 
 
 def torch_predictor(segmenter: SmokeSegmenter) -> Predict:
@@ -85,10 +87,8 @@ def load_segmenter(path: Path) -> tuple[SmokeSegmenter, Config]:
     """The averaged networks of a checkpoint, in evaluation mode, and their configuration. Raises CheckpointError."""
     found = checkpoints.load(path)
     segmenter = build_segmenter(found.config.network, pretrained=False)
-    prefix = "module."
-    state = {name.removeprefix(prefix): value for name, value in found.average.items() if name.startswith(prefix)}
     try:
-        segmenter.load_state_dict(state)
+        segmenter.load_state_dict(checkpoints.load_averaged(path))
     except RuntimeError as error:
         raise checkpoints.CheckpointError(
             f"{path}: not of the networks that it names: {' '.join(str(error).split())}"
@@ -108,8 +108,16 @@ def load_deployed(path: Path, minimum_region: float = 0.0002) -> Deployed:
         manifest.verify(path)
         predict = onnx_predictor(OnnxModel(path / manifest.models["fp32"]))
         name = f"{manifest.name}-{manifest.version}"
-        return Deployed(predict, manifest.input.size_px, manifest.minimum_region, manifest.threshold, name)
+        calibration = _calibration_of(manifest)
+        size_px, region, threshold = manifest.input.size_px, manifest.minimum_region, manifest.threshold
+        return Deployed(predict, size_px, region, threshold, name, calibration=calibration)
     segmenter, config = load_segmenter(path)
     segmenter = segmenter.to(memory_format=torch.channels_last)
     predict, name = torch_predictor(segmenter), f"checkpoint {path.name}"
     return Deployed(predict, config.data.size_px, minimum_region, None, name, config.false_alarms)
+
+
+def _calibration_of(manifest: Manifest) -> Calibration | None:
+    """The temperature and shift that its evaluation fitted and `export` put into the graph."""
+    fitted = manifest.numbers.get("calibration")
+    return Calibration(float(fitted["temperature"]), float(fitted["shift"])) if fitted else None

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
-from training.scores import Summary
+from training.validation import Validation
 
 _SMOOTHING = 0.98
 _LINE_STEPS = 100
@@ -48,10 +48,12 @@ class TerminalReporter:
         if step % _LINE_STEPS == 0 and not self._console.is_terminal:
             self._console.print(f"{phase} {step}/{steps}  {state}", soft_wrap=True)
 
-    def validated(self, phase: str, step: int, summary: Summary) -> None:
-        """One line, and a point on each curve."""
-        for name, value in summary._asdict().items():
+    def validated(self, phase: str, step: int, validation: Validation) -> None:
+        """One line on the model and one on z, a point on each curve, and a picture."""
+        summary, latent, picture = validation
+        for name, value in (summary._asdict() | {f"latent_{k}": v for k, v in latent._asdict().items()}).items():
             self._writer.add_scalar(f"val/{phase}/{name}", value, step)
+        self._writer.add_image(f"val/{phase}", picture, step, dataformats="HWC")
         self._console.print(
             f"{phase} step {step}: val F-beta {summary.f_beta:.3f} at {summary.threshold:.2f}, IoU {summary.iou:.3f}, "
             f"mMSE {summary.mean_squared_error:.5f} (all-zero {summary.zero_error:.5f}), "
@@ -59,3 +61,4 @@ class TerminalReporter:
             f"false alarms {summary.false_alarm_rate:.3f} of {summary.smoke_free_frames}",
             soft_wrap=True,
         )
+        self._console.print(f"{phase} step {step}: {latent}", soft_wrap=True)

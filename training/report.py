@@ -1,93 +1,121 @@
-"""The Markdown form of an evaluation report."""
+"""The Markdown form of an evaluation report: the headline numbers on one page, then the details."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-_HEADER = (
-    "| | threshold | F-beta | IoU | mMSE | all-zero's mMSE | detected | false alarms |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
-)
+from training import report_details as details
+from training.feedback import feedback_table
+from training.reliability import best_form
+from training.report_details import number, percent, spread
+
+
+class ReportError(ValueError):
+    """A file is no report of `evaluate`; the message names it and says what it lacks."""
 
 
 def markdown(report: Mapping[str, Any]) -> str:
     """Tables of a report as `evaluate` makes it."""
-    low, high = report["f_beta_interval"]
+    parts = (
+        headline(report),
+        details.scores(report),
+        details.sizes(report["by_size"]),
+        details.groups(report["by_group"]),
+        details.calibration(report),
+        details.selective(report["selective"]),
+        details.doubt(report),
+        details.gate(report["gate"]),
+        details.sampling_free(report.get("sampling_free")),
+        feedback_table(report["feedback"]) if report.get("feedback") else "",
+    )
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _subset(subset: Mapping[str, Any] | None) -> str:
+    return f", subset `{subset['file']}` ({subset['frames']} frames)" if subset else ""
+
+
+def headline(report: Mapping[str, Any]) -> str:
+    """What was scored, and one line a number that the project is held to."""
+    summary = report["cross_fitted"] or report["at_threshold"]
+    how = "the threshold fitted on the other camera groups" if report["cross_fitted"] else "the model's own threshold"
+    rows = [*_found(report, summary, how), *_calibrated(report), *_doubted(report), *_sampled(report)]
+    lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     return (
-        f"# {report['model']} on split `{report['split']}`\n\n"
-        "F-beta: beta^2 = 0.3, per frame at the threshold, mean over frames with smoke. Detected: frames with smoke on which a\n"
-        "region of at least 0.02 % of the frame overlaps it. False alarms: smoke-free frames with any such region.\n\n"
-        f"{_HEADER}"
-        f"{_row('threshold fitted on the other groups', report['cross_fitted'])}"
-        f"{_row('one threshold for all', report['at_threshold'])}\n"
-        f"95 % interval of the F-beta at one threshold, camera groups resampled: [{low:.3f}, {high:.3f}]. "
-        f"Maximal F-beta over thresholds: {report['maximal_f_beta']:.3f}.\n\n"
-        f"{_calibration(report)}\n\n{_doubt(report['doubt'])}\n\n"
-        f"{_sampling_free(report.get('sampling_free'))}"
-        f"## By size of the smoke\n\n{_HEADER}{_rows(report['by_size'])}\n"
-        f"## By camera group\n\n{_HEADER}{_rows(report['by_group'])}"
+        f"# {report['model']} on split `{report['split']}`{_subset(report.get('subset'))}\n\n"
+        "In brackets: 95 % interval, camera groups resampled. The sections of report.md say what each number is.\n\n"
+        f"| | | how |\n| --- | --- | --- |\n{lines.rstrip()}"
     )
 
 
-def _calibration(report: Mapping[str, Any]) -> str:
-    text = (
-        f"## Calibration\n\nECE, 15 bins: {report['ece']:.4f} over all pixels, {report['ece_unsure']:.4f} over pixels with a "
-        "probability in [.05, .95]."
+def _found(report: Mapping[str, Any], summary: Mapping[str, Any], how: str) -> list[Sequence[str]]:
+    intervals = summary["intervals"]
+    rows: list[Sequence[str]] = []
+    if summary["smoke_frames"]:
+        small = report["by_size"]["under 0.1 %"]
+        share = summary["mean_squared_error"] / summary["zero_error"]
+        rows += [
+            ("F-beta", f"{summary['f_beta']:.3f} {spread(intervals['f_beta'])}", how),
+            (
+                "mMSE",
+                f"{summary['mean_squared_error']:.5f}",
+                f"{share:.2f} of the all-zero map's {summary['zero_error']:.5f}",
+            ),
+            ("regions of smoke found", f"{percent(summary['region_recall'])} of {summary['true_regions']}", how),
+            (
+                "the same, smoke under 0.1 % of the frame",
+                f"{percent(small['region_recall'])} of {small['true_regions']} {spread(small['intervals']['region_recall'])}",
+                "one threshold for all",
+            ),
+        ]
+    if summary["smoke_free_frames"]:
+        count = round(summary["false_alarm_rate"] * summary["smoke_free_frames"])
+        alarms = f"{count} of {summary['smoke_free_frames']} {spread(intervals['false_alarm_rate'])}"
+        rows.append(("smoke-free frames with an alarm", alarms, how))
+    return rows
+
+
+def _calibrated(report: Mapping[str, Any]) -> list[Sequence[str]]:
+    name = best_form(report["calibration_table"])
+    row = report["calibration_table"][name]
+    how = f"{name}{details.HELD_OUT if name in details.FITTED else ''}"
+    return [
+        ("ECE, all pixels", f"{row['ece']:.4f} {spread(row['ece_interval'], 4)}", how),
+        ("ECE, probability in [.05, .95]", f"{row['ece_unsure']:.3f} {spread(row['ece_unsure_interval'])}", how),
+    ]
+
+
+def _doubted(report: Mapping[str, Any]) -> list[Sequence[str]]:
+    found = report["doubt_at_lower_threshold"]
+    names = [name for name in (*details.SINGLE, "combination") if number(found[name]) != "-"]
+    if not names:
+        return []
+    best = max(names, key=lambda name: found[name])
+    of = f"{found['false_regions']} false regions, {found['true_regions']} true, at threshold {found['threshold']:.3f}"
+    rows: list[Sequence[str]] = [
+        (
+            "AUROC of doubt",
+            f"{number(found[best])} {spread(found['intervals'][best], 2)}",
+            f"{details.words(best)}; {of}",
+        ),
+        ("the paper's claim", details.claim(found), "epistemic against 1 - mean probability, same regions"),
+    ]
+    gate = report["gate"]
+    (before, after), (had, has) = gate["cross_fitted"]["false_regions"], gate["cross_fitted"]["true_regions"]
+    rows.append(
+        ("the gate", f"false regions {before} to {after}, true {had} to {has}", "fitted on the other camera groups")
     )
-    fitted = report.get("calibration")
-    if not fitted:
-        return text
-    return (
-        f"{text} Temperature {fitted['temperature']:.3f} and shift {fitted['shift']:.3f} were fitted on these frames; fitted with each "
-        f"frame's camera group held out, the two are {fitted['ece_held_out']:.4f} and {fitted['ece_unsure_held_out']:.4f}. Before: "
-        f"{fitted['ece_before']:.4f}."
-    )
+    return rows
 
 
-def _doubt(found: Mapping[str, Any]) -> str:
-    scores = {name: value for name, value in found.items() if "regions" not in name}
-    ranks = ", ".join(f"{name.replace('_', ' ')} {_rank(value)}" for name, value in scores.items())
-    return (
-        f"## Doubt\n\n{found['true_regions']} regions overlap smoke, {found['false_regions']} do not. AUROC at telling the false "
-        f"from the true by their means over the region: {ranks}."
-    )
-
-
-def _sampling_free(found: Mapping[str, Any] | None) -> str:
-    """The table of one pass against sampling; nothing where it was not measured."""
+def _sampled(report: Mapping[str, Any]) -> list[Sequence[str]]:
+    found = report.get("sampling_free")
     if not found:
-        return ""
-    rows = "".join(
-        f"| {name} | {who} | {values['spearman']:.3f} | {values['pearson']:.3f} | {values['error_nats']:.4f} |\n"
-        for name in ("total", "aleatoric", "epistemic")
-        for who, values in (("g_gamma", found[name]["estimator"]), ("trivial", found[name]["trivial"]))
-    )
-    best, ratio = found["f_beta"], found["seconds"]["ratio"]
-    return (
-        f"## One pass against {found['samples']} samples\n\n"
-        f"{found['pixels']:,} pixels with a sampled total above 0.05 nats, of {found['frames']} frames. Trivial: H(s), for epistemic "
-        "scaled to the right mean.\n\n| | from | Spearman | Pearson | mean error, nats |\n| --- | --- | --- | --- | --- |\n"
-        f"{rows}\nMean |s - p_mu|: {found['mean_absolute_difference']:.5f}. Maximal F-beta of s: {best['deployed']:.3f}, of p_mu: "
-        f"{best['sampled']:.3f}. Sampling takes {ratio:.1f} times as long.\n\n"
-    )
-
-
-def _rank(value: float | None) -> str:
-    """An AUROC, or a dash where there are not both true and false regions to tell apart."""
-    return "-" if value is None or math.isnan(value) else f"{value:.2f}"
-
-
-def _rows(summaries: Mapping[str, Mapping[str, Any]]) -> str:
-    return "".join(_row(name, summary) for name, summary in summaries.items())
-
-
-def _row(name: str, summary: Mapping[str, Any]) -> str:
-    smoke, free = summary["smoke_frames"], summary["smoke_free_frames"]
-    with_smoke = (
-        f"{summary['f_beta']:.3f} | {summary['iou']:.3f} | {summary['mean_squared_error']:.5f} | {summary['zero_error']:.5f} | "
-        f"{round(summary['detection_rate'] * smoke)} of {smoke}"
-        if smoke
-        else "- | - | - | - | -"
-    )
-    alarms = f"{round(summary['false_alarm_rate'] * free)} of {free}" if free else "-"
-    return f"| {name} | {summary['threshold']:.3f} | {with_smoke} | {alarms} |\n"
+        return []
+    epistemic, ratio = found["epistemic"], found["seconds"]["ratio"]
+    return [
+        (
+            "one pass for sampling, epistemic",
+            f"Spearman {epistemic['estimator']['spearman']:.3f}",
+            f"trivial predictor {epistemic['trivial']['spearman']:.3f}; {found['samples']} samples take {ratio:.1f} times as long",
+        )
+    ]

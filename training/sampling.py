@@ -6,23 +6,31 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from models.networks.generator import Generator
+from models.networks.generator import Encoding, Generator
 from models.networks.inference_model import InferenceModel
 
 
 @contextmanager
-def dropout_only(module: nn.Module) -> Iterator[None]:
-    """Within it dropout is random and everything else, batch normalisation above all, is in evaluation; modes return after it."""
-    modes = [(child, child.training) for child in module.modules()]
-    module.eval()
-    for child, _ in modes:
-        if isinstance(child, nn.Dropout):
-            child.train()
+def in_evaluation(*modules: nn.Module) -> Iterator[None]:
+    """Within it nothing is random and batch normalisation uses its running statistics; modes return after it."""
+    modes = [(child, child.training) for module in modules for child in module.modules()]
+    for module in modules:
+        module.eval()
     try:
         yield
     finally:
         for child, mode in modes:
             child.training = mode
+
+
+@contextmanager
+def dropout_only(module: nn.Module) -> Iterator[None]:
+    """Within it dropout is random and everything else, batch normalisation above all, is in evaluation; modes return after it."""
+    with in_evaluation(module):
+        for child in module.modules():
+            if isinstance(child, nn.Dropout):
+                child.train()
+        yield
 
 
 @torch.no_grad()
@@ -42,3 +50,36 @@ def sample_probabilities(generator: Generator, inference_model: InferenceModel, 
         posterior = inference_model(image)
         encoding = generator.encode(image)
         return torch.stack([torch.sigmoid(generator.decode(encoding, posterior.sample())) for _ in range(samples)])
+
+
+@torch.no_grad()
+def sample_nested(
+    generator: Generator, inference_model: InferenceModel, image: Tensor, masks: int, latents: int
+) -> Tensor:
+    """Draw several z for each dropout mask: p_bc = sigmoid(f_{theta_b}(x, z_bc)).
+
+    Args:
+        generator, inference_model, image: As for `sample_probabilities`.
+        masks, latents: How many masks, and how many z for each.
+
+    Returns:
+        (masks, latents, batch, 1, h, w). Its mean over z is P_{theta_b}(y|x), of which eq. 3 is the mean over theta: `decompose` of
+        that puts all that z leaves open into the aleatoric part.
+    """
+    with dropout_only(generator), dropout_only(inference_model), torch.random.fork_rng():
+        posterior = inference_model(image)
+        encoding = generator.encode(image)
+        drawn = [[posterior.sample() for _ in range(latents)] for _ in range(masks)]
+        seeds = torch.randint(2**31, (masks,)).tolist()
+        return torch.stack(
+            [
+                torch.stack([_decode(generator, encoding, latent, seed) for latent in row])
+                for row, seed in zip(drawn, seeds, strict=True)
+            ]
+        )
+
+
+def _decode(generator: Generator, encoding: Encoding, latent: Tensor, seed: int) -> Tensor:
+    """Probabilities with the dropout mask that belongs to a seed."""
+    torch.manual_seed(seed)
+    return torch.sigmoid(generator.decode(encoding, latent))

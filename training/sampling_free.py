@@ -15,13 +15,16 @@ from models.networks.segmenter import SmokeSegmenter
 from models.networks.uncertainty import Uncertainty, binary_entropy, decompose
 from training import metrics
 from training.data.smoke5k import Frame, load_image, load_mask
-from training.sampling import sample_probabilities
+from training.sampling import sample_nested, sample_probabilities
 
 DOUBTFUL_NATS = 0.05
 """Pixels whose Monte Carlo total exceeds this are compared: elsewhere everything is near 0 and agrees for free."""
 _PIXELS_PER_FRAME = 4000
+_LATENTS = 5
+"""z for each dropout mask in nested sampling."""
 
 Values = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 
 
 class _Pixels(NamedTuple):
@@ -32,10 +35,18 @@ class _Pixels(NamedTuple):
     entropy: Values
 
 
+class _Nested(NamedTuple):
+    """Both decompositions of the same samples at the doubtful pixels of one frame, in nats, each (2, n): aleatoric, epistemic."""
+
+    flat: Values
+    nested: Values
+
+
 class _Frame(NamedTuple):
     """What one frame gives: its doubtful pixels, how far the means are apart, both F-betas (256,) and both times."""
 
     pixels: _Pixels
+    forms: _Nested
     mean_difference: float
     f_beta: tuple[metrics.Curve, metrics.Curve]
     seconds: tuple[float, float]
@@ -52,19 +63,26 @@ def compare(segmenter: SmokeSegmenter, frames: Sequence[Frame], size_px: int, sa
 
     Returns:
         Per uncertainty: Spearman, Pearson and mean absolute error in nats of g_gamma and of the trivial predictor, which is H(s) for
-        total and aleatoric, and H(s) scaled to the right mean for epistemic. And: mean |s - p_mu|, both maximal F-betas, both times.
+        total and aleatoric, and H(s) scaled to the right mean for epistemic. And: mean |s - p_mu|, F-betas of both, both times; and,
+        under `nested`, how far the decomposition with z averaged inside the entropy is from the flat one of the same samples.
     """
     torch.manual_seed(0)
     found = list(_measure(segmenter, frames, size_px, samples))
     deployed_s, sampled_s = (float(np.mean([frame.seconds[which] for frame in found])) for which in (0, 1))
-    f_betas = [float(np.mean([frame.f_beta[which] for frame in found], axis=0).max()) for which in (0, 1)]
+    deployed, sampled = (np.mean([frame.f_beta[which] for frame in found], axis=0) for which in (0, 1))
     return {
         "frames": len(found),
         "samples": samples,
         **_agreements([frame.pixels for frame in found]),
         "mean_absolute_difference": float(np.mean([frame.mean_difference for frame in found])),
-        "f_beta": {"deployed": f_betas[0], "sampled": f_betas[1]},
+        "f_beta": {
+            "deployed": float(deployed.max()),
+            "sampled": float(sampled.max()),
+            "deployed_mean": float(deployed.mean()),
+            "sampled_mean": float(sampled.mean()),
+        },
         "seconds": {"deployed": deployed_s, "sampled": sampled_s, "ratio": sampled_s / deployed_s},
+        "nested": {**_nested_shape(samples), **_distances([frame.forms for frame in found])},
     }
 
 
@@ -76,6 +94,27 @@ def agreement(sampled: Values, estimated: Values) -> dict[str, float]:
         "pearson": float(stats.pearsonr(sampled, estimated).statistic) if varied else 0.0,
         "error_nats": float(np.abs(sampled - estimated).mean()) if len(sampled) else 0.0,
     }
+
+
+def _distances(forms: Sequence[_Nested]) -> dict[str, dict[str, float]]:
+    """Means of both forms over the doubtful pixels, and the mean distance between them."""
+    flat = np.concatenate([form.flat for form in forms], axis=1)
+    nested = np.concatenate([form.nested for form in forms], axis=1)
+    if not flat.size:
+        return {name: {"flat": 0.0, "nested": 0.0, "distance": 0.0} for name in ("aleatoric", "epistemic")}
+    return {
+        name: {
+            "flat": float(flat[row].mean()),
+            "nested": float(nested[row].mean()),
+            "distance": float(np.abs(flat[row] - nested[row]).mean()),
+        }
+        for row, name in enumerate(("aleatoric", "epistemic"))
+    }
+
+
+def _nested_shape(samples: int) -> dict[str, int]:
+    """As many samples, in masks of several z each."""
+    return {"masks": max(samples // _LATENTS, 1), "latents": min(samples, _LATENTS)}
 
 
 def _agreements(pixels: Sequence[_Pixels]) -> dict[str, Any]:
@@ -103,8 +142,10 @@ def _measure(segmenter: SmokeSegmenter, frames: Sequence[Frame], size_px: int, s
         drawn = _sample(segmenter, batch, samples)
         ended = time.perf_counter()
         mean = drawn.mean(dim=0)
+        chosen = _doubtful(decompose(drawn).total, rng)
         yield _Frame(
-            pixels=_doubtful(decompose(drawn), Uncertainty(*deployed[1:]), deployed.probability, rng),
+            pixels=_pixels(decompose(drawn), Uncertainty(*deployed[1:]), deployed.probability, chosen),
+            forms=_both_forms(segmenter, batch, samples, chosen),
             mean_difference=float((deployed.probability - mean).abs().mean()),
             f_beta=(_f_beta(deployed.probability, truth, size_px), _f_beta(mean, truth, size_px)),
             seconds=(between - started, ended - between),
@@ -113,24 +154,39 @@ def _measure(segmenter: SmokeSegmenter, frames: Sequence[Frame], size_px: int, s
 
 def _sample(segmenter: SmokeSegmenter, frame: Tensor, samples: int) -> Tensor:
     """Probabilities (samples, 1, size, size) of one frame (1, size, size, 3)."""
-    image = segmenter.normalise(frame.permute(0, 3, 1, 2)).contiguous(memory_format=torch.channels_last)
+    image = _normalised(segmenter, frame)
     return sample_probabilities(segmenter.generator, segmenter.inference_model, image, samples)[:, :, 0]
 
 
-def _doubtful(sampled: Uncertainty, estimated: Uncertainty, probability: Tensor, rng: np.random.Generator) -> _Pixels:
+def _both_forms(segmenter: SmokeSegmenter, frame: Tensor, samples: int, chosen: Indices) -> _Nested:
+    """The flat and the nested decomposition of one set of samples, at the chosen pixels."""
+    image = _normalised(segmenter, frame)
+    drawn = sample_nested(segmenter.generator, segmenter.inference_model, image, **_nested_shape(samples))[:, :, 0, 0]
+    flat, nested = decompose(drawn.flatten(0, 1)), decompose(drawn.mean(dim=1))
+    return _Nested(*(np.stack([_take(part, chosen) for part in form[1:]]) for form in (flat, nested)))
+
+
+def _normalised(segmenter: SmokeSegmenter, frame: Tensor) -> Tensor:
+    image: Tensor = segmenter.normalise(frame.permute(0, 3, 1, 2))
+    return image.contiguous(memory_format=torch.channels_last)
+
+
+def _doubtful(total: Tensor, rng: np.random.Generator) -> Indices:
     """Some of the pixels whose sampled total is above DOUBTFUL_NATS, drawn without replacement."""
-    chosen = np.flatnonzero(sampled.total.numpy().ravel() > DOUBTFUL_NATS)
-    chosen = rng.permutation(chosen)[:_PIXELS_PER_FRAME]
+    return rng.permutation(np.flatnonzero(total.numpy().ravel() > DOUBTFUL_NATS))[:_PIXELS_PER_FRAME]
 
-    def take(values: Tensor) -> Values:
-        return values.numpy().ravel()[chosen].astype(np.float64)
 
-    total, aleatoric, epistemic = (take(values) for values in sampled)
+def _pixels(sampled: Uncertainty, estimated: Uncertainty, probability: Tensor, chosen: Indices) -> _Pixels:
+    total, aleatoric, epistemic = (_take(values, chosen) for values in sampled)
     return _Pixels(
         (total, aleatoric, epistemic),
-        (take(estimated.total), take(estimated.aleatoric), take(estimated.epistemic)),
-        take(binary_entropy(probability)),
+        (_take(estimated.total, chosen), _take(estimated.aleatoric, chosen), _take(estimated.epistemic, chosen)),
+        _take(binary_entropy(probability), chosen),
     )
+
+
+def _take(values: Tensor, chosen: Indices) -> Values:
+    return values.numpy().ravel()[chosen].astype(np.float64)
 
 
 def _f_beta(probability: Tensor, truth: npt.NDArray[np.float32], size_px: int) -> metrics.Curve:

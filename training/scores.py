@@ -1,45 +1,58 @@
 """Scores the deployed graph on frames, frame by frame, and sums them up."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from models.frame import Mask, fit, fit_map, regions, unfit
+from models.frame import RGB, fit, fit_map, unfit
+from models.reference import thumbnail
 from training import metrics
 from training.calibration import Histogram, logit_histogram
 from training.data.smoke5k import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
+from training.findings import REGION_LEVELS, Findings, find
 from training.prediction import Predict
-
-REGION_LEVELS = np.arange(8, metrics.LEVELS, 8)
-"""Levels k (threshold k / 256) at which regions are looked for."""
+from training.selective import Sums, squared_error_by_doubt
 
 
 @dataclass(frozen=True, slots=True)
 class FrameScore:
-    """What one frame's probability map is worth.
+    """What one frame's maps are worth.
 
     Attributes:
         frame: Which.
         smoke_fraction: Share of the frame that is smoke.
-        f_beta, iou: At the thresholds k / 256, (256,).
+        f_beta, iou, precision, recall: At the thresholds k / 256, (256,).
+        adaptive_f_beta: At the threshold that is twice the mean probability.
         squared_error: Mean of (p - y)^2; `zero_error` is that of an all-zero map.
-        alarms: Whether any region is large enough, at REGION_LEVELS.
-        hits: Whether any such region overlaps the truth, at REGION_LEVELS.
+        findings: Regions, at REGION_LEVELS.
         logits: Its pixels by logit and truth, (2, 1025): see `calibration`.
+        doubts: Its pixels and their error by doubt: see `selective`.
+        looks: By the quantities of `models.reference.DRIFTING`.
     """
 
     frame: Frame
     smoke_fraction: float
     f_beta: metrics.Curve
     iou: metrics.Curve
+    precision: metrics.Curve
+    recall: metrics.Curve
+    adaptive_f_beta: float
     squared_error: float
     zero_error: float
-    alarms: npt.NDArray[np.bool_]
-    hits: npt.NDArray[np.bool_]
+    findings: Findings
     logits: Histogram
+    doubts: Sums
+    looks: Mapping[str, float]
+
+    def alarms(self, level: int) -> bool:
+        """Whether any region is large enough at one of REGION_LEVELS."""
+        return bool(self.findings.at(level))
+
+    def hits(self, level: int) -> bool:
+        """Whether any such region overlaps the truth."""
+        return any(region.true for region in self.findings.at(level))
 
 
 class Summary(NamedTuple):
@@ -52,6 +65,9 @@ class Summary(NamedTuple):
         detection_rate: Share of frames with smoke on which a region overlaps it.
         false_alarm_rate: Share of smoke-free frames with any region.
         smoke_frames, smoke_free_frames: How many there were.
+        precision, recall: Mean over frames with smoke, of pixels.
+        region_recall: Share of the true regions that a region overlaps.
+        true_regions: How many there were.
     """
 
     threshold: float
@@ -63,10 +79,18 @@ class Summary(NamedTuple):
     false_alarm_rate: float
     smoke_frames: int
     smoke_free_frames: int
+    precision: float
+    recall: float
+    region_recall: float
+    true_regions: int
+
+
+Leveled = Sequence[tuple[FrameScore, int]]
+"""Frames, each with the level of its threshold."""
 
 
 def score_frames(predict: Predict, frames: Iterable[Frame], size_px: int, minimum_region: float) -> list[FrameScore]:
-    """Score frames at their own resolution; regions are looked for at the model's, as the service does.
+    """Score frames at their own resolution; regions and doubt are looked at in the model's square, as the service does.
 
     Args:
         predict: The deployed graph.
@@ -82,21 +106,36 @@ def summarise(scores: Sequence[FrameScore], level: int) -> Summary:
     return summarise_each([(score, level) for score in scores])._replace(threshold=level / metrics.LEVELS)
 
 
-def summarise_each(leveled: Sequence[tuple[FrameScore, int]]) -> Summary:
+def summarise_each(leveled: Leveled) -> Summary:
     """Means where every frame has its own threshold, as in cross-fitting; `threshold` is then their mean."""
-    smoke = [(score, level) for score, level in leveled if score.frame.kind == REAL_SMOKE]
-    free = [(score, level) for score, level in leveled if score.frame.kind in SMOKE_FREE]
+    found = {name: _mean([value for _, value in values]) for name, values in measured(leveled).items()}
+    kinds = [score.frame.kind for score, _ in leveled]
     return Summary(
         threshold=_mean([level / metrics.LEVELS for _, level in leveled]),
-        f_beta=_mean([score.f_beta[level] for score, level in smoke]),
-        iou=_mean([score.iou[level] for score, level in smoke]),
-        mean_squared_error=_mean([score.squared_error for score, _ in smoke]),
-        zero_error=_mean([score.zero_error for score, _ in smoke]),
-        detection_rate=_mean([score.hits[_position(level)] for score, level in smoke]),
-        false_alarm_rate=_mean([score.alarms[_position(level)] for score, level in free]),
-        smoke_frames=len(smoke),
-        smoke_free_frames=len(free),
+        smoke_frames=kinds.count(REAL_SMOKE),
+        smoke_free_frames=sum(kind in SMOKE_FREE for kind in kinds),
+        true_regions=sum(len(score.findings.truth_fractions) for score, _ in _with_smoke(leveled)),
+        **found,
     )
+
+
+def measured(leveled: Leveled) -> dict[str, list[tuple[str, float]]]:
+    """The values whose means are a Summary, by its names, each with the camera group that it is of."""
+    smoke = _with_smoke(leveled)
+    free = [(score, level) for score, level in leveled if score.frame.kind in SMOKE_FREE]
+    return {
+        **{
+            name: [(score.frame.group, float(getattr(score, name)[level])) for score, level in smoke]
+            for name in ("f_beta", "iou", "precision", "recall")
+        },
+        "mean_squared_error": [(score.frame.group, score.squared_error) for score, _ in smoke],
+        "zero_error": [(score.frame.group, score.zero_error) for score, _ in smoke],
+        "detection_rate": [(score.frame.group, float(score.hits(level))) for score, level in smoke],
+        "false_alarm_rate": [(score.frame.group, float(score.alarms(level))) for score, level in free],
+        "region_recall": [
+            (score.frame.group, float(found)) for score, level in smoke for found in score.findings.reached(level)
+        ],
+    }
 
 
 def nearest_level(threshold: float) -> int:
@@ -121,33 +160,37 @@ def choose_level(scores: Sequence[FrameScore], false_alarms: float) -> int:
 def _score(predict: Predict, frame: Frame, size_px: int, minimum_region: float) -> FrameScore:
     image = load_image(frame.image)
     mask = load_mask(frame, image.shape) > 0.5
-    square = predict(fit(image, size_px)).probability
-    probability = unfit(square, mask.shape[1], mask.shape[0])
+    square = fit(image, size_px)
+    maps = predict(square)
+    probability = unfit(maps.probability, mask.shape[1], mask.shape[0])
     counts = metrics.count(probability, mask)
-    truth = fit_map(mask.astype(np.float32), size_px) > 0
-    found = [_find(square >= level / metrics.LEVELS, truth, minimum_region) for level in REGION_LEVELS]
+    truth = fit_map(mask.astype(np.float32), size_px)
     return FrameScore(
         frame=frame,
         smoke_fraction=float(mask.mean()),
         f_beta=metrics.f_beta(counts),
         iou=metrics.iou(counts),
+        precision=metrics.precision(counts),
+        recall=metrics.recall(counts),
+        adaptive_f_beta=metrics.adaptive_f_beta(probability, mask),
         squared_error=metrics.mean_squared_error(probability, mask),
         zero_error=float(mask.mean()),
-        alarms=np.array([alarm for alarm, _ in found]),
-        hits=np.array([hit for _, hit in found]),
+        findings=find(frame, maps, truth > 0, minimum_region),
         logits=logit_histogram(probability, mask),
+        doubts=squared_error_by_doubt(maps, truth >= 0.5),
+        looks=_looks(square) | {"epistemic": float(maps.epistemic.mean(dtype=np.float64))},
     )
 
 
-def _find(mask: Mask, truth: Mask, minimum_region: float) -> tuple[bool, bool]:
-    """Whether the mask has a region of the smallest size, and whether one of them overlaps the truth."""
-    found, labels = regions(mask, minimum_region)
-    return bool(found), bool(np.isin(labels[truth], [region.label for region in found]).any())
+def _looks(square: RGB) -> dict[str, float]:
+    """Mean and standard deviation of the grey level in [0, 1], of the thumbnail that the service looks at."""
+    grey = thumbnail(square) / 255.0
+    return {"brightness": float(grey.mean()), "contrast": float(grey.std())}
 
 
-def _position(level: int) -> int:
-    return int(np.flatnonzero(level == REGION_LEVELS)[0])
+def _with_smoke(leveled: Leveled) -> list[tuple[FrameScore, int]]:
+    return [(score, level) for score, level in leveled if score.frame.kind == REAL_SMOKE]
 
 
-def _mean(values: Sequence[float | np.bool_]) -> float:
+def _mean(values: Sequence[float]) -> float:
     return float(np.mean(np.array(values, np.float64))) if len(values) else float("nan")

@@ -12,7 +12,7 @@ BRIGHTEST = 0.001
 """Share of the dark channel's brightest pixels that give the atmospheric light (He, Sun and Tang 2011, section 4.3)."""
 
 
-def dark_channel(image: npt.NDArray[np.floating], patch_px: int = PATCH_PX) -> Map:
+def dark_channel(image: npt.NDArray[np.floating] | RGB, patch_px: int = PATCH_PX) -> Map:
     """min over channels, then over the patch around each pixel; patches are cut at the border.
 
     Args:
@@ -22,8 +22,8 @@ def dark_channel(image: npt.NDArray[np.floating], patch_px: int = PATCH_PX) -> M
     Returns:
         (height, width) in the image's unit. Source: He, Sun and Tang 2011, eq. 5.
     """
-    kernel = np.ones((patch_px, patch_px), np.uint8)
-    return np.asarray(cv2.erode(np.ascontiguousarray(image.min(axis=2), np.float32), kernel), np.float32)
+    red, green, blue = cv2.split(image)
+    return _patch_minimum(cv2.min(cv2.min(red, green), blue), patch_px)
 
 
 def atmospheric_light(image: RGB, dark: Map, brightest: float = BRIGHTEST) -> npt.NDArray[np.float32]:
@@ -53,5 +53,12 @@ def transmission(image: RGB, patch_px: int = PATCH_PX) -> Map:
     Returns:
         (height, width) in [0, 1]; 1 is clear air. Source: Yan et al. 2022, eq. 9.
     """
-    light = atmospheric_light(image, dark_channel(image.astype(np.float32), patch_px))
-    return np.asarray(np.clip(1.0 - dark_channel(image / light, patch_px), 0.0, 1.0), np.float32)
+    light = atmospheric_light(image, dark_channel(image, patch_px))
+    lit = cv2.multiply(image, (*(1.0 / light.astype(np.float64)), 0.0), dtype=cv2.CV_32F)
+    return np.asarray(np.clip(1.0 - dark_channel(lit, patch_px), 0.0, 1.0), np.float32)
+
+
+def _patch_minimum(values: npt.NDArray[np.generic], patch_px: int) -> Map:
+    """Minimum over the square around each pixel: one pass along the rows, one along the columns."""
+    rows = cv2.erode(values, np.ones((1, patch_px), np.uint8))
+    return np.asarray(cv2.erode(rows, np.ones((patch_px, 1), np.uint8)), np.float32)

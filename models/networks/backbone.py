@@ -1,6 +1,6 @@
 """Image -> feature pyramid: any timm encoder by name, and the normalisation that its weights were trained with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from pickle import UnpicklingError
@@ -67,6 +67,22 @@ class Backbone(nn.Module):
             raise EncoderError(f"encoder {name!r} has features at strides {reductions}, expected {_STRIDES} among them")
         self._taken = [reductions.index(stride) for stride in _STRIDES]
         self.channels = tuple(self.encoder.feature_info.channels()[index] for index in self._taken)
+
+    def parameters_up_to(self, stride: int) -> Iterator[nn.Parameter]:
+        """The parameters of everything up to the feature at a stride, in the encoder's order; none at 0.
+
+        Raises:
+            EncoderError: The encoder has no feature at this stride.
+        """
+        if stride == 0:
+            return
+        info = self.encoder.feature_info
+        if stride not in info.reduction():
+            raise EncoderError(f"no feature at stride {stride}, the encoder has {info.reduction()}")
+        last = info.module_name()[len(info.reduction()) - 1 - info.reduction()[::-1].index(stride)]
+        names = [name for name, _ in self.encoder.named_parameters()]
+        end = max(index for index, name in enumerate(names) if name.startswith(f"{last}."))
+        yield from list(self.encoder.parameters())[: end + 1]
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Normalised image (batch, 3, h, w) -> [f1, f2, f3, f4], f_k: (batch, channels[k], h / stride, w / stride)."""

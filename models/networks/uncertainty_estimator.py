@@ -39,7 +39,8 @@ class UncertaintyEstimator(nn.Module):
         """(normalised image (batch, 3, h, w), s (batch, 1, h, w) in [0, 1]) -> Uncertainty, each (batch, 1, h, w) in nats."""
         entropy = binary_entropy(probability) / math.log(2)
         encoded = self.encoder(torch.cat([image, probability, entropy], dim=1))
-        agreed = torch.logit(entropy, eps=_LEAST_DOUBT)
+        held = entropy.clamp(_LEAST_DOUBT, 1.0 - _LEAST_DOUBT)
+        agreed = torch.log(held / (1.0 - held))
         total = math.log(2) * torch.sigmoid(_resize(self.total(encoded), image) + agreed)
         aleatoric = total * torch.sigmoid(_resize(self.aleatoric(encoded), image))
         return Uncertainty(total, aleatoric, total - aleatoric)

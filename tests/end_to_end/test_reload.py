@@ -3,11 +3,13 @@
 import shutil
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from models.manifest import newest_release
 from tests.conftest import build_release
 from tests.end_to_end.test_serve import wait_until
 from tests.pictures import file_of, plain
@@ -85,3 +87,11 @@ def test_a_broken_release_is_refused_in_words_and_the_old_one_serves_on(start, c
         assert client.post("/segment?outputs=", content=BODY).json()["model"]["version"] == "0.0.1"
         assert 'smoke_reloads_total{result="refused"} 1.0' in client.get("/metrics").text
     assert server.process.poll() is None
+
+
+def test_a_server_that_is_told_to_stop_while_it_loads_ends_in_order(start):
+    server = start(newest_release())
+    assert server.url
+    server.process.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    assert server.stop() == 0

@@ -2,9 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from models.reference import Histogram, HistogramError, bins, psi
+from models.reference import Histogram, HistogramError, bins, psi, thumbnail
 
 
 def test_values_outside_the_edges_count_in_the_outer_bins():
@@ -47,3 +48,11 @@ def test_an_empty_bin_makes_a_large_index_and_not_an_infinite_one():
 def test_a_histogram_that_cannot_be_is_refused_in_words(raw, words):
     with pytest.raises(HistogramError, match=words):
         Histogram.from_json(raw)
+
+
+def test_a_thumbnail_averages_what_it_shrinks():
+    checks = np.zeros((320, 320, 3), np.uint8)
+    checks[::2, ::2] = checks[1::2, 1::2] = 200
+    small = thumbnail(checks)
+    assert (small.shape, small.dtype) == ((160, 160), np.uint8)
+    assert (small == 100).all()

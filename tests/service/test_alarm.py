@@ -3,6 +3,8 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.alarm import Arrival, State, Watch
 from service.evidence import Policy, Sighting
@@ -170,3 +172,25 @@ def test_a_state_says_since_when():
     show(watch, [], smoke(), smoke(), smoke(), smoke())
     assert watch.since_s == 240.0
     assert math.isfinite(watch.newest_s)
+
+
+SIGHTINGS = st.lists(
+    st.builds(Sighting, st.sampled_from([HERE, THERE]), st.floats(0.0, 1.0), st.booleans()), max_size=3
+)
+FRAMES = st.lists(st.tuples(st.integers(0, 3_000), SIGHTINGS), max_size=40)
+
+
+@given(FRAMES)
+def test_whatever_comes_an_alarm_needs_its_evidence_and_frames_that_do_not_count_change_nothing(frames):
+    watch, arrived_s = Watch(), 3_000.0
+    for captured_s, sightings in frames:
+        arrived_s += 1.0
+        before = (watch.state, watch.since_s, watch.score, watch.frames, watch.newest_s)
+        verdict = watch.observe(float(captured_s), arrived_s, sightings, POLICY)
+        if verdict.arrival is not Arrival.COUNTED:
+            assert (watch.state, watch.since_s, watch.score, watch.frames, watch.newest_s) == before
+            continue
+        assert watch.frames <= POLICY.frames
+        assert not verdict.raised or watch.score >= 1.0
+        assert (watch.state is not State.ALARM) or watch.score >= POLICY.hold
+        assert (watch.state is not State.CLEAR) or watch.score == 0.0 or not sightings

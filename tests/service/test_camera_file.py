@@ -70,6 +70,19 @@ def test_a_file_that_is_missing_at_the_start_is_refused(tmp_path):
         CameraFile(tmp_path / "cameras.toml", Policy())
 
 
+def test_a_file_that_goes_and_comes_back_as_it_was_is_well_again(tmp_path):
+    path = tmp_path / "cameras.toml"
+    write(path, "[default]\nhits = 2", 1)
+    file = CameraFile(path, Policy())
+    path.rename(tmp_path / "away")
+    file.refresh()
+    assert "cameras.toml" in file.error
+    assert file.rules.default.policy.hits == 2
+    (tmp_path / "away").rename(path)
+    file.refresh()
+    assert file.error is None
+
+
 def test_a_change_is_taken_over_and_a_broken_one_keeps_the_old_rules_and_says_so(tmp_path, caplog):
     path = tmp_path / "cameras.toml"
     write(path, "[default]\nhits = 2", 1)

@@ -51,6 +51,7 @@ def test_the_cameras_are_listed_with_the_alarming_one_first(client):
     assert ridge == listed["cameras"][0]
     assert (ridge["frames"], ridge["assessment"], ridge["label"]) == (3, "smoke", "ridge")
     assert "frozen" in ridge["flags"]
+    assert [region["area_px"] for region in ridge["regions"]] == [16 * 48]
 
 
 def test_an_unknown_camera_is_a_problem(client):
@@ -71,6 +72,8 @@ def test_feedback_is_counted_and_appended_line_by_line(open_client, tmp_path):
     assert (first["verdict"], second["verdict"]) == ("false_alarm", "true_alarm")
     assert (first["camera_id"], first["note"], first["alarm"]["state"]) == ("ridge", "steam\nof a plant", "suspected")
     assert first["model"]["version"] == "0.0.1"
+    (region,) = first["regions"]
+    assert (region["bbox"], region["doubted"]) == ({"x": 16, "y": 0, "width": 16, "height": 48}, False)
     assert 'smoke_camera_feedback_total{camera="ridge",verdict="false_alarm"} 1.0' in client.get("/metrics").text
 
 

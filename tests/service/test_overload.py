@@ -18,14 +18,18 @@ SERVICE_S = 0.1
 @pytest.fixture
 def slow(open_client, obedient):
     """An application whose model takes SERVICE_S for a frame."""
-    predict = obedient.predict
+    slow_down(obedient, SERVICE_S)
+    return open_client(obedient, wait_max_ms=0.0)
+
+
+def slow_down(model, service_s: float) -> None:
+    predict = model.predict
 
     def slowly(frames):
-        time.sleep(SERVICE_S)
+        time.sleep(service_s)
         return predict(frames)
 
-    obedient.predict = slowly
-    return open_client(obedient, wait_max_ms=0.0)
+    model.predict = slowly
 
 
 async def post(client, leave_after_s: float = 60.0, query: str = "") -> int:
@@ -78,6 +82,7 @@ def test_below_its_capacity_nothing_is_refused(slow):
 
 
 def test_a_hundred_cameras_in_lock_step_are_all_answered_and_as_many_frames_of_nobody_are_not(open_client, obedient):
+    slow_down(obedient, 0.02)
     client = open_client(obedient, wait_max_ms=0.0, burst_s=60.0)
     client.post("/segment?outputs=", content=BODY)
     cameras = client.portal.call(open_loop, lambda number: post(client, query=f"camera_id={number}"), 1e6, 100)
@@ -87,6 +92,7 @@ def test_a_hundred_cameras_in_lock_step_are_all_answered_and_as_many_frames_of_n
 
 
 def test_a_camera_that_floods_is_refused_and_another_is_not(open_client, obedient):
+    slow_down(obedient, 0.02)
     client = open_client(obedient, wait_max_ms=0.0)
     client.post("/segment?outputs=", content=BODY)
 

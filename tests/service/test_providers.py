@@ -55,7 +55,8 @@ def test_cuda_memory_can_be_bounded_and_claimed_otherwise():
 
 def test_cuda_graphs_are_recorded_where_they_are_asked_for():
     assert options(Placement("cuda", cuda_graphs=True), CUDA)["enable_cuda_graph"] == "1"
-    assert options(Placement("tensorrt", cuda_graphs=True), CUDA)["enable_cuda_graph"] == "1"
+    assert options(Placement("tensorrt", cuda_graphs=True), TENSORRT)["trt_cuda_graph_enable"] == "1"
+    assert "enable_cuda_graph" not in options(Placement("tensorrt", cuda_graphs=True), CUDA)
 
 
 def test_tensorrt_keeps_its_engines_where_it_is_told():

@@ -128,6 +128,14 @@ def test_pictures_shown_again_and_again_are_cameras_of_their_own(release, folder
     assert (total["cameras"], total["frames"], total["alarms"], total["false_alarms"]) == (8, 32, 5, 5)
 
 
+def test_a_threshold_above_the_plume_sees_nothing(release, folder, tmp_path):
+    out = tmp_path / "numbers.json"
+    arguments = ["replay", str(folder), "--interval", "60", "--threshold", "0.81", "--model-dir", str(release)]
+    assert main([*arguments, "--out", str(out)]) == 0
+    numbers = json.loads(out.read_text())
+    assert (numbers["threshold"], numbers["totals"]["gate"]["detected"]) == (0.81, 0)
+
+
 def test_a_folder_without_pictures_is_refused(release, tmp_path):
     assert main(["replay", str(tmp_path), "--interval", "60", "--model-dir", str(release)]) == 2
 

@@ -219,3 +219,20 @@ def test_a_signal_reloads_in_a_thread_of_its_own_and_what_comes_of_it_is_logged(
 
     reloader(slot, load, [])._quietly()
     assert "not reloaded" in caplog.text
+
+
+def test_a_change_that_is_under_way_is_waited_for_as_long_as_is_wanted(named):
+    loading, go_on = threading.Event(), threading.Event()
+
+    def load():
+        loading.set()
+        assert go_on.wait(10)
+        return loaded(named("b"))
+
+    change = reloader(Slot(loaded(named("a"))), load, [])
+    assert change.ended(0.0)
+    change.start()
+    assert loading.wait(5)
+    assert not change.ended(0.05)
+    go_on.set()
+    assert change.ended(10)

@@ -11,8 +11,8 @@ import torch
 
 from tests.training.rendered import write_data_folder
 from training.config import Config, read_config
-from training.scores import Summary
 from training.train import train
+from training.validation import Validation
 
 
 @dataclass
@@ -20,13 +20,13 @@ class Notes:
     """A Reporter that remembers what it was told."""
 
     steps: list[tuple[str, int, dict[str, float]]] = field(default_factory=list)
-    validations: list[tuple[str, int, Summary]] = field(default_factory=list)
+    validations: list[tuple[str, int, Validation]] = field(default_factory=list)
 
     def step(self, phase: str, step: int, steps: int, numbers: dict[str, float], samples_per_s: float) -> None:  # noqa: ARG002
         self.steps.append((phase, step, numbers))
 
-    def validated(self, phase: str, step: int, summary: Summary) -> None:
-        self.validations.append((phase, step, summary))
+    def validated(self, phase: str, step: int, validation: Validation) -> None:
+        self.validations.append((phase, step, validation))
 
 
 @dataclass(frozen=True)

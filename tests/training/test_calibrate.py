@@ -1,30 +1,37 @@
-"""A checkpoint's probability calibrated on a split: honest afterwards, in the same order, and the doubt untouched."""
+"""A checkpoint's probability calibrated on frames: honest afterwards, in the same order, and the doubt untouched."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.training.red_smoke import SIDE, deployed, read_red, write_frame, write_manifest
+from tests.training.red_smoke import SIDE, deployed, read_red, write_frame
 from training.calibrate import calibrate
+from training.calibration import Calibration
+from training.data.smoke5k import Frame
+from training.reliability import BOTH, RAW, SHOWN, calibration_table
+from training.scores import score_frames
 
 
 @pytest.fixture
-def overconfident(tmp_path: Path) -> Path:
+def overconfident(tmp_path: Path) -> list[Frame]:
     """Three cameras whose smoke reads 0.8 on a background of 0.5: three pixels in four are half believed and none is smoke."""
-    frames = [write_frame(tmp_path, group, group, smoke=204, background=128) for group in "abc"]
-    return write_manifest(tmp_path, frames)
+    return [write_frame(tmp_path, group, group, smoke=204, background=128) for group in "abc"]
 
 
-def test_the_fit_makes_the_probability_honest_also_on_cameras_held_out(overconfident: Path):
-    _, found = calibrate(deployed(read_red), overconfident, "val")
-    assert found["ece_before"] > 0.3
-    assert found["ece_held_out"] < 0.05
+def test_the_fit_makes_the_probability_honest_also_on_cameras_held_out(overconfident):
+    model, found = calibrate(deployed(read_red), overconfident)
+    scores = score_frames(model.predict, overconfident, SIDE, 0.0002)
+    table = calibration_table({score.frame.group: score.logits for score in scores}, model.calibration)
+    assert table[RAW]["ece"] > 0.3
+    assert table[BOTH]["ece"] < 0.05
+    assert table[SHOWN]["ece"] < 0.05
     assert found["shift"] < 0.0
 
 
-def test_the_calibrated_model_keeps_the_order_of_probabilities_and_its_doubt(overconfident: Path):
-    model, found = calibrate(deployed(read_red), overconfident, "val")
+def test_the_calibrated_model_keeps_the_order_of_probabilities_and_its_doubt(overconfident):
+    model, found = calibrate(deployed(read_red), overconfident)
+    assert model.calibration == Calibration(**found)
     ramp = np.zeros((SIDE, SIDE, 3), np.uint8)
     ramp[..., 0] = np.linspace(1, 254, SIDE).astype(np.uint8)
     before, after = read_red(ramp), model.predict(ramp)

@@ -85,11 +85,24 @@ def test_histograms_of_frames_add_up_to_that_of_all_their_pixels():
     assert np.array_equal(parts, calibration.logit_histogram(probability, truth))
 
 
-def test_no_group_is_calibrated_by_a_fit_on_itself():
-    honest, truth = drawn(3, side=100)
-    timid = calibration.apply(honest, Calibration(shift=-2.0))
-    histograms = {"a": calibration.logit_histogram(honest, truth), "b": calibration.logit_histogram(timid, truth)}
-    by_the_other = calibration.reliability(histograms["a"], calibration.fit(histograms["b"]))
-    by_the_other += calibration.reliability(histograms["b"], calibration.fit(histograms["a"]))
-    assert calibration.cross_fitted(histograms) == pytest.approx(by_the_other)
-    assert metrics.expected_calibration_error(by_the_other) > 0.1
+@pytest.mark.parametrize("one", [Calibration(), Calibration(0.5, 3.0), Calibration(2.0, -1.0)])
+def test_calibrations_follow_each_other_and_are_undone(one):
+    values = np.linspace(0.01, 0.99, 50, dtype=np.float32)[None]
+    other = Calibration(1.5, 0.5)
+    in_turn = calibration.apply(calibration.apply(values, one), other)
+    assert calibration.apply(values, one.then(other)) == pytest.approx(in_turn, abs=1e-4)
+    assert one.then(one.undone()) == pytest.approx(Calibration())
+
+
+def test_a_temperature_is_found_alone_on_top_of_a_known_calibration():
+    honest, truth = drawn()
+    sharp = calibration.logit_histogram(calibration.apply(honest, Calibration(0.5, 1.0)), truth)
+    # Undone to 0.5 of the honest logits, it takes a temperature of 1/2 to bring them back.
+    found = calibration.fit_temperature(sharp, Calibration(0.5, 1.0).undone().then(Calibration(2.0)))
+    assert (found.temperature, found.shift) == (pytest.approx(0.5, abs=0.03), 0.0)
+    assert calibration.fit_temperature(np.zeros((2, 1025)), Calibration()) == Calibration()
+
+
+def test_the_brier_score_of_a_coin_is_a_quarter():
+    histogram = calibration.logit_histogram(np.full((8, 8), 0.5, np.float32), np.eye(8, dtype=bool))
+    assert calibration.brier(histogram, Calibration()) == pytest.approx(0.25, abs=1e-3)

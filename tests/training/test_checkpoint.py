@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.training.conftest import same, tiny
-from training.checkpoint import Checkpoint, CheckpointError, load, save
+from training.checkpoint import Checkpoint, CheckpointError, load, load_averaged, save
 
 
 @pytest.fixture
@@ -19,7 +19,15 @@ def checkpoint() -> Checkpoint:
     optimiser.step()
     state = line.state_dict()
     return Checkpoint(
-        tiny(), "generator", 7, state, {"module.weight": state["weight"]}, optimiser.state_dict(), torch.get_rng_state()
+        config=tiny(),
+        phase="generator",
+        step=7,
+        segmenter=state,
+        average={"module.weight": state["weight"], "n_averaged": torch.tensor(7)},
+        optimisers={"generator": optimiser.state_dict()},
+        precision={"scale": 1024.0},
+        random_state=torch.get_rng_state(),
+        device_random_state=None,
     )
 
 
@@ -27,9 +35,14 @@ def test_what_is_read_is_what_was_saved(checkpoint, tmp_path):
     save(checkpoint, tmp_path / "deep/run/last.ckpt")
     found = load(tmp_path / "deep/run/last.ckpt")
     assert (found.config, found.phase, found.step) == (checkpoint.config, "generator", 7)
-    for part in ("segmenter", "average", "optimiser", "random_state"):
+    for part in ("segmenter", "average", "optimisers", "precision", "random_state", "device_random_state"):
         assert same(getattr(found, part), getattr(checkpoint, part)), part
     assert [path.name for path in (tmp_path / "deep/run").iterdir()] == ["last.ckpt"]
+
+
+def test_the_averaged_networks_are_read_without_the_averages_own_counter(checkpoint, tmp_path):
+    save(checkpoint, tmp_path / "last.ckpt")
+    assert same(load_averaged(tmp_path / "last.ckpt"), {"weight": checkpoint.segmenter["weight"]})
 
 
 def test_a_checkpoint_holds_nothing_that_weights_only_refuses(checkpoint, tmp_path):

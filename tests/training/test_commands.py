@@ -117,14 +117,29 @@ def test_a_run_that_was_asked_to_stop_says_how_to_go_on(capsys, data, tmp_path, 
     assert capsys.readouterr().err == "stopped after step 3 of phase generator; the same command resumes\n"
 
 
+def test_a_list_that_names_an_unknown_frame_is_one_line(capsys, data, tiny_run, tmp_path):
+    (tmp_path / "list.txt").write_text("img/absent.png\n")
+    line = refusal(capsys, "evaluate", tiny_run.checkpoint, "--data", data, "--subset", tmp_path / "list.txt")
+    assert "list.txt: 1 of 1 names are of no frame of the split, the first is 'img/absent.png'" in line
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"threshold": 0.5}'])
+def test_a_report_of_another_kind_cannot_stand_beside(capsys, data, tiny_run, tmp_path, text):
+    (tmp_path / "report.json").write_text(text)
+    line = refusal(capsys, "evaluate", tiny_run.checkpoint, "--data", data, "--beside", tmp_path / "report.json")
+    assert "report.json: no report.json of `evaluate`" in line
+
+
 def test_train_evaluate_export_and_evaluate_again(capsys, data, tmp_path):
     run, report, released = tmp_path / "run", tmp_path / "report", tmp_path / "released"
     assert main(["train", "tiny", "--data", str(data), "--out", str(run), *SHORT]) == 0
-    assert main(["evaluate", str(run / "last.ckpt"), "--data", str(data), "--out", str(report)]) == 0
+    sampled = ["--samples", "5", "--data", str(data), "--out", str(report)]
+    assert main(["evaluate", str(run / "last.ckpt"), *sampled]) == 0
     arguments = ["--version", "0.2.0", "--evaluation", str(report / "report.json"), "--out", str(released)]
     assert main(["export", str(run / "last.ckpt"), *arguments]) == 0
     release = released / "smoke-tiny-0.2.0"
-    assert main(["evaluate", str(release), "--data", str(data), "--out", str(tmp_path / "again")]) == 0
+    beside = ["--beside", str(report / "report.json"), "--out", str(tmp_path / "again")]
+    assert main(["evaluate", str(release), "--data", str(data), *beside]) == 0
     told = capsys.readouterr().out
     assert "val F-beta" in told
     assert "smoke-tiny-0.2.0" in told
@@ -135,6 +150,11 @@ def test_train_evaluate_export_and_evaluate_again(capsys, data, tmp_path):
     again = json.loads((tmp_path / "again/report.json").read_text())
     assert manifest.threshold == first["threshold"] == again["threshold"]
     assert manifest.numbers["at_threshold"] == first["at_threshold"]
+    assert set(manifest.reference) == {"brightness", "contrast", "epistemic"}
+    assert again["beside"]["calibration_table"] == first["calibration_table"]
+    assert first["sampling_free"]["nested"]["latents"] == 5
+    assert again["calibration_table"]["raw"]["ece"] == pytest.approx(first["calibration_table"]["raw"]["ece"], abs=0.01)
+    assert "without L_c (checkpoint last.ckpt): raw" in (tmp_path / "again/report.md").read_text()
     assert again["at_threshold"]["mean_squared_error"] == pytest.approx(
         first["at_threshold"]["mean_squared_error"], abs=1e-4
     )

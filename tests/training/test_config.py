@@ -7,6 +7,7 @@ import pytest
 
 from tests.training.conftest import tiny
 from training.config import ConfigError, parse_config, read_config
+from training.learner import rate_factor
 
 PRESETS = sorted((Path(__file__).resolve().parents[2] / "training/configs").glob("*.toml"))
 
@@ -109,11 +110,43 @@ def test_a_name_that_is_neither_file_nor_preset_is_refused_with_the_place_of_the
 
 
 def test_the_hash_changes_with_every_value_and_only_with_values():
-    changed = ["seed=2", "network.latent_dim=5", "data.strength=0.9", "generator.kl_weight=0.5", "estimator.samples=4"]
+    changed = [
+        "seed=2",
+        "network.latent_dim=5",
+        "data.strength=0.9",
+        "generator.objective.kl_weight=0.5",
+        "estimator.samples=4",
+    ]
     hashes = {tiny().sha256(), *(tiny(override).sha256() for override in changed)}
     assert len(hashes) == 1 + len(changed)
     assert tiny("seed=1").sha256() == tiny().sha256()
     assert tiny("generator.optimiser.learning_rate=0.010").sha256() == tiny().sha256()
+
+
+def test_an_estimator_that_would_never_learn_is_refused():
+    with pytest.raises(ConfigError, match="neither stages nor joint_every: g_gamma would never learn"):
+        tiny("estimator.stages=[]", "estimator.joint_every=0")
+
+
+def test_a_calibrated_entropy_without_an_estimator_beside_it_is_refused():
+    untold = ("estimator.joint_every=0",)
+    with pytest.raises(ConfigError, match=r"entropy calibrated needs estimator\.joint_every > 0"):
+        tiny(*untold)
+    tiny(*untold, "generator.objective.entropy=plain")
+    tiny(*untold, "generator.objective.entropy_weight=0")
+    tiny(*untold, "initial=other.ckpt")
+
+
+def test_paper_is_the_papers_setting():
+    paper = read_config(Path("paper"))
+    assert (paper.network.encoder, paper.network.latent_dim, paper.data.size_px) == ("resnet50", 8, 480)
+    (stage,) = paper.generator.stages
+    assert (stage.batch, stage.size_px, stage.whole, stage.steps) == (6, 480, True, 50 * paper.epoch_steps)
+    for settings, rate in ((paper.generator.optimiser, 2.5e-5), (paper.estimator.optimiser, 1.5e-5)):
+        assert (settings.algorithm, settings.learning_rate, settings.weight_decay) == ("adam", rate, 0.0)
+        assert rate_factor(settings, 40 * paper.epoch_steps - 1, stage.steps) == 1.0
+        assert rate_factor(settings, 40 * paper.epoch_steps, stage.steps) == 0.8
+    assert (paper.generator.objective.coherence_weight, paper.generator.objective.entropy_weight) == (0.3, 0.01)
 
 
 def test_a_configuration_survives_being_written_and_read():

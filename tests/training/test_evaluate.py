@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 
 from tests.training.red_smoke import SIDE, deployed, read_red, say_nothing, write_frame, write_manifest
-from training import evaluate as evaluation
+from training import bootstrap, measurements
+from training.calibration import Calibration
 from training.data.smoke5k import DataError
 from training.evaluate import evaluate, write
+
+
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough to draw either of two cameras alone, and quick."""
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 60)
 
 
 @pytest.fixture
@@ -47,9 +54,11 @@ def test_a_perfect_predictor_is_perfect_in_every_table(folder):
         report["by_size"]["over 1 %"],
     ):
         assert (summary["f_beta"], summary["iou"], summary["mean_squared_error"]) == (1.0, 1.0, 0.0)
-        assert summary["detection_rate"] == 1.0
+        assert (summary["precision"], summary["recall"]) == (1.0, 1.0)
+        assert summary["detection_rate"] == summary["region_recall"] == 1.0
     assert report["at_threshold"]["false_alarm_rate"] == 0.0
-    assert (report["maximal_f_beta"], report["f_beta_interval"]) == (1.0, [1.0, 1.0])
+    assert (report["f_beta"]["maximal"], report["f_beta"]["adaptive"]) == (1.0, 1.0)
+    assert report["f_beta_interval"] == [1.0, 1.0]
     assert report["ece"] == pytest.approx(0.0, abs=1e-6)
     assert (report["at_threshold"]["smoke_frames"], report["at_threshold"]["smoke_free_frames"]) == (9, 3)
 
@@ -67,7 +76,7 @@ def test_no_group_is_scored_at_a_threshold_that_it_was_fitted_on(folder, monkeyp
         fitted.append({score.frame.group for score in scores})
         return 128
 
-    monkeypatch.setattr(evaluation, "choose_level", record)
+    monkeypatch.setattr(measurements, "choose_level", record)
     evaluate(deployed(read_red, threshold=0.5), folder, "val")
     assert fitted == [{"b", "c"}, {"a", "c"}, {"a", "b"}]
 
@@ -125,13 +134,71 @@ def test_what_is_written_can_be_read_by_anything(disagreeing, tmp_path):
     assert report["at_threshold"]["false_alarm_rate"] is None
     assert math.isnan(found.report["at_threshold"]["false_alarm_rate"])
     assert "| b |" in (out / "report.md").read_text()
-    assert cv2.imread(str(out / "reliability.png")) is not None
+    for name in ("reliability", "risk_coverage", "decomposition", "worst"):
+        assert cv2.imread(str(out / f"{name}.png")) is not None, name
 
 
 def test_the_sheet_shows_what_was_found_in_its_own_colours(folder, tmp_path):
     found = evaluate(deployed(read_red), folder, "val")
     write(found, tmp_path)
     written = cv2.cvtColor(cv2.imread(str(tmp_path / "contact_sheet.png")), cv2.COLOR_BGR2RGB)
-    assert np.array_equal(written, found.sheet)
+    assert np.array_equal(written, found.sheets["contact_sheet.png"])
     assert tuple(written[160, 20]) == (255, 0, 0)
     assert written.shape[0] > SIDE
+
+
+def test_a_list_of_frames_is_scored_alone_and_named(folder, tmp_path):
+    subset = tmp_path / "difficult.txt"
+    subset.write_text("a0.png\nb1.png\na-clear.png\n")
+    report = evaluate(deployed(read_red), folder, "val", subset).report
+    assert report["subset"] == {"file": "difficult.txt", "frames": 3}
+    assert (report["at_threshold"]["smoke_frames"], report["at_threshold"]["smoke_free_frames"]) == (2, 1)
+    subset.write_text("a0.png\nb9.png\n")
+    with pytest.raises(DataError, match=r"'b9\.png'"):
+        evaluate(deployed(read_red), folder, "val", subset)
+
+
+def test_a_release_is_scored_on_smoke_free_frames_alone(tmp_path):
+    frames = [
+        write_frame(tmp_path, f"{name}", name, kind="clear", background=level) for name, level in (("a", 0), ("b", 200))
+    ]
+    found = evaluate(deployed(read_red, threshold=0.5), write_manifest(tmp_path, frames), "val")
+    write(found, tmp_path / "out")
+    report = strict((tmp_path / "out/report.json").read_text())
+    assert (report["at_threshold"]["false_alarm_rate"], report["cross_fitted"]) == (0.5, None)
+    assert report["gate"]["gate"] is None
+    assert "1 of 2" in (tmp_path / "out/report.md").read_text()
+
+
+def test_a_release_is_scored_on_one_camera_alone(tmp_path):
+    folder = write_manifest(tmp_path, [write_frame(tmp_path, "a", "a")])
+    found = evaluate(deployed(read_red, threshold=0.5), folder, "val")
+    write(found, tmp_path / "out")
+    assert found.report["cross_fitted"] is None
+    assert found.report["at_threshold"]["f_beta"] == 1.0
+
+
+def test_regions_are_ranked_at_the_threshold_and_at_half_of_it(folder):
+    report = evaluate(deployed(read_red, threshold=0.5), folder, "val").report
+    assert (report["doubt"]["threshold"], report["doubt_at_lower_threshold"]["threshold"]) == (0.5, 0.25)
+    assert report["doubt"]["true_regions"] == 9
+    assert report["gate"]["fitted_on"]["released"] == {"true": 9, "false": 0}
+
+
+def test_calibration_held_out_enters_the_squared_error_of_a_calibrated_model(disagreeing):
+    calibrated = deployed(read_red)._replace(calibration=Calibration())
+    report = evaluate(calibrated, disagreeing, "val").report
+    assert report["cross_fitted"]["mean_squared_error"] != pytest.approx(report["at_threshold"]["mean_squared_error"])
+    assert set(report["calibration_table"]) == {"as shown", "raw", "temperature", "temperature and shift"}
+
+
+def test_the_worst_come_first_on_their_sheet(tmp_path):
+    frames = [write_frame(tmp_path, f"{g}{n}", g, smoke=255 if n else 0) for g in "ab" for n in (1, 0)]
+    found = evaluate(deployed(read_red, threshold=0.5), write_manifest(tmp_path, frames), "val")
+    # Missed smoke is outlined as truth alone, in yellow; what is found is outlined in red over it.
+    first, third = found.sheets["worst.png"][160, 320:640], found.sheets["worst.png"][480, 320:640]
+    assert (first == (255, 255, 0)).all(axis=1).any()
+    assert not (first == (255, 0, 0)).all(axis=1).any()
+    assert (third == (255, 0, 0)).all(axis=1).any()
+    assert [row.name for row in found.panel] == ["easy", "median", "hard"]
+    assert not found.panel[-1].prediction.any()

@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from models.frame import fit
+from models.gate import Gate
 from models.manifest import OUTPUTS, Manifest, ManifestError
+from models.reference import Histogram
 from tests.conftest import build_release
 from training import checkpoint as checkpoints
 from training import export as exporting
@@ -109,6 +111,20 @@ def test_threshold_and_numbers_come_from_the_evaluation(tiny_run, tmp_path, monk
     manifest = Manifest.read(export(tiny_run.checkpoint, tmp_path / "out", "smoke-other", "1.2.3", REPORT))
     assert (manifest.name, manifest.version, manifest.threshold) == ("smoke-other", "1.2.3", 0.3125)
     assert manifest.numbers == {"ece": 0.02}
+    assert (manifest.gate, manifest.reference) == (None, None)
+
+
+@pytest.mark.usefixtures("quick")
+def test_gate_and_reference_come_from_the_evaluation(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "model_card", lambda *_: "a card\n")
+    histogram = {"edges": [0.0, 0.5, 1.0], "shares": [0.25, 0.75]}
+    gate = {"weights": {"epistemic": 2.0}, "limit": 0.125}
+    report = REPORT | {"gate": {"gate": gate, "fitted": {}}, "reference": {"brightness": histogram}}
+    manifest = Manifest.read(export(tiny_run.checkpoint, tmp_path / "out", None, "1.2.3", report))
+    assert manifest.gate == Gate({"epistemic": 2.0}, 0.125)
+    assert manifest.reference == {"brightness": Histogram((0.0, 0.5, 1.0), (0.25, 0.75))}
+    ungated = REPORT | {"gate": {"gate": None}}
+    assert Manifest.read(export(tiny_run.checkpoint, tmp_path / "out", None, "1.2.4", ungated)).gate is None
 
 
 def test_an_existing_release_is_refused_and_stays(tiny_run, released):

@@ -17,6 +17,9 @@ from training.loop import (
     set_learning_rate,
     to_numbers,
 )
+from training.losses.objective import Constants, Weights
+
+ALL = Weights(kl=0.1, coherence=0.3, entropy=0.01)
 
 
 @pytest.fixture
@@ -30,7 +33,14 @@ def batch() -> Batch:
     image = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     mask = torch.zeros(2, 1, 64, 64)
     mask[:, :, 16:40, 20:50] = 1.0
-    return Batch(image, mask, ["one.png", "two.png"])
+    transmission = torch.rand(2, 1, 64, 64)
+    return Batch(image, mask, transmission, ["one.png", "two.png"])
+
+
+def generator_phase(segmenter: SmokeSegmenter, *, frozen_norm: bool = True, frozen_stride: int = 0) -> GeneratorPhase:
+    constants = Constants(31, 5.0, 0.3, 5, 3.0, 0.1, "calibrated", free_nats=0.0)
+    phase = GeneratorPhase(segmenter, constants, freeze_encoder_norm=frozen_norm, frozen_stride=frozen_stride)
+    return phase.train()
 
 
 def reached(segmenter: SmokeSegmenter) -> set[str]:
@@ -43,8 +53,8 @@ def unreached(module: torch.nn.Module) -> list[str]:
 
 
 def test_the_first_phase_teaches_generator_and_inference_model_whole_and_not_the_estimator(segmenter, batch):
-    phase = GeneratorPhase(segmenter, freeze_encoder_norm=True).train()
-    phase(batch.image, batch.mask, 0.1)["loss"].backward()
+    phase = generator_phase(segmenter)
+    phase(*batch[:3], ALL)["loss"].backward()
     assert reached(segmenter) == {"generator", "inference_model"}
     assert unreached(phase) == []
 
@@ -58,14 +68,46 @@ def test_the_second_phase_teaches_the_whole_estimator_and_nothing_else(segmenter
 
 
 def test_the_structure_loss_reaches_the_inference_model_through_z(segmenter, batch):
-    phase = GeneratorPhase(segmenter, freeze_encoder_norm=True).train()
-    phase(batch.image, batch.mask, 0.0)["structure"].backward()
+    phase = generator_phase(segmenter)
+    phase(*batch[:3], ALL)["structure"].backward()
     assert unreached(phase.inference_model) == []
 
 
 def test_the_divergence_reaches_the_inference_model_alone(segmenter, batch):
-    GeneratorPhase(segmenter, freeze_encoder_norm=True).train()(batch.image, batch.mask, 1.0)["kl"].backward()
+    generator_phase(segmenter)(*batch[:3], ALL)["kl"].backward()
     assert reached(segmenter) == {"inference_model"}
+
+
+@pytest.mark.parametrize("term", ["coherence", "entropy"])
+def test_a_regulariser_reaches_generator_and_inference_model_and_never_the_estimator(segmenter, batch, term):
+    generator_phase(segmenter)(*batch[:3], ALL)[term].backward()
+    assert reached(segmenter) == {"generator", "inference_model"}
+
+
+def test_the_first_phase_leaves_mode_and_statistics_of_the_estimator_alone(segmenter, batch):
+    segmenter.estimator.train()
+    before = {name: value.clone() for name, value in segmenter.estimator.state_dict().items()}
+    generator_phase(segmenter)(*batch[:3], ALL)
+    assert all(module.training for module in segmenter.estimator.modules())
+    assert all(torch.equal(before[name], value) for name, value in segmenter.estimator.state_dict().items())
+
+
+def test_the_encoder_is_kept_up_to_the_stride_that_is_asked_for_and_learns_beyond(segmenter, batch):
+    phase = generator_phase(segmenter, frozen_stride=4)
+    phase(*batch[:3], ALL)["loss"].backward()
+    names = [name for name, _ in phase.generator.backbone.encoder.named_parameters()]
+    kept = [name for name, p in phase.generator.backbone.encoder.named_parameters() if p.grad is None]
+    last = max(index for index, name in enumerate(names) if name.startswith("blocks.1."))
+    assert kept == names[: last + 1]
+
+
+def test_beside_the_first_phase_the_estimator_learns_and_leaves_the_modes_of_the_others(segmenter, batch):
+    generator_phase(segmenter)
+    before = {name: value.clone() for name, value in segmenter.generator.state_dict().items()}
+    EstimatorPhase(segmenter, samples=2).train()(batch.image)["loss"].backward()
+    assert reached(segmenter) == {"estimator"}
+    assert segmenter.generator.dropout.training
+    assert all(torch.equal(before[name], value) for name, value in segmenter.generator.state_dict().items())
 
 
 def test_the_second_phase_has_no_parameter_but_the_estimators(segmenter):
@@ -84,9 +126,9 @@ def test_the_second_phase_leaves_the_frozen_networks_in_evaluation_and_their_sta
 
 @pytest.mark.parametrize("frozen", [True, False])
 def test_the_encoders_batch_statistics_stay_where_they_are_frozen(segmenter, batch, frozen):
-    phase = GeneratorPhase(segmenter, freeze_encoder_norm=frozen).train()
+    phase = generator_phase(segmenter, frozen_norm=frozen)
     buffers = {name: value.clone() for name, value in segmenter.generator.named_buffers()}
-    phase(batch.image, batch.mask, 0.1)
+    phase(*batch[:3], ALL)
     moved = {name for name, value in segmenter.generator.named_buffers() if not torch.equal(buffers[name], value)}
     assert any(name.startswith("backbone.") for name in moved) is not frozen
     assert any(name.startswith("aspp.") for name in moved)
@@ -94,12 +136,12 @@ def test_the_encoders_batch_statistics_stay_where_they_are_frozen(segmenter, bat
 
 def test_the_loss_on_one_batch_falls(segmenter, batch):
     fabric = Fabric(accelerator="cpu")
-    phase = GeneratorPhase(segmenter, freeze_encoder_norm=True)
+    phase = generator_phase(segmenter)
     module, optimiser = fabric.setup(phase, torch.optim.AdamW(phase.parameters(), lr=5e-3))
     module.train()
     losses = []
     for _ in range(20):
-        terms = module(batch.image, batch.mask, 0.01)
+        terms = module(*batch[:3], Weights(kl=0.01, coherence=0.3, entropy=0.0))
         losses.append(terms["loss"].item())
         optimise(fabric, optimiser, module, terms, clip_norm=5.0)
     assert sum(losses[15:]) < 0.8 * sum(losses[:5])
@@ -128,7 +170,7 @@ def test_terms_become_plain_numbers(batch):
 
 
 def test_the_encoder_has_its_own_rate_and_only_kernels_decay(segmenter):
-    phase = GeneratorPhase(segmenter, freeze_encoder_norm=True)
+    phase = generator_phase(segmenter)
     encoder = set(segmenter.generator.backbone.parameters())
     groups = parameter_groups(phase, encoder, 1e-4, 1e-3, 0.02)
     grouped = [p for group in groups for p in group["params"]]

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import py_sod_metrics
 import pytest
 import torch
 from torchmetrics.functional.classification import binary_calibration_error, binary_fbeta_score, binary_jaccard_index
@@ -113,3 +114,51 @@ def test_torchmetrics_agrees_on_f_beta_iou_and_calibration_error():
     assert ours == pytest.approx([float(value) for value in theirs], abs=1e-6)
     error = metrics.expected_calibration_error(reliability_of_pixels(probability, mask))
     assert error == pytest.approx(float(binary_calibration_error(predicted.float(), truth, n_bins=15)), abs=1e-4)
+
+
+def test_precision_and_recall_are_as_computed_by_hand():
+    counts = metrics.count(PROBABILITY, MASK)
+    assert [metrics.precision(counts)[level] for level in (64, 128, 192, 240)] == pytest.approx([2 / 3, 1 / 2, 1, 0])
+    assert [metrics.recall(counts)[level] for level in (64, 128, 192, 240)] == pytest.approx([1, 1 / 2, 1 / 2, 0])
+
+
+def test_the_adaptive_threshold_is_twice_the_mean_and_at_most_one():
+    # Mean 0.25: at 0.5 the two highest count, one of them rightly: P = R = 1/2.
+    assert metrics.adaptive_f_beta(row(0.6, 0.0, 0.4, 0.0), MASK) == pytest.approx(1.3 * 1 / (0.3 * 2 + 1))
+    # Mean 0.75: at 1 only the sure pixel counts, rightly: P = 1, R = 1/2.
+    assert metrics.adaptive_f_beta(row(1.0, 0.7, 0.7, 0.6), MASK) == pytest.approx(1.3 * 1 / (0.3 * 2 + 1))
+    assert metrics.adaptive_f_beta(np.zeros((1, 4), np.float32), MASK) == pytest.approx(1.3 * 2 / (0.3 * 2 + 4))
+
+
+def sod_metrics(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict:
+    """What pysodmetrics says of maps in [0, 1], its normalisation per image off."""
+    handlers = {
+        "f_beta": py_sod_metrics.FmeasureHandler(with_dynamic=True, with_adaptive=True, beta=0.3),
+        "precision": py_sod_metrics.PrecisionHandler(with_dynamic=True, with_adaptive=False),
+        "recall": py_sod_metrics.RecallHandler(with_dynamic=True, with_adaptive=False),
+        "iou": py_sod_metrics.IOUHandler(with_dynamic=True, with_adaptive=False),
+    }
+    judge = py_sod_metrics.FmeasureV2(handlers)
+    for probability, mask in pairs:
+        judge.step(probability.astype(np.float64), mask, normalize=False)
+    found = judge.get_results()
+    # Its curves run from the highest threshold down.
+    return {name: {"curve": result["dynamic"][::-1]} | result for name, result in found.items()}
+
+
+def test_pysodmetrics_agrees_on_f_beta_mean_maximal_adaptive_and_at_every_threshold():
+    rng = np.random.default_rng(11)
+    # As the paper's maps are published: 8 bits, so that its thresholds k / 255 and ours at k / 256 part the same pixels.
+    grey = [rng.integers(0, 256, (30, 40)) for _ in range(4)]
+    pairs = [(values / 255.0, rng.random((30, 40)) < (values / 255.0) ** 2) for values in grey]
+    theirs = sod_metrics(pairs)
+    counts = [metrics.count(probability.astype(np.float32), mask) for probability, mask in pairs]
+    for name, curve in (("precision", metrics.precision), ("recall", metrics.recall), ("iou", metrics.iou)):
+        assert np.mean([curve(count) for count in counts], axis=0) == pytest.approx(theirs[name]["curve"]), name
+    ours = np.mean([metrics.f_beta(count) for count in counts], axis=0)
+    assert ours == pytest.approx(theirs["f_beta"]["curve"])
+    assert (ours.mean(), ours.max()) == pytest.approx(
+        (theirs["f_beta"]["curve"].mean(), theirs["f_beta"]["curve"].max())
+    )
+    adaptive = np.mean([metrics.adaptive_f_beta(probability.astype(np.float32), mask) for probability, mask in pairs])
+    assert adaptive == pytest.approx(theirs["f_beta"]["adaptive"])

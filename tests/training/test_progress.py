@@ -4,13 +4,18 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from training.latent_activity import LatentActivity
 from training.progress import TerminalReporter
 from training.scores import Summary
+from training.validation import Validation
 
-SUMMARY = Summary(0.25, 0.5, 0.4, 0.001, 0.002, 0.75, 0.125, 8, 16)
+SUMMARY = Summary(0.25, 0.5, 0.4, 0.001, 0.002, 0.75, 0.125, 8, 16, 0.6, 0.7, 0.8, 9)
+LATENT = LatentActivity(1.5, 3, 8, 0.2, 4.0)
+VALIDATION = Validation(SUMMARY, LATENT, np.zeros((6, 10, 3), np.uint8))
 
 
 @pytest.fixture
@@ -28,9 +33,10 @@ def lines(log: io.StringIO) -> list[str]:
     return [line for line in log.getvalue().splitlines() if line.strip()]
 
 
-def test_a_validation_is_one_line_with_all_that_counts(reporter, log):
-    reporter.validated("generator", 500, SUMMARY)
-    (line,) = (line for line in lines(log) if "step 500" in line)
+def test_a_validation_is_one_line_with_all_that_counts_and_one_on_z(reporter, log):
+    reporter.validated("generator", 500, VALIDATION)
+    line, latent = (line for line in lines(log) if "step 500" in line)
+    assert latent.endswith("z: divergence 1.5 nats, 3 of 8 units active, logits vary by 0.2 of 4")
     for words in (
         "F-beta 0.500 at 0.25",
         "IoU 0.400",
@@ -65,7 +71,7 @@ def test_every_number_is_a_curve(log, tmp_path):
 
     with TerminalReporter(Console(file=log), tmp_path / "curves") as reporter:
         reporter.step("generator", 3, 10, {"loss": 0.5, "kl": 0.25}, 5.0)
-        reporter.validated("generator", 10, SUMMARY)
+        reporter.validated("generator", 10, VALIDATION)
     curves = EventAccumulator(str(tmp_path / "curves")).Reload()
     assert {"generator/loss", "generator/kl", "generator/samples_per_s", "val/generator/f_beta"} <= set(
         curves.Tags()["scalars"]

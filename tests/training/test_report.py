@@ -1,88 +1,101 @@
 """The Markdown form: numbers as measured, dashes where there is nothing to measure."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from training.report import markdown
+from tests.training.red_smoke import deployed, read_red, write_frame, write_manifest
+from training import bootstrap
+from training.calibration import Calibration
+from training.evaluate import evaluate
+from training.report import headline, markdown
 
-FULL = {
-    "threshold": 0.5,
-    "f_beta": 0.6543,
-    "iou": 0.5,
-    "mean_squared_error": 0.00123,
-    "zero_error": 0.004,
-    "detection_rate": 0.75,
-    "false_alarm_rate": 0.1,
-    "smoke_frames": 8,
-    "smoke_free_frames": 20,
-}
-FREE = {
-    **FULL,
-    "f_beta": None,
-    "iou": None,
-    "mean_squared_error": None,
-    "zero_error": None,
-    "detection_rate": None,
-    "smoke_frames": 0,
-}
-SMOKE = {**FULL, "false_alarm_rate": None, "smoke_free_frames": 0}
+
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough to draw either of two cameras alone, and quick."""
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 60)
 
 
 @pytest.fixture
-def report() -> dict:
-    return {
-        "model": "smoke-test-0.1.0",
-        "split": "val",
-        "cross_fitted": {**FULL, "f_beta": 0.6},
-        "at_threshold": FULL,
-        "f_beta_interval": [0.51, 0.72],
-        "maximal_f_beta": 0.7,
-        "ece": 0.01,
-        "ece_unsure": 0.2,
-        "doubt": {"true_regions": 7, "false_regions": 3, "epistemic": 0.75, "one_minus_probability": None},
-        "by_size": {"under 0.1 %": SMOKE},
-        "by_group": {"cam-free": FREE, "cam-smoke": SMOKE},
-    }
+def report(tmp_path: Path) -> dict:
+    """Three cameras: a and b with smoke that is found, c with none and half of its frames an alarm; and the model is calibrated."""
+    frames = [write_frame(tmp_path, f"{group}{number}", group) for group in "ab" for number in range(2)]
+    frames += [write_frame(tmp_path, f"c{level}", "c", kind="clear", background=level) for level in (0, 200)]
+    model = deployed(read_red, threshold=0.5)._replace(calibration=Calibration())
+    found = evaluate(model, write_manifest(tmp_path, frames), "val").report
+    return found | {"calibration": {"temperature": 1.5, "shift": -0.25}}
 
 
-def row(text: str, name: str) -> list[str]:
-    (line,) = (line for line in text.splitlines() if line.startswith(f"| {name} |"))
-    return [cell.strip() for cell in line.strip("|").split("|")][1:]
+def cells(text: str, name: str) -> list[list[str]]:
+    lines = (line for line in text.splitlines() if line.startswith(f"| {name} |"))
+    return [[cell.strip() for cell in line.strip("|").split("|")][1:] for line in lines]
 
 
 def test_a_row_holds_what_was_measured_with_counts(report):
-    assert row(markdown(report), "one threshold for all") == [
-        "0.500",
-        "0.654",
-        "0.500",
-        "0.00123",
-        "0.00400",
-        "6 of 8",
-        "2 of 20",
+    assert cells(markdown(report), "one threshold for all") == [
+        ["0.500", "1.000", "1.000", "1.000", "1.000", "0.00000", "0.25000", "4 of 4", "4 of 4", "1 of 2"]
     ]
 
 
 def test_what_cannot_be_measured_is_a_dash(report):
     text = markdown(report)
-    assert row(text, "cam-free") == ["0.500", "-", "-", "-", "-", "-", "2 of 20"]
-    assert row(text, "cam-smoke")[-2:] == ["6 of 8", "-"]
+    assert cells(text, "c") == [["0.500", *["-"] * 8, "1 of 2"]]
+    assert cells(text, "a")[0][-2:] == ["2 of 2", "-"]
+    assert cells(text, "under 0.1 %") == [["nan", *["-"] * 9]] or cells(text, "under 0.1 %")[0][1:] == ["-"] * 9
 
 
-def test_rows_have_as_many_cells_as_their_header(report):
-    tables = [line for line in markdown(report).splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in tables} == {9}
+def test_rows_have_as_many_cells_as_the_header_of_their_table(report):
+    for table in markdown(report).split("\n\n"):
+        widths = {line.count("|") for line in table.splitlines() if line.startswith("|")}
+        assert len(widths) <= 1, table
 
 
-def test_model_split_interval_and_maximum_are_named(report):
-    text = markdown(report)
-    assert text.startswith("# smoke-test-0.1.0 on split `val`")
-    assert "[0.510, 0.720]" in text
-    assert "thresholds: 0.700" in text
+def test_the_headline_comes_first_and_fits_a_page(report):
+    text = headline(report)
+    assert markdown(report).startswith(text)
+    assert text.startswith("# a fake on split `val`")
+    assert len(text.splitlines()) < 30
+    assert cells(text, "F-beta")[0][0].startswith("1.000 [1.000, 1.000]")
+    assert cells(text, "smoke-free frames with an alarm")[0][0].startswith("1 of 2")
+
+
+def test_a_subset_is_named(report):
+    report["subset"] = {"file": "difficult.txt", "frames": 100}
+    assert "subset `difficult.txt` (100 frames)" in headline(report)
+
+
+def test_the_interval_stands_below_its_row(report):
+    lines = markdown(report).splitlines()
+    (index,) = (index for index, line in enumerate(lines) if line.startswith("| one threshold for all |"))
+    assert lines[index + 1].startswith("| 95 % interval | | [1.000, 1.000] |")
 
 
 def test_a_report_reads_the_same_after_it_was_a_file(report):
     assert markdown(json.loads(json.dumps(report))) == markdown(report)
+
+
+def test_a_model_without_the_entropy_loss_stands_beside_the_other(report):
+    report["beside"] = {"model": "plain", "split": "val", "calibration_table": report["calibration_table"]}
+    text = markdown(report)
+    assert cells(text, "with L_c: raw") == cells(text, "without L_c (plain): raw") != []
+    assert len(cells(text, "without L_c (plain): temperature")) == 1
+
+
+def test_no_gate_is_said_in_words_and_a_gate_with_its_weights(report):
+    report["gate"]["gate"] = None
+    assert "No gate drops a false region" in markdown(report)
+    report["gate"]["gate"] = {"weights": {"epistemic": 12.5, "one_minus_probability": -0.5}, "limit": 1.25}
+    assert "when +12.50 epistemic -0.50 1 - probability is at least 1.250" in markdown(report)
+
+
+@pytest.mark.parametrize(
+    ("interval", "answer"), [([0.1, 0.3], "yes"), ([-0.3, -0.1], "no"), ([-0.1, 0.3], "not shown")]
+)
+def test_the_claim_is_answered_by_its_interval(report, interval, answer):
+    report["doubt"] |= {"epistemic_minus_confidence": 0.05, "epistemic_minus_confidence_interval": interval}
+    assert f"at 0.500 {answer}: AUROC +0.05" in markdown(report)
 
 
 def test_one_pass_against_sampling_is_a_table_where_it_was_measured(report):
@@ -97,11 +110,19 @@ def test_one_pass_against_sampling_is_a_table_where_it_was_measured(report):
         "pixels": 1200,
         **dict.fromkeys(("total", "aleatoric", "epistemic"), agreement),
         "mean_absolute_difference": 0.001,
-        "f_beta": {"deployed": 0.7, "sampled": 0.6},
+        "f_beta": {"deployed": 0.7, "sampled": 0.6, "deployed_mean": 0.65, "sampled_mean": 0.55},
         "seconds": {"deployed": 0.1, "sampled": 2.0, "ratio": 20.0},
+        "nested": {
+            "masks": 10,
+            "latents": 5,
+            "aleatoric": {"flat": 0.2, "nested": 0.201, "distance": 0.001},
+            "epistemic": {"flat": 0.05, "nested": 0.049, "distance": 0.00125},
+        },
     }
     text = markdown(report)
     assert "| epistemic | g_gamma | 0.900 | 0.800 | 0.0100 |" in text
     assert "| epistemic | trivial | 0.500 | 0.400 | 0.2000 |" in text
     assert "1,200 pixels" in text
-    assert "20.0 times" in text
+    assert "One pass takes 100 ms, sampling 2000 ms: 20.0 times" in text
+    assert "epistemic 0.0490 against 0.0500; mean distance 0.00125 nats" in text
+    assert "Spearman 0.900" in headline(report)

@@ -7,7 +7,7 @@ from torch import nn
 from models.networks.segmenter import SmokeSegmenter
 from tests.training.conftest import tiny
 from training.build import build_segmenter
-from training.sampling import dropout_only, sample_probabilities
+from training.sampling import dropout_only, sample_nested, sample_probabilities
 
 SAMPLES = 4
 
@@ -90,3 +90,18 @@ def test_modes_return_after_an_error_too():
     with pytest.raises(ZeroDivisionError):
         fail_within()
     assert (network.training, network[0].training, network[1].training) == (True, False, True)
+
+
+def test_nested_samples_share_the_dropout_mask_within_a_row_and_not_between_rows(segmenter, image):
+    nn.init.zeros_(segmenter.generator.deep_from_latent.weight)  # dropout alone is left to make samples differ
+    samples = sample_nested(segmenter.generator, segmenter.inference_model, image, masks=3, latents=2)
+    assert samples.shape == (3, 2, 2, 1, 64, 64)
+    assert (samples[:, 0] - samples[:, 1]).abs().max() == 0.0
+    assert (samples[0] - samples[1]).abs().mean() > 1e-6
+
+
+def test_nested_samples_of_one_mask_differ_by_their_latent(segmenter, image):
+    segmenter.generator.dropout.p = 0.0
+    segmenter.generator.deep_from_latent.weight.data.mul_(100.0)
+    samples = sample_nested(segmenter.generator, segmenter.inference_model, image, masks=1, latents=3)
+    assert samples.std(dim=1).mean() > 1e-5

@@ -52,3 +52,26 @@ def test_dropout_makes_the_samples_differ_and_their_epistemic_part_is_above_zero
     assert report["mean_absolute_difference"] > 1e-4
     assert report["epistemic"]["trivial"]["error_nats"] > 0.0
     assert report["frames"] == 1
+
+
+def test_averaging_over_z_first_moves_what_z_leaves_open_from_epistemic_to_aleatoric(data: Path):
+    config = tiny("network.dropout=0.5")
+    segmenter = build_segmenter(config.network, pretrained=False).eval()
+    with torch.no_grad():
+        segmenter.generator.deep_from_latent.weight.mul_(100.0)
+    nested = compare(segmenter, read_frames(data, "val")[:1], config.data.size_px, samples=10)["nested"]
+    assert (nested["masks"], nested["latents"]) == (2, 5)
+    moved = nested["aleatoric"]["nested"] - nested["aleatoric"]["flat"]
+    assert moved > 0.0
+    assert nested["epistemic"]["flat"] - nested["epistemic"]["nested"] == pytest.approx(moved, abs=1e-6)
+    assert nested["epistemic"]["distance"] == pytest.approx(moved, abs=1e-6)
+
+
+def test_without_spread_of_z_both_forms_are_one(data: Path):
+    config = tiny("network.dropout=0.5")
+    segmenter = build_segmenter(config.network, pretrained=False).eval()
+    with torch.no_grad():
+        segmenter.generator.deep_from_latent.weight.zero_()
+    nested = compare(segmenter, read_frames(data, "val")[:1], config.data.size_px, samples=10)["nested"]
+    assert nested["epistemic"]["flat"] > 0.0
+    assert nested["epistemic"]["distance"] < 1e-6

@@ -8,11 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
+from models.detection import Detection
+from models.frame import Region
 from tests.training.red_smoke import SIDE, read_red, say_nothing, write_frame
 from training import metrics
 from training.data.smoke5k import Frame
+from training.findings import REGION_LEVELS, Findings, RegionScore
 from training.scores import (
-    REGION_LEVELS,
     FrameScore,
     choose_level,
     nearest_level,
@@ -31,19 +33,36 @@ def frames(tmp_path: Path) -> list[Frame]:
     ]
 
 
+def region(frame: Frame, true: bool) -> RegionScore:
+    return RegionScore(frame, true, Detection(Region(0, 0, 2, 2, 4, 1), 0.01, 0.9, 0.2, 0.1, 0.1))
+
+
 def made(kind: str, f_beta: dict[int, float] | None = None, alarms_below: int = 0, group: str = "a") -> FrameScore:
     """A score made by hand: F-beta at some levels, a false alarm at every level below one."""
     curve = np.zeros(metrics.LEVELS)
     for level, value in (f_beta or {}).items():
         curve[level] = value
-    alarms = alarms_below > REGION_LEVELS
     frame = Frame(Path(f"{kind}.png"), None, kind, group)
-    return FrameScore(frame, 0.1, curve, curve, 0.0, 0.1, alarms, alarms, np.zeros((3, metrics.BINS)))
+    regions = tuple((region(frame, False),) if level < alarms_below else () for level in REGION_LEVELS)
+    findings = Findings(regions, np.zeros(0), np.zeros((len(REGION_LEVELS), 0), bool))
+    return FrameScore(
+        frame=frame,
+        smoke_fraction=0.1,
+        **dict.fromkeys(("f_beta", "iou", "precision", "recall"), curve),
+        adaptive_f_beta=0.5,
+        squared_error=0.0,
+        zero_error=0.1,
+        findings=findings,
+        logits=np.zeros((2, 1025)),
+        doubts=np.zeros((5, 1024, 2)),
+        looks={"brightness": 0.5, "contrast": 0.1, "epistemic": 0.0},
+    )
 
 
 def test_a_perfect_predictor_scores_one_and_never_alarms(frames):
     summary = summarise(score_frames(read_red, frames[:2], SIDE, 0.0002), 128)
     assert (summary.f_beta, summary.iou, summary.detection_rate) == (1.0, 1.0, 1.0)
+    assert (summary.precision, summary.recall, summary.region_recall, summary.true_regions) == (1.0, 1.0, 1.0, 1)
     assert (summary.mean_squared_error, summary.false_alarm_rate) == (0.0, 0.0)
     assert (summary.zero_error, summary.threshold) == (0.25, 0.5)
     assert (summary.smoke_frames, summary.smoke_free_frames) == (1, 1)
@@ -74,8 +93,8 @@ def test_a_region_beside_the_smoke_is_no_detection(frames):
         return type(read_red(frame))(*(np.ascontiguousarray(values[:, ::-1]) for values in read_red(frame)))
 
     (score,) = score_frames(mirrored, frames[:1], SIDE, 0.0002)
-    assert score.alarms.all()
-    assert not score.hits.any()
+    assert all(score.alarms(level) for level in REGION_LEVELS)
+    assert not any(score.hits(level) for level in REGION_LEVELS)
     assert summarise([score], 128).f_beta == 0.0
 
 
@@ -152,3 +171,27 @@ def test_each_frame_is_scored_at_its_own_threshold():
 def test_the_nearest_level_is_one_at_which_regions_are_looked_for(threshold, level):
     assert nearest_level(threshold) == level
     assert level in REGION_LEVELS
+
+
+def test_a_plume_of_two_pieces_of_which_one_is_found_has_a_region_recall_of_one_half(tmp_path):
+    image = np.zeros((SIDE, SIDE, 3), np.uint8)
+    image[2:8, 2:8] = 255
+    mask = image[..., 0].copy()
+    mask[20:24, 20:24] = 255
+    cv2.imwrite(str(tmp_path / "two.png"), image)
+    cv2.imwrite(str(tmp_path / "two-mask.png"), mask)
+    frame = Frame(tmp_path / "two.png", tmp_path / "two-mask.png", "real_smoke", "a")
+    summary = summarise(score_frames(read_red, [frame], SIDE, 0.0002), 128)
+    assert (summary.region_recall, summary.true_regions, summary.detection_rate) == (0.5, 2, 1.0)
+    assert (summary.precision, summary.recall) == (1.0, pytest.approx(36 / 52))
+
+
+def test_a_predicted_region_below_the_smallest_size_finds_nothing(frames):
+    summary = summarise(score_frames(read_red, frames[:1], SIDE, 0.26), 128)
+    assert (summary.region_recall, summary.true_regions) == (0.0, 1)
+
+
+def test_looks_are_of_the_grey_frame_in_zero_to_one(frames):
+    (score,) = score_frames(read_red, frames[2:], SIDE, 0.0002)
+    # A plain frame of red 100: OpenCV's grey is 0.299 of it, 30 of 255.
+    assert score.looks == pytest.approx({"brightness": 30 / 255, "contrast": 0.0, "epistemic": 0.25 * math.log(2)})

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -48,13 +49,20 @@ def test_both_phases_run_step_by_step_and_are_validated_per_epoch_and_at_their_e
         ("generator", 24),
         ("estimator", 12),
     ]
-    for _, _, summary in tiny_run.notes.validations:
+    for _, _, (summary, latent, picture) in tiny_run.notes.validations:
         assert (summary.smoke_frames, summary.smoke_free_frames) == (8, 4)
+        assert latent.latent_dim == 4
+        assert picture.dtype == np.uint8
+        # Three frames below each other; beside each other the frame, probability, total, aleatoric and epistemic.
+        assert picture.shape[0] > 3 * picture.shape[1] / 5
 
 
 def test_every_step_names_its_loss_terms_and_its_rate(tiny_run: Run):
-    terms = {phase: set(numbers) for phase, _, numbers in tiny_run.notes.steps}
-    assert {"loss", "structure", "kl", "learning_rate"} <= terms["generator"]
+    terms: dict[str, set[str]] = {}
+    for phase, _, numbers in tiny_run.notes.steps:
+        terms.setdefault(phase, set()).update(numbers)
+    joint = {"estimator_loss", "estimator_epistemic_error", "estimator_learning_rate"}
+    assert {"loss", "structure", "kl", "coherence", "entropy", "learning_rate"} | joint == terms["generator"]
     assert {"loss", "epistemic_error", "learning_rate"} <= terms["estimator"]
 
 
@@ -85,7 +93,7 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(data: Path, tm
     rest = Notes()
     resumed = checkpoints.load(train(tiny(*SHORT), data, tmp_path / "parts", rest))
     assert parts.steps + rest.steps == whole.steps
-    for part in ("segmenter", "average", "optimiser", "random_state"):
+    for part in ("segmenter", "average", "optimisers", "random_state"):
         assert same(getattr(straight, part), getattr(resumed, part)), part
 
 

@@ -1,4 +1,4 @@
-"""Random views of a frame: image and mask are cut and flipped together, and the image alone changes in light and quality."""
+"""Random views of a frame: image, mask and transmission are cut and flipped together; the image alone changes in light and quality."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,27 @@ import numpy as np
 
 from models.frame import RGB, Map, fit, fit_map
 
+_GREY = 0.06
+"""Share of views without colour, as some cameras are, and others at dusk."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A square piece of a frame: image (size, size, 3) uint8 RGB and mask (size, size) of 0.0 and 1.0."""
+    """A picture with what is known of its pixels, a frame or a square piece of one.
+
+    Attributes:
+        image: (height, width, 3) uint8 RGB.
+        mask: (height, width) of 0.0 and 1.0.
+        transmission: (height, width) in [0, 1], of the frame as it was before its light changed.
+    """
 
     image: RGB
     mask: Map
+    transmission: Map
 
 
 def crop(
-    image: RGB,
-    mask: Map,
+    frame: View,
     rng: np.random.Generator,
     *,
     size_px: int,
@@ -30,31 +39,30 @@ def crop(
     Only the piece is resampled: cutting first and squashing then is the same picture at a fraction of the work.
 
     Args:
-        image: (height, width, 3) uint8.
-        mask: (height, width) of 0.0 and 1.0.
+        frame: What to cut from.
         rng: Source of size and place.
         size_px: Side of the square.
         squashed_px: Smallest and largest side of the squashed frame.
         smoke_centred: Probability that the square contains a given random pixel of smoke, where there is smoke.
     """
-    height, width = mask.shape
+    height, width = frame.mask.shape
     high = round(height * min(1.0, size_px / rng.uniform(*squashed_px)))
     wide = round(width * min(1.0, size_px / rng.uniform(*squashed_px)))
-    top, left = _corner(mask, rng, high, wide, smoke_centred)
+    top, left = _corner(frame.mask, rng, high, wide, smoke_centred)
     piece = (slice(top, top + high), slice(left, left + wide))
-    return View(fit(np.ascontiguousarray(image[piece]), size_px), _binary(mask[piece], size_px))
+    return whole(_part(frame, piece), size_px)
 
 
-def whole(image: RGB, mask: Map, size_px: int) -> View:
+def whole(frame: View, size_px: int) -> View:
     """The whole frame as inference sees it."""
-    return View(fit(image, size_px), _binary(mask, size_px))
+    return View(fit(frame.image, size_px), _binary(frame.mask, size_px), fit_map(frame.transmission, size_px))
 
 
 def flip(view: View, rng: np.random.Generator) -> View:
     """Mirror left to right, every second time."""
     if rng.random() < 0.5:
         return view
-    return View(np.ascontiguousarray(view.image[:, ::-1]), np.ascontiguousarray(view.mask[:, ::-1]))
+    return _part(view, (slice(None), slice(None, None, -1)))
 
 
 def change_light(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
@@ -65,12 +73,13 @@ def change_light(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
         rng: Source of the changes.
         strength: 0 changes nothing, 1 is strong.
     """
-    pixels = image.astype(np.float32) / 255.0
-    pixels = np.power(pixels, np.exp(rng.normal(0.0, 0.25 * strength)))
+    curve = (np.arange(256, dtype=np.float32) / 255.0) ** np.float32(np.exp(rng.normal(0.0, 0.25 * strength)))
+    pixels = np.asarray(cv2.LUT(image, curve), np.float32)
     gain = np.exp(rng.normal(0.0, 0.15 * strength)) * np.exp(rng.normal(0.0, 0.05 * strength, 3))
     pixels = (pixels - 0.5) * gain + 0.5 + rng.normal(0.0, 0.06 * strength)
-    grey = pixels.mean(axis=2, keepdims=True)
-    pixels = grey + (pixels - grey) * np.clip(1.0 + rng.normal(0.0, 0.3 * strength), 0.0, 2.0)
+    grey = cv2.transform(pixels, np.full((1, 3), 1 / 3, np.float32))[..., None]
+    saturation = 0.0 if rng.random() < _GREY * strength else np.clip(1.0 + rng.normal(0.0, 0.3 * strength), 0.0, 2.0)
+    pixels = grey + (pixels - grey) * saturation
     if rng.random() < 0.3 * strength:
         pixels = _haze(pixels, rng)
     return (pixels * 255.0).round().clip(0, 255).astype(np.uint8)
@@ -89,6 +98,15 @@ def change_quality(image: RGB, rng: np.random.Generator, strength: float) -> RGB
     return image
 
 
+def _part(view: View, piece: tuple[slice, slice]) -> View:
+    """The same rows and columns of all that is known of the pixels."""
+    return View(
+        np.ascontiguousarray(view.image[piece]),
+        np.ascontiguousarray(view.mask[piece]),
+        np.ascontiguousarray(view.transmission[piece]),
+    )
+
+
 def _corner(mask: Map, rng: np.random.Generator, high: int, wide: int, smoke_centred: float) -> tuple[int, int]:
     """Upper left corner of a window (high, wide): anywhere, or such that it holds one random pixel of smoke."""
     height, width = mask.shape
@@ -103,7 +121,7 @@ def _corner(mask: Map, rng: np.random.Generator, high: int, wide: int, smoke_cen
 
 def _binary(mask: Map, size_px: int) -> Map:
     """The mask at the model's size: a pixel is smoke where at least half of its area is."""
-    return (fit_map(np.ascontiguousarray(mask), size_px) >= 0.5).astype(np.float32)
+    return (fit_map(mask, size_px) >= 0.5).astype(np.float32)
 
 
 def _haze(pixels: Map, rng: np.random.Generator) -> Map:

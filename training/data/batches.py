@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,16 +14,25 @@ from models.frame import RGB, Map
 from training.data import augment, synthetic
 from training.data.augment import View
 from training.data.smoke5k import SMOKE_FREE, DataError, Frame, load_image, load_mask
+from training.transmission import transmission
 
 RENDERED = "rendered"
 """A source besides the kinds of `smoke5k`: this package's own smoke over smoke-free frames."""
 
 
 class Batch(NamedTuple):
-    """Images (batch, 3, h, w) uint8 RGB, masks (batch, 1, h, w) of 0.0 and 1.0, and where they come from."""
+    """Views by the batch, and the files they come from.
+
+    Attributes:
+        image: (batch, 3, h, w) uint8 RGB.
+        mask: (batch, 1, h, w) of 0.0 and 1.0.
+        transmission: (batch, 1, h, w) in [0, 1]; 1 is clear air.
+        files: One per view.
+    """
 
     image: Tensor
     mask: Tensor
+    transmission: Tensor
     files: list[str]
 
 
@@ -86,7 +95,8 @@ class Batches(Dataset[Batch]):
         drawn = [self._view(np.random.default_rng((self._seed, step, slot)), stage) for slot in range(stage.batch)]
         images = torch.from_numpy(np.stack([view.image for view, _ in drawn])).permute(0, 3, 1, 2)
         masks = torch.from_numpy(np.stack([view.mask for view, _ in drawn]))[:, None]
-        return Batch(images, masks, [file for _, file in drawn])
+        transmissions = torch.from_numpy(np.stack([view.transmission for view, _ in drawn]))[:, None]
+        return Batch(images, masks, transmissions, [file for _, file in drawn])
 
     def _stage(self, step: int) -> Stage:
         for stage in self._stages:
@@ -102,16 +112,15 @@ class Batches(Dataset[Batch]):
         mask = load_mask(frame, image.shape)
         if name == RENDERED:
             image, mask = _with_rendered_smoke(image, rng, self._views.smoke_length)
-        view = augment.flip(self._cut(image, mask, rng, stage), rng)
+        view = augment.flip(self._cut(View(image, mask, transmission(image)), rng, stage), rng)
         lit = augment.change_light(view.image, rng, self._views.strength)
-        return View(augment.change_quality(lit, rng, self._views.strength), view.mask), str(frame.image)
+        return replace(view, image=augment.change_quality(lit, rng, self._views.strength)), str(frame.image)
 
-    def _cut(self, image: RGB, mask: Map, rng: np.random.Generator, stage: Stage) -> View:
+    def _cut(self, frame: View, rng: np.random.Generator, stage: Stage) -> View:
         if stage.whole:
-            return augment.whole(image, mask, stage.size_px)
+            return augment.whole(frame, stage.size_px)
         return augment.crop(
-            image,
-            mask,
+            frame,
             rng,
             size_px=stage.size_px,
             squashed_px=self._views.squashed_px,

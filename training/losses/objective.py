@@ -1,27 +1,100 @@
-"""What each phase minimises; the only place where losses are weighted."""
+"""What training minimises (eq. 2 and 11); the only place where losses are weighted."""
 
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from models.networks.latent import DiagonalGaussian
+from training.losses.calibrated_entropy import calibrated_entropy_loss, entropy_loss
+from training.losses.coherence import coherence_loss
 from training.losses.structure import structure_loss
+
+Entropy = Literal["calibrated", "plain"]
+
+
+class Weights(NamedTuple):
+    """Weights of one step: of the divergence, lambda1 of the coherence and lambda2 of the entropy; 0 leaves a term out."""
+
+    kl: float
+    coherence: float
+    entropy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """What stays as it is for a whole run; see `training.config.Objective` for the source of each."""
+
+    pool_px: int
+    edge_gain: float
+    coherence_scale: float
+    kernel_px: int
+    sigma_position_px: float
+    sigma_transmission: float
+    entropy: Entropy
+    free_nats: float
 
 
 def generator_objective(
-    logits: Tensor, mask: Tensor, posterior: DiagonalGaussian, kl_weight: float
+    logits: Tensor,
+    mask: Tensor,
+    posterior: DiagonalGaussian,
+    transmission: Tensor,
+    total: Tensor | None,
+    weights: Weights,
+    constants: Constants,
 ) -> dict[str, Tensor]:
-    """Negative evidence lower bound of the generator and the inference model.
+    """Negative evidence lower bound of the generator and the inference model, with both regularisers.
 
-        L(theta, omega; x) = E_{z ~ P_omega(z|x)}[L_bnn(s, y)] + kl_weight * KL(P_omega(z|x) || N(0, I))
+        L = L_bnn(s, y) + weight * KL(P_omega(z|x) || N(0, I)) + lambda1 * L_trans(s, T) + lambda2 * L_c(s, U_p)
 
     Args:
         logits: One sample of s, (batch, 1, h, w).
         mask: y, the same shape.
-        posterior: P_omega(z|x); the divergence is summed over z and averaged over the batch.
-        kl_weight: Weight of the divergence, annealed by the caller.
+        posterior: P_omega(z|x).
+        transmission: T, the same shape as y.
+        total: U_p of g_gamma, the same shape; needed where the calibrated entropy has a weight. No gradient reaches it.
+        weights: Of this step.
+        constants: Of the run.
 
     Returns:
-        Scalars by name; `loss` is what is minimised. Source: Yan et al. 2022, eq. 2 and 4.
+        Scalars by name; `loss` is what is minimised, and a term without a weight is not there. Source: Yan et al. 2022, eq. 2 and 11.
     """
-    structure = structure_loss(logits, mask)
-    divergence = posterior.kl_to_standard_normal().sum(dim=1).mean()
-    return {"loss": structure + kl_weight * divergence, "structure": structure, "kl": divergence}
+    structure = structure_loss(logits, mask, constants.pool_px, constants.edge_gain)
+    terms = {"structure": structure, "kl": posterior.kl_to_standard_normal().sum(dim=1).mean()}
+    loss = structure + weights.kl * held_divergence(posterior, constants.free_nats)
+    if weights.coherence:
+        terms["coherence"] = _coherence(logits, transmission, constants)
+        loss = loss + weights.coherence * terms["coherence"]
+    if weights.entropy:
+        terms["entropy"] = _entropy(logits, total, constants.entropy)
+        loss = loss + weights.entropy * terms["entropy"]
+    return {"loss": loss, **terms}
+
+
+def held_divergence(posterior: DiagonalGaussian, free_nats: float) -> Tensor:
+    """sum_d max(free_nats, mean over the batch of KL_d): the first nats of each dimension cost nothing, so that z is worth using.
+
+    Source: Kingma et al. 2016, «Improved Variational Inference with Inverse Autoregressive Flow», eq. 15. With 0 it is eq. 2's term.
+    """
+    return posterior.kl_to_standard_normal().mean(dim=0).clamp(min=free_nats).sum()
+
+
+def _coherence(logits: Tensor, transmission: Tensor, constants: Constants) -> Tensor:
+    """Eq. 7 and 8 on both maps reduced to `coherence_scale` of their size."""
+    size = [max(constants.kernel_px, round(constants.coherence_scale * side)) for side in logits.shape[2:]]
+    prediction = F.interpolate(torch.sigmoid(logits), size, mode="area")
+    reduced = F.interpolate(transmission, size, mode="area")
+    return coherence_loss(
+        prediction, reduced, constants.kernel_px, constants.sigma_position_px, constants.sigma_transmission
+    )
+
+
+def _entropy(logits: Tensor, total: Tensor | None, entropy: Entropy) -> Tensor:
+    if entropy == "plain":
+        return entropy_loss(logits)
+    if total is None:
+        raise ValueError("the calibrated entropy needs the estimator's total uncertainty; found none")
+    return calibrated_entropy_loss(logits, total)

@@ -1,4 +1,4 @@
-"""Views: image and mask move together, the chosen smoke is inside, and strength 0 changes nothing."""
+"""Views: image, mask and transmission move together, the chosen smoke is inside, and strength 0 changes nothing."""
 
 import numpy as np
 import pytest
@@ -11,21 +11,26 @@ def rng(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def marked(top: int, left: int, side: int = 40) -> tuple[np.ndarray, np.ndarray]:
+def view_of(image: np.ndarray, mask: np.ndarray) -> View:
+    """With a transmission that is 1 outside the mask and 0 inside."""
+    return View(image, mask, 1.0 - mask)
+
+
+def marked(top: int, left: int, side: int = 40) -> View:
     """A black frame (240, 320) with a white square where the mask is 1."""
     mask = np.zeros((240, 320), np.float32)
     mask[top : top + side, left : left + side] = 1.0
-    return np.repeat((mask * 255).astype(np.uint8)[..., None], 3, axis=2), mask
+    return view_of(np.repeat((mask * 255).astype(np.uint8)[..., None], 3, axis=2), mask)
 
 
-def cut(image: np.ndarray, mask: np.ndarray, seed: int, centred: float = 1.0) -> View:
-    return crop(image, mask, rng(seed), size_px=96, squashed_px=(120, 200), smoke_centred=centred)
+def cut(frame: View, seed: int, centred: float = 1.0) -> View:
+    return crop(frame, rng(seed), size_px=96, squashed_px=(120, 200), smoke_centred=centred)
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (200, 280), (100, 150), (0, 280)])
 def test_a_crop_holds_the_chosen_smoke_wherever_it_is(corner):
     # Of a chosen pixel at the square's rim a window may hold so little that no pixel of the view is half smoke.
-    held = [cut(*marked(*corner), seed).mask.any() for seed in range(50)]
+    held = [cut(marked(*corner), seed).mask.any() for seed in range(50)]
     assert np.mean(held) >= 0.98
 
 
@@ -35,35 +40,37 @@ def test_a_crop_of_one_pixel_of_smoke_holds_that_pixel():
         mask = np.zeros((240, 320), np.float32)
         y, x = rng(seed).integers(0, 240), rng(seed).integers(0, 320)
         image[y, x], mask[y, x] = 255, 1.0
-        assert cut(image, mask, seed).image.any()
+        assert cut(view_of(image, mask), seed).image.any()
 
 
 def test_a_crop_that_need_not_hold_smoke_often_does_not():
-    held = [cut(*marked(0, 0, 20), seed, centred=0.0).mask.any() for seed in range(60)]
+    held = [cut(marked(0, 0, 20), seed, centred=0.0).mask.any() for seed in range(60)]
     assert 0.02 < np.mean(held) < 0.6
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_image_and_mask_of_a_crop_move_together(seed):
-    view = cut(*marked(90, 120), seed)
+def test_image_mask_and_transmission_of_a_crop_move_together(seed):
+    view = cut(marked(90, 120), seed)
     assert view.image.shape == (96, 96, 3)
     assert view.mask.shape == (96, 96)
     assert set(np.unique(view.mask)) <= {0.0, 1.0}
     differing = (view.image[..., 0] >= 128) != (view.mask > 0)
     assert differing.mean() < 0.02
+    assert np.array_equal(view.transmission <= 0.5, view.mask > 0)
 
 
 def test_a_crop_larger_than_the_frame_is_the_frame():
-    image, mask = marked(10, 20)
-    everything = crop(image, mask, rng(0), size_px=96, squashed_px=(60, 80), smoke_centred=1.0)
-    fitted = whole(image, mask, 96)
+    frame = marked(10, 20)
+    everything = crop(frame, rng(0), size_px=96, squashed_px=(60, 80), smoke_centred=1.0)
+    fitted = whole(frame, 96)
     assert np.array_equal(everything.image, fitted.image)
     assert np.array_equal(everything.mask, fitted.mask)
+    assert np.array_equal(everything.transmission, fitted.transmission)
 
 
 def test_a_frame_without_smoke_is_cropped_anywhere():
-    image, mask = noisy(0, 320, 240), np.zeros((240, 320), np.float32)
-    views = [cut(image, mask, seed).image for seed in range(3)]
+    frame = view_of(noisy(0, 320, 240), np.zeros((240, 320), np.float32))
+    views = [cut(frame, seed).image for seed in range(3)]
     assert not np.array_equal(views[0], views[1])
 
 
@@ -71,19 +78,21 @@ def test_the_whole_frame_keeps_a_pixel_as_smoke_where_half_of_it_is():
     mask = np.zeros((4, 4), np.float32)
     mask[0, :2] = 1.0  # half of the upper left block
     mask[2, 2] = 1.0  # a quarter of the lower right one
-    assert whole(np.zeros((4, 4, 3), np.uint8), mask, 2).mask.tolist() == [[1.0, 0.0], [0.0, 0.0]]
+    assert whole(view_of(np.zeros((4, 4, 3), np.uint8), mask), 2).mask.tolist() == [[1.0, 0.0], [0.0, 0.0]]
 
 
-def test_a_flip_mirrors_both_or_neither_and_half_of_the_time():
-    view = View(noisy(1, 8, 8), np.arange(64, dtype=np.float32).reshape(8, 8))
+def test_a_flip_mirrors_all_or_none_and_half_of_the_time():
+    view = view_of(noisy(1, 8, 8), np.arange(64, dtype=np.float32).reshape(8, 8))
     mirrored = 0
     for seed in range(200):
         found = flip(view, rng(seed))
         if np.array_equal(found.image, view.image):
             assert np.array_equal(found.mask, view.mask)
+            assert np.array_equal(found.transmission, view.transmission)
         else:
             assert np.array_equal(found.image, view.image[:, ::-1])
             assert np.array_equal(found.mask, view.mask[:, ::-1])
+            assert np.array_equal(found.transmission, view.transmission[:, ::-1])
             mirrored += 1
     assert 70 < mirrored < 130
 

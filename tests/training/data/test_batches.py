@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from training.data.batches import Batch, Batches, Stage, Views
 from training.data.smoke5k import DataError, Frame, read_frames
+from training.transmission import transmission
 
 VIEWS = Views(squashed_px=(64, 96), smoke_centred=1.0, strength=1.0, smoke_length=(0.3, 0.6))
 STAGES = (Stage(5, 3, 64, whole=False), Stage(2, 2, 48, whole=True))
@@ -19,7 +22,7 @@ def batches(data: Path, mix: Mapping[str, float], seed: int = 1, stages: tuple[S
 
 
 def equal(one: Batch, other: Batch) -> bool:
-    return torch.equal(one.image, other.image) and torch.equal(one.mask, other.mask) and one.files == other.files
+    return all(map(torch.equal, one[:3], other[:3])) and one.files == other.files
 
 
 def test_a_batch_is_a_function_of_seed_and_step_alone(data):
@@ -105,3 +108,16 @@ def test_a_camera_is_drawn_with_the_root_of_its_number_of_frames(data):
     share = sum(file == str(rare.image) for file in drawn.files) / 600
     # sqrt(10) / (sqrt(10) + sqrt(90)) = 1/4, and not 1/10.
     assert share == pytest.approx(0.25, abs=0.06)
+
+
+def test_the_transmission_is_that_of_the_frame_before_its_light_changed(data):
+    still = replace(VIEWS, strength=0.0)
+    frames, stages = read_frames(data, "train"), (Stage(1, 6, 64, whole=True),)
+    calm = Batches(frames, {"real_smoke": 1.0}, stages, still, seed=3)[0]
+    lit = Batches(frames, {"real_smoke": 1.0}, stages, VIEWS, seed=3)[0]
+    assert not torch.equal(calm.image, lit.image)
+    assert torch.equal(calm.transmission, lit.transmission)
+    for image, found in zip(calm.image, calm.transmission, strict=True):
+        # Frames and views are 64 px wide here, so that nothing is resampled between the two.
+        expected = transmission(image.permute(1, 2, 0).contiguous().numpy())
+        assert np.abs(found[0].numpy() - expected).mean() < 0.05

@@ -1,0 +1,116 @@
+"""Configuration -> what a run is made of: networks where they start, learners, and the loader of a phase."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from models.networks.segmenter import SmokeSegmenter
+from training import checkpoint as checkpoints
+from training.build import build_segmenter
+from training.config import Config, Generator, Optimiser, StageSection
+from training.data.batches import Batch, Batches, Stage, Views
+from training.data.smoke5k import Frame
+from training.learner import Learner, build_optimiser
+from training.loop import EstimatorPhase, GeneratorPhase, parameter_groups
+from training.losses.objective import Constants, Weights
+from training.schedule import linear_warmup
+from training.stopping import prepare_worker
+
+
+def start_segmenter(config: Config, *, resumed: bool) -> SmokeSegmenter:
+    """The networks at the first step: the encoder's weights, or those of the initial checkpoint; empty where a checkpoint follows.
+
+    Raises:
+        CheckpointError: The initial checkpoint is damaged, or of other networks.
+    """
+    segmenter = build_segmenter(config.network, pretrained=not resumed and not config.initial)
+    if config.initial and not resumed:
+        _fill(segmenter, Path(config.initial))
+    return segmenter
+
+
+def generator_learner(config: Config, segmenter: SmokeSegmenter) -> Learner:
+    """Eq. 11 on the generator and the inference model."""
+    settings = config.generator
+    module = GeneratorPhase(
+        segmenter,
+        _constants(settings),
+        freeze_encoder_norm=settings.freeze_encoder_norm,
+        frozen_stride=settings.frozen_stride,
+    )
+
+    def terms(module: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+        result: dict[str, Tensor] = module(batch.image, batch.mask, batch.transmission, step_weights(settings, step))
+        return result
+
+    return Learner("generator", module, terms, settings.optimiser, _optimiser(module, segmenter, settings.optimiser))
+
+
+def estimator_learner(config: Config, segmenter: SmokeSegmenter, every: int = 1) -> Learner:
+    """Eq. 6 on g_gamma, each `every`-th step."""
+    settings = config.estimator
+    module = EstimatorPhase(segmenter, settings.samples)
+
+    def terms(module: nn.Module, batch: Batch, _: int) -> dict[str, Tensor]:
+        result: dict[str, Tensor] = module(batch.image)
+        return result
+
+    optimiser = _optimiser(module, segmenter, settings.optimiser)
+    return Learner("estimator", module, terms, settings.optimiser, optimiser, every)
+
+
+def step_weights(settings: Generator, step: int) -> Weights:
+    """The weights of a step: the divergence's rises from 0, the entropy's waits for g_gamma."""
+    objective = settings.objective
+    return Weights(
+        kl=objective.kl_weight * linear_warmup(step, objective.kl_warmup_steps),
+        coherence=objective.coherence_weight,
+        entropy=objective.entropy_weight if step >= objective.entropy_from_step else 0.0,
+    )
+
+
+def build_loader(
+    config: Config, frames: list[Frame], phase: str, stages: Sequence[StageSection], first: int
+) -> DataLoader[Batch]:
+    """The batches of a phase from step `first` on."""
+    data = config.data
+    views = Views(data.squashed_px, data.smoke_centred, data.strength, data.smoke_length)
+    mix = {str(source): share for source, share in data.mix.items()}
+    cut = [Stage(stage.steps, stage.batch, stage.size_px, stage.whole) for stage in stages]
+    batches = Batches(frames, mix, cut, views, config.seed + (phase == "estimator"))
+    return DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(first, len(batches)),
+        num_workers=config.workers,
+        worker_init_fn=prepare_worker,
+        # Its own, for a loader draws from it as it starts: from torch's, a resumed run would go on with other numbers.
+        generator=torch.Generator(),
+        # A forked child inherits OpenCV's thread pool without its threads and waits for them for ever.
+        multiprocessing_context="spawn" if config.workers else None,
+    )
+
+
+def _constants(settings: Generator) -> Constants:
+    objective = settings.objective
+    return Constants(**{name: getattr(objective, name) for name in Constants.__slots__})
+
+
+def _optimiser(module: nn.Module, segmenter: SmokeSegmenter, settings: Optimiser) -> torch.optim.Optimizer:
+    encoder = segmenter.generator.backbone.parameters()
+    rates = settings.encoder_learning_rate, settings.learning_rate
+    return build_optimiser(parameter_groups(module, encoder, *rates, settings.weight_decay), settings)
+
+
+def _fill(segmenter: SmokeSegmenter, path: Path) -> None:
+    """Copy a checkpoint's averaged networks; statistics that it does not know yet are found anew in training."""
+    found = segmenter.load_state_dict(checkpoints.load_averaged(path), strict=False)
+    parameters = {name for name, _ in segmenter.named_parameters()}
+    lost = [*found.unexpected_keys, *(name for name in found.missing_keys if name in parameters)]
+    if lost:
+        raise checkpoints.CheckpointError(
+            f"{path}: of other networks: {len(lost)} tensors differ, the first is {lost[0]!r}"
+        )
