@@ -102,7 +102,7 @@ def _watch(query: SegmentQuery, wiring: Wiring, segmentation: Segmentation) -> A
     if query.camera_id is None or segmentation.look is None:
         return None
     manifest = wiring.slot.model.manifest
-    sight = Sight(query.captured_s, time.time(), segmentation.summary, manifest.input.size_px, segmentation.look)
+    sight = Sight(query.captured_s, time.time(), segmentation.summary, segmentation.map_px, segmentation.look)
     return wiring.cameras.observe(query.camera_id, sight, manifest.reference or {})
 
 
