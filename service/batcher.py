@@ -67,9 +67,8 @@ class Batcher(Generic[T, R]):
     """Runner threads over one queue. Use as a context manager: leaving it finishes what was accepted.
 
     Args:
-        run: Called with 1 to `batch_max` items, the last of which may be of more frames than fit; gives one answer per item,
-            in their order. What it raises reaches the callers of that batch, as InferenceFailed unless it is a
-            RequestError, and nobody else.
+        run: Called with 1 to `batch_max` frames' items, or more where the last does not fit; gives one answer per item. What
+            it raises reaches the callers of that batch, as InferenceFailed unless it is a RequestError, and nobody else.
         sizes: Runners, batch, queue.
         report: Told how many frames a batch has, and for each item dropped before inference the reason.
     """
