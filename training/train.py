@@ -125,10 +125,12 @@ class _Run:
                 if done % self._config.checkpoint_steps == 0 or done == phase.steps or requested():
                     self._save(phase, done, average)
                 if requested():
-                    raise Interrupted(f"stopped after step {done} of phase {phase.name}; the same command resumes")
+                    raise _interrupted(phase, done)
                 if done % self._config.epoch_steps == 0 or done == phase.steps:
                     self._validate(phase, done, average)
                     self._step_ended = time.monotonic()
+            if requested():  # during the last validation
+                raise _interrupted(phase, phase.steps)
         return average
 
     def _step(self, phase: _Phase, average: AveragedModel, batch: Batch, step: int) -> None:
@@ -183,6 +185,10 @@ class _Run:
         deployed.eval()
         validation = validate(deployed, self._val, self._config.data.size_px, self._config.false_alarms)
         self._reporter.validated(phase.name, step, validation)
+
+
+def _interrupted(phase: _Phase, step: int) -> Interrupted:
+    return Interrupted(f"stopped after step {step} of phase {phase.name}; the same command resumes")
 
 
 def _fabric(config: Config) -> Fabric:

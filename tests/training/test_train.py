@@ -19,6 +19,7 @@ from training.checkpoint import CheckpointError
 from training.data.smoke5k import DataError
 from training.loop import NonFiniteLossError
 from training.train import Interrupted, train
+from training.validation import Validation
 
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = (
@@ -106,6 +107,22 @@ def test_a_run_that_is_asked_to_stop_saves_after_the_step_in_hand(data: Path, tm
     assert len(notes.steps) == 2
     assert checkpoints.load(tmp_path / checkpoints.LAST).step == 2
     assert signal.getsignal(number) is before
+
+
+class StopsAtValidation(Notes):
+    """Asks its own process to stop while the model is validated."""
+
+    def validated(self, phase: str, step: int, validation: Validation) -> None:
+        super().validated(phase, step, validation)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_stop_during_the_last_validation_of_a_phase_is_heard(data: Path, tmp_path: Path):
+    with pytest.raises(Interrupted, match="stopped after step 6 of phase generator; the same command resumes"):
+        train(tiny(*SHORT), data, tmp_path, StopsAtValidation())
+    rest = Notes()
+    train(tiny(*SHORT), data, tmp_path, rest)
+    assert [(phase, step) for phase, step, _ in rest.steps] == [("estimator", step) for step in range(1, 5)]
 
 
 @pytest.mark.slow

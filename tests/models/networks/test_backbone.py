@@ -131,3 +131,20 @@ def test_a_file_of_another_form_is_refused_by_name(tmp_path, content):
 def test_a_missing_file_is_refused_by_name(tmp_path):
     with pytest.raises(WeightsError, match=r"absent\.pth: not readable"):
         load_weights(Backbone(TINY), TINY, tmp_path / "absent.pth")
+
+
+@pytest.mark.parametrize(("stride", "last"), [(4, "blocks.1."), (8, "blocks.2."), (16, "blocks.3."), (32, "blocks.4.")])
+def test_the_parameters_up_to_a_stride_are_all_before_its_feature_and_its_own(stride, last):
+    backbone = Backbone("test_efficientnet")
+    found = {id(parameter) for parameter in backbone.parameters_up_to(stride)}
+    names = [name for name, parameter in backbone.encoder.named_parameters() if id(parameter) in found]
+    everything = [name for name, _ in backbone.encoder.named_parameters()]
+    assert names == everything[: len(names)]
+    assert names[-1].startswith(last)
+    assert not any(name.startswith(last) for name in everything[len(names) :])
+
+
+def test_at_stride_0_there_are_none_and_at_another_there_is_an_error():
+    assert list(Backbone("test_efficientnet").parameters_up_to(0)) == []
+    with pytest.raises(EncoderError, match=r"no feature at stride 3, the encoder has \[2, 4, 8, 16, 32\]"):
+        list(Backbone("test_efficientnet").parameters_up_to(3))
