@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from models.tiles import TILES
 from service.errors import RequestError, StartError
 from service.order import DEFAULT_OUTPUTS, OUTPUTS, OVERLAY, Order, parse_outputs
 from service.settings import Settings
@@ -61,6 +62,7 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resolution", choices=("model", "frame"), default="model", help="of the maps (default model)")
     parser.add_argument("--threshold", type=_threshold, help="probability that counts as smoke (default: the model's)")
+    parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
     _add_model(parser)
     parser.set_defaults(run=_segment)
 
@@ -156,7 +158,7 @@ def _work(tasks: "list[Task]", chosen: argparse.Namespace, console: "Console") -
 
     settings = Settings.load(model_dir=chosen.model_dir)
     slot = Slot(load(settings))
-    order = Order(chosen.outputs, chosen.resolution, chosen.threshold)
+    order = Order(chosen.outputs, chosen.resolution, chosen.threshold, chosen.tiles)
     with open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max)) as pipeline:
         desk = Desk(pipeline, order, chosen.out, settings.body_max_bytes)
         return segment_files(tasks, desk, console)

@@ -53,7 +53,8 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
     slot = Slot(load(), settings.failures_max)
     metrics = Metrics(slot.model.identity)
     slot.on_change = lambda model: metrics.serving(model.identity)
-    pace = Pace(slot.model.runners * slot.model.batch_max, Threads.of(settings).workers)
+    batch_max = slot.model.batch_max
+    pace = Pace(slot.model.runners * batch_max, Threads.of(settings).workers, batch_max)
     patience = Patience(settings.wait_max_ms / 1000.0, settings.burst_s)
     lifecycle = Lifecycle(_permits(settings), Line(pace, patience))
     reloader = Reloader(slot, load, metrics.reloaded)

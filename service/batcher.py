@@ -4,6 +4,7 @@ Work that nobody wants any more is dropped before inference: its caller has left
 has passed, or a newer frame of its camera took its place. Standard library only.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -32,11 +33,12 @@ _HUNG_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[R]):
-    """An answer, how long it waited, and how long the batch it was in ran (seconds)."""
+    """An answer, how long it waited, how long the batch it was in ran (seconds), and in how many rounds of `batch_max` frames."""
 
     value: R
     queue_s: float
     run_s: float
+    rounds: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +51,7 @@ class _Job(Generic[T, R]):
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much at once: runner threads, items in a batch, items that wait; and how long a batch waits to be filled."""
+    """How much at once: runner threads, frames in a batch, frames that wait; and how long a batch waits to be filled."""
 
     runners: int
     batch_max: int
@@ -65,10 +67,10 @@ class Batcher(Generic[T, R]):
     """Runner threads over one queue. Use as a context manager: leaving it finishes what was accepted.
 
     Args:
-        run: Called with 1 to `batch_max` items; gives one answer per item, in their order. What it raises reaches
-            the callers of that batch, as InferenceFailed unless it is a RequestError, and nobody else.
+        run: Called with 1 to `batch_max` frames' items, or more where the last does not fit; gives one answer per item. What
+            it raises reaches the callers of that batch, as InferenceFailed unless it is a RequestError, and nobody else.
         sizes: Runners, batch, queue.
-        report: Told how many items a batch has, and for each item dropped before inference the reason.
+        report: Told how many frames a batch has, and for each item dropped before inference the reason.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Batcher(Generic[T, R]):
         self._run = run
         self._sizes = sizes
         self._report = report
-        self._waiting: FairQueue[_Job[T, R]] = FairQueue()
+        self._waiting: FairQueue[_Job[T, R]] = FairQueue(_frames)
         self._changed = threading.Condition()
         self._closed = False
         self._busy_since_s: dict[int, float] = {}
@@ -105,8 +107,8 @@ class Batcher(Generic[T, R]):
 
     @property
     def depth(self) -> int:
-        """How many items wait."""
-        return len(self._waiting)
+        """How many frames wait."""
+        return self._waiting.total
 
     @property
     def alive(self) -> bool:
@@ -148,6 +150,7 @@ class Batcher(Generic[T, R]):
             return False
         if other.ticket.arrived_s > ticket.arrived_s:
             raise Superseded("found a newer frame of this camera waiting, expected this one to be the newest")
+        self._check_room(ticket.frames - other.ticket.frames)
         self._waiting.replace(ticket.camera, other, job)
         dropped.append(
             _drop(other, Superseded("a newer frame of this camera arrived, expected this one to be the newest"))
@@ -155,11 +158,15 @@ class Batcher(Generic[T, R]):
         return True
 
     def _append(self, job: _Job[T, R], dropped: list[str]) -> None:
-        if len(self._waiting) >= self._sizes.queue_max:
+        if self.depth + job.ticket.frames > self._sizes.queue_max:
             dropped += [_reason(gone) for gone in self._waiting.remove(lambda waiting: waiting.future.cancelled())]
-        if len(self._waiting) >= self._sizes.queue_max:
-            raise ServiceFull(f"found {len(self._waiting)} frames waiting, expected fewer than {self._sizes.queue_max}")
+        self._check_room(job.ticket.frames)
         self._waiting.push(job.ticket.camera, job)
+
+    def _check_room(self, frames: int) -> None:
+        most = self._sizes.queue_max - frames
+        if frames > 0 and self.depth > most:
+            raise ServiceFull(f"found {self.depth} frames waiting, expected fewer than {most + 1}")
 
     def _work(self) -> None:
         while (batch := self._next_batch()) is not None:
@@ -177,12 +184,12 @@ class Batcher(Generic[T, R]):
             return self._take()
 
     def _filled(self) -> bool:
-        return self._closed or len(self._waiting) >= self._sizes.batch_max
+        return self._closed or self.depth >= self._sizes.batch_max
 
     def _take(self) -> tuple[list[_Job[T, R]], list[str]]:
         jobs: list[_Job[T, R]] = []
         dropped: list[str] = []
-        while self._waiting and len(jobs) < self._sizes.batch_max:
+        while self._waiting and sum(map(_frames, jobs)) < self._sizes.batch_max:
             job = self._waiting.pop()
             if time.perf_counter() >= job.ticket.deadline_s:
                 dropped.append(_drop(job, DeadlineExceeded("the deadline passed before the model was free")))
@@ -193,25 +200,30 @@ class Batcher(Generic[T, R]):
         return jobs, dropped
 
     def _answer(self, jobs: list[_Job[T, R]], dropped: list[str]) -> None:
-        runner, started_s = threading.get_ident(), time.perf_counter()
+        runner, started_s, frames = threading.get_ident(), time.perf_counter(), sum(map(_frames, jobs))
         self._busy_since_s[runner] = started_s
         try:
-            self._report(len(jobs), dropped)
+            self._report(frames, dropped)
             values = self._values(jobs)
         except BaseException as error:  # noqa: BLE001 - whatever it is, its callers must hear of it and the runner must live
             _fail(jobs, error)
             return
         finally:
             del self._busy_since_s[runner]
-        run_s = time.perf_counter() - started_s
+        run_s, rounds = time.perf_counter() - started_s, math.ceil(frames / self._sizes.batch_max)
         for job, value in zip(jobs, values, strict=True):
-            job.future.set_result(Done(value, started_s - job.submitted_s, run_s))
+            job.future.set_result(Done(value, started_s - job.submitted_s, run_s, rounds))
 
     def _values(self, jobs: list[_Job[T, R]]) -> list[R]:
         values = list(self._run([job.item for job in jobs])) if jobs else []
         if len(values) != len(jobs):
             raise ValueError(f"found {len(values)} answers, expected {len(jobs)}")
         return values
+
+
+def _frames(job: _Job[T, R]) -> int:
+    """How many frames' work it is."""
+    return job.ticket.frames
 
 
 def _drop(job: _Job[T, R], error: RequestError) -> str:

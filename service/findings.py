@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
+from models.tiles import Tiles
 from service.pipeline import Segmentation, Stages
 from service.prediction import Identity
 from service.summary import REGIONS_MAX, Assessment, Doubt, Place
@@ -125,6 +126,9 @@ class Findings(BaseModel):
 
     model: ModelBody
     frame: FrameBody
+    tiles: Tiles | None = Field(
+        description="Tiles that were looked at beside the whole frame; null: the whole frame alone."
+    )
     assessment: Assessment = Field(
         description="`clear`: no region. `smoke`: a region that the gate does not doubt. `uncertain`: doubted ones only."
     )
@@ -140,6 +144,7 @@ class Findings(BaseModel):
         return {
             "model": ModelBody.of(segmentation.identity),
             "frame": FrameBody(**asdict(segmentation.frame)),
+            "tiles": segmentation.tiles,
             "assessment": summary.assessment,
             "smoke": SmokeBody(**asdict(summary.smoke), region_count=len(summary.places)),
             "regions": [RegionBody.of(place) for place in summary.places[:REGIONS_MAX]],

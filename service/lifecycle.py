@@ -75,7 +75,7 @@ class Lifecycle:
         ticket = ticket or Ticket()
         spot = self.line.enter(ticket)
         try:
-            place = self.permits.enter(body_bytes, ticket.camera)
+            place = self.permits.enter(body_bytes, ticket.camera, ticket.frames)
             try:
                 yield Inside(place, spot)
             finally:

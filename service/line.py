@@ -1,7 +1,8 @@
 """Who waits before whom, how long a newcomer would wait, and whether that is too long to let it in.
 
 The estimate is made at the door, before a body is read: frames ahead times the measured time between two answers. Frames
-ahead are those that the fair queue would serve first, so a camera that floods lengthens its own wait and nobody else's.
+ahead are those that the fair queue would serve first, so a camera that floods lengthens its own wait and nobody else's. A
+request for tiles is as many frames as it has views.
 """
 
 import math
@@ -47,6 +48,7 @@ class Line:
         self._clock = clock
         self._inside = 0
         self._lanes: Counter[str | None] = Counter()
+        self._requests: Counter[str | None] = Counter()
         self._sending: dict[Spot, float] = {}
         self._busy = _Spell()
         self._crowd = _Spell()
@@ -67,34 +69,34 @@ class Line:
         self._check(ticket)
         spot = Spot(self, ticket)
         self._sending[spot] = self._clock()
-        self._count(ticket.camera, 1)
+        self._count(ticket, 1)
         return spot
 
     def arrive(self, spot: "Spot") -> None:
         """The body is there. A spot that has lapsed meanwhile is taken anew: who was let in is not sent away."""
         if self._sending.pop(spot, None) is None:
-            self._count(spot.ticket.camera, 1)
+            self._count(spot.ticket, 1)
 
     def leave(self, spot: "Spot") -> None:
         """Whatever became of the frame, nobody waits for it any more."""
         if spot.arrived:
-            self._pace.left()
+            self._pace.left(spot.ticket.frames)
         if spot.arrived or self._sending.pop(spot, None) is not None:
-            self._count(spot.ticket.camera, -1)
+            self._count(spot.ticket, -1)
 
     def _lapse(self) -> None:
         """A body that is slow to arrive holds no spot: frames that are there go first."""
         oldest_s = self._clock() - self._bound_s
         for spot in [spot for spot, since_s in self._sending.items() if since_s < oldest_s and self._pace.known]:
             del self._sending[spot]
-            self._count(spot.ticket.camera, -1)
+            self._count(spot.ticket, -1)
 
     def _check(self, ticket: Ticket) -> None:
         ahead = self._ahead(ticket)
         wait_s = ahead * self._pace.frame_s
         if not ahead or not self._pace.known:
             return
-        most_s = ticket.deadline_s - self._clock() - self._pace.work_s
+        most_s = ticket.deadline_s - self._clock() - self._pace.work_of_s(ticket.frames)
         # While a runner could come to idle, waiting is not what takes time.
         if ahead >= 2 * self._pace.slots:
             most_s = min(most_s, self._patience_s(ticket))
@@ -104,11 +106,12 @@ class Line:
     def _ahead(self, ticket: Ticket) -> int:
         """Frames that the cameras' turns put before this one; a `latest` frame takes the place of one of its own."""
         own = self._own(ticket)
-        return own + sum(min(count, own + 1) for lane, count in self._lanes.items() if lane != ticket.camera)
+        others = ((count, count / self._requests[lane]) for lane, count in self._lanes.items() if lane != ticket.camera)
+        return own + math.ceil(sum(min(count, own + request) for count, request in others))
 
     def _own(self, ticket: Ticket) -> int:
         own = self._lanes.get(ticket.camera, 0)
-        return max(0, own - 1) if ticket.latest else own
+        return max(0, own - ticket.frames) if ticket.latest else own
 
     @property
     def _bound_s(self) -> float:
@@ -125,11 +128,13 @@ class Line:
             return max(self._bound_s, short_s)
         return max(self._bound_s, short_s, self._patience.burst_s - self._crowd.age_s(now_s, pause_s))
 
-    def _count(self, camera: str | None, change: int) -> None:
-        self._inside += change
-        self._lanes[camera] += change
-        if not self._lanes[camera]:
-            del self._lanes[camera]
+    def _count(self, ticket: Ticket, requests: int) -> None:
+        camera, frames = ticket.camera, requests * ticket.frames
+        self._inside += frames
+        self._lanes[camera] += frames
+        self._requests[camera] += requests
+        if not self._requests[camera]:
+            del self._lanes[camera], self._requests[camera]
         now_s, pause_s = self._clock(), self._pace.work_s
         self._busy.note(self._inside > 0, now_s, pause_s)
         self._crowd.note(len(self._lanes) > 1, now_s, pause_s)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from models.tiles import VIEWS, Tiles
 from service.errors import ParameterInvalid
 
 Resolution = Literal["model", "frame"]
@@ -20,11 +21,18 @@ class Order:
         outputs: Some of OUTPUTS, without repeats; may be empty where only the numbers are wanted.
         resolution: Maps at the model's square, or brought back to the frame's width and height.
         threshold: Probability from which on a pixel is smoke; None takes the manifest's.
+        tiles: Look at tiles of the frame as well.
     """
 
     outputs: tuple[str, ...]
     resolution: Resolution = "model"
     threshold: float | None = None
+    tiles: Tiles | None = None
+
+    @property
+    def frames(self) -> int:
+        """How many frames' work it is, at most."""
+        return VIEWS if self.tiles else 1
 
     @property
     def at_frame_size(self) -> bool:

@@ -1,5 +1,6 @@
 """How fast frames go through: weighted means over what was really measured, the newest counting most."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -27,10 +28,12 @@ class Pace:
     Args:
         slots: Frames that the model can take at once: runners times the largest batch.
         workers: Threads that decode and encode.
+        batch_max: Frames that one runner takes at once.
     """
 
-    def __init__(self, slots: int = 1, workers: int = 1) -> None:
+    def __init__(self, slots: int = 1, workers: int = 1, batch_max: int = 1) -> None:
         self.slots = slots
+        self._batch_max = batch_max
         self._workers = workers
         self._run_s = _Mean()
         self._worker_s = _Mean()
@@ -50,10 +53,14 @@ class Pace:
     @property
     def work_s(self) -> float:
         """Time that one frame is worked on, waiting left out; 0 while it is not known."""
-        return self._run_s.value + self._worker_s.value
+        return self.work_of_s(1)
+
+    def work_of_s(self, frames: int) -> float:
+        """Time that a request of so many frames, which one runner answers, is worked on, waiting left out."""
+        return math.ceil(frames / self._batch_max) * self._run_s.value + frames * self._worker_s.value
 
     def ran(self, seconds: float) -> None:
-        """The batch that a frame was in took so long."""
+        """A batch that the model took at once, with a frame in it, took so long."""
         with self._lock:
             self._run_s.add(seconds)
 
@@ -66,8 +73,9 @@ class Pace:
             with self._lock:
                 self._unassigned_s += time.perf_counter() - started_s
 
-    def left(self) -> None:
-        """A frame left: what the workers did since another one left is what a frame costs them."""
+    def left(self, frames: int = 1) -> None:
+        """A request of so many frames left: what the workers did since another one left is what these cost them."""
         with self._lock:
-            self._worker_s.add(self._unassigned_s)
+            for _ in range(frames):
+                self._worker_s.add(self._unassigned_s / frames)
             self._unassigned_s = 0.0

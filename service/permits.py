@@ -1,4 +1,7 @@
-"""Permits at the door: how many requests, bytes of bodies and decoded pixels may be in flight, and how many of a camera."""
+"""Permits at the door: how many requests, bytes of bodies and decoded pixels may be in flight, and how many of a camera.
+
+A request for tiles counts as as many requests as it has views.
+"""
 
 import threading
 from collections import Counter
@@ -65,47 +68,48 @@ class Permits:
         self._camera_requests = ceilings.camera_requests
         self._cameras: Counter[str] = Counter()
 
-    def enter(self, body_bytes: int, camera: str | None) -> "Place":
-        """Take a place for a request whose body was not read yet.
+    def enter(self, body_bytes: int, camera: str | None, frames: int = 1) -> "Place":
+        """Take a place for a request of so many frames whose body was not read yet.
 
         Raises:
             ServiceFull: One of the ceilings is reached.
         """
-        self._check_camera(camera)
+        self._check_camera(camera, frames)
         if self.pixels.used >= self.pixels.most:
             raise ServiceFull(f"found {self.pixels.used} pixels in flight, expected fewer")
-        self.requests.take(1)
+        self.requests.take(frames)
         try:
             self.bytes.take(body_bytes)
         except ServiceFull:
-            self.requests.give_back(1)
+            self.requests.give_back(frames)
             raise
         if camera is not None:
-            self._cameras[camera] += 1
-        return Place(self, body_bytes, camera)
+            self._cameras[camera] += frames
+        return Place(self, body_bytes, camera, frames)
 
-    def forget(self, camera: str | None) -> None:
+    def forget(self, camera: str | None, frames: int) -> None:
         """A request of this camera left."""
         if camera is None:
             return
-        self._cameras[camera] -= 1
+        self._cameras[camera] -= frames
         if not self._cameras[camera]:
             del self._cameras[camera]
 
-    def _check_camera(self, camera: str | None) -> None:
+    def _check_camera(self, camera: str | None, frames: int) -> None:
         """A camera that floods must leave room for the others; frames without a camera are nobody's in particular."""
-        if camera is not None and self._cameras[camera] >= self._camera_requests:
+        if camera is not None and self._cameras[camera] + frames > self._camera_requests:
             raise ServiceFull(
                 f"found {self._cameras[camera]} requests of camera {camera} in flight, "
-                f"expected fewer than {self._camera_requests}"
+                f"expected fewer than {self._camera_requests - frames + 1}"
             )
 
 
 class Place:
     """One request's share; `leave` gives all of it back, once."""
 
-    def __init__(self, permits: Permits, body_bytes: int, camera: str | None) -> None:
+    def __init__(self, permits: Permits, body_bytes: int, camera: str | None, frames: int) -> None:
         self._permits = permits
+        self._frames = frames
         self._camera = camera
         self._bytes = body_bytes
         self._pixels = 0
@@ -140,5 +144,5 @@ class Place:
             self._left = True
             self._permits.pixels.give_back(self._pixels)
         self._permits.bytes.give_back(self._bytes)
-        self._permits.requests.give_back(1)
-        self._permits.forget(self._camera)
+        self._permits.requests.give_back(self._frames)
+        self._permits.forget(self._camera, self._frames)

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self, TypeVar
 
-from models.frame import RGB, fit
+from models.tiles import Tiles, canvas_px
 from service.batcher import Batcher, Sizes, ignore
 from service.cores import cores
 from service.encode import MASK, EncodedMap, Size, encode_maps, mask_at
@@ -25,6 +26,7 @@ from service.settings import Settings
 from service.slot import Answer, Slot
 from service.summary import Standard, Summary, summarise
 from service.ticket import Ticket
+from service.views import Answers, Views, answer_each, at_model_size, show, unite
 
 T = TypeVar("T")
 
@@ -43,7 +45,8 @@ class Stages:
 class Segmentation:
     """The answer for one frame; `identity` is the model that gave it, `frame` the size a person sees, after EXIF rotation.
 
-    `look` is what a camera's frame looks like; None for a frame of no camera.
+    `look` is what a camera's frame looks like; None for a frame of no camera. `tiles` are those that were looked at beside the
+    whole frame, `map_px` is the side of the square on which the regions were found.
     """
 
     identity: Identity
@@ -52,7 +55,9 @@ class Segmentation:
     maps: dict[str, EncodedMap]
     picture: Picture | None
     stages: Stages
-    look: Look | None = None
+    look: Look | None
+    tiles: Tiles | None
+    map_px: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,9 @@ class Threads:
 class Pipeline:
     """Takes files to answers. Use `open_pipeline`, which owns the threads."""
 
-    def __init__(self, slot: Slot, batcher: Batcher[RGB, Answer], pool: Executor, limits: Limits, pace: Pace) -> None:
+    def __init__(
+        self, slot: Slot, batcher: Batcher[Views, Answers], pool: Executor, limits: Limits, pace: Pace
+    ) -> None:
         self._slot = slot
         self._batcher = batcher
         self._pool = pool
@@ -120,29 +127,31 @@ class Pipeline:
         """
         started_s = time.perf_counter()
         watched = ticket is not None and ticket.camera is not None
-        fitted, size, look = await self.offload(lambda: self._prepare(body, hold_pixels, watched=watched))
+        shown, size, look = await self.offload(lambda: self._prepare(body, order, hold_pixels, watched=watched))
         if not order.at_frame_size:
             hold_pixels(0)  # What waits for the model is small: a hundred large frames may.
         decoded_s = time.perf_counter()
-        done = await asyncio.wrap_future(self._batcher.submit(fitted, ticket))
+        done = await asyncio.wrap_future(self._batcher.submit(shown, replace(ticket or Ticket(), frames=len(shown))))
         inferred_s = time.perf_counter()
-        self._pace.ran(done.run_s)
-        summary, maps, picture = await self.offload(lambda: self._answer(body, size, done.value, order))
+        self._pace.ran(done.run_s / done.rounds)
+        summary, maps, picture = await self.offload(lambda: self._answer(body, size, unite(done.value), order))
         encode_s = time.perf_counter() - inferred_s
         stages = Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
-        return Segmentation(done.value.model.identity, size, summary, maps, picture, stages, look)
+        identity, side = done.value[0].model.identity, shown[0].shape[0]
+        tiles, map_px = (order.tiles, canvas_px(side)) if len(shown) > 1 else (None, side)
+        return Segmentation(identity, size, summary, maps, picture, stages, look, tiles, map_px)
 
     async def offload(self, work: Callable[[], T]) -> T:
         """Run something short but not instant off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._pace.timed, work)
 
     def _prepare(
-        self, body: bytes, hold_pixels: Callable[[int], None], *, watched: bool
-    ) -> tuple[RGB, Size, Look | None]:
+        self, body: bytes, order: Order, hold_pixels: Callable[[int], None], *, watched: bool
+    ) -> tuple[Views, Size, Look | None]:
         frame = decode(body, self._limits, hold_pixels)
         height, width = frame.shape[:2]
-        fitted = fit(frame, self._slot.model.manifest.input.size_px)
-        return fitted, Size(width, height), look_at(fitted) if watched else None
+        shown = show(frame, order, self._slot.model.manifest.input.size_px)
+        return shown, Size(width, height), look_at(shown[0]) if watched else None
 
     def _answer(
         self, body: bytes, size: Size, answer: Answer, order: Order
@@ -152,7 +161,11 @@ class Pipeline:
         summary = summarise(prediction, Standard(threshold, manifest.minimum_region, manifest.gate), size)
         names = [name for name in order.outputs if name != OVERLAY]
         scales = {MASK.name: MASK, **{output.name: output for output in manifest.outputs}}
-        maps = encode_maps(prediction, names, scales, threshold, size if order.resolution == "frame" else None)
+        if order.resolution == "frame":
+            maps = encode_maps(prediction, names, scales, threshold, size)
+        else:
+            square = at_model_size(prediction, manifest.input.size_px)
+            maps = encode_maps(square, names, scales, threshold, None)
         picture = self._draw(body, size, prediction, threshold) if OVERLAY in order.outputs else None
         return summary, maps, picture
 
@@ -181,6 +194,6 @@ def open_pipeline(
     sizes = Sizes(slot.model.runners, slot.model.batch_max, threads.queue_max, threads.batch_wait_s)
     with (
         ThreadPoolExecutor(threads.workers, thread_name_prefix="worker") as pool,
-        Batcher(slot.answer, sizes, report) as batcher,
+        Batcher(partial(answer_each, slot), sizes, report) as batcher,
     ):
         yield Pipeline(slot, batcher, pool, limits, pace or Pace())

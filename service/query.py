@@ -6,6 +6,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from models.tiles import VIEWS, Tiles
 from service.errors import ParameterInvalid
 from service.order import DEFAULT_OUTPUTS, OUTPUTS, Order, Resolution, parse_outputs
 
@@ -58,6 +59,11 @@ class SegmentQuery(BaseModel):
         None, gt=0, lt=1, description="Probability from which on a pixel is smoke; the manifest's by default."
     )
 
+    tiles: Tiles | None = Field(
+        None,
+        description="Look at four overlapping tiles beside the whole frame, for smoke too small for the model's square. "
+        f"Counts as {VIEWS} frames in every limit; of no effect on a frame that the square does not shrink.",
+    )
     latest: bool = Field(
         False,
         description="Only the camera's newest frame counts: it replaces an older one that still waits for the model, "
@@ -79,4 +85,4 @@ class SegmentQuery(BaseModel):
 
     def order(self) -> Order:
         """What is wanted, in the pipeline's words."""
-        return Order(parse_outputs(self.outputs), self.resolution, self.threshold)
+        return Order(parse_outputs(self.outputs), self.resolution, self.threshold, self.tiles)

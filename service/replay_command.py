@@ -62,7 +62,7 @@ def replay(show: Show, settings: Settings, base: Policy, console: Console) -> No
 
         def look(body: bytes, label: Label | None) -> Shot:
             segmentation = asyncio.run(pipeline.segment(body, order))
-            _, sightings = sightings_of(segmentation.summary, manifest.input.size_px, Rule(base))
+            _, sightings = sightings_of(segmentation.summary, segmentation.map_px, Rule(base))
             size = (segmentation.frame.width, segmentation.frame.height)
             return Shot(tuple(sightings), label.smoke if label else None, _truth(label, *size))
 

@@ -102,8 +102,11 @@ def _watch(query: SegmentQuery, wiring: Wiring, segmentation: Segmentation) -> A
     if query.camera_id is None or segmentation.look is None:
         return None
     manifest = wiring.slot.model.manifest
-    sight = Sight(query.captured_s, time.time(), segmentation.summary, manifest.input.size_px, segmentation.look)
-    return wiring.cameras.observe(query.camera_id, sight, manifest.reference or {})
+    sight = Sight(query.captured_s, time.time(), segmentation.summary, segmentation.map_px, segmentation.look)
+    reference = dict(manifest.reference or {})
+    if segmentation.tiles:
+        reference.pop("epistemic", None)  # The release's was counted without tiles.
+    return wiring.cameras.observe(query.camera_id, sight, reference)
 
 
 async def _reply(

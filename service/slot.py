@@ -76,7 +76,7 @@ class Slot:
         return self._failures >= self._failures_max
 
     def answer(self, frames: Sequence[RGB]) -> list[Answer]:
-        """Have the model in service answer a batch.
+        """Have the model in service answer a batch, or several in turn where there are more frames than it takes at once.
 
         Raises:
             ModelUnavailable: There is none that is well, and none came in time.
@@ -84,7 +84,12 @@ class Slot:
         """
         loaded = self._lend()
         try:
-            predictions = loaded.model.predict(frames)
+            most = loaded.model.batch_max
+            predictions = [
+                prediction
+                for start in range(0, len(frames), most)
+                for prediction in loaded.model.predict(frames[start : start + most])
+            ]
         except BaseException:
             self._fall_ill(loaded)
             raise

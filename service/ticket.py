@@ -14,12 +14,14 @@ class Ticket:
         latest: It replaces an older such frame of its camera that still waits, and may be replaced itself.
         arrived_s: When its request came in.
         deadline_s: When its caller stops to care.
+        frames: How many frames' work it is: several where tiles are wanted.
     """
 
     camera: str | None = None
     latest: bool = False
     arrived_s: float = field(default_factory=time.perf_counter)
     deadline_s: float = math.inf
+    frames: int = 1
 
     @property
     def left_s(self) -> float:

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.tiles import TILES
+
 _ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 """glibc keeps freed memory: without it, page faults cost half of a CPU step (measured, see training/README.md)."""
 
@@ -46,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="score only the frames of the split whose paths this file lists, one a line",
     )
+    evaluate.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
     evaluate.add_argument(
         "--beside",
         type=Path,

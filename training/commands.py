@@ -77,7 +77,7 @@ def _ablate(options: argparse.Namespace, console: Console) -> None:
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
-    deployed = load_deployed(options.model)
+    deployed = load_deployed(options.model)._replace(tiles=options.tiles)
     added: dict[str, Any] = {"beside": _beside(options.beside)} if options.beside else {}
     if options.feedback:
         added["feedback"] = read_feedback(options.feedback)
@@ -103,6 +103,8 @@ def _against_sampling(options: argparse.Namespace) -> dict[str, Any]:
 
 def _export(options: argparse.Namespace, console: Console) -> None:
     report = _read_report(options.evaluation, "threshold") if options.evaluation else {}
+    if report.get("tiles"):
+        raise ReportError(f"{options.evaluation}: measured with tiles, expected a report of the whole frame alone")
     folder = export(options.checkpoint, options.out, options.name, options.version, report, options.remark)
     console.print(f"released: {folder}")
 

@@ -63,13 +63,14 @@ def evaluate(deployed: Deployed, data: Path, split: str, subset: Path | None = N
     frames = frames_to_score(data, split, subset)
     if deployed.threshold is None:
         _require_two_groups(frames, f"{data}: split {split!r}")
-    scores = score_frames(deployed.predict, frames, deployed.size_px, deployed.minimum_region)
+    scores = score_frames(deployed.predict, frames, deployed.size_px, deployed.minimum_region, deployed.tiles)
     level = (
         choose_level(scores, deployed.false_alarms) if deployed.threshold is None else nearest_level(deployed.threshold)
     )
     report = {
         "model": deployed.description,
         "split": split,
+        "tiles": deployed.tiles,
         "subset": {"file": subset.name, "frames": len(frames)} if subset else None,
         "smoke_free_target": deployed.false_alarms,
         "threshold": level / metrics.LEVELS,
@@ -153,9 +154,7 @@ def _regions(scores: Sequence[FrameScore], level: int) -> list[RegionScore]:
 def _sheets(scores: Sequence[FrameScore], deployed: Deployed, level: int) -> dict[str, RGB]:
     chosen = {"contact_sheet.png": _every_few(scores), "worst.png": _worst(scores, level)}
     threshold = level / metrics.LEVELS
-    return {
-        name: contact_sheet(deployed.predict, frames, deployed.size_px, threshold) for name, frames in chosen.items()
-    }
+    return {name: contact_sheet(deployed, frames, threshold) for name, frames in chosen.items()}
 
 
 def _panel(scores: Sequence[FrameScore], deployed: Deployed, level: int) -> list[plots.PanelRow]:
@@ -164,7 +163,7 @@ def _panel(scores: Sequence[FrameScore], deployed: Deployed, level: int) -> list
         return []
     chosen = {name: ranked[round(quantile * (len(ranked) - 1))].frame for name, quantile in _PANEL.items()}
     threshold = level / metrics.LEVELS
-    return [plots.panel_row(name, f, deployed.predict, deployed.size_px, threshold) for name, f in chosen.items()]
+    return [plots.panel_row(name, f, deployed, threshold) for name, f in chosen.items()]
 
 
 def _worst(scores: Sequence[FrameScore], level: int) -> list[Frame]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.frame import RGB, Map, Mask, fit, fit_map, unfit
 from training.data.smoke5k import Frame, load_image, load_mask
-from training.prediction import Maps, Predict
+from training.prediction import Deployed, Maps, look
 
 _TRUTH, _PREDICTION = (255, 255, 0), (255, 0, 0)
 _COLUMNS = 2
@@ -47,23 +47,24 @@ def answer_panel(frame: RGB, maps: Maps, threshold: float) -> RGB:
     return np.concatenate([_captioned(tile, name) for tile, name in zip(tiles, names, strict=True)], axis=1)
 
 
-def contact_sheet(predict: Predict, frames: Sequence[Frame], size_px: int, threshold: float) -> RGB:
+def contact_sheet(deployed: Deployed, frames: Sequence[Frame], threshold: float) -> RGB:
     """Per frame: the frame, truth (yellow) and prediction (red) on it, the probability, total and epistemic uncertainty.
 
     Scales are fixed: total from 0 to ln 2 nats, epistemic from 0 to EPISTEMIC_NATS.
     """
-    strips = [_strip(predict, frame, size_px, threshold) for frame in frames]
+    strips = [_strip(deployed, frame, threshold) for frame in frames]
     blank = np.zeros_like(strips[0])
     strips += [blank] * (-len(strips) % _COLUMNS)
     rows = [np.concatenate(strips[start : start + _COLUMNS], axis=1) for start in range(0, len(strips), _COLUMNS)]
     return np.concatenate(rows)
 
 
-def _strip(predict: Predict, frame: Frame, size_px: int, threshold: float) -> RGB:
+def _strip(deployed: Deployed, frame: Frame, threshold: float) -> RGB:
     image = load_image(frame.image)
-    truth = fit_map(load_mask(frame, image.shape), size_px) >= 0.5
-    square = fit(image, size_px)
-    maps = predict(square)
+    maps = look(deployed.predict, image, deployed.size_px, deployed.tiles)
+    side = maps.probability.shape[0]
+    truth = fit_map(load_mask(frame, image.shape), side) >= 0.5
+    square = fit(image, side)
     marked = outline(outline(square, truth, _TRUTH), maps.probability >= threshold, _PREDICTION)
     tiles = (square, marked, heat(maps.probability, 1.0), heat(maps.total), heat(maps.epistemic, EPISTEMIC_NATS))
     return np.concatenate([fit(tile, _TILE_PX) for tile in tiles], axis=1)

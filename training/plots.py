@@ -13,7 +13,7 @@ from models.frame import RGB, Map, Mask, fit, fit_map
 from training import metrics
 from training.data.smoke5k import Frame, load_image, load_mask
 from training.pictures import EPISTEMIC_NATS
-from training.prediction import Maps, Predict
+from training.prediction import Deployed, Maps, look
 from training.reliability import RAW, best_form
 
 
@@ -34,12 +34,13 @@ class PanelRow(NamedTuple):
     maps: Maps
 
 
-def panel_row(name: str, frame: Frame, predict: Predict, size_px: int, threshold: float) -> PanelRow:
+def panel_row(name: str, frame: Frame, deployed: Deployed, threshold: float) -> PanelRow:
     """A frame with what the model makes of it."""
     image = load_image(frame.image)
-    truth = fit_map(load_mask(frame, image.shape), size_px) >= 0.5
-    square = fit(image, size_px)
-    maps = predict(square)
+    maps = look(deployed.predict, image, deployed.size_px, deployed.tiles)
+    side = maps.probability.shape[0]
+    truth = fit_map(load_mask(frame, image.shape), side) >= 0.5
+    square = fit(image, side)
     return PanelRow(name, square, np.asarray(truth), np.asarray(maps.probability >= threshold), maps)
 
 

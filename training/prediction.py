@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from models.frame import RGB, Map
+from models.frame import RGB, Map, fit
 from models.manifest import Manifest
 from models.networks.segmenter import SmokeSegmenter
+from models.tiles import Tiles, merge, views, worth_tiling
 from training import checkpoint as checkpoints
 from training.build import build_segmenter
 from training.calibration import Calibration, apply
@@ -41,6 +42,7 @@ class Deployed(NamedTuple):
         false_alarms: Image-level rate that a fitted threshold keeps where it can.
         description: What it is, for reports.
         calibration: What the shown probability is calibrated by; None where that is not known.
+        tiles: Those that are looked at beside the whole frame.
     """
 
     predict: Predict
@@ -50,6 +52,22 @@ class Deployed(NamedTuple):
     description: str
     false_alarms: float = 0.05
     calibration: Calibration | None = None
+    tiles: Tiles | None = None
+
+
+def look(predict: Predict, image: RGB, size_px: int, tiles: Tiles | None = None) -> Maps:
+    """The maps of a frame, as the service answers: of the whole, or merged with its tiles where they show more of it.
+
+    Args:
+        predict: The deployed graph.
+        image: (height, width, 3) uint8 RGB.
+        size_px: Side of the model's square.
+        tiles: Which.
+    """
+    height, width = image.shape[:2]
+    if tiles and worth_tiling(width, height, size_px):
+        return Maps(*merge([predict(view) for view in views(image, size_px)]))
+    return predict(fit(image, size_px))
 
 
 def torch_predictor(segmenter: SmokeSegmenter) -> Predict:

@@ -41,10 +41,14 @@ def headline(report: Mapping[str, Any]) -> str:
     rows = [*_found(report, summary, how), *_calibrated(report), *_doubted(report), *_sampled(report)]
     lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     return (
-        f"# {report['model']} on split `{report['split']}`{_subset(report.get('subset'))}\n\n"
+        f"# {report['model']} on split `{report['split']}`{_subset(report.get('subset'))}{_tiled(report.get('tiles'))}\n\n"
         "In brackets: 95 % interval, camera groups resampled. The sections of report.md say what each number is.\n\n"
         f"| | | how |\n| --- | --- | --- |\n{lines.rstrip()}"
     )
+
+
+def _tiled(tiles: str | None) -> str:
+    return f", whole frame and {tiles} tiles" if tiles else ""
 
 
 def _found(report: Mapping[str, Any], summary: Mapping[str, Any], how: str) -> list[Sequence[str]]:

@@ -8,11 +8,12 @@ import numpy as np
 
 from models.frame import RGB, fit, fit_map, unfit
 from models.reference import thumbnail
+from models.tiles import Tiles
 from training import metrics
 from training.calibration import Histogram, logit_histogram
 from training.data.smoke5k import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
 from training.findings import REGION_LEVELS, Findings, find
-from training.prediction import Predict
+from training.prediction import Predict, look
 from training.selective import Sums, squared_error_by_doubt
 
 
@@ -89,7 +90,9 @@ Leveled = Sequence[tuple[FrameScore, int]]
 """Frames, each with the level of its threshold."""
 
 
-def score_frames(predict: Predict, frames: Iterable[Frame], size_px: int, minimum_region: float) -> list[FrameScore]:
+def score_frames(
+    predict: Predict, frames: Iterable[Frame], size_px: int, minimum_region: float, tiles: Tiles | None = None
+) -> list[FrameScore]:
     """Score frames at their own resolution; regions and doubt are looked at in the model's square, as the service does.
 
     Args:
@@ -97,8 +100,9 @@ def score_frames(predict: Predict, frames: Iterable[Frame], size_px: int, minimu
         frames: What to score.
         size_px: Side of the model's square.
         minimum_region: Smallest region that counts, as a fraction of the frame.
+        tiles: Looked at beside the whole frame.
     """
-    return [_score(predict, frame, size_px, minimum_region) for frame in frames]
+    return [_score(predict, frame, size_px, minimum_region, tiles) for frame in frames]
 
 
 def summarise(scores: Sequence[FrameScore], level: int) -> Summary:
@@ -157,14 +161,13 @@ def choose_level(scores: Sequence[FrameScore], false_alarms: float) -> int:
     return max((level for level in summaries if alarms[level] <= allowed), key=lambda level: summaries[level].f_beta)
 
 
-def _score(predict: Predict, frame: Frame, size_px: int, minimum_region: float) -> FrameScore:
+def _score(predict: Predict, frame: Frame, size_px: int, minimum_region: float, tiles: Tiles | None) -> FrameScore:
     image = load_image(frame.image)
     mask = load_mask(frame, image.shape) > 0.5
-    square = fit(image, size_px)
-    maps = predict(square)
+    maps = look(predict, image, size_px, tiles)
     probability = unfit(maps.probability, mask.shape[1], mask.shape[0])
     counts = metrics.count(probability, mask)
-    truth = fit_map(mask.astype(np.float32), size_px)
+    truth = fit_map(mask.astype(np.float32), maps.probability.shape[0])
     return FrameScore(
         frame=frame,
         smoke_fraction=float(mask.mean()),
@@ -178,7 +181,7 @@ def _score(predict: Predict, frame: Frame, size_px: int, minimum_region: float) 
         findings=find(frame, maps, truth > 0, minimum_region),
         logits=logit_histogram(probability, mask),
         doubts=squared_error_by_doubt(maps, truth >= 0.5),
-        looks=_looks(square) | {"epistemic": float(maps.epistemic.mean(dtype=np.float64))},
+        looks=_looks(fit(image, size_px)) | {"epistemic": float(maps.epistemic.mean(dtype=np.float64))},
     )
 
 

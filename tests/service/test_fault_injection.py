@@ -54,14 +54,14 @@ def break_decoding(patch, failure) -> None:
 def break_fitting(patch, failure) -> None:
     from service import pipeline
 
-    fit = pipeline.fit
+    show = pipeline.show
 
-    def fitting(frame, size_px):
+    def showing(frame, *rest):
         if is_marked(frame):
             raise failure
-        return fit(frame, size_px)
+        return show(frame, *rest)
 
-    patch.setattr(pipeline, "fit", fitting)
+    patch.setattr(pipeline, "show", showing)
 
 
 def break_submitting(patch, failure) -> None:
@@ -70,7 +70,7 @@ def break_submitting(patch, failure) -> None:
     submit = Batcher.submit
 
     def submitting(self, item, ticket=None):
-        if is_marked(item):
+        if is_marked(item[0]):
             raise failure
         return submit(self, item, ticket)
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from tests.training.red_smoke import SIDE, read_red, write_frame
 from training import plots
 from training.pictures import EPISTEMIC_NATS
+from training.prediction import Deployed
 
 SUMS = np.zeros((3, 15))
 SUMS[:, 3], SUMS[:, 12] = (10, 2, 4), (5, 4, 4)
@@ -58,7 +59,7 @@ def test_a_diagram_is_of_share_against_confidence(tmp_path, figures):
 
 def test_the_panel_has_the_papers_columns_on_fixed_scales_in_nats(tmp_path, figures):
     frame = write_frame(tmp_path, "one", "a")
-    row = plots.panel_row("easy", frame, read_red, SIDE, 0.5)
+    row = plots.panel_row("easy", frame, Deployed(read_red, SIDE, 0.0002, None, "red"), 0.5)
     assert row.truth[:, : SIDE // 4].all()
     assert np.array_equal(row.truth, row.prediction)
     plots.decomposition_panel([row, row._replace(name="hard")], tmp_path / "panel.png")
