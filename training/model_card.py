@@ -74,7 +74,7 @@ def _recipe(config: Config, parity: Mapping[str, float]) -> str:
     differences = ", ".join(f"{name} {value:.1e}" for name, value in parity.items())
     return f"""## Recipe
 `smoke-bvm-train train` with configuration {config.sha256()} (resolved in `manifest.json`), seed {config.seed}: {steps:,} steps,
-{seen:,} views for the generator (eq. 2 and 4), then {sum(s.steps for s in config.estimator.stages):,} steps for g_gamma on the frozen
+{seen:,} views for the generator (eq. 11), then {sum(s.steps for s in config.estimator.stages):,} steps for g_gamma on the frozen
 generator (eq. 6, {config.estimator.samples} Monte Carlo samples). Torch and onnxruntime differ by at most: {differences}."""
 
 
