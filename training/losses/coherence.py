@@ -5,6 +5,7 @@ both; only (1 - T) / w differs. So half of the neighbourhood, as shifted differe
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,16 +35,62 @@ def coherence_loss(
         Scalar >= 0, the mean over pixels and batch, so that it does not depend on the image's size.
         Source: Yan et al. 2022, eq. 7 and 8. Departs: a mean for the sum over m.
     """
+    loss: Tensor = _Coherence.apply(prediction, transmission, kernel_px, sigma_position_px, sigma_transmission)
+    return loss
+
+
+class _Coherence(torch.autograd.Function):
+    """The loss and its slope in one pass over the pairs, image by image, so that what is worked on stays in the cache."""
+
+    @staticmethod
+    def forward(
+        context: Any,  # noqa: ANN401 - torch names no type
+        prediction: Tensor,
+        transmission: Tensor,
+        kernel_px: int,
+        sigma_position_px: float,
+        sigma_transmission: float,
+    ) -> Tensor:
+        slope = torch.zeros_like(prediction)
+        total = prediction.new_zeros(())
+        for image in zip(prediction, transmission, slope, strict=True):
+            total += _add_pairs(*image, kernel_px, sigma_position_px, sigma_transmission)
+        context.save_for_backward(slope / prediction.numel())
+        return total / prediction.numel()
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        (slope,) = context.saved_tensors
+        return gradients[0] * slope, None, None, None, None
+
+
+def _add_pairs(
+    prediction: Tensor,
+    transmission: Tensor,
+    slope: Tensor,
+    kernel_px: int,
+    sigma_position_px: float,
+    sigma_transmission: float,
+) -> Tensor:
+    """Sum over all pairs of one image, (1, h, w) each; its slope with respect to the prediction is added to `slope`.
+
+    A pair m, n counts twice, with the weight of either end: (1 - T(m)) W(m, n) + (1 - T(n)) W(n, m), g being symmetric.
+    """
     shifts = list(half_neighbourhood(kernel_px))
-    with torch.no_grad():
-        kernels = [_kernel(transmission, shift, sigma_position_px, sigma_transmission) for shift in shifts]
-        weight = (1.0 - transmission) / _normaliser(transmission, kernels, shifts)
+    kernels = [_kernel(transmission, shift, sigma_position_px, sigma_transmission) for shift in shifts]
+    weight = (1.0 - transmission) / _normaliser(transmission, kernels, shifts)
     total = prediction.new_zeros(())
     for shift, kernel in zip(shifts, kernels, strict=True):
         here, there = _ends(prediction, shift)
         weight_here, weight_there = _ends(weight, shift)
-        total = total + ((weight_here + weight_there) * kernel * (here - there).abs()).sum()
-    return total / prediction.numel()
+        slope_here, slope_there = _ends(slope, shift)
+        pair = (weight_here + weight_there).mul_(kernel)
+        difference = here - there
+        signed = pair.mul_(difference.sign())
+        total += torch.dot(signed.flatten(), difference.flatten())
+        slope_here += signed
+        slope_there -= signed
+    return total
 
 
 def half_neighbourhood(kernel_px: int) -> Iterator[Shift]:
@@ -59,7 +106,7 @@ def _kernel(transmission: Tensor, shift: Shift, sigma_position_px: float, sigma_
     """g(m, m + shift) for every m whose neighbour lies in the image."""
     here, there = _ends(transmission, shift)
     position = (shift[0] ** 2 + shift[1] ** 2) / (2.0 * sigma_position_px**2)
-    return torch.exp(-position - (here - there).square() / (2.0 * sigma_transmission**2))
+    return (here - there).square_().mul_(-0.5 / sigma_transmission**2).sub_(position).exp_()
 
 
 def _normaliser(transmission: Tensor, kernels: list[Tensor], shifts: list[Shift]) -> Tensor:
@@ -75,7 +122,7 @@ def _normaliser(transmission: Tensor, kernels: list[Tensor], shifts: list[Shift]
 def _ends(values: Tensor, shift: Shift) -> tuple[Tensor, Tensor]:
     """Views of all pixels m and of their neighbours m + shift, for the pairs that lie in the image."""
     down, right = shift
-    height, width = values.shape[2:]
+    height, width = values.shape[-2:]
     columns_here = slice(max(0, -right), width - max(0, right))
     columns_there = slice(max(0, right), width - max(0, -right))
     return values[..., : height - down, columns_here], values[..., down:, columns_there]
