@@ -123,7 +123,7 @@ def _write_release(
     size_px = config.data.size_px
     to_onnx(segmenter, folder / MODEL, size_px)
     differences = parity.check(segmenter, folder / MODEL, size_px)
-    provenance = {"configuration_sha256": config.sha256(), "configuration": json.loads(config.model_dump_json())}
+    provenance = {"configuration_sha256": config.sha256(), "configuration": _shown(config)}
     threshold = float(report.get("threshold", _UNFITTED_THRESHOLD))
     _write_golden(folder, size_px, threshold)
     card = model_card(f"{name}-{version}", config, threshold, differences, report, remark)
@@ -152,6 +152,14 @@ def _gate(report: Mapping[str, Any]) -> Gate | None:
     """The gate that `evaluate` fitted; None where none is worth having, or nothing was evaluated."""
     fitted = report.get("gate", {}).get("gate")
     return Gate.from_json(fitted) if fitted else None
+
+
+def _shown(config: Config) -> dict[str, Any]:
+    """The configuration without the folders of the machine it ran on."""
+    values: dict[str, Any] = json.loads(config.model_dump_json())
+    values["initial"] = Path(config.initial).name
+    values["network"]["encoder_weights"] = Path(config.network.encoder_weights).name
+    return values
 
 
 def _write_golden(folder: Path, size_px: int, threshold: float) -> None:

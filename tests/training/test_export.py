@@ -16,6 +16,7 @@ from models.gate import Gate
 from models.manifest import OUTPUTS, Manifest, ManifestError
 from models.reference import Histogram
 from tests.conftest import build_release
+from tests.training.conftest import Run, tiny
 from training import checkpoint as checkpoints
 from training import export as exporting
 from training.checkpoint import CheckpointError
@@ -187,3 +188,14 @@ def test_a_checkpoint_whose_estimator_is_not_trained_is_refused(tiny_run, tmp_pa
     with pytest.raises(ExportError, match="phase 'generator', where g_gamma is not trained"):
         export(early, tmp_path / "out", None, "0.1.0", {})
     assert not (tmp_path / "out").exists()
+
+
+def test_a_release_names_no_folder_of_the_machine_that_made_it(tiny_run: Run, tmp_path: Path):
+    state = torch.load(tiny_run.checkpoint, weights_only=True)
+    far = ("initial=/far/away/start.ckpt", "network.encoder_weights=/far/away/resnet.pth")
+    torch.save(state | {"config": tiny(*far).model_dump_json()}, tmp_path / "last.ckpt")
+    folder = export(tmp_path / "last.ckpt", tmp_path / "out", None, "0.1.0", {})
+    text = (folder / "manifest.json").read_text()
+    assert '"initial": "start.ckpt"' in text
+    assert '"encoder_weights": "resnet.pth"' in text
+    assert "/far" not in text + (folder / "MODEL_CARD.md").read_text()
