@@ -38,45 +38,8 @@ def _parser() -> argparse.ArgumentParser:
         "ablate", help="train a configuration four times, with more and more of eq. 11: Table 4"
     )
     _add_training(ablate, "runs/ablation-<name>")
-    evaluate = commands.add_parser("evaluate", help="score a checkpoint or a release")
-    evaluate.add_argument("model", type=Path, help="checkpoint file or release folder")
-    evaluate.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
-    evaluate.add_argument("--split", choices=("train", "val", "all"), default="val")
-    evaluate.add_argument(
-        "--subset",
-        type=Path,
-        metavar="FILE",
-        help="score only the frames of the split whose paths this file lists, one a line",
-    )
-    evaluate.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
-    evaluate.add_argument(
-        "--beside",
-        type=Path,
-        metavar="REPORT",
-        help="report.json of the model without L_c, to show both beside each other",
-    )
-    evaluate.add_argument(
-        "--samples",
-        type=int,
-        default=0,
-        help="compare g_gamma with this many Monte Carlo samples (a checkpoint; 0: do not)",
-    )
-    evaluate.add_argument(
-        "--feedback",
-        type=Path,
-        metavar="JSONL",
-        help="what people said of a service's alarms (SMOKE_FEEDBACK_FILE), as a table",
-    )
-    evaluate.add_argument("--out", type=Path, default=Path("runs/evaluation"), help="folder for report and pictures")
-    export = commands.add_parser("export", help="write a release, or nothing")
-    export.add_argument("checkpoint", type=Path)
-    export.add_argument("--version", required=True, help="three numbers, as in 0.1.0")
-    export.add_argument("--name", help="name of the release (default: the configuration's)")
-    export.add_argument(
-        "--evaluation", type=Path, help="report.json of `evaluate`: threshold and numbers for manifest and card"
-    )
-    export.add_argument("--remark", default="", help="what the recipe does not say of this run, for the card")
-    export.add_argument("--out", type=Path, default=Path("models/released"), help="where the release folder is made")
+    _add_evaluation(commands.add_parser("evaluate", help="score a checkpoint or a release"))
+    _add_export(commands.add_parser("export", help="write a release, or nothing"))
     return parser
 
 
@@ -92,6 +55,49 @@ def _add_training(parser: argparse.ArgumentParser, out: str) -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
     parser.add_argument("--out", type=Path, help=f"folder of the run (default: {out})")
+
+
+def _add_evaluation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, help="checkpoint file or release folder")
+    parser.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
+    parser.add_argument("--split", choices=("train", "val", "all"), default="val")
+    parser.add_argument(
+        "--subset",
+        type=Path,
+        metavar="FILE",
+        help="score only the frames of the split whose paths this file lists, one a line",
+    )
+    parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        metavar="REPORT",
+        help="report.json of the model without L_c, to show both beside each other",
+    )
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=0,
+        help="compare g_gamma with this many Monte Carlo samples (a checkpoint; 0: do not)",
+    )
+    parser.add_argument(
+        "--feedback",
+        type=Path,
+        metavar="JSONL",
+        help="what people said of a service's alarms (SMOKE_FEEDBACK_FILE), as a table",
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/evaluation"), help="folder for report and pictures")
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--version", required=True, help="three numbers, as in 0.1.0")
+    parser.add_argument("--name", help="name of the release (default: the configuration's)")
+    parser.add_argument(
+        "--evaluation", type=Path, help="report.json of `evaluate`: threshold and numbers for manifest and card"
+    )
+    parser.add_argument("--remark", default="", help="what the recipe does not say of this run, for the card")
+    parser.add_argument("--out", type=Path, default=Path("models/released"), help="where the release folder is made")
 
 
 if __name__ == "__main__":
