@@ -35,9 +35,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_training(commands.add_parser("train", help="train a configuration, or go on with a run"), "runs/<name>")
     ablate = commands.add_parser(
-        "ablate", help="train a configuration four times, with more and more of eq. 11: Table 4"
+        "ablate", help="train a configuration and variants of it on equal samples, and compare"
     )
-    _add_training(ablate, "runs/ablation-<name>")
+    ablate.add_argument(
+        "--table",
+        choices=("paper", "recipe"),
+        default="paper",
+        help="paper: more and more of eq. 11, as in Table 4; recipe: less one thing at a time (default: paper)",
+    )
+    _add_training(ablate, "runs/ablation-<table>-<name>")
     _add_evaluation(commands.add_parser("evaluate", help="score a checkpoint or a release"))
     _add_export(commands.add_parser("export", help="write a release, or nothing"))
     return parser

@@ -1,7 +1,7 @@
-"""The paper's Table 4: four configurations that differ in the objective alone, trained on equal samples and scored alike."""
+"""Ablations: configurations that differ in one thing, trained on equal samples and scored alike; one is Table 4."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,28 +13,44 @@ from training.reliability import RAW, TEMPERATURE
 from training.train import Reporter, train
 
 _OBJECTIVE = "generator.objective"
+_NO_COHERENCE, _NO_ENTROPY = f"{_OBJECTIVE}.coherence_weight=0", f"{_OBJECTIVE}.entropy_weight=0"
 
 
 class Row(NamedTuple):
-    """A row of Table 4: its folder, its losses, and what it changes in the configuration."""
+    """A row of a table: its folder, what it is, and what it changes in the configuration."""
 
     name: str
-    losses: str
-    overrides: tuple[str, ...]
+    what: str
+    overrides: tuple[str, ...] = ()
 
 
-ROWS = (
-    Row("1-structure", "L_bnn", (f"{_OBJECTIVE}.coherence_weight=0", f"{_OBJECTIVE}.entropy_weight=0")),
-    Row("2-coherence", "L_bnn + L_trans", (f"{_OBJECTIVE}.entropy_weight=0",)),
-    Row("3-entropy", "L_bnn + L_trans + L_en", (f"{_OBJECTIVE}.entropy=plain",)),
-    Row("4-calibrated", "L_bnn + L_trans + L_c", (f"{_OBJECTIVE}.entropy=calibrated",)),
-)
+TABLES: Mapping[str, tuple[Row, ...]] = {
+    "paper": (
+        Row("1-structure", "L_bnn", (_NO_COHERENCE, _NO_ENTROPY)),
+        Row("2-coherence", "L_bnn + L_trans", (_NO_ENTROPY,)),
+        Row("3-entropy", "L_bnn + L_trans + L_en", (f"{_OBJECTIVE}.entropy=plain",)),
+        Row("4-calibrated", "L_bnn + L_trans + L_c", (f"{_OBJECTIVE}.entropy=calibrated",)),
+    ),
+    "recipe": (
+        Row("1-as-it-is", "as it is: lite2, stride 4"),
+        Row("2-lite0", "encoder lite0", ("network.encoder=tf_efficientnet_lite0",)),
+        Row("3-stride-8", "decoder at stride 8", ("network.decoder_stride=8",)),
+        Row("4-no-coherence", "without L_trans", (_NO_COHERENCE,)),
+        Row("5-no-entropy", "without L_c", (_NO_ENTROPY,)),
+        Row("6-no-synthetic", "without smoke5k_synthetic", ("data.mix.synthetic=0",)),
+        Row("7-no-rendered", "without rendered smoke", ("data.mix.rendered=0",)),
+    ),
+}
+"""`paper`: Table 4, more and more of eq. 11. `recipe`: `embedded` less one thing at a time."""
 
 
-def ablate(config: Path, overrides: Sequence[str], data: Path, out: Path, reporter: Reporter) -> list[dict[str, Any]]:
-    """Train and score the four rows; those that are done already are not trained again.
+def ablate(
+    table: str, config: Path, overrides: Sequence[str], data: Path, out: Path, reporter: Reporter
+) -> list[dict[str, Any]]:
+    """Train and score the rows of a table; those that are done already are not trained again.
 
     Args:
+        table: Of `TABLES`.
         config: File or preset, with all losses on.
         overrides: Of all rows, as on the command line.
         data: Data folder; trained on `train`, scored on `val`.
@@ -42,45 +58,64 @@ def ablate(config: Path, overrides: Sequence[str], data: Path, out: Path, report
         reporter: Told of every step.
 
     Returns:
-        Per row: losses, views, and scores as in `Measured`.
+        Per row: what it is, views, and scores with their intervals; see `markdown`.
 
     Raises:
         ConfigError: A row is no valid configuration, before anything is trained.
     """
-    configs = [read_config(config, (*overrides, *row.overrides)) for row in ROWS]
+    configs = [read_config(config, (*overrides, *row.overrides)) for row in TABLES[table]]
     measured = []
-    for row, resolved in zip(ROWS, configs, strict=True):
+    for row, resolved in zip(TABLES[table], configs, strict=True):
         checkpoint = train(resolved, data, out / row.name, reporter)
-        measured.append({"losses": row.losses, "views": _views(resolved), **_scores(checkpoint, data)})
-    (out / "ablation.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
-    (out / "ablation.md").write_text(table(measured), encoding="utf-8")
+        measured.append({"what": row.what, "views": _views(resolved), **_scores(checkpoint, data)})
+        (out / "ablation.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+        (out / "ablation.md").write_text(markdown(measured), encoding="utf-8")
     return measured
 
 
-def table(measured: Sequence[dict[str, Any]]) -> str:
-    """The rows in Markdown. ECE is that of the probability as trained, since L_c is to calibrate it."""
+def markdown(measured: Sequence[dict[str, Any]]) -> str:
+    """The rows in Markdown, each score with its 95 % interval; ECE as trained too, since L_c is to calibrate that."""
+    scores = list(_SCORES)
     lines = [
-        "| | losses | views | mMSE | F-beta | maximal F-beta | ECE as trained | ECE after temperature |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        f"| | views | {' | '.join(scores)} |",
+        f"| --- | --- |{' --- |' * len(scores)}",
     ]
-    for number, row in enumerate(measured, start=1):
-        lines.append(
-            f"| {number} | {row['losses']} | {row['views']:,} | {row['mean_squared_error']:.5f} | {row['f_beta']:.3f} "
-            f"| {row['maximal_f_beta']:.3f} | {row['ece_as_trained']:.4f} | {row['ece_calibrated']:.4f} |"
-        )
+    lines += [
+        f"| {row['what']} | {row['views']:,} | {' | '.join(_cell(row[name], _SCORES[name]) for name in scores)} |"
+        for row in measured
+    ]
     return "\n".join(lines) + "\n"
 
 
-def _scores(checkpoint: Path, data: Path) -> dict[str, float]:
+_SCORES = {
+    "F-beta": 3,
+    "maximal F-beta": 3,
+    "mMSE": 5,
+    "false alarms": 3,
+    "ECE as trained": 4,
+    "ECE after temperature": 4,
+}
+"""Decimals of each."""
+
+
+def _cell(score: tuple[float, Sequence[float]], decimals: int) -> str:
+    value, (low, high) = score
+    return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+def _scores(checkpoint: Path, data: Path) -> dict[str, tuple[float, Sequence[float]]]:
+    """Each score held out, and its interval."""
     deployed, _ = calibrate(load_deployed(checkpoint), frames_to_score(data, "val", None))
     report = evaluate(deployed, data, "val").report
-    calibration = report["calibration_table"]
+    held_out, calibration, f_beta = report["cross_fitted"], report["calibration_table"], report["f_beta"]
+    intervals = held_out["intervals"]
     return {
-        "mean_squared_error": report["cross_fitted"]["mean_squared_error"],
-        "f_beta": report["cross_fitted"]["f_beta"],
-        "maximal_f_beta": report["f_beta"]["maximal"],
-        "ece_as_trained": calibration[RAW]["ece"],
-        "ece_calibrated": calibration[TEMPERATURE]["ece"],
+        "F-beta": (held_out["f_beta"], intervals["f_beta"]),
+        "maximal F-beta": (f_beta["maximal"], f_beta["intervals"]["maximal"]),
+        "mMSE": (held_out["mean_squared_error"], intervals["mean_squared_error"]),
+        "false alarms": (held_out["false_alarm_rate"], intervals["false_alarm_rate"]),
+        "ECE as trained": (calibration[RAW]["ece"], calibration[RAW]["ece_interval"]),
+        "ECE after temperature": (calibration[TEMPERATURE]["ece"], calibration[TEMPERATURE]["ece_interval"]),
     }
 
 

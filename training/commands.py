@@ -11,7 +11,7 @@ from rich.markdown import Markdown
 
 from models.manifest import ManifestError
 from models.networks.backbone import EncoderError, WeightsError
-from training.ablation import ablate, table
+from training.ablation import ablate, markdown
 from training.calibrate import calibrate
 from training.checkpoint import CheckpointError
 from training.config import ConfigError, read_config
@@ -70,10 +70,10 @@ def _train(options: argparse.Namespace, console: Console) -> None:
 
 def _ablate(options: argparse.Namespace, console: Console) -> None:
     config = read_config(options.config, options.overrides)
-    out = options.out or Path("runs") / f"ablation-{config.name}"
+    out = options.out or Path("runs") / f"ablation-{options.table}-{config.name}"
     with TerminalReporter(console, out / "tensorboard") as reporter:
-        measured = ablate(options.config, options.overrides, options.data, out, reporter)
-    console.print(Markdown(table(measured)))
+        measured = ablate(options.table, options.config, options.overrides, options.data, out, reporter)
+    console.print(Markdown(markdown(measured)))
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:

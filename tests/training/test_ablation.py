@@ -1,12 +1,13 @@
-"""Table 4: four runs that differ in the objective alone, on equal samples, scored alike."""
+"""Ablations: runs that differ in one thing, on equal samples, scored alike."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.training.conftest import Notes
-from training.ablation import ROWS, ablate, table
+from training.ablation import TABLES, ablate, markdown
 from training.config import ConfigError, read_config
 
 SHORT = (
@@ -19,11 +20,11 @@ SHORT = (
 @pytest.mark.slow
 def test_four_rows_are_trained_on_equal_samples_and_scored(data: Path, tmp_path: Path):
     notes = Notes()
-    measured = ablate(Path("tiny"), SHORT, data, tmp_path, notes)
-    assert [row["losses"] for row in measured] == [row.losses for row in ROWS]
+    measured = ablate("paper", Path("tiny"), SHORT, data, tmp_path, notes)
+    assert [row["what"] for row in measured] == [row.what for row in TABLES["paper"]]
     assert {row["views"] for row in measured} == {12}
-    assert json.loads((tmp_path / "ablation.json").read_text()) == measured
-    assert (tmp_path / "ablation.md").read_text() == table(measured)
+    assert json.loads((tmp_path / "ablation.json").read_text()) == json.loads(json.dumps(measured))
+    assert (tmp_path / "ablation.md").read_text() == markdown(measured)
     per_row = [set().union(*(numbers for _, _, numbers in notes.steps[start : start + 6])) for start in (0, 6, 12, 18)]
     assert [("coherence" in terms, "entropy" in terms) for terms in per_row] == [
         (False, False),
@@ -32,12 +33,12 @@ def test_four_rows_are_trained_on_equal_samples_and_scored(data: Path, tmp_path:
         (True, True),
     ]
     again = Notes()
-    assert ablate(Path("tiny"), SHORT, data, tmp_path, again) == measured
+    assert ablate("paper", Path("tiny"), SHORT, data, tmp_path, again) == measured
     assert again.steps == []
 
 
-def test_a_row_differs_from_the_next_in_the_objective_alone():
-    configs = [read_config(Path("embedded"), row.overrides).model_dump() for row in ROWS]
+def test_a_row_of_the_papers_table_differs_from_the_next_in_the_objective_alone():
+    configs = [read_config(Path("embedded"), row.overrides).model_dump() for row in TABLES["paper"]]
     for config in configs:
         del config["generator"]["objective"]
     assert all(config == configs[0] for config in configs)
@@ -45,18 +46,47 @@ def test_a_row_differs_from_the_next_in_the_objective_alone():
 
 def test_a_configuration_that_is_none_is_refused_before_anything_is_trained(tmp_path: Path):
     with pytest.raises(ConfigError, match="nonsense"):
-        ablate(Path("tiny"), ("network.nonsense=1",), tmp_path, tmp_path / "out", Notes())
+        ablate("paper", Path("tiny"), ("network.nonsense=1",), tmp_path, tmp_path / "out", Notes())
     assert not (tmp_path / "out").exists()
+
+
+def test_a_row_of_the_recipes_table_differs_from_the_recipe_in_one_value():
+    first, *others = [_leaves(read_config(Path("embedded"), row.overrides).model_dump()) for row in TABLES["recipe"]]
+    assert first == _leaves(read_config(Path("embedded")).model_dump())
+    changed = [{key for key in first if first[key] != other[key]} for other in others]
+    assert changed == [
+        {"network.encoder"},
+        {"network.decoder_stride"},
+        {"generator.objective.coherence_weight"},
+        {"generator.objective.entropy_weight"},
+        {"data.mix.synthetic"},
+        {"data.mix.rendered"},
+    ]
 
 
 def test_the_table_has_a_line_per_row():
     row = {
-        "losses": "L_bnn",
+        "what": "L_bnn",
         "views": 12000,
-        "mean_squared_error": 0.00123,
-        "f_beta": 0.5,
-        "maximal_f_beta": 0.6,
-        "ece_as_trained": 0.01,
-        "ece_calibrated": 0.001,
+        "F-beta": (0.5, [0.4, 0.6]),
+        "maximal F-beta": (0.6, [0.5, 0.7]),
+        "mMSE": (0.00123, [0.001, 0.002]),
+        "false alarms": (0.05, [0.0, 0.1]),
+        "ECE as trained": (0.01, [0.009, 0.011]),
+        "ECE after temperature": (0.001, [0.0, 0.002]),
     }
-    assert table([row]).splitlines()[2] == "| 1 | L_bnn | 12,000 | 0.00123 | 0.500 | 0.600 | 0.0100 | 0.0010 |"
+    assert markdown([row]).splitlines()[2] == (
+        "| L_bnn | 12,000 | 0.500 [0.400, 0.600] | 0.600 [0.500, 0.700] | 0.00123 [0.00100, 0.00200] | 0.050 [0.000, 0.100] "
+        "| 0.0100 [0.0090, 0.0110] | 0.0010 [0.0000, 0.0020] |"
+    )
+
+
+def _leaves(section: dict[str, Any], prefix: str = "") -> dict[str, object]:
+    """The values of a nested mapping by dotted key."""
+    leaves: dict[str, object] = {}
+    for key, value in section.items():
+        if isinstance(value, dict):
+            leaves |= _leaves(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
