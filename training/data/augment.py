@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from models.frame import RGB, Map, fit, fit_map
+from training.data.synthetic import fractal_noise
 
 _GREY = 0.06
 """Share of views without colour, as some cameras are, and others at dusk."""
@@ -85,6 +86,26 @@ def change_light(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
     return (pixels * 255.0).round().clip(0, 255).astype(np.uint8)
 
 
+def add_haze_bank(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
+    """Now and then, ragged haze across the whole view, as lies in valleys: smoke has ends, such a bank has none.
+
+    Args:
+        image: (height, width, 3) uint8.
+        rng: Source of place, thickness and density.
+        strength: 0.15 of it is the probability.
+    """
+    if rng.random() >= 0.15 * strength:
+        return image
+    height, width = image.shape[:2]
+    middle = rng.uniform(0.25, 0.85) + rng.uniform(0.0, 0.15) * (fractal_noise(rng, 1, width, octaves=6)[0] - 0.5)
+    thickness = np.exp(rng.uniform(np.log(0.02), np.log(0.1))) * (0.4 + 1.2 * fractal_noise(rng, 1, width)[0])
+    down = np.linspace(0.0, 1.0, height, dtype=np.float32)[:, None]
+    opacity = np.exp(-(((down - middle) / thickness) ** 2)) * (0.6 + 0.4 * fractal_noise(rng, height, width))
+    transmission = (1.0 - rng.uniform(0.2, 0.8) * opacity).astype(np.float32)[..., None]
+    hazy = _seen_through(image.astype(np.float32) / 255.0, transmission, rng)
+    return (hazy * 255.0).round().clip(0, 255).astype(np.uint8)
+
+
 def change_quality(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
     """Blur, sensor noise and JPEG artefacts, each now and then; `strength` is the probability's scale, 0 changes nothing."""
     if rng.random() < 0.2 * strength:
@@ -129,6 +150,11 @@ def _haze(pixels: Map, rng: np.random.Generator) -> Map:
     transmission = np.linspace(rng.uniform(0.5, 1.0), rng.uniform(0.5, 1.0), pixels.shape[0], dtype=np.float32)[
         :, None, None
     ]
+    return _seen_through(pixels, transmission, rng)
+
+
+def _seen_through(pixels: Map, transmission: Map, rng: np.random.Generator) -> Map:
+    """I t + A (1 - t) with a nearly grey airlight A."""
     light = rng.uniform(0.6, 1.0) + rng.normal(0.0, 0.03, 3).astype(np.float32)
     hazy: Map = pixels * transmission + light * (1.0 - transmission)
     return hazy

@@ -113,8 +113,10 @@ class Batches(Dataset[Batch]):
         if name == RENDERED:
             image, mask = _with_rendered_smoke(image, rng, self._views.smoke_length)
         view = augment.flip(self._cut(View(image, mask, transmission(image)), rng, stage), rng)
-        lit = augment.change_light(view.image, rng, self._views.strength)
-        return replace(view, image=augment.change_quality(lit, rng, self._views.strength)), str(frame.image)
+        image = view.image
+        for change in (augment.add_haze_bank, augment.change_light, augment.change_quality):
+            image = change(image, rng, self._views.strength)
+        return replace(view, image=image), str(frame.image)
 
     def _cut(self, frame: View, rng: np.random.Generator, stage: Stage) -> View:
         if stage.whole:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.pictures import noisy
-from training.data.augment import View, change_light, change_quality, crop, flip, whole
+from training.data.augment import View, add_haze_bank, change_light, change_quality, crop, flip, whole
 
 
 def rng(seed: int) -> np.random.Generator:
@@ -97,15 +97,15 @@ def test_a_flip_mirrors_all_or_none_and_half_of_the_time():
     assert 70 < mirrored < 130
 
 
-@pytest.mark.parametrize("change", [change_light, change_quality])
+@pytest.mark.parametrize("change", [add_haze_bank, change_light, change_quality])
 def test_strength_0_changes_nothing(change):
     for seed in range(20):
         image = noisy(seed, 40, 30)
         assert np.array_equal(change(image, rng(seed), 0.0), image)
 
 
-@pytest.mark.parametrize("change", [change_light, change_quality])
-def test_strength_1_changes_some_pictures_and_never_its_argument(change):
+@pytest.mark.parametrize(("change", "least"), [(add_haze_bank, 1), (change_light, 8), (change_quality, 8)])
+def test_strength_1_changes_some_pictures_and_never_its_argument(change, least: int):
     changed = 0
     for seed in range(20):
         image = noisy(seed, 40, 30)
@@ -114,7 +114,7 @@ def test_strength_1_changes_some_pictures_and_never_its_argument(change):
         assert found.dtype == np.uint8
         changed += not np.array_equal(found, image)
         assert np.array_equal(image, noisy(seed, 40, 30))
-    assert changed >= 8
+    assert changed >= least
 
 
 def test_a_change_of_light_never_makes_the_darker_pixel_of_a_row_the_brighter():
@@ -122,3 +122,15 @@ def test_a_change_of_light_never_makes_the_darker_pixel_of_a_row_the_brighter():
     for seed in range(50):
         found = change_light(ramp, rng(seed), 1.0).astype(int).sum(axis=2)
         assert (np.diff(found, axis=1) >= 0).all()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_haze_bank_lies_across_the_whole_view_and_leaves_most_of_it_alone(seed: int):
+    lifted = add_haze_bank(np.zeros((120, 160, 3), np.uint8), rng(seed), 7.0).mean(axis=2)
+    assert (lifted.max(axis=0) > 12).all()
+    assert (lifted < 12).mean() > 0.3
+
+
+def test_haze_banks_are_seldom():
+    dark = np.zeros((12, 16, 3), np.uint8)
+    assert 10 < sum(add_haze_bank(dark, rng(seed), 1.0).any() for seed in range(200)) < 60
