@@ -65,6 +65,8 @@ class Objective(_Section):
     """Average pool of the structure loss. Source: the authors' code."""
     edge_gain: Share = 5.0
     """Weight of pixels near an edge. Source: Wei, Wang and Huang 2019, gamma of eq. 1."""
+    missed_cost: Share = 1.0
+    """Of a missed pixel beside one too much, in the overlap. Source: paper (IoU); 0.3 is beta^2 of the F-beta that is reported."""
     coherence_weight: Share = 0.3
     """lambda1. Source: paper, below eq. 11."""
     coherence_scale: Annotated[float, Field(gt=0, le=1)] = 0.3

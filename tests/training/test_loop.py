@@ -38,7 +38,7 @@ def batch() -> Batch:
 
 
 def generator_phase(segmenter: SmokeSegmenter, *, frozen_norm: bool = True, frozen_stride: int = 0) -> GeneratorPhase:
-    constants = Constants(31, 5.0, 0.3, 5, 3.0, 0.1, "calibrated", free_nats=0.0)
+    constants = Constants(31, 5.0, 1.0, 0.3, 5, 3.0, 0.1, "calibrated", free_nats=0.0)
     phase = GeneratorPhase(segmenter, constants, freeze_encoder_norm=frozen_norm, frozen_stride=frozen_stride)
     return phase.train()
 

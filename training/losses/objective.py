@@ -29,6 +29,7 @@ class Constants:
 
     pool_px: int
     edge_gain: float
+    missed_cost: float
     coherence_scale: float
     kernel_px: int
     sigma_position_px: float
@@ -62,7 +63,7 @@ def generator_objective(
     Returns:
         Scalars by name; `loss` is what is minimised, and a term without a weight is not there. Source: Yan et al. 2022, eq. 2 and 11.
     """
-    structure = structure_loss(logits, mask, constants.pool_px, constants.edge_gain)
+    structure = structure_loss(logits, mask, constants.pool_px, constants.edge_gain, constants.missed_cost)
     terms = {"structure": structure, "kl": posterior.kl_to_standard_normal().sum(dim=1).mean()}
     loss = structure + weights.kl * held_divergence(posterior, constants.free_nats)
     if weights.coherence:

@@ -1,4 +1,4 @@
-"""The weighted structure loss: cross-entropy and IoU, both heavier near the edges of smoke (eq. 4)."""
+"""The weighted structure loss: cross-entropy and overlap, both heavier near the edges of smoke (eq. 4)."""
 
 import torch
 import torch.nn.functional as F
@@ -22,27 +22,31 @@ def edge_weight(mask: Tensor, pool_px: int, edge_gain: float) -> Tensor:
     return 1.0 + edge_gain * (pooled - mask).abs()
 
 
-def structure_loss(logits: Tensor, mask: Tensor, pool_px: int = 31, edge_gain: float = 5.0) -> Tensor:
+def structure_loss(
+    logits: Tensor, mask: Tensor, pool_px: int = 31, edge_gain: float = 5.0, missed_cost: float = 1.0
+) -> Tensor:
     """L_bnn = w * L_ce + L_iou with the weights w in both terms, averaged over the batch.
 
         L_ce  = sum(w * ce(s, y)) / sum(w)
-        L_iou = 1 - (sum(w p y) + 1) / (sum(w (p + y - p y)) + 1),   p = sigmoid(s)
+        L_iou = 1 - (sum(w p y) + 1) / (sum(w (p + c (1 - p) y)) + 1),   p = sigmoid(s)
 
     Args:
         logits: s, (batch, 1, h, w).
         mask: y, the same shape, of 0.0 and 1.0.
         pool_px, edge_gain: See `edge_weight`.
+        missed_cost: c, what a missed pixel costs beside a pixel too much. With 1 it is the paper's IoU; with beta^2 it ranks masks as
+            F-beta does, which is (1 + beta^2) I / (I + P + beta^2 N) for the overlap I, P too much and N missed.
 
     Returns:
-        Scalar >= 0. Source: Yan et al. 2022, eq. 4; Wei, Wang and Huang 2019, eq. 3-5.
+        Scalar >= 0. Source: Yan et al. 2022, eq. 4; Wei, Wang and Huang 2019, eq. 3-5; Salehi et al. 2017, «Tversky loss», eq. 3.
     """
     weight = edge_weight(mask, pool_px, edge_gain)
     cross_entropy = F.binary_cross_entropy_with_logits(logits, mask, reduction="none")
     weighted = (weight * cross_entropy).sum((1, 2, 3)) / weight.sum((1, 2, 3))
-    return (weighted + _iou_loss(torch.sigmoid(logits), mask, weight)).mean()
+    return (weighted + _overlap_loss(torch.sigmoid(logits), mask, weight, missed_cost)).mean()
 
 
-def _iou_loss(probability: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
-    intersection = (weight * probability * mask).sum((1, 2, 3))
-    union = (weight * (probability + mask - probability * mask)).sum((1, 2, 3))
-    return 1.0 - (intersection + 1.0) / (union + 1.0)
+def _overlap_loss(probability: Tensor, mask: Tensor, weight: Tensor, missed_cost: float) -> Tensor:
+    overlap = (weight * probability * mask).sum((1, 2, 3))
+    union = (weight * (probability + missed_cost * (1.0 - probability) * mask)).sum((1, 2, 3))
+    return 1.0 - (overlap + 1.0) / (union + 1.0)

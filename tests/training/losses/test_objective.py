@@ -14,7 +14,7 @@ from training.losses.structure import structure_loss
 
 LOGITS, MASK = torch.zeros(2, 1, 8, 8), torch.ones(2, 1, 8, 8)
 CLEAR = torch.ones(2, 1, 8, 8)
-CONSTANTS = Constants(31, 5.0, 1.0, 5, 3.0, 0.1, "calibrated", free_nats=0.0)
+CONSTANTS = Constants(31, 5.0, 1.0, 1.0, 5, 3.0, 0.1, "calibrated", free_nats=0.0)
 POSTERIOR = DiagonalGaussian(torch.full((2, 4), 0.5), torch.full((2, 4), -1.0))
 
 

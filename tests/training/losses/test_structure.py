@@ -38,6 +38,24 @@ def test_the_loss_of_undecided_logits_on_nine_pixels_is_as_computed_by_hand():
     assert structure_loss(torch.zeros_like(ONE), ONE, pool_px=3).item() == pytest.approx(by_hand, abs=1e-12)
 
 
+def test_with_beta_squared_as_the_cost_of_missing_the_overlap_ranks_masks_as_f_beta_does():
+    # Certain masks, no edges: of 400 pixels, smoke is 40; per mask the overlap, what is too much, what is missed.
+    beta_squared = 0.3
+    losses, scores = [], []
+    for hit, extra in ((40, 60), (20, 0), (30, 10), (40, 10), (5, 0)):
+        truth, logits = torch.zeros(400, dtype=torch.float64), torch.full((400,), -60.0, dtype=torch.float64)
+        truth[:40] = 1.0
+        logits[40 - hit : 40 + extra] = 60.0
+        shape = (1, 1, 20, 20)
+        flat = structure_loss(logits.view(shape), truth.view(shape), edge_gain=0.0, missed_cost=beta_squared).item()
+        cross_entropy = F.binary_cross_entropy_with_logits(logits, truth).item()
+        overlap = (hit + 1) / (hit + extra + beta_squared * (40 - hit) + 1)
+        assert flat == pytest.approx(cross_entropy + 1 - overlap, abs=1e-9)
+        losses.append(1 - overlap)
+        scores.append((1 + beta_squared) * hit / (hit + extra + beta_squared * 40))
+    assert sorted(range(5), key=losses.__getitem__) == sorted(range(5), key=scores.__getitem__, reverse=True)
+
+
 @pytest.mark.parametrize("gain", [5.0, 10.0])
 def test_the_weight_of_one_wrong_pixel_counts_as_computed_by_hand(gain):
     # All is right and certain but the middle: missed with s = -20. Its weight does not cancel: it is the loss.
