@@ -123,11 +123,8 @@ class Manifest:
         _expect(bool(_VERSION.fullmatch(self.version)), f"version {self.version!r}", "three numbers, as in 0.1.0")
         _expect(0.0 < self.threshold < 1.0, f"threshold {self.threshold!r}", "a number between 0 and 1")
         _expect(0.0 <= self.minimum_region < 1.0, f"minimum_region {self.minimum_region!r}", "a fraction of the frame")
-        _expect(
-            tuple(o.name for o in self.outputs) == OUTPUTS,
-            f"outputs {[o.name for o in self.outputs]}",
-            f"{list(OUTPUTS)}",
-        )
+        outputs = [output.name for output in self.outputs]
+        _expect(outputs == list(OUTPUTS), f"outputs {outputs}", f"{list(OUTPUTS)}")
         _expect(_is_possible(self.input), f"input {self.input}", f"{Input(self.input.name)} of any size_px > 0")
         _expect("fp32" in self.models, f"models {dict(self.models)}", "at least fp32")
         others = sorted(set(self.models) - {"fp32"})
@@ -137,8 +134,9 @@ class Manifest:
         goldens = (file for golden in (self.golden, *self.goldens.values()) for file in (golden.frame, golden.maps))
         for file in (*self.models.values(), *goldens):
             _expect(file in self.files, f"file {file!r} without a checksum", "each named file listed under files")
-        for file in self.files:
-            _expect(_is_inside(file), f"file {file!r}", "a relative path inside the release")
+        for path in map(Path, self.files):
+            inside = not path.is_absolute() and ".." not in path.parts
+            _expect(inside, f"file {str(path)!r}", "a relative path inside the release")
 
     @property
     def sha256(self) -> str:
@@ -239,11 +237,6 @@ def newest_release(root: Path = RELEASED) -> Path:
 def _version_of(path: Path) -> tuple[int, ...] | None:
     match = _VERSION.fullmatch(path.name.rpartition("-")[2])
     return tuple(int(number) for number in match.groups()) if match and (path / MANIFEST_FILE).is_file() else None
-
-
-def _is_inside(file: str) -> bool:
-    path = Path(file)
-    return not path.is_absolute() and ".." not in path.parts
 
 
 def _is_possible(found: Input) -> bool:

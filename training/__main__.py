@@ -112,6 +112,13 @@ def _add_quantising(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="data folder: train calibrates, val measures")
     parser.add_argument("--frames", type=int, default=304, help="frames to calibrate on (default: 304)")
     parser.add_argument(
+        "--float-features",
+        type=int,
+        choices=(1, 2, 3, 4),
+        default=1,
+        help="keep the encoder in float up to this feature: more is slower and nearer to fp32 (default: 1)",
+    )
+    parser.add_argument(
         "--out", type=Path, help="where the release with both models is made, if all criteria hold (default: nowhere)"
     )
 

@@ -114,10 +114,12 @@ def _export(options: argparse.Namespace, console: Console) -> None:
 
 
 def _quantise(options: argparse.Namespace, console: Console) -> None:
-    criteria, folder = quantised_release(options.release, options.data, options.out, options.frames)
+    criteria, folder = quantised_release(
+        options.release, options.data, options.out, options.frames, options.float_features
+    )
     console.print(Markdown(table(criteria)))
     missed = [criterion.name for criterion in criteria if not criterion.holds]
-    console.print(f"released: {folder}" if folder else f"nothing written; missed: {', '.join(missed) or 'none'}")
+    console.print(f"released: {folder}" if folder else f"nothing written; missed: {', '.join(missed) or 'nothing'}")
 
 
 def _line(error: Exception) -> str:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from models.frame import RGB, fit
 from models.manifest import OUTPUTS, Golden, Manifest, describe
-from training.data.smoke5k import Frame, read_frames
+from training.data.smoke5k import read_frames
 from training.evaluate import frames_to_score
 from training.export import CARD, GOLDEN_TOLERANCE
 from training.int8_measure import Criterion, as_numbers, calibration_frames, compare, fitted, table
@@ -23,7 +23,9 @@ from training.quantise import QuantiseError, has_vnni, quantise
 INT8, GOLDEN_MAPS = "model.int8.onnx", "golden/maps.int8.npz"
 
 
-def quantised_release(release: Path, data: Path, out: Path | None, count: int) -> tuple[list[Criterion], Path | None]:
+def quantised_release(
+    release: Path, data: Path, out: Path | None, count: int, float_features: int = 1
+) -> tuple[list[Criterion], Path | None]:
     """Quantise a release's model, measure it on `val`, and where every criterion holds write the release with both.
 
     Args:
@@ -31,6 +33,7 @@ def quantised_release(release: Path, data: Path, out: Path | None, count: int) -
         data: Data folder: `train` calibrates, `val` measures.
         out: Where the folder of the same name is made; None only measures.
         count: Frames that activations are calibrated on.
+        float_features: See `quantise`.
 
     Returns:
         The criteria, and the folder that was made, if any.
@@ -50,25 +53,27 @@ def quantised_release(release: Path, data: Path, out: Path | None, count: int) -
     with tempfile.TemporaryDirectory() as work:
         int8 = Path(work) / INT8
         fp32 = release / manifest.models["fp32"]
-        quantise(fp32, fitted(frames, manifest.input.size_px), int8, reduce_range=not has_vnni())
+        fed = fitted(frames, manifest.input.size_px)
+        quantise(fp32, fed, int8, reduce_range=not has_vnni(), float_features=float_features)
         criteria = compare(manifest, fp32, int8, scored)
-        worth = all(criterion.holds for criterion in criteria)
-        return criteria, _written(release, manifest, int8, criteria, out, frames) if worth and out else None
+        if out is None or not all(criterion.holds for criterion in criteria):
+            return criteria, None
+        return criteria, _written(release, manifest, int8, out, criteria, section(criteria, count, float_features))
 
 
-def section(criteria: Sequence[Criterion], calibrated_on: int) -> str:
+def section(criteria: Sequence[Criterion], calibrated_on: int, float_features: int) -> str:
     """What the model card says of the int8 model."""
     weights = "eight bits" if has_vnni() else "seven bits, for processors without VNNI"
     return (
-        f"\n## int8\n`{INT8}`: QDQ, weights per channel in {weights}, activations in eight, calibrated on {calibrated_on} frames of "
-        "train spread over its camera groups. In float: the encoder up to its finest feature, g_gamma's first layer, the last layers "
-        "of both heads. Measured on val on one machine; F-beta at the released threshold; the rank correlation is with fp32, over the "
-        f"pixels whose total exceeds .05 nats.\n\n{table(criteria)}\n"
+        f"\n## int8\n`{INT8}`: QDQ, weights per channel in {weights}, activations in eight, calibrated on {calibrated_on} frames of\n"
+        f"train from all of its camera groups. In float: the encoder up to feature f{float_features}, g_gamma's first layer, the last\n"
+        "layers of both heads. Measured on val on one machine; F-beta at the released threshold; the rank correlation is with fp32,\n"
+        f"over the pixels whose total exceeds .05 nats.\n\n{table(criteria)}\n"
     )
 
 
 def _written(
-    release: Path, manifest: Manifest, int8: Path, criteria: Sequence[Criterion], out: Path, frames: Sequence[Frame]
+    release: Path, manifest: Manifest, int8: Path, out: Path, criteria: Sequence[Criterion], said: str
 ) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".unfinished-") as unfinished:
@@ -76,7 +81,7 @@ def _written(
         shutil.copy(int8, made / INT8)
         golden = _write_golden(made, manifest)
         with (made / CARD).open("a", encoding="utf-8") as card:
-            card.write(section(criteria, len(frames)))
+            card.write(said)
         replace(
             manifest,
             models={**manifest.models, "int8": INT8},

@@ -1,6 +1,7 @@
 """A released float graph -> the same in int8 (QDQ, per channel), but for the parts where eight bits blur the small plumes.
 
-Float stay: the encoder up to its finest feature, whose 16 to 32 channels span ranges of a hundred and whose rounding all else inherits;
+Float stay: the encoder up to its finest feature (or a further one), whose few channels span ranges of a hundred and whose rounding all
+else inherits;
 the inference model and z, which cost nothing; g_gamma's first convolution, at full resolution; and the last layers of both heads.
 """
 
@@ -37,7 +38,7 @@ class QuantiseError(RuntimeError):
     """A graph cannot be quantised by this recipe; the message says why."""
 
 
-def quantise(model: Path, frames: Iterable[Frames], out: Path, *, reduce_range: bool) -> None:
+def quantise(model: Path, frames: Iterable[Frames], out: Path, *, reduce_range: bool, float_features: int = 1) -> None:
     """Write the int8 form of a model file.
 
     Args:
@@ -45,13 +46,14 @@ def quantise(model: Path, frames: Iterable[Frames], out: Path, *, reduce_range: 
         frames: What activations are calibrated on, each (1, size, size, 3) uint8.
         out: File to write.
         reduce_range: Weights of seven bits, for processors that add products of eight bits in 16.
+        float_features: Of the encoder's features f1, f2, ... how many are computed in float; more is slower and nearer to fp32.
 
     Raises:
         QuantiseError: The graph is none of a SmokeSegmenter.
     """
     with TemporaryDirectory() as work:
         prepared = _prepared(model, Path(work))
-        nodes = chosen(prepared)
+        nodes = chosen(prepared, float_features)
         ranges = activation_ranges(prepared, float_tensors(prepared, nodes), frames, Path(work))
     quantizer = QDQQuantizer(
         prepared,
@@ -66,7 +68,7 @@ def quantise(model: Path, frames: Iterable[Frames], out: Path, *, reduce_range: 
         extra_options={},
     )
     quantizer.quantize_model()
-    onnx.save(quantizer.model.model, out)
+    quantizer.model.save_model_to_file(str(out))  # sorts the nodes first
 
 
 def has_vnni() -> bool:
@@ -75,17 +77,17 @@ def has_vnni() -> bool:
     return said.is_file() and bool({"avx512_vnni", "avx_vnni"} & set(said.read_text(encoding="utf-8").split()))
 
 
-def chosen(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+def chosen(model: onnx.ModelProto, float_features: int) -> list[onnx.NodeProto]:
     """The nodes that are quantised. Raises QuantiseError where the graph has not the layers that the choice goes by."""
     try:
-        finest = convolution(model, "generator.lateral.0.0").input[0]
+        deepest = convolution(model, f"generator.lateral.{float_features - 1}.0").input[0]
         from_latent = convolution(model, "generator.deep_from_latent").output[0]
         second = convolution(model, "estimator.encoder.1.0").input[0]
         last = [convolution(model, f"estimator.{head}.2").input[0] for head in ("total", "aleatoric")]
     except LookupError as error:
         raise QuantiseError(f"no graph of a SmokeSegmenter: {error}") from error
     maps = [node.input[0] for node in _head(model)]
-    generator = between(model, after=[finest, from_latent], until=maps)
+    generator = between(model, after=[deepest, from_latent], until=maps)
     estimator = between(model, after=[second], until=last)
     return [
         *(node for node in generator if node.op_type in _GENERATOR),

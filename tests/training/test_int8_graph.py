@@ -96,5 +96,5 @@ def test_a_convolution_is_found_by_its_module_or_missed_aloud():
     model = summing_graph()
     model.graph.node[2].input[1] = "module.left.weight"
     assert convolution(model, "module.left").name == "conv_a"
-    with pytest.raises(LookupError, match="found 0 convolutions with the weight of 'module.right', expected one"):
+    with pytest.raises(LookupError, match=r"found 0 convolutions with the weight of 'module\.right', expected one"):
         convolution(model, "module.right")

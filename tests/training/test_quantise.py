@@ -97,6 +97,13 @@ def test_a_reduced_range_leaves_one_bit_of_the_weights_unused(float_file: Path, 
     assert max(int(np.abs(weight.astype(np.int16)).max()) for weight in weights) == 64
 
 
+def test_more_features_in_float_leave_fewer_layers_quantised(float_file: Path, int8_file: Path, frames, tmp_path: Path):
+    quantise(float_file, [frames[:1]], tmp_path / "two.onnx", reduce_range=False, float_features=2)
+    fewer, more = set(quantised(tmp_path / "two.onnx")), set(quantised(int8_file))
+    assert fewer < more
+    assert [name for name in fewer if name.startswith("generator.lateral.0.0.weight")]
+
+
 def test_a_graph_of_another_kind_is_refused_in_words(release: Path, frames: np.ndarray, tmp_path: Path):
     with pytest.raises(QuantiseError, match=r"no graph of a SmokeSegmenter: found 0 .*'generator\.lateral\.0\.0'"):
         quantise(release / "model.onnx", [frames[:1]], tmp_path / "out.onnx", reduce_range=False)
