@@ -115,8 +115,10 @@ def _add_quantising(parser: argparse.ArgumentParser) -> None:
         "--float-features",
         type=int,
         choices=(1, 2, 3, 4),
-        default=1,
-        help="keep the encoder in float up to this feature: more is slower and nearer to fp32 (default: 1)",
+        nargs="+",
+        default=(2, 1),
+        help="keep the encoder in float up to this feature: more is slower and nearer to fp32; the first with which all criteria hold "
+        "is taken (default: 2, then 1)",
     )
     parser.add_argument(
         "--out", type=Path, help="where the release with both models is made, if all criteria hold (default: nowhere)"

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from models.frame import RGB, fit
 from models.manifest import OUTPUTS, Golden, Manifest, describe
-from training.data.smoke5k import read_frames
+from training.data.smoke5k import Frame, read_frames
 from training.evaluate import frames_to_score
 from training.export import CARD, GOLDEN_TOLERANCE
 from training.int8_measure import Criterion, as_numbers, calibration_frames, compare, fitted, table
@@ -24,7 +24,7 @@ INT8, GOLDEN_MAPS = "model.int8.onnx", "golden/maps.int8.npz"
 
 
 def quantised_release(
-    release: Path, data: Path, out: Path | None, count: int, float_features: int = 1
+    release: Path, data: Path, out: Path | None, count: int, float_features: Sequence[int] = (2, 1)
 ) -> tuple[list[Criterion], Path | None]:
     """Quantise a release's model, measure it on `val`, and where every criterion holds write the release with both.
 
@@ -33,10 +33,10 @@ def quantised_release(
         data: Data folder: `train` calibrates, `val` measures.
         out: Where the folder of the same name is made; None only measures.
         count: Frames that activations are calibrated on.
-        float_features: See `quantise`.
+        float_features: See `quantise`; at least one, and one after the other is tried until all holds.
 
     Returns:
-        The criteria, and the folder that was made, if any.
+        The criteria of the last that was tried, and the folder that was made, if any.
 
     Raises:
         QuantiseError: The folder to make exists already, there are too few frames, or the graph is of another kind.
@@ -46,19 +46,18 @@ def quantised_release(
     manifest.verify(release)
     if out is not None and (out / release.name).exists():
         raise QuantiseError(f"{out / release.name}: exists already, and a release is immutable; choose another --out")
-    frames = calibration_frames(read_frames(data, "train"), count)
-    if len(frames) < count:
-        raise QuantiseError(f"{data}: found {len(frames)} real frames to calibrate on, expected {count}")
-    scored = frames_to_score(data, "val", None)
+    frames, scored = _frames_to_calibrate_on(data, count), frames_to_score(data, "val", None)
+    fp32 = release / manifest.models["fp32"]
     with tempfile.TemporaryDirectory() as work:
         int8 = Path(work) / INT8
-        fp32 = release / manifest.models["fp32"]
-        fed = fitted(frames, manifest.input.size_px)
-        quantise(fp32, fed, int8, reduce_range=not has_vnni(), float_features=float_features)
-        criteria = compare(manifest, fp32, int8, scored)
-        if out is None or not all(criterion.holds for criterion in criteria):
-            return criteria, None
-        return criteria, _written(release, manifest, int8, out, criteria, section(criteria, count, float_features))
+        for kept in float_features:
+            fed = fitted(frames, manifest.input.size_px)
+            quantise(fp32, fed, int8, reduce_range=not has_vnni(), float_features=kept)
+            criteria = compare(manifest, fp32, int8, scored)
+            if all(criterion.holds for criterion in criteria):
+                said = section(criteria, count, kept)
+                return criteria, _written(release, manifest, int8, out, criteria, said) if out else None
+    return criteria, None
 
 
 def section(criteria: Sequence[Criterion], calibrated_on: int, float_features: int) -> str:
@@ -70,6 +69,13 @@ def section(criteria: Sequence[Criterion], calibrated_on: int, float_features: i
         "layers of both heads. Measured on val on one machine; F-beta at the released threshold; the rank correlation is with fp32,\n"
         f"over the pixels whose total exceeds .05 nats.\n\n{table(criteria)}\n"
     )
+
+
+def _frames_to_calibrate_on(data: Path, count: int) -> list[Frame]:
+    frames = calibration_frames(read_frames(data, "train"), count)
+    if len(frames) < count:
+        raise QuantiseError(f"{data}: found {len(frames)} real frames to calibrate on, expected {count}")
+    return frames
 
 
 def _written(

@@ -15,9 +15,9 @@ def test_values_on_the_steps_are_rounded_without_error():
     assert rounding_error(np.arange(256, dtype=np.float32), 0.0, 255.0) == 0.0
 
 
-def test_evenly_spread_values_err_by_a_twelfth_of_the_squared_step():
+def test_evenly_spread_values_err_by_a_thirty_second_of_the_cubed_step():
     values = np.linspace(-1.0, 1.0, 200_001, dtype=np.float32)
-    assert rounding_error(values, -1.0, 1.0) == pytest.approx((2.0 / 255.0) ** 2 / 12.0, rel=0.02)
+    assert rounding_error(values, -1.0, 1.0) == pytest.approx((2.0 / 255.0) ** 3 / 32.0, rel=0.02)
 
 
 def test_evenly_spread_values_keep_their_range():

@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from training.int8_graph import between, convolution, float_tensors, rewritten, summed
 
@@ -39,7 +40,7 @@ def summing_graph() -> onnx.ModelProto:
 
 
 def answer(model: onnx.ModelProto, image: np.ndarray) -> np.ndarray:
-    return onnx.reference.ReferenceEvaluator(model).run(None, {"image": image})[0]
+    return ReferenceEvaluator(model).run(None, {"image": image})[0]
 
 
 def operators(model: onnx.ModelProto) -> list[str]:

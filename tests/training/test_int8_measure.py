@@ -9,6 +9,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from models.manifest import Manifest
+from training import int8_measure
 from training.data.smoke5k import Frame, read_frames
 from training.int8_measure import Criterion, as_numbers, calibration_frames, compare, fitted, table
 
@@ -19,6 +20,12 @@ def frame(kind: str, group: str, number: int) -> Frame:
 
 def by_name(criteria: list[Criterion]) -> dict[str, Criterion]:
     return {criterion.name: criterion for criterion in criteria}
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Speed is no question."""
+    monkeypatch.setattr(int8_measure, "SPEED", 0.0)
 
 
 @pytest.fixture
@@ -48,6 +55,7 @@ def test_pictures_are_fitted_to_the_models_square(frames):
     assert [picture.shape for picture in fitted(frames[:2], 48)] == [(1, 48, 48, 3)] * 2
 
 
+@pytest.mark.usefixtures("fast")
 def test_a_model_beside_itself_loses_nothing(release, frames):
     file = release / "model.onnx"
     found = by_name(compare(Manifest.read(release), file, file, frames))
@@ -59,6 +67,14 @@ def test_a_model_beside_itself_loses_nothing(release, frames):
     assert slow.found == pytest.approx(slow.fp32 / slow.int8)
 
 
+def test_the_rest_is_not_measured_where_speed_does_not_hold(release, frames, monkeypatch):
+    monkeypatch.setattr(int8_measure, "SPEED", 1e9)
+    found = compare(Manifest.read(release), release / "model.onnx", release / "model.onnx", frames)
+    assert [criterion.holds for criterion in found] == [False] * len(found)
+    assert all("processor time" in criterion.name for criterion in found)
+
+
+@pytest.mark.usefixtures("fast")
 def test_a_model_that_finds_the_opposite_fails(release, frames, tmp_path):
     model = onnx.load(release / "model.onnx")
     node = next(node for node in model.graph.node if "probability" in node.output)
@@ -74,6 +90,7 @@ def test_a_model_that_finds_the_opposite_fails(release, frames, tmp_path):
     assert found["rank correlation of epistemic"].holds
 
 
+@pytest.mark.usefixtures("fast")
 def test_the_rank_is_of_epistemic_and_falls_where_its_order_turns(release, frames, tmp_path):
     model = onnx.load(release / "model.onnx")
     node = next(node for node in model.graph.node if "epistemic" in node.output)

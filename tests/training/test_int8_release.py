@@ -65,6 +65,14 @@ def test_where_one_thing_does_not_hold_nothing_is_written(released, data, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_what_is_tried_first_gives_way_to_the_next_where_it_misses(released, data, tmp_path, monkeypatch):
+    missed, held = (Criterion("speed", 1.0, 0.5, 2.0, "2", holds) for holds in (False, True))
+    answers = iter([[missed], [held]])
+    monkeypatch.setattr(int8_release, "compare", lambda *_: next(answers))
+    _, made = quantised_release(released, data, tmp_path, COUNT)
+    assert "the encoder up to feature f1" in (made / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
 def test_a_release_that_is_there_already_is_refused_before_any_work(released, data):
     with pytest.raises(QuantiseError, match="exists already, and a release is immutable; choose another --out"):
         quantised_release(released, data, released.parent, COUNT)
