@@ -116,9 +116,9 @@ def _add_quantising(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=(1, 2, 3, 4),
         nargs="+",
-        default=(2, 1),
+        default=(1, 2),
         help="keep the encoder in float up to this feature: more is slower and nearer to fp32; the first with which all criteria hold "
-        "is taken (default: 2, then 1)",
+        "is taken (default: 1, then 2)",
     )
     parser.add_argument(
         "--out", type=Path, help="where the release with both models is made, if all criteria hold (default: nowhere)"

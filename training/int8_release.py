@@ -24,7 +24,7 @@ INT8, GOLDEN_MAPS = "model.int8.onnx", "golden/maps.int8.npz"
 
 
 def quantised_release(
-    release: Path, data: Path, out: Path | None, count: int, float_features: Sequence[int] = (2, 1)
+    release: Path, data: Path, out: Path | None, count: int, float_features: Sequence[int] = (1, 2)
 ) -> tuple[list[Criterion], Path | None]:
     """Quantise a release's model, measure it on `val`, and where every criterion holds write the release with both.
 

@@ -70,7 +70,7 @@ def test_what_is_tried_first_gives_way_to_the_next_where_it_misses(released, dat
     answers = iter([[missed], [held]])
     monkeypatch.setattr(int8_release, "compare", lambda *_: next(answers))
     _, made = quantised_release(released, data, tmp_path, COUNT)
-    assert "the encoder up to feature f1" in (made / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "the encoder up to feature f2" in (made / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
 def test_a_release_that_is_there_already_is_refused_before_any_work(released, data):
