@@ -83,15 +83,16 @@ class Manifest:
     Attributes:
         name, version: Together the folder's name; the version is three numbers.
         files: Every file of the release but the manifest, by relative path.
-        models: Model file per precision, `{"fp32": "model.onnx"}`.
+        models: Model file per precision, `{"fp32": "model.onnx"}`, and beside it perhaps "int8".
         threshold: Probability from which on a pixel counts as smoke.
         minimum_region: Area of the smallest region that counts as a detection, as a fraction of the frame.
-        golden: The frame checked before the service reports ready.
+        golden: The frame checked before the service reports ready, and what the fp32 model makes of it.
         gate: When a detection is doubted; without one none is.
         reference: How frames were distributed at the release, by quantity of `models.reference.DRIFTING`.
         parity: Largest absolute difference between torch and onnxruntime seen at export, per output.
         numbers: What was measured, as `evaluate` reports it.
         provenance: Configuration hash, seed, data, command.
+        goldens: What the models of other precisions make of the golden frame, by precision.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Manifest:
     gate: Gate | None = None
     reference: Mapping[str, Histogram] | None = None
     schema: int = SCHEMA
+    goldens: Mapping[str, Golden] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _expect(self.schema == SCHEMA, f"schema {self.schema!r}", f"schema {SCHEMA}")
@@ -121,19 +123,20 @@ class Manifest:
         _expect(bool(_VERSION.fullmatch(self.version)), f"version {self.version!r}", "three numbers, as in 0.1.0")
         _expect(0.0 < self.threshold < 1.0, f"threshold {self.threshold!r}", "a number between 0 and 1")
         _expect(0.0 <= self.minimum_region < 1.0, f"minimum_region {self.minimum_region!r}", "a fraction of the frame")
-        _expect(
-            tuple(o.name for o in self.outputs) == OUTPUTS,
-            f"outputs {[o.name for o in self.outputs]}",
-            f"{list(OUTPUTS)}",
-        )
+        outputs = [output.name for output in self.outputs]
+        _expect(outputs == list(OUTPUTS), f"outputs {outputs}", f"{list(OUTPUTS)}")
         _expect(_is_possible(self.input), f"input {self.input}", f"{Input(self.input.name)} of any size_px > 0")
         _expect("fp32" in self.models, f"models {dict(self.models)}", "at least fp32")
+        others = sorted(set(self.models) - {"fp32"})
+        _expect(sorted(self.goldens) == others, f"goldens of {sorted(self.goldens)}", f"one for each of {others}")
         unknown = set(self.reference or ()) - set(DRIFTING)
         _expect(not unknown, f"reference of {sorted(unknown)}", f"some of {', '.join(DRIFTING)}")
-        for file in (*self.models.values(), self.golden.frame, self.golden.maps):
+        goldens = (file for golden in (self.golden, *self.goldens.values()) for file in (golden.frame, golden.maps))
+        for file in (*self.models.values(), *goldens):
             _expect(file in self.files, f"file {file!r} without a checksum", "each named file listed under files")
-        for file in self.files:
-            _expect(_is_inside(file), f"file {file!r}", "a relative path inside the release")
+        for path in map(Path, self.files):
+            inside = not path.is_absolute() and ".." not in path.parts
+            _expect(inside, f"file {str(path)!r}", "a relative path inside the release")
 
     @property
     def sha256(self) -> str:
@@ -170,6 +173,7 @@ class Manifest:
             values["input"] = Input(**values["input"])
             values["outputs"] = tuple(Output(**output) for output in values["outputs"])
             values["golden"] = Golden(**values["golden"])
+            values["goldens"] = {name: Golden(**golden) for name, golden in values.get("goldens", {}).items()}
             values["gate"] = _optional(values.get("gate"), Gate.from_json)
             values["reference"] = _optional(values.get("reference"), _histograms)
             return cls(**values)
@@ -233,11 +237,6 @@ def newest_release(root: Path = RELEASED) -> Path:
 def _version_of(path: Path) -> tuple[int, ...] | None:
     match = _VERSION.fullmatch(path.name.rpartition("-")[2])
     return tuple(int(number) for number in match.groups()) if match and (path / MANIFEST_FILE).is_file() else None
-
-
-def _is_inside(file: str) -> bool:
-    path = Path(file)
-    return not path.is_absolute() and ".." not in path.parts
 
 
 def _is_possible(found: Input) -> bool:

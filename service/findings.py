@@ -18,7 +18,7 @@ class ModelBody(BaseModel):
     version: str
     sha256: str = Field(description="Of the model file.")
     provider: str = Field(description="cpu, cuda or tensorrt.")
-    precision: str = Field(description="fp32.")
+    precision: str = Field(description="fp32 or int8.")
 
     @classmethod
     def of(cls, identity: Identity) -> Self:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from service.settings import Arena, Provider, Settings
+from service.settings import Arena, Precision, Provider, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Placement:
         cuda_memory_max_bytes: Most GPU memory; 0 for no bound.
         cuda_graphs: Record the work of each batch size once, and replay it.
         tensorrt_cache_dir: Where TensorRT keeps its engines.
+        precision: Which of the release's models: fp32, int8, or auto for int8 where it answers as released.
     """
 
     provider: Literal["auto"] | Provider = "auto"
@@ -32,6 +33,7 @@ class Placement:
     cuda_memory_max_bytes: int = 0
     cuda_graphs: bool = False
     tensorrt_cache_dir: Path | None = None
+    precision: Literal["auto"] | Precision = "auto"
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -46,4 +48,5 @@ class Placement:
             settings.cuda_memory_max_bytes,
             settings.cuda_graphs,
             settings.tensorrt_cache_dir,
+            settings.precision,
         )

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from models.frame import RGB, fit
+from models.frame import RGB
 from models.manifest import OUTPUTS, Manifest, ManifestError
 from service import providers
 from service.cores import cores
-from service.errors import ModelUnusable, ProviderUnusable, RequestError
-from service.image import Limits, decode
+from service.errors import ModelUnusable, ProviderUnusable
+from service.golden import check_golden
 from service.placement import Placement
 from service.prediction import Identity, Prediction
 from service.settings import Settings
@@ -116,12 +116,18 @@ def open_model(folder: Path, placement: Placement) -> OnnxModel:
         ProviderUnusable: The required provider is not to be had.
     """
     manifest = _verified(folder)
-    session = _open_session(folder / manifest.models["fp32"], placement)
-    _check_signature(session, manifest)
-    model = _placed(session, manifest, placement)
-    _check_golden(model, folder)
+    if placement.precision != "auto":
+        model = _opened(folder, manifest, placement, placement.precision)
+    else:
+        model = _int8_or_none(folder, manifest, placement) or _opened(folder, manifest, placement, "fp32")
+    identity = model.identity
     _LOG.info(
-        "model ready", extra={"model": f"{manifest.name}-{manifest.version}", "provider": model.identity.provider}
+        "model ready",
+        extra={
+            "model": f"{manifest.name}-{manifest.version}",
+            "provider": identity.provider,
+            "precision": identity.precision,
+        },
     )
     return model
 
@@ -137,6 +143,31 @@ def load(settings: Settings) -> Loaded:
     return Loaded(open_model(folder, placement), lambda: open_model(folder, placement))
 
 
+def _int8_or_none(folder: Path, manifest: Manifest, placement: Placement) -> OnnxModel | None:
+    """The release's int8 model where it has one that answers here as it did at the release, on a CPU; a GPU gains nothing by it."""
+    if "int8" not in manifest.models:
+        return None
+    try:
+        model = _opened(folder, manifest, placement, "int8")
+    except ModelUnusable as error:
+        _LOG.warning("int8 does not answer here as released: running fp32", extra={"reason": str(error)})
+        return None
+    return model if model.identity.provider == "cpu" else None
+
+
+def _opened(folder: Path, manifest: Manifest, placement: Placement, precision: str) -> OnnxModel:
+    """One of the release's models, loaded, warmed up and checked."""
+    if precision not in manifest.models:
+        raise ModelUnusable(
+            f"{folder}: found models {', '.join(manifest.models)}, expected {precision} among them (SMOKE_PRECISION)"
+        )
+    session = _open_session(folder / manifest.models[precision], placement)
+    _check_signature(session, manifest)
+    model = _placed(session, manifest, placement, precision)
+    check_golden(model, folder)
+    return model
+
+
 def _verified(folder: Path) -> Manifest:
     try:
         manifest = Manifest.read(folder)
@@ -146,13 +177,13 @@ def _verified(folder: Path) -> Manifest:
     return manifest
 
 
-def _placed(session: Any, manifest: Manifest, placement: Placement) -> OnnxModel:  # noqa: ANN401 - onnxruntime has no types
+def _placed(session: Any, manifest: Manifest, placement: Placement, precision: str) -> OnnxModel:  # noqa: ANN401 - onnxruntime has no types
     provider = providers.found(session.get_providers())
     on_cpu = provider == "cpu"
     sizes = (1,) if on_cpu else tuple(size for size in _BATCH_SIZES if size <= placement.batch_max)
     return OnnxModel(
         manifest=manifest,
-        identity=Identity(manifest.name, manifest.version, manifest.sha256, provider, "fp32"),
+        identity=Identity(manifest.name, manifest.version, manifest.sha256, provider, precision),
         runners=(placement.runners or min(cores(), _RUNNERS_MAX)) if on_cpu else 1,
         batch_sizes=sizes,
         session=session if on_cpu else FixedBuffers(session, manifest, sizes, "cuda"),
@@ -202,41 +233,3 @@ def _check_signature(session: Any, manifest: Manifest) -> None:  # noqa: ANN401
     wanted = dict.fromkeys(OUTPUTS, "tensor(float)")
     if outputs != wanted:
         raise ModelUnusable(f"found graph outputs {outputs}, expected {wanted}")
-
-
-def _check_golden(model: OnnxModel, folder: Path) -> None:
-    """Hold the golden frame's maps against the expected ones, at every batch size."""
-    golden = model.manifest.golden
-    frame, expected = _golden(folder, model.manifest)
-    for size in model.batch_sizes:
-        for prediction in _predict_or_refuse(model, [frame] * size):
-            for name in OUTPUTS:
-                _check_close(getattr(prediction, name), expected[name], golden.tolerance, f"{name} (batch of {size})")
-
-
-def _golden(folder: Path, manifest: Manifest) -> tuple[RGB, dict[str, npt.NDArray[np.float32]]]:
-    """The golden frame fitted to the model, and the maps expected for it."""
-    try:
-        frame = decode((folder / manifest.golden.frame).read_bytes(), Limits(pixels_max=2**26))
-        with np.load(folder / manifest.golden.maps) as archive:
-            expected = {name: archive[name] for name in OUTPUTS}
-    except (OSError, KeyError, ValueError, RequestError) as error:
-        raise ModelUnusable(f"{folder}: the golden frame or its maps cannot be read: {error}") from error
-    return fit(frame, manifest.input.size_px), expected
-
-
-def _predict_or_refuse(model: OnnxModel, frames: Sequence[RGB]) -> list[Prediction]:
-    try:
-        return model.predict(frames)
-    except Exception as error:  # onnxruntime's errors share no base class
-        raise ModelUnusable(f"the model fails on its golden frame: {error}") from error
-
-
-def _check_close(found: npt.NDArray[Any], expected: npt.NDArray[Any], tolerance: float, what: str) -> None:
-    if found.shape != expected.shape:
-        raise ModelUnusable(f"golden frame, {what}: found shape {found.shape}, expected {expected.shape}")
-    difference = float(np.abs(found - expected).max())
-    if not difference <= tolerance:
-        raise ModelUnusable(
-            f"golden frame, {what}: found a difference of {difference:.3g}, expected at most {tolerance:g}"
-        )

@@ -11,6 +11,7 @@ from models.manifest import ManifestError, newest_release
 from service.errors import ModelUnusable, SettingsInvalid
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
+Precision = Literal["fp32", "int8"]
 Arena = Literal["exact", "doubling"]
 
 
@@ -32,6 +33,9 @@ class Settings(BaseSettings):
     model_dir: Path | None = Field(None, description="Release folder; the newest one below models/released by default.")
     provider: Literal["auto"] | Provider = Field(
         "auto", description="Where the model runs; auto takes CUDA if it works."
+    )
+    precision: Literal["auto"] | Precision = Field(
+        "auto", description="Which model of the release: auto takes int8 on a CPU where it answers as released."
     )
     require_provider: Provider | None = Field(None, description="Refuse to start on any other provider.")
     cuda_arena: Arena = Field("exact", description="How GPU memory is claimed: what is needed, or doubling.")

@@ -1,4 +1,4 @@
-"""The command line `smoke-bvm-train`: train, ablate, evaluate, export."""
+"""The command line `smoke-bvm-train`: train, ablate, evaluate, export, quantise."""
 
 import argparse
 import os
@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_training(ablate, "runs/ablation-<table>-<name>")
     _add_evaluation(commands.add_parser("evaluate", help="score a checkpoint or a release"))
     _add_export(commands.add_parser("export", help="write a release, or nothing"))
+    _add_quantising(commands.add_parser("quantise", help="measure an int8 form of a release, and write one with both"))
     return parser
 
 
@@ -104,6 +105,24 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--remark", default="", help="what the recipe does not say of this run, for the card")
     parser.add_argument("--out", type=Path, default=Path("models/released"), help="where the release folder is made")
+
+
+def _add_quantising(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("release", type=Path, help="release folder")
+    parser.add_argument("--data", type=Path, required=True, help="data folder: train calibrates, val measures")
+    parser.add_argument("--frames", type=int, default=304, help="frames to calibrate on (default: 304)")
+    parser.add_argument(
+        "--float-features",
+        type=int,
+        choices=(1, 2, 3, 4),
+        nargs="+",
+        default=(1, 2),
+        help="keep the encoder in float up to this feature: more is slower and nearer to fp32; the first with which all criteria hold "
+        "is taken (default: 1, then 2)",
+    )
+    parser.add_argument(
+        "--out", type=Path, help="where the release with both models is made, if all criteria hold (default: nowhere)"
+    )
 
 
 if __name__ == "__main__":

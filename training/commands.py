@@ -19,10 +19,13 @@ from training.data.smoke5k import REAL_SMOKE, DataError
 from training.evaluate import evaluate, frames_to_score, spread, write
 from training.export import ExportError, export
 from training.feedback import read_feedback
+from training.int8_measure import table
+from training.int8_release import quantised_release
 from training.loop import NonFiniteLossError
 from training.parity import ParityError
 from training.prediction import load_deployed, load_segmenter
 from training.progress import TerminalReporter
+from training.quantise import QuantiseError
 from training.report import ReportError, headline
 from training.sampling_free import compare
 from training.train import Interrupted, train
@@ -37,6 +40,7 @@ _REFUSALS = (
     NonFiniteLossError,
     OSError,
     ParityError,
+    QuantiseError,
     ReportError,
     WeightsError,
 )
@@ -47,7 +51,7 @@ _SAMPLED_FRAMES = 24
 
 def run(options: argparse.Namespace) -> int:
     """Run the chosen command: 0 on success, 2 where the input is refused in words, 130 where it was asked to stop."""
-    commands = {"train": _train, "ablate": _ablate, "evaluate": _evaluate, "export": _export}
+    commands = {"train": _train, "ablate": _ablate, "evaluate": _evaluate, "export": _export, "quantise": _quantise}
     try:
         commands[options.command](options, Console())
     except _REFUSALS as error:
@@ -107,6 +111,15 @@ def _export(options: argparse.Namespace, console: Console) -> None:
         raise ReportError(f"{options.evaluation}: measured with tiles, expected a report of the whole frame alone")
     folder = export(options.checkpoint, options.out, options.name, options.version, report, options.remark)
     console.print(f"released: {folder}")
+
+
+def _quantise(options: argparse.Namespace, console: Console) -> None:
+    criteria, folder = quantised_release(
+        options.release, options.data, options.out, options.frames, options.float_features
+    )
+    console.print(Markdown(table(criteria)))
+    missed = [criterion.name for criterion in criteria if not criterion.holds]
+    console.print(f"released: {folder}" if folder else f"nothing written; missed: {', '.join(missed) or 'nothing'}")
 
 
 def _line(error: Exception) -> str:

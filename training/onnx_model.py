@@ -1,4 +1,4 @@
-"""onnxruntime for training: parity and evaluation run the exported file with it, and nothing else here imports it."""
+"""onnxruntime for training: exported files are run with this, and nothing else here imports it but the quantiser."""
 
 from pathlib import Path
 
@@ -12,13 +12,21 @@ Frames = npt.NDArray[np.uint8]
 class OnnxModel:
     """An exported graph on the CPU.
 
+    Args:
+        path: The file.
+        threads: Of one run; 0 for every core.
+        optimised: Whether operators are fused; without, each runs as the file has it.
+
     Attributes:
         input_name, input_type, input_shape: Of its only input, as onnxruntime names them.
         output_names, output_types: In order.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int = 0, *, optimised: bool = True) -> None:
         options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        if not optimised:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         (only,) = self._session.get_inputs()

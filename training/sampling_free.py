@@ -96,6 +96,11 @@ def agreement(sampled: Values, estimated: Values) -> dict[str, float]:
     }
 
 
+def doubtful(total: npt.NDArray[np.float32], rng: np.random.Generator) -> Indices:
+    """Some of the pixels whose total is above DOUBTFUL_NATS, drawn without replacement: places in the raveled map."""
+    return rng.permutation(np.flatnonzero(total.ravel() > DOUBTFUL_NATS))[:_PIXELS_PER_FRAME]
+
+
 def _distances(forms: Sequence[_Nested]) -> dict[str, dict[str, float]]:
     """Means of both forms over the doubtful pixels, and the mean distance between them."""
     flat = np.concatenate([form.flat for form in forms], axis=1)
@@ -142,7 +147,7 @@ def _measure(segmenter: SmokeSegmenter, frames: Sequence[Frame], size_px: int, s
         drawn = _sample(segmenter, batch, samples)
         ended = time.perf_counter()
         mean = drawn.mean(dim=0)
-        chosen = _doubtful(decompose(drawn).total, rng)
+        chosen = doubtful(decompose(drawn).total.numpy(), rng)
         yield _Frame(
             pixels=_pixels(decompose(drawn), Uncertainty(*deployed[1:]), deployed.probability, chosen),
             forms=_both_forms(segmenter, batch, samples, chosen),
@@ -169,11 +174,6 @@ def _both_forms(segmenter: SmokeSegmenter, frame: Tensor, samples: int, chosen: 
 def _normalised(segmenter: SmokeSegmenter, frame: Tensor) -> Tensor:
     image: Tensor = segmenter.normalise(frame.permute(0, 3, 1, 2))
     return image.contiguous(memory_format=torch.channels_last)
-
-
-def _doubtful(total: Tensor, rng: np.random.Generator) -> Indices:
-    """Some of the pixels whose sampled total is above DOUBTFUL_NATS, drawn without replacement."""
-    return rng.permutation(np.flatnonzero(total.numpy().ravel() > DOUBTFUL_NATS))[:_PIXELS_PER_FRAME]
 
 
 def _pixels(sampled: Uncertainty, estimated: Uncertainty, probability: Tensor, chosen: Indices) -> _Pixels:

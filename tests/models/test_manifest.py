@@ -60,10 +60,17 @@ def test_a_gate_and_reference_histograms_are_read_as_they_were_written(folder):
     assert Manifest.read(folder) == whole
 
 
+def test_golden_maps_of_another_precision_are_read_as_they_were_written(folder):
+    golden = Golden("golden/frame.png", "golden/maps.npz", 0.1)
+    both = replace(promise(folder), models={"fp32": "model.onnx", "int8": "model.onnx"}, goldens={"int8": golden})
+    both.write(folder)
+    assert Manifest.read(folder) == both
+
+
 def test_a_release_from_before_there_were_gates_still_loads(folder):
     path = folder / MANIFEST_FILE
     raw = json.loads(path.read_text())
-    del raw["gate"], raw["reference"]
+    del raw["gate"], raw["reference"], raw["goldens"]
     path.write_text(json.dumps(raw))
     assert (Manifest.read(folder).gate, Manifest.read(folder).reference) == (None, None)
 
@@ -128,6 +135,17 @@ def test_a_link_that_leads_outside_is_refused(folder, tmp_path):
         ({"minimum_region": 1.0}, "found minimum_region 1.0"),
         ({"models": {"int8": "model.onnx"}}, "expected at least fp32"),
         ({"models": {"fp32": "other.onnx"}}, "'other.onnx' without a checksum"),
+        (
+            {"models": {"fp32": "model.onnx", "int8": "model.onnx"}},
+            r"found goldens of \[\], expected one for each of \['int8'\]",
+        ),
+        (
+            {
+                "models": {"fp32": "model.onnx", "int8": "model.onnx"},
+                "goldens": {"int8": {"frame": "golden/frame.png", "maps": "y.npz", "tolerance": 0.1}},
+            },
+            "'y.npz' without a checksum",
+        ),
         ({"golden": {"frame": "x.png", "maps": "golden/maps.npz", "tolerance": 0.1}}, "'x.png' without a checksum"),
         ({"outputs": []}, r"found outputs \[\]"),
         ({"files": ["model.onnx"]}, "expected the keys"),

@@ -159,6 +159,61 @@ def test_the_cpu_chosen_on_purpose_is_no_reason_to_warn(release, caplog):
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+@pytest.fixture
+def both(broken: Path) -> Path:
+    """A release with an int8 model, which says what the fp32 one does but has golden maps of its own."""
+    shutil.copy(broken / "model.onnx", broken / "model.int8.onnx")
+    shutil.copy(broken / "golden/maps.npz", broken / "golden/maps.int8.npz")
+    manifest = Manifest.read(broken)
+    added = ("model.int8.onnx", "golden/maps.int8.npz")
+    dataclasses.replace(
+        manifest,
+        models={**manifest.models, "int8": added[0]},
+        goldens={"int8": Golden("golden/frame.png", added[1], 1e-5)},
+        files={file: describe(broken / file) for file in (*manifest.files, *added)},
+    ).write(broken)
+    return broken
+
+
+def spoil_int8(release: Path) -> None:
+    """As where another processor's int8 sums saturate."""
+    maps = closed_form(noisy(7))
+    np.savez(release / "golden/maps.int8.npz", **{**maps, "total": maps["total"] + np.float32(0.1)})
+    promise(release)
+
+
+@pytest.mark.parametrize(("asked", "runs"), [("auto", "int8"), ("int8", "int8"), ("fp32", "fp32")])
+def test_a_release_with_int8_runs_it_unless_fp32_is_asked_for(both, asked, runs):
+    model = open_model(both, Placement(provider="cpu", precision=asked))
+    assert model.identity.precision == runs
+    assert model.identity.sha256 == describe(both / "model.onnx").sha256
+
+
+@pytest.mark.parametrize("asked", ["auto", "fp32"])
+def test_a_release_without_int8_runs_fp32(release, asked, caplog):
+    assert open_model(release, Placement(provider="cpu", precision=asked)).identity.precision == "fp32"
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_int8_asked_for_and_not_there_is_refused_in_words(release):
+    with pytest.raises(ModelUnusable, match=r"found models fp32, expected int8 among them \(SMOKE_PRECISION\)"):
+        open_model(release, Placement(provider="cpu", precision="int8"))
+
+
+def test_int8_that_answers_otherwise_here_gives_way_to_fp32_aloud(both, caplog):
+    spoil_int8(both)
+    assert open_model(both, CPU).identity.precision == "fp32"
+    (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert warning.message == "int8 does not answer here as released: running fp32"
+    assert "golden frame, total" in warning.reason
+
+
+def test_int8_that_answers_otherwise_here_is_refused_where_it_is_asked_for(both):
+    spoil_int8(both)
+    with pytest.raises(ModelUnusable, match=r"golden frame, total .*: found a difference of 0\.1"):
+        open_model(both, Placement(provider="cpu", precision="int8"))
+
+
 class FakeSession:
     """Answers with each frame's red share, and remembers the shapes it was given."""
 

@@ -1,0 +1,71 @@
+"""A model's answer to the golden frame, held against what the release expects of that precision, at every batch size in use."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.frame import RGB, fit
+from models.manifest import OUTPUTS, Golden, Manifest
+from service.errors import ModelUnusable, RequestError
+from service.image import Limits, decode
+from service.prediction import Identity, Prediction
+
+
+class Answering(Protocol):
+    """What is checked: a loaded model."""
+
+    @property
+    def manifest(self) -> Manifest: ...  # noqa: D102
+
+    @property
+    def identity(self) -> Identity: ...  # noqa: D102
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]: ...  # noqa: D102
+
+    def predict(self, frames: Sequence[RGB]) -> list[Prediction]: ...  # noqa: D102
+
+
+def check_golden(model: Answering, folder: Path) -> None:
+    """Hold the golden frame's maps against the expected ones, at every batch size.
+
+    Raises:
+        ModelUnusable: They are too far apart, or cannot be read.
+    """
+    golden = model.manifest.goldens.get(model.identity.precision, model.manifest.golden)
+    frame, expected = _golden(folder, golden, model.manifest.input.size_px)
+    for size in model.batch_sizes:
+        for prediction in _predict_or_refuse(model, [frame] * size):
+            for name in OUTPUTS:
+                _check_close(getattr(prediction, name), expected[name], golden.tolerance, f"{name} (batch of {size})")
+
+
+def _golden(folder: Path, golden: Golden, size_px: int) -> tuple[RGB, dict[str, npt.NDArray[np.float32]]]:
+    """The golden frame fitted to the model, and the maps expected for it."""
+    try:
+        frame = decode((folder / golden.frame).read_bytes(), Limits(pixels_max=2**26))
+        with np.load(folder / golden.maps) as archive:
+            expected = {name: archive[name] for name in OUTPUTS}
+    except (OSError, KeyError, ValueError, RequestError) as error:
+        raise ModelUnusable(f"{folder}: the golden frame or its maps cannot be read: {error}") from error
+    return fit(frame, size_px), expected
+
+
+def _predict_or_refuse(model: Answering, frames: Sequence[RGB]) -> list[Prediction]:
+    try:
+        return model.predict(frames)
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise ModelUnusable(f"the model fails on its golden frame: {error}") from error
+
+
+def _check_close(found: npt.NDArray[Any], expected: npt.NDArray[Any], tolerance: float, what: str) -> None:
+    if found.shape != expected.shape:
+        raise ModelUnusable(f"golden frame, {what}: found shape {found.shape}, expected {expected.shape}")
+    difference = float(np.abs(found - expected).max())
+    if not difference <= tolerance:
+        raise ModelUnusable(
+            f"golden frame, {what}: found a difference of {difference:.3g}, expected at most {tolerance:g}"
+        )
