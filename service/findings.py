@@ -16,7 +16,7 @@ class ModelBody(BaseModel):
 
     name: str
     version: str
-    sha256: str = Field(description="Of the model file.")
+    sha256: str = Field(description="Of the fp32 model file: which weights these are.")
     provider: str = Field(description="cpu, cuda or tensorrt.")
     precision: str = Field(description="fp32 or int8.")
 
