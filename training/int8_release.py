@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +14,7 @@ from models.frame import RGB, fit
 from models.manifest import OUTPUTS, Golden, Manifest, describe
 from training.data.smoke5k import Frame, read_frames
 from training.evaluate import frames_to_score
-from training.export import CARD, GOLDEN_TOLERANCE
+from training.export import CARD, GOLDEN_TOLERANCE, save_golden_maps
 from training.int8_measure import Criterion, as_numbers, calibration_frames, compare, fitted, table
 from training.onnx_model import OnnxModel
 from training.quantise import QuantiseError, has_vnni, quantise
@@ -108,8 +107,7 @@ def _write_golden(folder: Path, manifest: Manifest) -> Golden:
     picture = cv2.imread(str(folder / manifest.golden.frame), cv2.IMREAD_COLOR)
     frame: RGB = fit(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8), manifest.input.size_px)
     fused, apart = (_maps(OnnxModel(folder / INT8, optimised=optimised), frame) for optimised in (True, False))
-    half: dict[str, Any] = {name: fused[name].astype(np.float16) for name in OUTPUTS}
-    np.savez_compressed(folder / GOLDEN_MAPS, **half)
+    save_golden_maps(folder / GOLDEN_MAPS, fused)
     furthest = max(float(np.abs(fused[name] - apart[name]).max()) for name in OUTPUTS)
     return Golden(manifest.golden.frame, GOLDEN_MAPS, max(GOLDEN_TOLERANCE, 2.0 * furthest))
 

@@ -199,3 +199,9 @@ def test_a_release_names_no_folder_of_the_machine_that_made_it(tiny_run: Run, tm
     assert '"initial": "start.ckpt"' in text
     assert '"encoder_weights": "resnet.pth"' in text
     assert "/far" not in text + (folder / "MODEL_CARD.md").read_text()
+
+
+def test_the_model_file_does_not_say_where_on_a_machine_it_was_made(released: Path):
+    model = onnx.load(released / "model.onnx")
+    assert not any(node.metadata_props for node in model.graph.node)
+    assert b".py" not in (released / "model.onnx").read_bytes()
