@@ -15,6 +15,16 @@ from training.train import Reporter, train
 _OBJECTIVE = "generator.objective"
 _NO_COHERENCE, _NO_ENTROPY = f"{_OBJECTIVE}.coherence_weight=0", f"{_OBJECTIVE}.entropy_weight=0"
 
+_SCORES = {
+    "F-beta": 3,
+    "maximal F-beta": 3,
+    "mMSE": 5,
+    "false alarms": 3,
+    "ECE as trained": 4,
+    "ECE after temperature": 4,
+}
+"""What is shown of a row, each with its decimals."""
+
 
 class Row(NamedTuple):
     """A row of a table: its folder, what it is, and what it changes in the configuration."""
@@ -85,17 +95,6 @@ def markdown(measured: Sequence[dict[str, Any]]) -> str:
         for row in measured
     ]
     return "\n".join(lines) + "\n"
-
-
-_SCORES = {
-    "F-beta": 3,
-    "maximal F-beta": 3,
-    "mMSE": 5,
-    "false alarms": 3,
-    "ECE as trained": 4,
-    "ECE after temperature": 4,
-}
-"""Decimals of each."""
 
 
 def _cell(score: tuple[float, Sequence[float]], decimals: int) -> str:
