@@ -12,7 +12,7 @@ from training.losses.objective import Entropy
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
-Source = Literal["real_smoke", "synthetic", "clear", "hard_negative", "rendered"]
+Source = Literal["real_smoke", "synthetic", "clear", "hard_negative", "rendered", "transplanted"]
 
 
 class ConfigError(ValueError):
@@ -56,6 +56,7 @@ class Data(_Section):
     smoke_centred: Annotated[float, Field(ge=0, le=1)] = 0.75
     strength: Annotated[float, Field(ge=0)] = 1.0
     smoke_length: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.04, 0.5)
+    transplant_size: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.02, 0.35)
 
 
 class Objective(_Section):
@@ -135,8 +136,8 @@ class Estimator(_Section):
 class Config(_Section):
     """Everything that decides a training run.
 
-    `initial` names a checkpoint whose averaged networks the run starts from, for going on with another recipe; empty: the encoder's
-    weights and nothing else.
+    `initial` names a checkpoint whose averaged networks the run starts from, or the folder of a release, for going on with another
+    recipe or other data; empty: the encoder's weights and nothing else.
     """
 
     name: str

@@ -16,19 +16,34 @@ from training.data.smoke5k import Frame
 from training.learner import Learner, build_optimiser
 from training.loop import EstimatorPhase, GeneratorPhase, parameter_groups
 from training.losses.objective import Constants, Weights
+from training.released_networks import fill_from_release
 from training.schedule import linear_warmup
 from training.stopping import prepare_worker
 
+_VIEWS = 8
+"""From which a release's networks find the statistics of their normalisations."""
 
-def start_segmenter(config: Config, *, resumed: bool) -> SmokeSegmenter:
-    """The networks at the first step: the encoder's weights, or those of the initial checkpoint; empty where a checkpoint follows.
+
+def start_segmenter(config: Config, frames: Sequence[Frame], *, resumed: bool) -> SmokeSegmenter:
+    """The networks at the first step: with the encoder's weights, or those of the initial checkpoint or release; empty if resumed.
+
+    Args:
+        config: The resolved configuration.
+        frames: To train on; a release's networks find the statistics of their normalisations on some of them.
+        resumed: A checkpoint fills them.
 
     Raises:
-        CheckpointError: The initial checkpoint is damaged, or of other networks.
+        CheckpointError: The initial checkpoint is damaged, or it or the release is of other networks.
+        ManifestError: The initial folder is no release.
     """
+    initial = Path(config.initial)
     segmenter = build_segmenter(config.network, pretrained=not resumed and not config.initial)
-    if config.initial and not resumed:
-        _fill(segmenter, Path(config.initial))
+    if resumed or not config.initial:
+        return segmenter
+    if initial.is_dir():
+        fill_from_release(segmenter, initial, _some_views(config, frames))
+    else:
+        _fill(segmenter, initial)
     return segmenter
 
 
@@ -73,11 +88,11 @@ def step_weights(settings: Generator, step: int) -> Weights:
 
 
 def build_loader(
-    config: Config, frames: list[Frame], phase: str, stages: Sequence[StageSection], first: int
+    config: Config, frames: Sequence[Frame], phase: str, stages: Sequence[StageSection], first: int
 ) -> DataLoader[Batch]:
     """The batches of a phase from step `first` on."""
     data = config.data
-    views = Views(data.squashed_px, data.smoke_centred, data.strength, data.smoke_length)
+    views = Views(data.squashed_px, data.smoke_centred, data.strength, data.smoke_length, data.transplant_size)
     mix = {str(source): share for source, share in data.mix.items()}
     cut = [Stage(stage.steps, stage.batch, stage.size_px, stage.whole) for stage in stages]
     batches = Batches(frames, mix, cut, views, config.seed + (phase == "estimator"))
@@ -92,6 +107,15 @@ def build_loader(
         # A forked child inherits OpenCV's thread pool without its threads and waits for them for ever.
         multiprocessing_context="spawn" if config.workers else None,
     )
+
+
+def _some_views(config: Config, frames: Sequence[Frame]) -> Tensor:
+    """What training sees first, (batch, size, size, 3) uint8, as the deployed graph takes it."""
+    here = config.model_copy(update={"workers": 0})
+    loader = build_loader(
+        here, frames, "generator", [StageSection(steps=1, batch=_VIEWS, size_px=config.data.size_px, whole=True)], 0
+    )
+    return next(iter(loader)).image.permute(0, 2, 3, 1).contiguous()
 
 
 def _constants(settings: Generator) -> Constants:

@@ -86,7 +86,7 @@ class _Run:
         torch.manual_seed(config.seed)
         self._resumed = _resume(config, out / checkpoints.LAST)
         self._step_ended = time.monotonic()
-        self._segmenter = start_segmenter(config, resumed=self._resumed is not None)
+        self._segmenter = start_segmenter(config, frames, resumed=self._resumed is not None)
         self._segmenter.to(self._fabric.device).to(memory_format=torch.channels_last)
 
     def generator_phase(self) -> None:

@@ -24,7 +24,7 @@ def losses_on_one_batch(config: Config, data: Path, steps: int) -> list[float]:
     """The generator's loss at each of some steps on the first batch of a run, with the estimator learning beside it."""
     torch.manual_seed(config.seed)
     fabric = Fabric(accelerator=config.accelerator, precision=config.precision)
-    segmenter = start_segmenter(config, resumed=False).to(fabric.device).to(memory_format=torch.channels_last)
+    segmenter = start_segmenter(config, (), resumed=False).to(fabric.device).to(memory_format=torch.channels_last)
     learners = [
         generator_learner(config, segmenter),
         estimator_learner(config, segmenter, config.estimator.joint_every),

@@ -11,13 +11,25 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.frame import RGB, Map
-from training.data import augment, synthetic
+from training.data import augment, synthetic, transplant
 from training.data.augment import View
-from training.data.smoke5k import SMOKE_FREE, DataError, Frame, load_image, load_mask
+from training.data.smoke5k import REAL_SMOKE, SMOKE_FREE, DataError, Frame, load_image, load_mask
 from training.transmission import transmission
 
 RENDERED = "rendered"
 """A source besides the kinds of `smoke5k`: this package's own smoke over smoke-free frames."""
+TRANSPLANTED = "transplanted"
+"""Another: smoke lifted off one frame and laid over another, of landscapes with or without smoke of their own."""
+_DONOR = "transplanted smoke"
+_KINDS = {RENDERED: SMOKE_FREE, TRANSPLANTED: (REAL_SMOKE, "clear"), _DONOR: (REAL_SMOKE,)}
+"""Which frames a source draws from that is no kind itself. Transplanted smoke before the skies of hard negatives looks like clouds."""
+_WANTED = {
+    RENDERED: "smoke-free frames to render smoke on",
+    TRANSPLANTED: "landscapes to lay smoke over",
+    _DONOR: "frames with smoke to lift",
+}
+_LIFTS = 4
+"""Frames that are tried for smoke to lift: of about one in ten it is too faint, or fills the frame."""
 
 
 class Batch(NamedTuple):
@@ -55,12 +67,16 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """What varies from view to view: see `augment.crop` and `augment.change_light`; `smoke_length` is for rendered smoke."""
+    """What varies from view to view: see `augment.crop` and `augment.change_light`.
+
+    `smoke_length` is of rendered smoke, `transplant_size` of transplanted smoke: see `transplant.lay`.
+    """
 
     squashed_px: tuple[int, int]
     smoke_centred: float
     strength: float
     smoke_length: tuple[float, float]
+    transplant_size: tuple[float, float]
 
 
 class Batches(Dataset[Batch]):
@@ -80,8 +96,10 @@ class Batches(Dataset[Batch]):
     def __init__(
         self, frames: Sequence[Frame], mix: Mapping[str, float], stages: Sequence[Stage], views: Views, seed: int
     ) -> None:
-        self._sources = {name: _Source(_frames_of(frames, name), name) for name in mix if mix[name] > 0}
-        self._shares = np.array([mix[name] for name in self._sources], np.float64)
+        self._names = [name for name in mix if mix[name] > 0]
+        needed = [*self._names, *([_DONOR] if TRANSPLANTED in self._names else [])]
+        self._sources = {name: _Source(_frames_of(frames, name), name) for name in needed}
+        self._shares = np.array([mix[name] for name in self._names], np.float64)
         self._shares /= self._shares.sum()
         self._stages = tuple(stages)
         self._views = views
@@ -106,17 +124,29 @@ class Batches(Dataset[Batch]):
         raise IndexError("step beyond the last stage")
 
     def _view(self, rng: np.random.Generator, stage: Stage) -> tuple[View, str]:
-        name = rng.choice(list(self._sources), p=self._shares)
+        name = rng.choice(self._names, p=self._shares)
         frame = self._sources[name].draw(rng)
         image = load_image(frame.image)
         mask = load_mask(frame, image.shape)
         if name == RENDERED:
             image, mask = _with_rendered_smoke(image, rng, self._views.smoke_length)
+        if name == TRANSPLANTED:
+            image, mask = self._with_transplanted_smoke(image, mask, rng)
         view = augment.flip(self._cut(View(image, mask, transmission(image)), rng, stage), rng)
         image = view.image
         for change in (augment.add_haze_bank, augment.change_light, augment.change_quality):
             image = change(image, rng, self._views.strength)
         return replace(view, image=image), str(frame.image)
+
+    def _with_transplanted_smoke(self, image: RGB, mask: Map, rng: np.random.Generator) -> tuple[RGB, Map]:
+        """The frame with the smoke of another; as it was where no frame tried has smoke that can be lifted and seen here."""
+        for _ in range(_LIFTS):
+            donor = self._sources[_DONOR].draw(rng)
+            donor_image = load_image(donor.image)
+            plume = transplant.lift(donor_image, load_mask(donor, donor_image.shape))
+            if plume is not None:
+                return transplant.lay(plume, image, mask, rng, self._views.transplant_size)
+        return image, mask
 
     def _cut(self, frame: View, rng: np.random.Generator, stage: Stage) -> View:
         if stage.whole:
@@ -135,7 +165,7 @@ class _Source:
 
     def __init__(self, frames: Sequence[Frame], name: str) -> None:
         if not frames:
-            wanted = "smoke-free frames to render smoke on" if name == RENDERED else "frames"
+            wanted = _WANTED.get(name, "frames")
             raise DataError(f"the mix asks for {name!r}, that is for {wanted} of this split; found none")
         sizes = Counter(frame.group for frame in frames)
         weights = np.array([sizes[frame.group] ** -0.5 for frame in frames])
@@ -148,7 +178,7 @@ class _Source:
 
 
 def _frames_of(frames: Sequence[Frame], source: str) -> list[Frame]:
-    kinds = SMOKE_FREE if source == RENDERED else (source,)
+    kinds = _KINDS.get(source, (source,))
     return [frame for frame in frames if frame.kind in kinds]
 
 

@@ -13,7 +13,9 @@ from training.data.batches import Batch, Batches, Stage, Views
 from training.data.smoke5k import DataError, Frame, read_frames
 from training.transmission import transmission
 
-VIEWS = Views(squashed_px=(64, 96), smoke_centred=1.0, strength=1.0, smoke_length=(0.3, 0.6))
+VIEWS = Views(
+    squashed_px=(64, 96), smoke_centred=1.0, strength=1.0, smoke_length=(0.3, 0.6), transplant_size=(0.2, 0.4)
+)
 STAGES = (Stage(5, 3, 64, whole=False), Stage(2, 2, 48, whole=True))
 
 
@@ -56,7 +58,7 @@ def test_stages_follow_each_other_with_their_own_sizes(data):
         drawn[7]
 
 
-@pytest.mark.parametrize("kind", ["real_smoke", "rendered"])
+@pytest.mark.parametrize("kind", ["real_smoke", "rendered", "transplanted"])
 def test_smoke_has_a_mask(data, kind):
     drawn = batches(data, {kind: 1.0}, stages=(Stage(1, 24, 64, whole=True),))[0]
     assert (drawn.mask.sum((1, 2, 3)) > 0).float().mean() > 0.9
@@ -74,6 +76,14 @@ def test_rendered_smoke_lies_on_smoke_free_frames(data):
     assert {stem.rpartition("-")[2] for stem in files} == {"4", "5"}
 
 
+def test_transplanted_smoke_lies_on_landscapes_and_comes_from_another_frame(data):
+    drawn = batches(data, {"transplanted": 1.0}, stages=(Stage(1, 40, 64, whole=True),))[0]
+    kinds = [Path(file).stem.rpartition("-")[2] for file in drawn.files]
+    assert set(kinds) == {"0", "1", "2", "3", "4"}  # those with smoke of their own, and the clear one
+    on_clear = torch.tensor([kind == "4" for kind in kinds])
+    assert drawn.mask[on_clear].sum((1, 2, 3)).count_nonzero() >= 0.7 * on_clear.sum()
+
+
 def test_sources_come_in_their_shares_whatever_these_sum_to(data):
     many = batches(data, {"real_smoke": 6, "clear": 2, "hard_negative": 0}, stages=(Stage(1, 400, 16, whole=True),))[0]
     kinds = Counter(Path(file).stem.rpartition("-")[2] for file in many.files)
@@ -81,7 +91,7 @@ def test_sources_come_in_their_shares_whatever_these_sum_to(data):
     assert 70 < kinds["4"] < 130
 
 
-@pytest.mark.parametrize("source", ["real_smoke", "clear", "hard_negative", "synthetic", "rendered"])
+@pytest.mark.parametrize("source", ["real_smoke", "clear", "hard_negative", "synthetic", "rendered", "transplanted"])
 def test_a_source_without_frames_is_refused_by_name(data, source):
     only = [
         frame
@@ -93,7 +103,13 @@ def test_a_source_without_frames_is_refused_by_name(data, source):
 
 
 def free(source: str) -> tuple[str, ...]:
-    return ("clear", "hard_negative") if source == "rendered" else ()
+    return {"rendered": ("clear", "hard_negative"), "transplanted": ("real_smoke", "clear")}.get(source, ())
+
+
+def test_without_smoke_to_lift_there_is_none_to_transplant(data):
+    smoke_free = [frame for frame in read_frames(data, "train") if frame.kind == "clear"]
+    with pytest.raises(DataError, match="the mix asks for 'transplanted smoke', that is for frames with smoke to lift"):
+        Batches(smoke_free, {"transplanted": 1.0}, STAGES, VIEWS, 1)
 
 
 def test_a_source_without_a_share_needs_no_frames(data):
