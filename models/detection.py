@@ -80,10 +80,11 @@ def measure(found: Sequence[Region], labels: npt.NDArray[np.int32], maps: FourMa
     """
     if not found:
         return []
-    flat = labels.ravel()
-    # Sums in double precision, one pass per map however many regions there are.
+    inside = np.flatnonzero(labels)
+    flat = labels.ravel()[inside]
+    # Sums in double precision, one pass per map over the few pixels that are in a region, however many regions there are.
     sums = [
-        np.bincount(flat, weights=values.ravel())
+        np.bincount(flat, weights=values.ravel()[inside])
         for values in (maps.probability, maps.total, maps.aleatoric, maps.epistemic)
     ]
     return [

@@ -15,6 +15,7 @@ from training.train import Reporter, train
 _OBJECTIVE = "generator.objective"
 _NO_COHERENCE, _NO_ENTROPY = f"{_OBJECTIVE}.coherence_weight=0", f"{_OBJECTIVE}.entropy_weight=0"
 
+_SCORED = "scores.json"
 _SCORES = {
     "F-beta": 3,
     "maximal F-beta": 3,
@@ -49,6 +50,7 @@ TABLES: Mapping[str, tuple[Row, ...]] = {
         Row("5-no-coherence", "without L_trans", (_NO_COHERENCE,)),
         Row("6-no-entropy", "without L_c", (_NO_ENTROPY,)),
         Row("7-no-synthetic", "without smoke5k_synthetic", ("data.mix.synthetic=0",)),
+        Row("8-no-transplanted", "without transplanted smoke", ("data.mix.transplanted=0",)),
     ),
 }
 """`paper`: Table 4, more and more of eq. 11. `recipe`: `embedded` less one thing at a time."""
@@ -57,7 +59,7 @@ TABLES: Mapping[str, tuple[Row, ...]] = {
 def ablate(
     table: str, config: Path, overrides: Sequence[str], data: Path, out: Path, reporter: Reporter
 ) -> list[dict[str, Any]]:
-    """Train and score the rows of a table; those that are done already are not trained again.
+    """Train and score the rows of a table; those that are done already are neither trained nor scored again.
 
     Args:
         table: Of `TABLES`.
@@ -77,7 +79,7 @@ def ablate(
     measured = []
     for row, resolved in zip(TABLES[table], configs, strict=True):
         checkpoint = train(resolved, data, out / row.name, reporter)
-        measured.append({"what": row.what, "views": _views(resolved), **_scores(checkpoint, data)})
+        measured.append({"what": row.what, "views": _views(resolved), **_scored_once(resolved, checkpoint, data)})
         (out / "ablation.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
         (out / "ablation.md").write_text(markdown(measured), encoding="utf-8")
     return measured
@@ -100,6 +102,15 @@ def markdown(measured: Sequence[dict[str, Any]]) -> str:
 def _cell(score: tuple[float, Sequence[float]], decimals: int) -> str:
     value, (low, high) = score
     return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+def _scored_once(config: Config, checkpoint: Path, data: Path) -> dict[str, Any]:
+    """The scores of a row, from the file beside its checkpoint where the same configuration was scored before."""
+    kept, of = checkpoint.with_name(_SCORED), config.sha256()
+    if not kept.is_file() or json.loads(kept.read_text(encoding="utf-8"))["configuration_sha256"] != of:
+        found = {"configuration_sha256": of, "scores": _scores(checkpoint, data)}
+        kept.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return dict(json.loads(kept.read_text(encoding="utf-8"))["scores"])
 
 
 def _scores(checkpoint: Path, data: Path) -> dict[str, tuple[float, Sequence[float]]]:

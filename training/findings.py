@@ -71,12 +71,14 @@ def find(frame: Frame, maps: FourMaps, truth: Mask, minimum_region: float) -> Fi
         minimum_region: Smallest region that counts, as a fraction of the frame; every true region counts.
     """
     real, truth_labels = regions(truth, 0.0)
+    true_at = truth_labels[truth]
     found, reached = [], []
     for level in REGION_LEVELS:
         candidates, labels = regions(maps.probability >= level / metrics.LEVELS, minimum_region)
         large = [region.label for region in candidates]
-        hit = set(labels[truth].tolist()).intersection(large)
-        seen = set(truth_labels[np.isin(labels, large)].tolist()) if hit else set()
+        found_at = labels[truth]
+        hit = set(found_at.tolist()).intersection(large)
+        seen = set(true_at[np.isin(found_at, large)].tolist()) if hit else set()
         found.append(tuple(RegionScore(frame, d.region.label in hit, d) for d in measure(candidates, labels, maps)))
         reached.append([region.label in seen for region in real])
     fractions = np.array([region.area_px / truth.size for region in real], np.float64)

@@ -58,7 +58,8 @@ squashed to {config.data.size_px} x {config.data.size_px}; normalisation is in t
 def _data(config: Config) -> str:
     return f"""## Data
 Real frames of SMOKE5K's training set (HPWREN cameras, UCSD; FESB, University of Split), its synthetic part, smoke-free landscapes and
-hard negatives, and smoke rendered by this package over smoke-free frames, drawn in these shares: {_shares(config)}.
+hard negatives, smoke rendered by this package over smoke-free frames, and smoke of one training frame laid over another
+(transplanted), drawn in these shares: {_shares(config)}.
 SMOKE5K was published for research without a stated licence; so treat these weights as for research, and ask its authors before
 anything else.
 Training and validation share no camera or event."""

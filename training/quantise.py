@@ -71,12 +71,6 @@ def quantise(model: Path, frames: Iterable[Frames], out: Path, *, reduce_range: 
     quantizer.model.save_model_to_file(str(out))  # sorts the nodes first
 
 
-def has_vnni() -> bool:
-    """Whether this processor adds products of eight bits in 32, as far as Linux says."""
-    said = Path("/proc/cpuinfo")
-    return said.is_file() and bool({"avx512_vnni", "avx_vnni"} & set(said.read_text(encoding="utf-8").split()))
-
-
 def chosen(model: onnx.ModelProto, float_features: int) -> list[onnx.NodeProto]:
     """The nodes that are quantised. Raises QuantiseError where the graph has not the layers that the choice goes by."""
     try:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.training.conftest import Notes
+from training import ablation
 from training.ablation import TABLES, ablate, markdown
 from training.config import ConfigError, read_config
 
@@ -18,7 +19,7 @@ SHORT = (
 
 
 @pytest.mark.slow
-def test_four_rows_are_trained_on_equal_samples_and_scored(data: Path, tmp_path: Path):
+def test_four_rows_are_trained_on_equal_samples_and_scored(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     notes = Notes()
     measured = ablate("paper", Path("tiny"), SHORT, data, tmp_path, notes)
     assert [row["what"] for row in measured] == [row.what for row in TABLES["paper"]]
@@ -33,6 +34,7 @@ def test_four_rows_are_trained_on_equal_samples_and_scored(data: Path, tmp_path:
         (True, True),
     ]
     again = Notes()
+    monkeypatch.setattr(ablation, "_scores", lambda *_: pytest.fail("scored again"))
     assert ablate("paper", Path("tiny"), SHORT, data, tmp_path, again) == measured
     assert again.steps == []
 
@@ -61,6 +63,7 @@ def test_a_row_of_the_recipes_table_differs_from_the_recipe_in_what_it_names():
         {"generator.objective.coherence_weight"},
         {"generator.objective.entropy_weight"},
         {"data.mix.synthetic"},
+        {"data.mix.transplanted"},
     ]
 
 
