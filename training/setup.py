@@ -115,7 +115,8 @@ def _some_views(config: Config, frames: Sequence[Frame]) -> Tensor:
     loader = build_loader(
         here, frames, "generator", [StageSection(steps=1, batch=_VIEWS, size_px=config.data.size_px, whole=True)], 0
     )
-    return next(iter(loader)).image.permute(0, 2, 3, 1).contiguous()
+    first: Batch = next(iter(loader))
+    return first.image.permute(0, 2, 3, 1).contiguous()
 
 
 def _constants(settings: Generator) -> Constants:

@@ -143,11 +143,12 @@ def _grown(image: Map, unknown: Map) -> Map:
     height, width = unknown.shape
     weight = 1.0 - unknown
     if min(height, width) <= 2 or not unknown.any():
-        return image * weight[..., None] + (1.0 - weight[..., None]) * image.reshape(-1, 3).mean(axis=0)
+        mean = (image * weight[..., None]).sum(axis=(0, 1)) / max(float(weight.sum()), 1e-6)
+        return np.asarray(image * weight[..., None] + (1.0 - weight[..., None]) * mean, np.float32)
     size = ((width + 1) // 2, (height + 1) // 2)
     known = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
-    mean = cv2.resize(image * weight[..., None], size, interpolation=cv2.INTER_AREA)
-    coarse = _grown(mean / np.maximum(known, 1e-6)[..., None], (known < 1e-3).astype(np.float32))
+    blurred = cv2.resize(image * weight[..., None], size, interpolation=cv2.INTER_AREA)
+    coarse = _grown(blurred / np.maximum(known, 1e-6)[..., None], (known < 1e-3).astype(np.float32))
     filled = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(image * weight[..., None] + filled * (1.0 - weight[..., None]), np.float32)
 
