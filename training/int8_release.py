@@ -64,9 +64,9 @@ def section(criteria: Sequence[Criterion], calibrated_on: int, float_features: i
     """What the model card says of the int8 model."""
     return (
         f"\n## int8\n`{INT8}`: QDQ, weights per channel in seven bits, so that processors without VNNI answer alike, activations in\n"
-        f"eight, calibrated on {calibrated_on} frames of train from all of its camera groups. In float: the encoder up to feature\n"
-        f"f{float_features}, g_gamma's first layer, the last layers of both heads. Measured on val on one machine; F-beta at the\n"
-        "released threshold; the rank correlation is with fp32,\n"
+        f"eight, calibrated on {calibrated_on} frames of train from all of its camera groups. In float:\n"
+        f"the encoder up to feature f{float_features}, g_gamma's first layer, the last layers of both heads. Measured on val on one\n"
+        "machine; F-beta at the released threshold; the rank correlation is with fp32,\n"
         f"over the pixels whose total exceeds .05 nats.\n\n{table(criteria)}\n"
     )
 

@@ -86,14 +86,14 @@ def _whole(segmenter: SmokeSegmenter, graph: Any, tensors: Mapping[str, Tensor])
     for name, parameter in segmenter.named_parameters():
         if name in tensors or parameter.ndim < 4:
             continue
-        head = name == "generator.head.weight"
         inputs, pieces = parameter.shape[1], []
         while inputs > 0 and (piece := next(parts, None)) is not None:
             pieces.append(piece)
             inputs -= piece.shape[1]
-        if pieces:
+        if len({piece.shape[0] for piece in pieces}) == 1:  # else of other networks, and missing in what is returned
             joined = torch.cat(pieces, dim=1)
-            found[name] = joined.reshape(1, 3, 3, -1).permute(0, 3, 1, 2).contiguous() if head else joined
+            taps = name == "generator.head.weight"
+            found[name] = joined.reshape(1, 3, 3, -1).permute(0, 3, 1, 2).contiguous() if taps else joined
     return found
 
 
