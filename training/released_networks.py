@@ -80,19 +80,22 @@ def _pairs(segmenter: SmokeSegmenter, frames: Tensor) -> list[Pair]:
 
 
 def _whole(segmenter: SmokeSegmenter, graph: Any, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:  # noqa: ANN401
-    """The release's tensors by the networks' names: those that DenseASPP and the head apply part by part are put together."""
+    """The release's tensors by the networks' names: those that DenseASPP and the head apply part by part are put together.
+
+    Where the parts do not fit, the release is of other networks; such a tensor is then missing in what is returned.
+    """
     parts = _parts_in_order(graph, tensors)
     found = dict(tensors)
     for name, parameter in segmenter.named_parameters():
         if name in tensors or parameter.ndim < 4:
             continue
-        inputs, pieces = parameter.shape[1], []
-        while inputs > 0 and (piece := next(parts, None)) is not None:
+        taps = name == "generator.head.weight"
+        outputs, inputs = (9 if taps else parameter.shape[0]), parameter.shape[1]
+        pieces: list[Tensor] = []
+        while sum(piece.shape[1] for piece in pieces) < inputs and (piece := next(parts, None)) is not None:
             pieces.append(piece)
-            inputs -= piece.shape[1]
-        if len({piece.shape[0] for piece in pieces}) == 1:  # else of other networks, and missing in what is returned
+        if {piece.shape[0] for piece in pieces} == {outputs} and sum(piece.shape[1] for piece in pieces) == inputs:
             joined = torch.cat(pieces, dim=1)
-            taps = name == "generator.head.weight"
             found[name] = joined.reshape(1, 3, 3, -1).permute(0, 3, 1, 2).contiguous() if taps else joined
     return found
 

@@ -75,9 +75,10 @@ def test_a_normalisation_that_was_put_back_knows_its_frames_and_changes_nothing(
     assert torch.allclose(settled, learning, atol=1e-2 * float(settled.std()))
 
 
-def test_a_release_of_other_networks_is_refused_by_tensor(release: Path, frames: Tensor):
+@pytest.mark.parametrize("other", ["network.channels=12", "network.channels=4", "network.dilations=[1,2,3]"])
+def test_a_release_of_other_networks_is_refused_by_tensor(other: str, release: Path, frames: Tensor):
     with pytest.raises(CheckpointError, match=r"model\.onnx: of other networks: \d+ tensors differ, the first is '"):
-        fill_from_release(fresh("network.channels=12"), release, frames)
+        fill_from_release(fresh(other), release, frames)
 
 
 def test_networks_that_answer_otherwise_are_refused(release: Path, frames: Tensor, monkeypatch: pytest.MonkeyPatch):

@@ -118,7 +118,10 @@ def lay(plume: Plume, image: RGB, mask: Map, rng: np.random.Generator, size: tup
 
 
 def _largest(mask: Map) -> tuple[int, int, int, int, Map] | None:
-    """Top, left, height and width of the largest connected smoke, and its own mask; None where it touches three borders or more."""
+    """Top, left, height and width of the largest connected smoke, and its own mask; None where there is too little ground to know.
+
+    That is: no smoke, less than 4 px of it, more than .6 of the frame, or smoke that touches two borders or more.
+    """
     count, labels, stats, _ = cv2.connectedComponentsWithStats((mask > 0).astype(np.uint8), connectivity=8)
     if count < 2:
         return None

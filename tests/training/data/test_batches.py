@@ -76,7 +76,7 @@ def test_rendered_smoke_lies_on_smoke_free_frames(data):
     assert {stem.rpartition("-")[2] for stem in files} == {"4", "5"}
 
 
-def test_transplanted_smoke_lies_on_landscapes_and_comes_from_another_frame(data):
+def test_transplanted_smoke_lies_on_landscapes_with_and_without_smoke_of_their_own(data):
     drawn = batches(data, {"transplanted": 1.0}, stages=(Stage(1, 40, 64, whole=True),))[0]
     kinds = [Path(file).stem.rpartition("-")[2] for file in drawn.files]
     assert set(kinds) == {"0", "1", "2", "3", "4"}  # those with smoke of their own, and the clear one
