@@ -57,6 +57,7 @@ class Data(_Section):
     strength: Annotated[float, Field(ge=0)] = 1.0
     smoke_length: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.04, 0.5)
     transplant_size: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.02, 0.35)
+    decoys: Share = 0.0
 
 
 class Objective(_Section):

@@ -92,7 +92,9 @@ def build_loader(
 ) -> DataLoader[Batch]:
     """The batches of a phase from step `first` on."""
     data = config.data
-    views = Views(data.squashed_px, data.smoke_centred, data.strength, data.smoke_length, data.transplant_size)
+    views = Views(
+        data.squashed_px, data.smoke_centred, data.strength, data.smoke_length, data.transplant_size, data.decoys
+    )
     mix = {str(source): share for source, share in data.mix.items()}
     cut = [Stage(stage.steps, stage.batch, stage.size_px, stage.whole) for stage in stages]
     batches = Batches(frames, mix, cut, views, config.seed + (phase == "estimator"))

@@ -106,6 +106,27 @@ def add_haze_bank(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
     return (hazy * 255.0).round().clip(0, 255).astype(np.uint8)
 
 
+def add_sun(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
+    """Now and then, the sun in the sky or just above it: a core that saturates, a veil over all, and an exposure that darkens the land.
+
+    Args:
+        image: (height, width, 3) uint8.
+        rng: Source of place, size, colour and brightness.
+        strength: 0.12 of it is the probability.
+    """
+    if rng.random() >= 0.12 * strength:
+        return image
+    height, width = image.shape[:2]
+    down, across = np.mgrid[0:height, 0:width].astype(np.float32) / width
+    distance = np.hypot(down - rng.uniform(-0.1, 0.3) * height / width, across - rng.uniform(0.0, 1.0))
+    core = np.exp(rng.uniform(np.log(0.03), np.log(0.15)))
+    glare = rng.uniform(0.8, 1.6) / (1.0 + (distance / core) ** 2)
+    veil = rng.uniform(0.05, 0.3) * np.exp(-distance / rng.uniform(0.2, 0.6))
+    warmth = np.array([1.0, 0.98, 0.93], np.float32) ** rng.uniform(0.0, 3.0)
+    seen = image * (rng.uniform(0.45, 0.9) / 255.0) + (glare + veil)[..., None] * warmth
+    return (seen * 255.0).round().clip(0, 255).astype(np.uint8)
+
+
 def change_quality(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
     """Blur, sensor noise and JPEG artefacts, each now and then; `strength` is the probability's scale, 0 changes nothing."""
     if rng.random() < 0.2 * strength:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.frame import RGB, Map
-from training.data import augment, synthetic, transplant
+from training.data import augment, decoys, synthetic, transplant
 from training.data.augment import View
 from training.data.smoke5k import REAL_SMOKE, SMOKE_FREE, DataError, Frame, load_image, load_mask
 from training.transmission import transmission
@@ -21,12 +21,19 @@ RENDERED = "rendered"
 TRANSPLANTED = "transplanted"
 """Another: smoke lifted off one frame and laid over another, of landscapes with or without smoke of their own."""
 _DONOR = "transplanted smoke"
-_KINDS = {RENDERED: SMOKE_FREE, TRANSPLANTED: (REAL_SMOKE, "clear"), _DONOR: (REAL_SMOKE,)}
+_OTHER = "decoys"
+_KINDS = {
+    RENDERED: SMOKE_FREE,
+    TRANSPLANTED: (REAL_SMOKE, "clear"),
+    _DONOR: (REAL_SMOKE,),
+    _OTHER: (REAL_SMOKE, "clear"),
+}
 """Which frames a source draws from that is no kind itself. Transplanted smoke before the skies of hard negatives looks like clouds."""
 _WANTED = {
     RENDERED: "smoke-free frames to render smoke on",
     TRANSPLANTED: "landscapes to lay smoke over",
     _DONOR: "frames with smoke to lift",
+    _OTHER: "landscapes to take pale things from",
 }
 _LIFTS = 4
 """Frames that are tried for smoke to lift: of about one in ten it is too faint, or fills the frame."""
@@ -70,6 +77,7 @@ class Views:
     """What varies from view to view: see `augment.crop` and `augment.change_light`.
 
     `smoke_length` is of rendered smoke, `transplant_size` of transplanted smoke: see `transplant.lay`.
+    `decoys` is the share of views that get up to three pale things of other frames: see `decoys.put`.
     """
 
     squashed_px: tuple[int, int]
@@ -77,6 +85,7 @@ class Views:
     strength: float
     smoke_length: tuple[float, float]
     transplant_size: tuple[float, float]
+    decoys: float
 
 
 class Batches(Dataset[Batch]):
@@ -97,7 +106,7 @@ class Batches(Dataset[Batch]):
         self, frames: Sequence[Frame], mix: Mapping[str, float], stages: Sequence[Stage], views: Views, seed: int
     ) -> None:
         self._names = [name for name in mix if mix[name] > 0]
-        needed = [*self._names, *([_DONOR] if TRANSPLANTED in self._names else [])]
+        needed = [*self._names, *([_DONOR] if TRANSPLANTED in self._names else []), *([_OTHER] if views.decoys else [])]
         self._sources = {name: _Source(_frames_of(frames, name), name) for name in needed}
         self._shares = np.array([mix[name] for name in self._names], np.float64)
         self._shares /= self._shares.sum()
@@ -132,9 +141,11 @@ class Batches(Dataset[Batch]):
             image, mask = _with_rendered_smoke(image, rng, self._views.smoke_length)
         if name == TRANSPLANTED:
             image, mask = self._with_transplanted_smoke(image, mask, rng)
+        if rng.random() < self._views.decoys:
+            image = self._with_decoys(image, mask, rng.spawn(1)[0])
         view = augment.flip(self._cut(View(image, mask, transmission(image)), rng, stage), rng)
         image = view.image
-        for change in (augment.add_haze_bank, augment.change_light, augment.change_quality):
+        for change in (augment.add_haze_bank, augment.add_sun, augment.change_light, augment.change_quality):
             image = change(image, rng, self._views.strength)
         return replace(view, image=image), str(frame.image)
 
@@ -147,6 +158,16 @@ class Batches(Dataset[Batch]):
             if plume is not None:
                 return transplant.lay(plume, image, mask, rng, self._views.transplant_size)
         return image, mask
+
+    def _with_decoys(self, image: RGB, mask: Map, rng: np.random.Generator) -> RGB:
+        """The frame with one to three pale things of other frames."""
+        for _ in range(int(rng.integers(1, 4))):
+            other = self._sources[_OTHER].draw(rng)
+            other_image = load_image(other.image)
+            decoy = decoys.take(other_image, load_mask(other, other_image.shape), rng)
+            if decoy is not None:
+                image = decoys.put(decoy, image, mask, rng)
+        return image
 
     def _cut(self, frame: View, rng: np.random.Generator, stage: Stage) -> View:
         if stage.whole:
@@ -166,7 +187,7 @@ class _Source:
     def __init__(self, frames: Sequence[Frame], name: str) -> None:
         if not frames:
             wanted = _WANTED.get(name, "frames")
-            raise DataError(f"the mix asks for {name!r}, that is for {wanted} of this split; found none")
+            raise DataError(f"the configuration asks for {name!r}, that is for {wanted} of this split; found none")
         sizes = Counter(frame.group for frame in frames)
         weights = np.array([sizes[frame.group] ** -0.5 for frame in frames])
         self._frames = frames

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.pictures import noisy
-from training.data.augment import View, add_haze_bank, change_light, change_quality, crop, flip, whole
+from training.data.augment import View, add_haze_bank, add_sun, change_light, change_quality, crop, flip, whole
 
 
 def rng(seed: int) -> np.random.Generator:
@@ -97,14 +97,14 @@ def test_a_flip_mirrors_all_or_none_and_half_of_the_time():
     assert 70 < mirrored < 130
 
 
-@pytest.mark.parametrize("change", [add_haze_bank, change_light, change_quality])
+@pytest.mark.parametrize("change", [add_haze_bank, add_sun, change_light, change_quality])
 def test_strength_0_changes_nothing(change):
     for seed in range(20):
         image = noisy(seed, 40, 30)
         assert np.array_equal(change(image, rng(seed), 0.0), image)
 
 
-@pytest.mark.parametrize(("change", "least"), [(add_haze_bank, 1), (change_light, 8), (change_quality, 8)])
+@pytest.mark.parametrize(("change", "least"), [(add_haze_bank, 1), (add_sun, 1), (change_light, 8), (change_quality, 8)])
 def test_strength_1_changes_some_pictures_and_never_its_argument(change, least: int):
     changed = 0
     for seed in range(20):
@@ -134,3 +134,17 @@ def test_a_haze_bank_lies_across_the_whole_view_and_leaves_most_of_it_alone(seed
 def test_haze_banks_are_seldom():
     dark = np.zeros((12, 16, 3), np.uint8)
     assert 10 < sum(add_haze_bank(dark, rng(seed), 1.0).any() for seed in range(200)) < 60
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_sun_is_brightest_high_in_the_view_and_dims_what_is_far_from_it(seed: int):
+    grey = np.full((120, 160, 3), 120, np.uint8)
+    lit = add_sun(grey, rng(seed), 9.0).mean(axis=2)
+    assert np.unravel_index(lit.argmax(), lit.shape)[0] <= 0.3 * 120
+    assert lit.max() > 240
+    assert lit.min() < lit.max() - 60
+
+
+def test_the_sun_is_seldom_in_view():
+    dark = np.zeros((12, 16, 3), np.uint8)
+    assert 10 < sum(add_sun(dark, rng(seed), 1.0).any() for seed in range(200)) < 45

@@ -14,7 +14,12 @@ from training.data.smoke5k import DataError, Frame, read_frames
 from training.transmission import transmission
 
 VIEWS = Views(
-    squashed_px=(64, 96), smoke_centred=1.0, strength=1.0, smoke_length=(0.3, 0.6), transplant_size=(0.2, 0.4)
+    squashed_px=(64, 96),
+    smoke_centred=1.0,
+    strength=1.0,
+    smoke_length=(0.3, 0.6),
+    transplant_size=(0.2, 0.4),
+    decoys=0.0,
 )
 STAGES = (Stage(5, 3, 64, whole=False), Stage(2, 2, 48, whole=True))
 
@@ -98,7 +103,7 @@ def test_a_source_without_frames_is_refused_by_name(data, source):
         for frame in read_frames(data, "train")
         if source == "synthetic" or frame.kind not in (source, *free(source))
     ]
-    with pytest.raises(DataError, match=f"the mix asks for .*{source}.* found none"):
+    with pytest.raises(DataError, match=f"the configuration asks for .*{source}.* found none"):
         Batches(only, {source: 1.0}, STAGES, VIEWS, 1)
 
 
@@ -108,8 +113,29 @@ def free(source: str) -> tuple[str, ...]:
 
 def test_without_smoke_to_lift_there_is_none_to_transplant(data):
     smoke_free = [frame for frame in read_frames(data, "train") if frame.kind == "clear"]
-    with pytest.raises(DataError, match="the mix asks for 'transplanted smoke', that is for frames with smoke to lift"):
+    with pytest.raises(DataError, match="the configuration asks for 'transplanted smoke', that is for frames with smoke to lift"):
         Batches(smoke_free, {"transplanted": 1.0}, STAGES, VIEWS, 1)
+
+
+def test_as_many_views_get_decoys_as_were_asked_for_and_no_mask_changes(data):
+    frames, stages = read_frames(data, "train"), (Stage(1, 200, 64, whole=True),)
+    calm, some, all_ = (
+        Batches(frames, {"real_smoke": 1.0}, stages, replace(VIEWS, strength=0.0, decoys=share), seed=3)[0]
+        for share in (0.0, 0.4, 1.0)
+    )
+    changed = [(one.image != calm.image).flatten(1).any(1) for one in (some, all_)]
+    assert changed[1].float().mean() > 0.3
+    assert int(changed[0].sum()) == pytest.approx(0.4 * int(changed[1].sum()), rel=0.3)
+    for one in (some, all_):
+        assert one.files == calm.files
+        assert torch.equal(one.mask, calm.mask)
+        assert torch.equal(one.image * one.mask, calm.image * calm.mask)
+
+
+def test_decoys_without_landscapes_to_take_them_from_are_refused(data):
+    skies = [frame for frame in read_frames(data, "train") if frame.kind == "hard_negative"]
+    with pytest.raises(DataError, match="'decoys', that is for landscapes to take pale things from"):
+        Batches(skies, {"hard_negative": 1.0}, STAGES, replace(VIEWS, decoys=0.1), 1)
 
 
 def test_a_source_without_a_share_needs_no_frames(data):
