@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from training.calibrate import calibrate
 from training.config import Config, read_config
 from training.evaluate import evaluate, frames_to_score
-from training.prediction import load_deployed
+from training.prediction import load_deployed, remembered
 from training.reliability import RAW, TEMPERATURE
 from training.train import Reporter, train
 
@@ -51,6 +51,7 @@ TABLES: Mapping[str, tuple[Row, ...]] = {
         Row("6-no-entropy", "without L_c", (_NO_ENTROPY,)),
         Row("7-no-synthetic", "without smoke5k_synthetic", ("data.mix.synthetic=0",)),
         Row("8-no-transplanted", "without transplanted smoke", ("data.mix.transplanted=0",)),
+        Row("9-no-decoys", "without decoys", ("data.decoys=0",)),
     ),
 }
 """`paper`: Table 4, more and more of eq. 11. `recipe`: `embedded` less one thing at a time."""
@@ -78,7 +79,7 @@ def ablate(
     configs = [read_config(config, (*overrides, *row.overrides)) for row in TABLES[table]]
     measured = []
     for row, resolved in zip(TABLES[table], configs, strict=True):
-        checkpoint = train(resolved, data, out / row.name, reporter)
+        checkpoint = train(resolved, data, out / row.name, reporter, validated=False)
         measured.append({"what": row.what, "views": _views(resolved), **_scored_once(resolved, checkpoint, data)})
         (out / "ablation.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
         (out / "ablation.md").write_text(markdown(measured), encoding="utf-8")
@@ -115,8 +116,10 @@ def _scored_once(config: Config, checkpoint: Path, data: Path) -> dict[str, Any]
 
 def _scores(checkpoint: Path, data: Path) -> dict[str, tuple[float, Sequence[float]]]:
     """Each score held out, and its interval."""
-    deployed, _ = calibrate(load_deployed(checkpoint), frames_to_score(data, "val", None))
-    report = evaluate(deployed, data, "val").report
+    deployed = load_deployed(checkpoint)
+    once = deployed._replace(predict=remembered(deployed.predict))
+    fitted, _ = calibrate(once, frames_to_score(data, "val", None))
+    report = evaluate(fitted, data, "val").report
     held_out, calibration, f_beta = report["cross_fitted"], report["calibration_table"], report["f_beta"]
     intervals = held_out["intervals"]
     return {

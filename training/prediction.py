@@ -1,5 +1,6 @@
 """The deployed graph as a function of one frame, whether torch runs it or onnxruntime."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -99,6 +100,19 @@ def calibrated(predict: Predict, calibration: Calibration) -> Predict:
         return maps._replace(probability=apply(maps.probability, calibration))
 
     return shown
+
+
+def remembered(predict: Predict) -> Predict:
+    """The same graph, run once on each frame: 3.7 MB a frame of 480 x 480 are kept for the next time it is asked for."""
+    kept: dict[bytes, Maps] = {}
+
+    def recalled(frame: RGB) -> Maps:
+        key = hashlib.sha256(frame.tobytes()).digest()
+        if key not in kept:
+            kept[key] = predict(frame)
+        return kept[key]
+
+    return recalled
 
 
 def load_segmenter(path: Path) -> tuple[SmokeSegmenter, Config]:

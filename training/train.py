@@ -53,7 +53,7 @@ class _Phase:
         return sum(stage.steps for stage in self.stages)
 
 
-def train(config: Config, data: Path, out: Path, reporter: Reporter) -> Path:
+def train(config: Config, data: Path, out: Path, reporter: Reporter, *, validated: bool = True) -> Path:
     """Train both phases, or what is left of them, and return the last checkpoint.
 
     Args:
@@ -61,13 +61,15 @@ def train(config: Config, data: Path, out: Path, reporter: Reporter) -> Path:
         data: Data folder, see `training.data.smoke5k`.
         out: Folder of the run; a checkpoint in it is resumed, and the resolved configuration is written beside it.
         reporter: Told of every step and validation.
+        validated: Whether the averaged model is scored on `val` after each epoch; it is needless where it is scored right afterwards.
 
     Raises:
         Interrupted: On SIGINT or SIGTERM, after saving.
         CheckpointError: The checkpoint in `out` is damaged or was made with another configuration.
         ConfigError: This machine has no such accelerator.
     """
-    run = _Run(config, read_frames(data, "train"), read_frames(data, "val"), out, reporter)
+    val = read_frames(data, "val") if validated else []
+    run = _Run(config, read_frames(data, "train"), val, out, reporter)
     # Only now is it known that no run with another configuration stands in this folder.
     out.mkdir(parents=True, exist_ok=True)
     (out / RESOLVED).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -126,7 +128,7 @@ class _Run:
                     self._save(phase, done, average)
                 if requested():
                     raise _interrupted(phase, done)
-                if done % self._config.epoch_steps == 0 or done == phase.steps:
+                if self._val and (done % self._config.epoch_steps == 0 or done == phase.steps):
                     self._validate(phase, done, average)
                     self._step_ended = time.monotonic()
             if requested():  # during the last validation

@@ -64,6 +64,7 @@ def test_a_row_of_the_recipes_table_differs_from_the_recipe_in_what_it_names():
         {"generator.objective.entropy_weight"},
         {"data.mix.synthetic"},
         {"data.mix.transplanted"},
+        {"data.decoys"},
     ]
 
 

@@ -10,7 +10,7 @@ from tests.pictures import noisy
 from tests.training.closed_form import ClosedForm
 from training.checkpoint import CheckpointError
 from training.onnx_model import OnnxModel
-from training.prediction import load_deployed, load_segmenter, onnx_predictor, torch_predictor
+from training.prediction import load_deployed, load_segmenter, onnx_predictor, remembered, torch_predictor
 
 
 class Deployable(ClosedForm):
@@ -58,3 +58,21 @@ def test_a_checkpoint_whose_average_is_of_other_networks_is_refused(tiny_run, tm
     torch.save(state, tmp_path / "last.ckpt")
     with pytest.raises(CheckpointError, match=r"last\.ckpt: .*generator\.head\.weight"):
         load_segmenter(tmp_path / "last.ckpt")
+
+
+def test_what_is_remembered_is_run_once_a_frame(predict):
+    frame = noisy(3, SIDE, SIDE)
+    asked = []
+
+    def counted(image):
+        asked.append(image)
+        return predict(image)
+
+    recalled = remembered(counted)
+    other = frame.copy()
+    other[0, 0] ^= 1
+    answers = [recalled(image) for image in (frame, other, frame.copy(), other)]
+    assert len(asked) == 2
+    assert answers[2] is answers[0]
+    assert answers[3] is answers[1]
+    assert all(np.array_equal(*maps) for maps in zip(answers[0], predict(frame), strict=True))

@@ -58,6 +58,13 @@ def test_both_phases_run_step_by_step_and_are_validated_per_epoch_and_at_their_e
         assert picture.shape[0] > 3 * picture.shape[1] / 5
 
 
+def test_a_run_that_is_not_to_be_validated_is_not(data: Path, tmp_path: Path):
+    notes = Notes()
+    train(tiny(*SHORT), data, tmp_path, notes, validated=False)
+    assert len(notes.steps) == 10
+    assert notes.validations == []
+
+
 def test_every_step_names_its_loss_terms_and_its_rate(tiny_run: Run):
     terms: dict[str, set[str]] = {}
     for phase, _, numbers in tiny_run.notes.steps:

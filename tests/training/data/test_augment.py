@@ -104,7 +104,9 @@ def test_strength_0_changes_nothing(change):
         assert np.array_equal(change(image, rng(seed), 0.0), image)
 
 
-@pytest.mark.parametrize(("change", "least"), [(add_haze_bank, 1), (add_sun, 1), (change_light, 8), (change_quality, 8)])
+@pytest.mark.parametrize(
+    ("change", "least"), [(add_haze_bank, 1), (add_sun, 1), (change_light, 8), (change_quality, 8)]
+)
 def test_strength_1_changes_some_pictures_and_never_its_argument(change, least: int):
     changed = 0
     for seed in range(20):

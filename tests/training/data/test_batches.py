@@ -113,7 +113,9 @@ def free(source: str) -> tuple[str, ...]:
 
 def test_without_smoke_to_lift_there_is_none_to_transplant(data):
     smoke_free = [frame for frame in read_frames(data, "train") if frame.kind == "clear"]
-    with pytest.raises(DataError, match="the configuration asks for 'transplanted smoke', that is for frames with smoke to lift"):
+    with pytest.raises(
+        DataError, match="the configuration asks for 'transplanted smoke', that is for frames with smoke to lift"
+    ):
         Batches(smoke_free, {"transplanted": 1.0}, STAGES, VIEWS, 1)
 
 
