@@ -57,14 +57,14 @@ def test_a_row_of_the_recipes_table_differs_from_the_recipe_in_what_it_names():
     assert first == _leaves(read_config(Path("embedded")).model_dump())
     changed = [{key for key in first if first[key] != other[key]} for other in others]
     assert changed == [
-        {"generator.objective.pool_px", "generator.objective.missed_cost"},
-        {"network.encoder"},
         {"network.decoder_stride"},
         {"generator.objective.coherence_weight"},
         {"generator.objective.entropy_weight"},
         {"data.mix.synthetic"},
+        {"network.encoder"},
         {"data.mix.transplanted"},
         {"data.decoys"},
+        {"generator.objective.pool_px", "generator.objective.missed_cost"},
     ]
 
 
