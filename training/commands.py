@@ -131,7 +131,7 @@ def _line(error: Exception) -> str:
 def _beside(path: Path) -> dict[str, Any]:
     """What a report shows of another model: how far its probabilities mean what they say."""
     report = _read_report(path, "calibration_table")
-    return {key: report[key] for key in ("model", "split", "calibration_table")}
+    return {key: report[key] for key in ("model", "split", "calibration_table", "calibrated_by") if key in report}
 
 
 def _read_report(path: Path, wanted: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from training.findings import RegionScore
 from training.pictures import contact_sheet
 from training.prediction import Deployed
 from training.reference import reference
-from training.reliability import SHOWN, calibration_table
+from training.reliability import SHOWN, calibration_table, form_of
 from training.report import markdown
 from training.scores import FrameScore, choose_level, nearest_level, score_frames
 from training.selective import COVERAGE, areas, risk_coverage
@@ -119,6 +119,7 @@ def _measure(scores: Sequence[FrameScore], level: int, deployed: Deployed) -> di
         "ece": table[SHOWN]["ece"],
         "ece_unsure": table[SHOWN]["ece_unsure"],
         "calibration_table": table,
+        "calibrated_by": form_of(deployed.calibration),
         "selective": {
             **areas(doubts),
             "coverage": COVERAGE[_CURVE_STEP - 1 :: _CURVE_STEP].tolist(),

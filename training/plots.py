@@ -14,7 +14,7 @@ from training import metrics
 from training.data.smoke5k import Frame, load_image, load_mask
 from training.pictures import EPISTEMIC_NATS
 from training.prediction import Deployed, Maps, look
-from training.reliability import RAW, best_form
+from training.reliability import RAW, reported_form
 
 
 class PanelRow(NamedTuple):
@@ -78,7 +78,7 @@ def reliability_columns(report: Mapping[str, Any]) -> dict[str, metrics.Curve]:
     for who, source in (("", report), ("without L_c, ", report.get("beside"))):
         table = source["calibration_table"] if source else {}
         if table:
-            names = [name for name in (RAW, best_form(table)) if name in table]
+            names = [name for name in (RAW, reported_form(source)) if name in table]
             found |= {f"{who}{name}": np.asarray(table[name]["reliability"]) for name in names}
     return found
 

@@ -26,6 +26,18 @@ def best_form(table: Mapping[str, Mapping[str, Any]]) -> str:
     return min((TEMPERATURE, BOTH), key=lambda name: float(table[name]["nll"])) if RAW in table else SHOWN
 
 
+def form_of(calibration: Calibration | None) -> str:
+    """The way in which a model is calibrated; `as shown` where that is not known."""
+    if calibration is None:
+        return SHOWN
+    return BOTH if calibration.shift else TEMPERATURE
+
+
+def reported_form(report: Mapping[str, Any]) -> str:
+    """The way in which the model of a report is calibrated; in reports of before 0.4.0, which do not name it, what did best there."""
+    return str(report.get("calibrated_by") or best_form(report["calibration_table"]))
+
+
 def calibration_table(by_group: Mapping[str, Histogram], shown: Calibration | None) -> dict[str, dict[str, Any]]:
     """ECE, Brier score and negative log likelihood of the probability, by how it is calibrated.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from training import report_details as details
 from training.feedback import feedback_table
-from training.reliability import best_form
+from training.reliability import reported_form
 from training.report_details import number, percent, spread
 
 
@@ -79,7 +79,7 @@ def _found(report: Mapping[str, Any], summary: Mapping[str, Any], how: str) -> l
 
 
 def _calibrated(report: Mapping[str, Any]) -> list[Sequence[str]]:
-    name = best_form(report["calibration_table"])
+    name = reported_form(report)
     row = report["calibration_table"][name]
     how = f"{name}{details.HELD_OUT if name in details.FITTED else ''}"
     return [

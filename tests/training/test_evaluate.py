@@ -190,6 +190,7 @@ def test_calibration_held_out_enters_the_squared_error_of_a_calibrated_model(dis
     report = evaluate(calibrated, disagreeing, "val").report
     assert report["cross_fitted"]["mean_squared_error"] != pytest.approx(report["at_threshold"]["mean_squared_error"])
     assert set(report["calibration_table"]) == {"as shown", "raw", "temperature", "temperature and shift"}
+    assert report["calibrated_by"] == "temperature"
 
 
 def test_the_worst_come_first_on_their_sheet(tmp_path):

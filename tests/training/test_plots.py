@@ -45,6 +45,8 @@ def test_a_diagram_shows_raw_and_the_better_calibration_of_both_models():
         "without L_c, temperature and shift",
     ]
     assert list(plots.reliability_columns({"calibration_table": table(**{"as shown": 0.1})})) == ["as shown"]
+    own_form = {"calibration_table": own, "calibrated_by": "temperature and shift"}
+    assert list(plots.reliability_columns(own_form)) == ["raw", "temperature and shift"]
 
 
 def test_a_diagram_is_of_share_against_confidence(tmp_path, figures):

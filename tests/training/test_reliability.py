@@ -6,7 +6,7 @@ import pytest
 from tests.training.test_calibration import drawn
 from training import calibration, metrics
 from training.calibration import Calibration
-from training.reliability import BOTH, RAW, SHOWN, TEMPERATURE, calibration_table
+from training.reliability import BOTH, RAW, SHOWN, TEMPERATURE, calibration_table, form_of
 
 
 def groups(distortion: Calibration, count: int = 3, side: int = 200) -> dict[str, np.ndarray]:
@@ -71,3 +71,9 @@ def test_the_brier_score_and_likelihood_are_those_of_the_pixels():
     row = calibration_table({"a": calibration.logit_histogram(probability, truth)}, None)[SHOWN]
     assert row["brier"] == pytest.approx((0.0625 + 0.25 + 0.0625 + 0.5625) / 4, abs=0.01)
     assert row["nll"] == pytest.approx(-np.log([0.75, 0.5, 0.75, 0.25]).mean(), abs=0.01)
+
+
+def test_the_form_is_that_of_the_calibration():
+    assert form_of(None) == SHOWN
+    assert form_of(Calibration(1.5)) == TEMPERATURE
+    assert form_of(Calibration(1.5, -0.25)) == BOTH
