@@ -75,11 +75,11 @@ def decomposition_panel(rows: Sequence[PanelRow], path: Path) -> None:
 def reliability_columns(report: Mapping[str, Any]) -> dict[str, metrics.Curve]:
     """The reliability sums (3, 15) that a report is to show, by their name: raw and calibrated, of this model and of one beside it."""
     found: dict[str, metrics.Curve] = {}
-    for who, source in (("", report), ("without L_c, ", report.get("beside"))):
-        table = source["calibration_table"] if source else {}
-        if table:
-            names = [name for name in (RAW, reported_form(source)) if name in table]
-            found |= {f"{who}{name}": np.asarray(table[name]["reliability"]) for name in names}
+    sources = {"": report} | ({"without L_c, ": report["beside"]} if report.get("beside") else {})
+    for who, source in sources.items():
+        table = source["calibration_table"]
+        names = [name for name in (RAW, reported_form(source)) if name in table]
+        found |= {f"{who}{name}": np.asarray(table[name]["reliability"]) for name in names}
     return found
 
 

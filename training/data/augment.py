@@ -123,7 +123,7 @@ def add_sun(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
     glare = rng.uniform(0.8, 1.6) / (1.0 + (distance / core) ** 2)
     veil = rng.uniform(0.05, 0.3) * np.exp(-distance / rng.uniform(0.2, 0.6))
     warmth = np.array([1.0, 0.98, 0.93], np.float32) ** rng.uniform(0.0, 3.0)
-    seen = image * (rng.uniform(0.45, 0.9) / 255.0) + (glare + veil)[..., None] * warmth
+    seen: Map = image * (rng.uniform(0.45, 0.9) / 255.0) + (glare + veil)[..., None] * warmth
     return (seen * 255.0).round().clip(0, 255).astype(np.uint8)
 
 
