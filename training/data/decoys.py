@@ -25,7 +25,6 @@ _SKY = 0.3
 """The upper part of a frame, from which nothing is taken: nearly all that is pale there is cloud, which hard negatives have."""
 _CLEARANCE = 0.03
 """Of the frame's width around smoke, from which nothing is taken: masks are tight, and smoke goes on."""
-
 _LEAST_CHANGE = 8.0
 """Of 255, mean over the thing: where it is to be seen, and paler than what it covers."""
 _PLACES = 5
@@ -73,10 +72,8 @@ def take(image: RGB, mask: Map, rng: np.random.Generator) -> Decoy | None:
         return None
     label = int(rng.choice(fitting))
     left, top, wide, high = (int(value) for value in stats[label, :4])
-    rows, columns = (
-        slice(max(0, top - _RIM_PX), top + high + _RIM_PX),
-        slice(max(0, left - _RIM_PX), left + wide + _RIM_PX),
-    )
+    rows = slice(max(0, top - _RIM_PX), top + high + _RIM_PX)
+    columns = slice(max(0, left - _RIM_PX), left + wide + _RIM_PX)
     cover = cv2.dilate((labels[rows, columns] == label).astype(np.float32), np.ones((3, 3), np.uint8))
     soft = np.asarray(cv2.GaussianBlur(cover, (0, 0), 0.7), np.float32)
     return Decoy(image[rows, columns].astype(np.float32), soft, rows.start / height, (height, width))
