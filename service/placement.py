@@ -19,7 +19,7 @@ class Placement:
         batch_max: Most frames in a batch on a GPU, rounded down to 1, 2, 4 or 8.
         cuda_arena: How GPU memory is claimed: exactly what is needed, or doubling.
         cuda_memory_max_bytes: Most GPU memory; 0 for no bound.
-        cuda_graphs: Record the work of each batch size once, and replay it.
+        cuda_graphs: Record the work of each batch size once, and replay it; without, CUDA runs one frame at a time.
         tensorrt_cache_dir: Where TensorRT keeps its engines.
         precision: Which of the release's models: fp32, int8, or auto for int8 where it answers as released.
     """
@@ -31,7 +31,7 @@ class Placement:
     batch_max: int = 8
     cuda_arena: Arena = "exact"
     cuda_memory_max_bytes: int = 0
-    cuda_graphs: bool = False
+    cuda_graphs: bool = True
     tensorrt_cache_dir: Path | None = None
     precision: Literal["auto"] | Precision = "auto"
 

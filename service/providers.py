@@ -1,6 +1,6 @@
 """Execution providers: which ones to ask onnxruntime for, in which order, with which options. Nothing here knows onnxruntime.
 
-The options for CUDA and TensorRT are those its documentation recommends for fixed shapes; none of them was measured here.
+CUDA's options were measured on an H200 (README, "On a GPU"); TensorRT's are those its documentation recommends for fixed shapes.
 """
 
 from collections.abc import Collection, Sequence
@@ -42,6 +42,20 @@ def fell_back(placement: Placement, used: str, available: Collection[str]) -> bo
     return used != placement.provider
 
 
+def tries_graphs(placement: Placement, available: Collection[str]) -> bool:
+    """Whether a session would record CUDA graphs, if the GPU can be used."""
+    return placement.provider in ("auto", "cuda") and placement.cuda_graphs and NAMES["cuda"] in available
+
+
+def batches(used: str, placement: Placement) -> bool:
+    """Whether frames are worth running together, in batches whose size changes from one to the next.
+
+    On a CPU they gain nothing. On CUDA without graphs onnxruntime plans every convolution anew when the size changes, which took 0.8 s
+    a change on an H200 (onnxruntime's issue 23006); a recorded graph is replayed without planning.
+    """
+    return used == "tensorrt" or (used == "cuda" and placement.provider != "tensorrt" and placement.cuda_graphs)
+
+
 def _options(kind: str, placement: Placement) -> dict[str, str]:
     if kind == "cuda":
         return _cuda(placement)
@@ -49,8 +63,12 @@ def _options(kind: str, placement: Placement) -> dict[str, str]:
 
 
 def _cuda(placement: Placement) -> dict[str, str]:
-    """HEURISTIC picks convolutions without timing each: the exhaustive default makes the first frames of a shape slow."""
-    options = {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": _ARENA[placement.cuda_arena]}
+    """HEURISTIC picks convolutions without timing each: the exhaustive default makes the first frames of a shape slow.
+
+    Without TF32 the golden frame is answered as on a CPU, to its rounding; with it maps were up to 0.007 off on an H200.
+    """
+    options = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
+    options["arena_extend_strategy"] = _ARENA[placement.cuda_arena]
     if placement.cuda_memory_max_bytes:
         options["gpu_mem_limit"] = str(placement.cuda_memory_max_bytes)
     # One provider records, and the whole graph must be its own.
@@ -61,7 +79,7 @@ def _cuda(placement: Placement) -> dict[str, str]:
 
 def _tensorrt(placement: Placement) -> dict[str, str]:
     """Engines are kept between starts if there is a folder for them; in 32 bit, as the golden frame expects."""
-    options = {"trt_fp16_enable": "0"} | ({"trt_cuda_graph_enable": "1"} if placement.cuda_graphs else {})
+    options = {"trt_fp16_enable": "0"}
     if placement.tensorrt_cache_dir is not None:
         folder = str(placement.tensorrt_cache_dir)
         options |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": folder}

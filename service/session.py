@@ -7,7 +7,7 @@ frame at every batch size that will be used (which is also the warm-up).
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,8 +58,7 @@ class FixedBuffers:
     """A session whose inputs and outputs stay in the same memory of the device, one set per batch size.
 
     Nothing is allocated per batch, and no output crosses the bus before all are ready. One thread owns the session, at the
-    warm-up as later: a CUDA graph is captured per thread, and per batch size. Not measured on a GPU; the tests run it on
-    the CPU's memory.
+    warm-up as later: a CUDA graph is captured per thread, and per batch size. The tests run it on the CPU's memory.
 
     Args:
         session: On the device.
@@ -156,11 +155,22 @@ def _int8_or_none(folder: Path, manifest: Manifest, placement: Placement) -> Onn
 
 
 def _opened(folder: Path, manifest: Manifest, placement: Placement, precision: str) -> OnnxModel:
-    """One of the release's models, loaded, warmed up and checked."""
+    """One of the release's models, loaded, warmed up and checked; without CUDA graphs, aloud, where they cannot be recorded."""
     if precision not in manifest.models:
         raise ModelUnusable(
             f"{folder}: found models {', '.join(manifest.models)}, expected {precision} among them (SMOKE_PRECISION)"
         )
+    try:
+        return _checked(folder, manifest, placement, precision)
+    except ModelUnusable as error:
+        if not providers.tries_graphs(placement, ort.get_available_providers()):
+            raise
+        _LOG.warning("no CUDA graph can be recorded: one frame at a time", extra={"reason": str(error)})
+        return _checked(folder, manifest, replace(placement, cuda_graphs=False), precision)
+
+
+def _checked(folder: Path, manifest: Manifest, placement: Placement, precision: str) -> OnnxModel:
+    """A model file in a session, its signature read and its golden frame answered."""
     session = _open_session(folder / manifest.models[precision], placement)
     _check_signature(session, manifest)
     model = _placed(session, manifest, placement, precision)
@@ -180,7 +190,8 @@ def _verified(folder: Path) -> Manifest:
 def _placed(session: Any, manifest: Manifest, placement: Placement, precision: str) -> OnnxModel:  # noqa: ANN401 - onnxruntime has no types
     provider = providers.found(session.get_providers())
     on_cpu = provider == "cpu"
-    sizes = (1,) if on_cpu else tuple(size for size in _BATCH_SIZES if size <= placement.batch_max)
+    batched = providers.batches(provider, placement)
+    sizes = tuple(size for size in _BATCH_SIZES if size <= placement.batch_max) if batched else (1,)
     return OnnxModel(
         manifest=manifest,
         identity=Identity(manifest.name, manifest.version, manifest.sha256, provider, precision),

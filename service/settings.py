@@ -41,8 +41,8 @@ class Settings(BaseSettings):
     cuda_arena: Arena = Field("exact", description="How GPU memory is claimed: what is needed, or doubling.")
     cuda_memory_max_bytes: int = Field(0, ge=0, description="Most GPU memory for the model; 0 for no bound.")
     cuda_graphs: bool = Field(
-        False,
-        description="Record the GPU's work for each batch size once and replay it; a graph that cannot is refused.",
+        True,
+        description="Record CUDA's work for each batch size once and replay it; without, frames run one at a time.",
     )
     tensorrt_cache_dir: Path | None = Field(None, description="Folder in which TensorRT keeps its engines.")
     threads: int = Field(0, ge=0, le=1024, description="Threads of one inference on the CPU; 0 takes every core.")

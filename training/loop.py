@@ -7,6 +7,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from models.networks.latent import DiagonalGaussian
 from models.networks.segmenter import SmokeSegmenter
 from models.networks.uncertainty import decompose
 from training.data.batches import Batch
@@ -43,12 +44,17 @@ class GeneratorPhase(nn.Module):
             parameter.requires_grad_(False)
 
     def forward(self, image: Tensor, mask: Tensor, transmission: Tensor, weights: Weights) -> dict[str, Tensor]:
-        """Images (batch, 3, h, w) uint8, masks and transmission (batch, 1, h, w) -> scalars by name, `loss` among them."""
+        """Images (batch, 3, h, w) uint8, masks and transmission (batch, 1, h, w) -> scalars by name, `loss` among them.
+
+        In mixed precision the networks answer in 16 bits, of which bfloat16 leaves eight to a probability: losses are of 32. There
+        Fabric has rounded masks and transmission as well, by at most 0.002.
+        """
         normalised = self.normalise(image).contiguous(memory_format=torch.channels_last)
-        posterior = self.inference_model(normalised)
-        logits = self.generator(normalised, posterior.sample())
+        posterior = DiagonalGaussian(*(values.float() for values in self.inference_model(normalised)))
+        logits = self.generator(normalised, posterior.sample()).float()
         total = self._total(normalised, logits) if weights.entropy else None
-        return generator_objective(logits, mask, posterior, transmission, total, weights, self._constants)
+        truth, haze = mask.float(), transmission.float()
+        return generator_objective(logits, truth, posterior, haze, total, weights, self._constants)
 
     @torch.no_grad()
     def _total(self, image: Tensor, logits: Tensor) -> Tensor:
@@ -84,7 +90,7 @@ class EstimatorPhase(nn.Module):
         with torch.no_grad(), in_evaluation(generator, inference_model):
             normalised = segmenter.normalise(image).contiguous(memory_format=torch.channels_last)
             sampled = decompose(sample_probabilities(generator, inference_model, normalised, self._samples))
-            deployed = torch.sigmoid(generator(normalised, inference_model(normalised).mean))
+            deployed = torch.sigmoid(generator(normalised, inference_model(normalised).mean).float())
         estimated = self.estimator(normalised, deployed)
         return {
             "loss": estimator_loss(estimated, sampled),

@@ -44,12 +44,13 @@ def sample_probabilities(generator: Generator, inference_model: InferenceModel, 
         samples: B.
 
     Returns:
-        (samples, batch, 1, h, w) in [0, 1], without gradient. Source: Yan et al. 2022, eq. 3 and 5.
+        (samples, batch, 1, h, w) in [0, 1] of 32 bits, without gradient. Source: Yan et al. 2022, eq. 3 and 5.
     """
     with dropout_only(generator), dropout_only(inference_model):
         posterior = inference_model(image)
         encoding = generator.encode(image)
-        return torch.stack([torch.sigmoid(generator.decode(encoding, posterior.sample())) for _ in range(samples)])
+        logits = [generator.decode(encoding, posterior.sample()).float() for _ in range(samples)]
+        return torch.sigmoid(torch.stack(logits))
 
 
 @torch.no_grad()
@@ -82,4 +83,4 @@ def sample_nested(
 def _decode(generator: Generator, encoding: Encoding, latent: Tensor, seed: int) -> Tensor:
     """Probabilities with the dropout mask that belongs to a seed."""
     torch.manual_seed(seed)
-    return torch.sigmoid(generator.decode(encoding, latent))
+    return torch.sigmoid(generator.decode(encoding, latent).float())

@@ -8,7 +8,7 @@ import pytest
 
 from models.manifest import OUTPUTS, Manifest
 from service.placement import Placement
-from service.providers import fell_back, found, wanted
+from service.providers import batches, fell_back, found, tries_graphs, wanted
 from service.session import FixedBuffers
 from tests.conftest import closed_form
 from tests.pictures import noisy
@@ -44,7 +44,9 @@ def test_providers_are_asked_for_in_order_and_only_where_the_build_has_them(prov
 def test_cuda_searches_by_heuristic_and_claims_what_it_needs():
     assert options(Placement("cuda"), CUDA) == {
         "cudnn_conv_algo_search": "HEURISTIC",
+        "use_tf32": "0",
         "arena_extend_strategy": "kSameAsRequested",
+        "enable_cuda_graph": "1",
     }
 
 
@@ -53,10 +55,37 @@ def test_cuda_memory_can_be_bounded_and_claimed_otherwise():
     assert (chosen["arena_extend_strategy"], chosen["gpu_mem_limit"]) == ("kNextPowerOfTwo", "1073741824")
 
 
-def test_cuda_graphs_are_recorded_where_they_are_asked_for():
-    assert options(Placement("cuda", cuda_graphs=True), CUDA)["enable_cuda_graph"] == "1"
-    assert options(Placement("tensorrt", cuda_graphs=True), TENSORRT)["trt_cuda_graph_enable"] == "1"
-    assert "enable_cuda_graph" not in options(Placement("tensorrt", cuda_graphs=True), CUDA)
+def test_cuda_graphs_can_be_left_out_and_are_where_cuda_stands_in_for_tensorrt():
+    assert "enable_cuda_graph" not in options(Placement("cuda", cuda_graphs=False), CUDA)
+    assert "enable_cuda_graph" not in options(Placement("tensorrt"), CUDA)
+
+
+@pytest.mark.parametrize(
+    ("used", "placement", "expected"),
+    [
+        ("cuda", Placement("auto"), True),
+        ("cuda", Placement("auto", cuda_graphs=False), False),
+        ("cuda", Placement("tensorrt"), False),
+        ("tensorrt", Placement("tensorrt"), True),
+        ("cpu", Placement("auto"), False),
+    ],
+)
+def test_frames_run_together_only_where_a_change_of_batch_size_costs_no_new_plan(used, placement, expected):
+    assert batches(used, placement) == expected
+
+
+@pytest.mark.parametrize(
+    ("placement", "available", "expected"),
+    [
+        (Placement("auto"), GPU_BUILD, True),
+        (Placement("cuda", cuda_graphs=False), GPU_BUILD, False),
+        (Placement("auto"), (CPU,), False),
+        (Placement("cpu"), GPU_BUILD, False),
+        (Placement("tensorrt"), GPU_BUILD, False),
+    ],
+)
+def test_a_session_tries_graphs_where_it_could_run_on_cuda(placement, available, expected):
+    assert tries_graphs(placement, available) == expected
 
 
 def test_tensorrt_keeps_its_engines_where_it_is_told():

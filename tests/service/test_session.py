@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from models.manifest import Golden, Input, Manifest, describe
@@ -249,3 +250,33 @@ def test_a_graph_whose_weights_lie_elsewhere_or_nowhere_is_refused(broken, locat
     promise(broken)
     with pytest.raises(ModelUnusable, match="onnxruntime cannot open it"):
         open_model(broken, CPU)
+
+
+def test_where_no_graph_can_be_recorded_the_model_opens_without_and_says_so(release, monkeypatch, caplog):
+    monkeypatch.setattr(
+        "onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    tried = []
+
+    def refuse_graphs(path: Path, placement: Placement):
+        tried.append(placement.cuda_graphs)
+        if placement.cuda_graphs:
+            raise ModelUnusable("cannot capture")
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr("service.session._open_session", refuse_graphs)
+    assert open_model(release, Placement()).predict([noisy(3)])
+    assert tried == [True, False]
+    assert [(record.message, record.reason) for record in caplog.records if record.levelno == logging.WARNING] == [
+        ("no CUDA graph can be recorded: one frame at a time", "cannot capture")
+    ]
+
+
+def test_a_broken_model_is_refused_with_and_without_graphs(broken, monkeypatch):
+    monkeypatch.setattr(
+        "onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    (broken / "model.onnx").write_bytes(b"not a graph")
+    promise(broken)
+    with pytest.raises(ModelUnusable, match="onnxruntime cannot open it"):
+        open_model(broken, Placement())

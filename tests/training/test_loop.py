@@ -188,3 +188,17 @@ def test_a_factor_scales_every_rate_from_its_base():
     for factor in (0.5, 0.25):
         set_learning_rate(optimiser, factor)
         assert [group["lr"] for group in optimiser.param_groups] == pytest.approx([factor, 0.1 * factor])
+
+
+@pytest.mark.parametrize("phase", ["generator", "estimator"])
+def test_a_phase_loses_next_to_nothing_in_mixed_precision(segmenter, batch, phase):
+    losses = {}
+    for precision in ("32-true", "bf16-mixed"):
+        module = generator_phase(segmenter) if phase == "generator" else EstimatorPhase(segmenter, samples=2).train()
+        fabric = Fabric(accelerator="cpu", precision=precision)
+        learner = fabric.setup_module(module)
+        torch.manual_seed(1)
+        terms = learner(*batch[:3], ALL) if phase == "generator" else learner(batch.image)
+        fabric.backward(terms["loss"])
+        losses[precision] = {name: float(value.detach()) for name, value in terms.items()}
+    assert losses["bf16-mixed"] == pytest.approx(losses["32-true"], rel=0.02, abs=2e-3)

@@ -74,16 +74,16 @@ def change_light(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
         rng: Source of the changes.
         strength: 0 changes nothing, 1 is strong.
     """
-    curve = (np.arange(256, dtype=np.float32) / 255.0) ** np.float32(np.exp(rng.normal(0.0, 0.25 * strength)))
-    pixels = np.asarray(cv2.LUT(image, curve), np.float32)
+    curve = (np.arange(256, dtype=np.float32) / 255.0) ** np.exp(rng.normal(0.0, 0.25 * strength))
     gain = np.exp(rng.normal(0.0, 0.15 * strength)) * np.exp(rng.normal(0.0, 0.05 * strength, 3))
-    pixels = (pixels - 0.5) * gain + 0.5 + rng.normal(0.0, 0.06 * strength)
-    grey = cv2.transform(pixels, np.full((1, 3), 1 / 3, np.float32))[..., None]
+    table = (curve[:, None] - 0.5) * gain + 0.5 + rng.normal(0.0, 0.06 * strength)
     saturation = 0.0 if rng.random() < _GREY * strength else np.clip(1.0 + rng.normal(0.0, 0.3 * strength), 0.0, 2.0)
-    pixels = grey + (pixels - grey) * saturation
+    to_grey = np.full((3, 3), 1 / 3)
+    lit = cv2.LUT(image, table.astype(np.float32)[None])
+    pixels = np.asarray(cv2.transform(lit, to_grey + (np.eye(3) - to_grey) * saturation), np.float32)
     if rng.random() < 0.3 * strength:
         pixels = _haze(pixels, rng)
-    return (pixels * 255.0).round().clip(0, 255).astype(np.uint8)
+    return _to_uint8(pixels)
 
 
 def add_haze_bank(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
@@ -103,7 +103,7 @@ def add_haze_bank(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
     opacity = np.exp(-(((down - middle) / thickness) ** 2)) * (0.6 + 0.4 * fractal_noise(rng, height, width))
     transmission = (1.0 - rng.uniform(0.2, 0.8) * opacity).astype(np.float32)[..., None]
     hazy = _seen_through(image.astype(np.float32) / 255.0, transmission, rng)
-    return (hazy * 255.0).round().clip(0, 255).astype(np.uint8)
+    return _to_uint8(hazy)
 
 
 def add_sun(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
@@ -124,7 +124,7 @@ def add_sun(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
     veil = rng.uniform(0.05, 0.3) * np.exp(-distance / rng.uniform(0.2, 0.6))
     warmth = np.array([1.0, 0.98, 0.93], np.float32) ** rng.uniform(0.0, 3.0)
     seen: Map = image * (rng.uniform(0.45, 0.9) / 255.0) + (glare + veil)[..., None] * warmth
-    return (seen * 255.0).round().clip(0, 255).astype(np.uint8)
+    return _to_uint8(seen)
 
 
 def change_quality(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
@@ -176,6 +176,11 @@ def _haze(pixels: Map, rng: np.random.Generator) -> Map:
 
 def _seen_through(pixels: Map, transmission: Map, rng: np.random.Generator) -> Map:
     """I t + A (1 - t) with a nearly grey airlight A."""
-    light = rng.uniform(0.6, 1.0) + rng.normal(0.0, 0.03, 3).astype(np.float32)
-    hazy: Map = pixels * transmission + light * (1.0 - transmission)
+    light = (rng.uniform(0.6, 1.0) + rng.normal(0.0, 0.03, 3)).astype(np.float32)
+    hazy: Map = light + (pixels - light) * transmission
     return hazy
+
+
+def _to_uint8(pixels: Map) -> RGB:
+    """[0, 1] -> 0 to 255, rounded; what is beyond is cut."""
+    return np.asarray(cv2.multiply(pixels, (255.0,) * 4, dtype=cv2.CV_8U), np.uint8)

@@ -40,7 +40,7 @@ def coherence_loss(
 
 
 class _Coherence(torch.autograd.Function):
-    """The loss and its slope in one pass over the pairs, image by image, so that what is worked on stays in the cache."""
+    """The loss and its slope in one pass over the pairs: on a CPU image by image, so that what is worked on stays in the cache."""
 
     @staticmethod
     def forward(
@@ -53,8 +53,10 @@ class _Coherence(torch.autograd.Function):
     ) -> Tensor:
         slope = torch.zeros_like(prediction)
         total = prediction.new_zeros(())
-        for image in zip(prediction, transmission, slope, strict=True):
-            total += _add_pairs(*image, kernel_px, sigma_position_px, sigma_transmission)
+        size = 1 if prediction.device.type == "cpu" else len(prediction)
+        parts = (torch.split(maps, size) for maps in (prediction, transmission, slope))
+        for part, haze, own in zip(*parts, strict=True):
+            total += _add_pairs(part, haze, own, kernel_px, sigma_position_px, sigma_transmission)
         context.save_for_backward(slope / prediction.numel())
         return total / prediction.numel()
 
@@ -72,7 +74,7 @@ def _add_pairs(
     sigma_position_px: float,
     sigma_transmission: float,
 ) -> Tensor:
-    """Sum over all pairs of one image, (1, h, w) each; its slope with respect to the prediction is added to `slope`.
+    """Sum over all pairs of some images, (n, 1, h, w) each; its slope with respect to the prediction is added to `slope`.
 
     A pair m, n counts twice, with the weight of either end: (1 - T(m)) W(m, n) + (1 - T(n)) W(n, m), g being symmetric.
     """
