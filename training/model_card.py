@@ -59,10 +59,15 @@ def _data(config: Config) -> str:
     return f"""## Data
 Real frames of SMOKE5K's training set (HPWREN cameras, UCSD; FESB, University of Split), its synthetic part, smoke-free landscapes and
 hard negatives, smoke rendered by this package over smoke-free frames, and smoke of one training frame laid over another
-(transplanted), drawn in these shares: {_shares(config)}.
+(transplanted), drawn in these shares: {_shares(config)}.{_decoys(config)}
 SMOKE5K was published for research without a stated licence; so treat these weights as for research, and ask its authors before
 anything else.
 Training and validation share no camera or event."""
+
+
+def _decoys(config: Config) -> str:
+    share = config.data.decoys
+    return f"\nInto {share:g} of the views pale things of other training frames were put, where no smoke is (decoys)." if share else ""
 
 
 def _shares(config: Config) -> str:
@@ -75,8 +80,15 @@ def _recipe(config: Config, parity: Mapping[str, float]) -> str:
     differences = ", ".join(f"{name} {value:.1e}" for name, value in parity.items())
     return f"""## Recipe
 `smoke-bvm-train train` with configuration {config.sha256()} (resolved in `manifest.json`), seed {config.seed}: {steps:,} steps,
-{seen:,} views for the generator (eq. 11), then {sum(s.steps for s in config.estimator.stages):,} steps for g_gamma on the frozen
-generator (eq. 6, {config.estimator.samples} Monte Carlo samples). Torch and onnxruntime differ by at most: {differences}."""
+{seen:,} views for the generator (eq. 11), {_estimator(config)}
+(eq. 6, {config.estimator.samples} Monte Carlo samples). Torch and onnxruntime differ by at most: {differences}."""
+
+
+def _estimator(config: Config) -> str:
+    every, steps = config.estimator.joint_every, sum(stage.steps for stage in config.estimator.stages)
+    beside = f"g_gamma beside it at every {every}th step" if every else ""
+    after = f"then {steps:,} steps for g_gamma on the frozen generator" if steps else ""
+    return ", ".join(filter(None, (beside, after)))
 
 
 def _below_a_heading(text: str) -> str:

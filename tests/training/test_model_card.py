@@ -28,3 +28,15 @@ def test_a_remark_stands_in_the_recipe():
 
 def test_a_card_without_an_evaluation_says_so():
     assert "Not evaluated" in model_card("x-0.1.0", tiny(), 0.5, PARITY, {})
+
+
+def test_the_card_names_decoys_where_views_had_some():
+    assert "Into 0.5 of the views pale things" in model_card("x-0.1.0", tiny("data.decoys=0.5"), 0.5, PARITY, {})
+    assert "decoys" not in model_card("x-0.1.0", tiny("data.decoys=0"), 0.5, PARITY, {})
+
+
+def test_the_card_says_when_the_estimator_learnt():
+    beside = tiny("estimator.joint_every=8", "estimator.stages=[]")
+    card = model_card("x-0.1.0", beside, 0.5, PARITY, {})
+    assert "g_gamma beside it at every 8th step\n" in card
+    assert "on the frozen" not in card
