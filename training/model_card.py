@@ -67,7 +67,11 @@ Training and validation share no camera or event."""
 
 def _decoys(config: Config) -> str:
     share = config.data.decoys
-    return f"\nInto {share:g} of the views pale things of other training frames were put, where no smoke is (decoys)." if share else ""
+    return (
+        f"\nInto {share:g} of the views pale things of other training frames were put, where no smoke is (decoys)."
+        if share
+        else ""
+    )
 
 
 def _shares(config: Config) -> str:

@@ -23,7 +23,7 @@ _PLACEMENTS = {
     "CPU": Placement(provider="cpu", require="cpu"),
     "CUDA": Placement(provider="cuda", require="cuda"),
     "CUDA, memory claimed by doubling": Placement(provider="cuda", require="cuda", cuda_arena="doubling"),
-    "CUDA, graphs": Placement(provider="cuda", require="cuda", cuda_graphs=True),
+    "CUDA without graphs": Placement(provider="cuda", require="cuda", cuda_graphs=False),
 }
 """`require`: a provider that is not to be had ends the measurement, instead of another being measured under its name."""
 _SIZES = (1, 2, 4, 8)
@@ -41,7 +41,7 @@ class Row:
 
 
 def milliseconds(model: OnnxModel, size: int, rounds: int) -> float:
-    """Median time of a batch of this size; on a CPU, where batches are of one frame, of so many calls."""
+    """Median time of a batch of this size; where batches are of one frame, as on a CPU, of so many calls."""
     side = model.manifest.input.size_px
     rng = np.random.default_rng(1)
     frames = [rng.integers(0, 256, (side, side, 3), dtype=np.uint8) for _ in range(size)]
