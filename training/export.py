@@ -113,8 +113,10 @@ def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _require_estimator(checkpoint: Path) -> None:
-    phase = checkpoints.load(checkpoint).phase
-    if phase != "estimator":
+    """Raise ExportError unless g_gamma has had what the configuration gives it: its phase, or steps beside the generator alone."""
+    found = checkpoints.load(checkpoint)
+    phase = found.phase
+    if phase != "estimator" and found.config.estimator.stages:
         raise ExportError(
             f"{checkpoint}: stands in phase {phase!r}, where g_gamma is not trained; expected 'estimator'"
         )

@@ -90,7 +90,7 @@ def _recipe(config: Config, parity: Mapping[str, float]) -> str:
 
 def _estimator(config: Config) -> str:
     every, steps = config.estimator.joint_every, sum(stage.steps for stage in config.estimator.stages)
-    beside = f"g_gamma beside it at every {every}th step" if every else ""
+    beside = f"g_gamma beside it, one step in {every}" if every else ""
     after = f"then {steps:,} steps for g_gamma on the frozen generator" if steps else ""
     return ", ".join(filter(None, (beside, after)))
 

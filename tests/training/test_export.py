@@ -190,6 +190,14 @@ def test_a_checkpoint_whose_estimator_is_not_trained_is_refused(tiny_run, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_an_estimator_that_has_no_phase_of_its_own_learnt_beside_the_generator(tiny_run, tmp_path):
+    found = checkpoints.load(tiny_run.checkpoint)
+    beside = tiny("estimator.joint_every=2", "estimator.stages=[]")
+    checkpoints.save(replace(found, phase="generator", config=beside), tmp_path / "last.ckpt")
+    released = export(tmp_path / "last.ckpt", tmp_path / "out", None, "0.1.0", {})
+    assert "g_gamma beside it, one step in 2" in (released / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
 def test_a_release_names_no_folder_of_the_machine_that_made_it(tiny_run: Run, tmp_path: Path):
     state = torch.load(tiny_run.checkpoint, weights_only=True)
     far = ("initial=/far/away/start.ckpt", "network.encoder_weights=/far/away/resnet.pth")

@@ -38,5 +38,5 @@ def test_the_card_names_decoys_where_views_had_some():
 def test_the_card_says_when_the_estimator_learnt():
     beside = tiny("estimator.joint_every=8", "estimator.stages=[]")
     card = model_card("x-0.1.0", beside, 0.5, PARITY, {})
-    assert "g_gamma beside it at every 8th step\n" in card
+    assert "g_gamma beside it, one step in 8\n" in card
     assert "on the frozen" not in card
