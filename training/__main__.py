@@ -120,10 +120,6 @@ def _add_quantising(parser: argparse.ArgumentParser) -> None:
         help="keep the encoder in float up to this feature: more is slower and nearer to fp32; the first with which all criteria hold "
         "is taken (default: 1, then 2)",
     )
-    parser.add_argument("--save-speed", type=Path, help="write the times measured on this machine to a file")
-    parser.add_argument(
-        "--speed", type=Path, help="times from the machine that the release is for, in place of this one's"
-    )
     parser.add_argument(
         "--out", type=Path, help="where the release with both models is made, if all criteria hold (default: nowhere)"
     )

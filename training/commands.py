@@ -19,7 +19,7 @@ from training.data.smoke5k import REAL_SMOKE, DataError
 from training.evaluate import evaluate, frames_to_score, spread, write
 from training.export import ExportError, export
 from training.feedback import read_feedback
-from training.int8_measure import SpeedError, read_speed, save_speed, table
+from training.int8_measure import table
 from training.int8_release import quantised_release
 from training.loop import NonFiniteLossError
 from training.parity import ParityError
@@ -42,7 +42,6 @@ _REFUSALS = (
     ParityError,
     QuantiseError,
     ReportError,
-    SpeedError,
     WeightsError,
 )
 
@@ -116,15 +115,8 @@ def _export(options: argparse.Namespace, console: Console) -> None:
 
 def _quantise(options: argparse.Namespace, console: Console) -> None:
     criteria, folder = quantised_release(
-        options.release,
-        options.data,
-        options.out,
-        options.frames,
-        options.float_features,
-        read_speed(options.speed) if options.speed else (),
+        options.release, options.data, options.out, options.frames, options.float_features
     )
-    if options.save_speed:
-        save_speed(criteria, options.save_speed)
     console.print(Markdown(table(criteria)))
     missed = [criterion.name for criterion in criteria if not criterion.holds]
     console.print(f"released: {folder}" if folder else f"nothing written; missed: {', '.join(missed) or 'nothing'}")

@@ -1,6 +1,5 @@
 """int8 beside fp32: how much faster it is and what it loses, against what a release may lose."""
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,11 +25,6 @@ SPEED, F_BETA, ECE, RANK = 1.4, 0.01, 0.002, 0.97
 """Times faster at least; F-beta and ECE lost at most; rank correlation of epistemic at least."""
 _SMOKE_SHARE = 2 / 3
 _ROUNDS = 10
-_TIME = "ms of processor time"
-
-
-class SpeedError(ValueError):
-    """A file of times is not what `save_speed` writes; the message names the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +57,20 @@ def fitted(frames: Iterable[Frame], size_px: int) -> Iterable[Frames]:
     return (np.ascontiguousarray(fit(load_image(frame.image), size_px))[None] for frame in frames)
 
 
-def compare(
-    manifest: Manifest, fp32: Path, int8: Path, frames: Sequence[Frame], speed: Sequence[Criterion] = ()
-) -> list[Criterion]:
+def compare(manifest: Manifest, fp32: Path, int8: Path, frames: Sequence[Frame]) -> list[Criterion]:
     """Hold the int8 file against the float one.
 
     Args:
         manifest: Of the release: threshold, smallest region, size.
         fp32, int8: The files.
         frames: Scored; both models see each once.
-        speed: What `speed_criteria` found on the machine that the release is for; empty: it is measured here.
 
     Returns:
         Speed, F-beta, ECE and rank correlation; speed alone where that does not hold.
     """
-    speed = speed or speed_criteria(fp32, int8, manifest.input.size_px)
+    speed = speed_criteria(fp32, int8, manifest.input.size_px)
     if not all(criterion.holds for criterion in speed):
-        return list(speed)
+        return speed
     rng = np.random.default_rng(0)
     places: list[npt.NDArray[Any]] = []
     epistemic: tuple[list[npt.NDArray[Any]], list[npt.NDArray[Any]]] = ([], [])
@@ -109,32 +100,9 @@ def speed_criteria(fp32: Path, int8: Path, size_px: int) -> list[Criterion]:
     found = []
     for threads in range(1, min(_cores(), 2) + 1):
         slow, fast = (1000.0 * seconds for seconds in _in_rounds([fp32, int8], size_px, threads))
-        found.append(_speed(f"{_TIME}, {threads} thread{'s' if threads > 1 else ''}", slow, fast))
+        name = f"ms of processor time, {threads} thread{'s' if threads > 1 else ''}"
+        found.append(Criterion(name, slow, fast, slow / fast, f"{SPEED:g} times faster", slow / fast >= SPEED))
     return found
-
-
-def save_speed(criteria: Sequence[Criterion], path: Path) -> None:
-    """Write those of the criteria that are times, for `read_speed` on another machine."""
-    times = {c.name: {"fp32": c.fp32, "int8": c.int8} for c in criteria if c.name.startswith(_TIME)}
-    path.write_text(json.dumps(times, indent=2) + "\n", encoding="utf-8")
-
-
-def read_speed(path: Path) -> list[Criterion]:
-    """Times that `save_speed` wrote. Raises SpeedError where the file holds anything else, or is not there."""
-    try:
-        times = json.loads(path.read_text(encoding="utf-8"))
-        found = [_speed(name, float(both["fp32"]), float(both["int8"])) for name, both in times.items()]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError) as error:
-        raise SpeedError(
-            f"{path}: no times of an fp32 and an int8 model, as --save-speed writes them: {error}"
-        ) from error
-    if not found:
-        raise SpeedError(f"{path}: found no times, expected some, as --save-speed writes them")
-    return found
-
-
-def _speed(name: str, slow: float, fast: float) -> Criterion:
-    return Criterion(name, slow, fast, slow / fast, f"{SPEED:g} times faster", slow / fast >= SPEED)
 
 
 def table(criteria: Sequence[Criterion]) -> str:

@@ -23,12 +23,7 @@ INT8, GOLDEN_MAPS = "model.int8.onnx", "golden/maps.int8.npz"
 
 
 def quantised_release(
-    release: Path,
-    data: Path,
-    out: Path | None,
-    count: int,
-    float_features: Sequence[int] = (1, 2),
-    speed: Sequence[Criterion] = (),
+    release: Path, data: Path, out: Path | None, count: int, float_features: Sequence[int] = (1, 2)
 ) -> tuple[list[Criterion], Path | None]:
     """Quantise a release's model, measure it on `val`, and where every criterion holds write the release with both.
 
@@ -38,7 +33,6 @@ def quantised_release(
         out: Where the folder of the same name is made; None only measures.
         count: Frames that activations are calibrated on.
         float_features: See `quantise`; at least one, and one after the other is tried until all holds.
-        speed: See `compare`.
 
     Returns:
         The criteria of the last that was tried, and the folder that was made, if any.
@@ -59,7 +53,7 @@ def quantised_release(
             fed = fitted(frames, manifest.input.size_px)
             # A release runs on processors that its maker has not seen, so its weights have seven bits: see `quantise`.
             quantise(fp32, fed, int8, reduce_range=True, float_features=kept)
-            criteria = compare(manifest, fp32, int8, scored, speed)
+            criteria = compare(manifest, fp32, int8, scored)
             if all(criterion.holds for criterion in criteria):
                 said = section(criteria, count, kept)
                 return criteria, _written(release, manifest, int8, out, criteria, said) if out else None
@@ -71,8 +65,8 @@ def section(criteria: Sequence[Criterion], calibrated_on: int, float_features: i
     return (
         f"\n## int8\n`{INT8}`: QDQ, weights per channel in seven bits, so that processors without VNNI answer alike, activations in\n"
         f"eight, calibrated on {calibrated_on} frames of train from all of its camera groups. In float:\n"
-        f"the encoder up to feature f{float_features}, g_gamma's first layer, the last layers of both heads. Measured on val;\n"
-        "F-beta at the released threshold; the rank correlation is with fp32,\n"
+        f"the encoder up to feature f{float_features}, g_gamma's first layer, the last layers of both heads. Measured on val on one\n"
+        "machine; F-beta at the released threshold; the rank correlation is with fp32,\n"
         f"over the pixels whose total exceeds .05 nats.\n\n{table(criteria)}\n"
     )
 

@@ -11,17 +11,7 @@ from onnx import helper, numpy_helper
 from models.manifest import Manifest
 from training import int8_measure
 from training.data.smoke5k import Frame, read_frames
-from training.int8_measure import (
-    Criterion,
-    SpeedError,
-    as_numbers,
-    calibration_frames,
-    compare,
-    fitted,
-    read_speed,
-    save_speed,
-    table,
-)
+from training.int8_measure import Criterion, as_numbers, calibration_frames, compare, fitted, table
 
 
 def frame(kind: str, group: str, number: int) -> Frame:
@@ -82,31 +72,6 @@ def test_the_rest_is_not_measured_where_speed_does_not_hold(release, frames, mon
     found = compare(Manifest.read(release), release / "model.onnx", release / "model.onnx", frames)
     assert [criterion.holds for criterion in found] == [False] * len(found)
     assert all("processor time" in criterion.name for criterion in found)
-
-
-def test_times_of_another_machine_stand_for_this_ones(release, frames, tmp_path):
-    there = [
-        Criterion("ms of processor time, 1 thread", 150.0, 100.0, 1.5, "1.4 times faster", True),
-        Criterion("ECE", 0.1, 0.1, 0.0, "", True),
-    ]
-    save_speed(there, tmp_path / "speed.json")
-    speed = read_speed(tmp_path / "speed.json")
-    assert speed == there[:1]
-    found = compare(Manifest.read(release), release / "model.onnx", release / "model.onnx", frames, speed)
-    assert found[0] == there[0]
-    assert len(found) == 4
-
-
-def test_times_that_are_too_slow_there_are_too_slow_here(tmp_path):
-    save_speed([Criterion("ms of processor time, 2 threads", 130.0, 100.0, 1.3, "", True)], tmp_path / "speed.json")
-    assert [criterion.holds for criterion in read_speed(tmp_path / "speed.json")] == [False]
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"a": 1}', '{"a": {"fp32": 1, "int8": 0}}', '{"a": {"fp32": "x"}}'])
-def test_a_file_that_holds_no_times_is_refused_by_name(tmp_path, text):
-    (tmp_path / "speed.json").write_text(text, encoding="utf-8")
-    with pytest.raises(SpeedError, match=r"speed\.json: .* as --save-speed writes them"):
-        read_speed(tmp_path / "speed.json")
 
 
 @pytest.mark.usefixtures("fast")

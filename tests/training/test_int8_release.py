@@ -1,6 +1,5 @@
 """A release with both models is complete and verifies, or nothing is written."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -89,17 +88,3 @@ def test_the_command_prints_the_table_and_what_was_missed(released, data, capsys
     shown = " ".join(capsys.readouterr().out.split())
     assert "found asked holds" in shown
     assert "nothing written; missed: " in shown
-
-
-def test_the_command_writes_its_times_and_goes_by_those_of_another_machine(released, data, tmp_path, capsys):
-    times = tmp_path / "speed.json"
-    assert (
-        main(["quantise", str(released), "--data", str(data), "--frames", str(COUNT), "--save-speed", str(times)]) == 0
-    )
-    measured = json.loads(times.read_text(encoding="utf-8"))
-    assert "ms of processor time, 1 thread" in measured
-    fast = {name: {"fp32": 100.0, "int8": 10.0} for name in measured}
-    times.write_text(json.dumps(fast), encoding="utf-8")
-    capsys.readouterr()
-    assert main(["quantise", str(released), "--data", str(data), "--frames", str(COUNT), "--speed", str(times)]) == 0
-    assert "100 10 10 1.4 times faster yes" in " ".join(capsys.readouterr().out.replace("│", " ").split())
