@@ -50,8 +50,8 @@ def tries_graphs(placement: Placement, available: Collection[str]) -> bool:
 def batches(used: str, placement: Placement) -> bool:
     """Whether frames are worth running together, in batches whose size changes from one to the next.
 
-    On a CPU they gain nothing. On CUDA without graphs onnxruntime plans every convolution anew when the size changes, which took 0.8 s
-    a change on an H200 (onnxruntime's issue 23006); a recorded graph is replayed without planning.
+    On a CPU they gain nothing. On CUDA without graphs onnxruntime plans every convolution anew when the size changes (its issue
+    23006), and planning one size took 0.8 s on an H200; a recorded graph is replayed without planning.
     """
     return used == "tensorrt" or (used == "cuda" and placement.provider != "tensorrt" and placement.cuda_graphs)
 
