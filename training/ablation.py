@@ -27,6 +27,10 @@ _SCORES = {
 """What is shown of a row, each with its decimals."""
 
 
+class AblationError(ValueError):
+    """A file has no rows of `ablate`; the message names it and says what it lacks."""
+
+
 class Row(NamedTuple):
     """A row of a table: its folder, what it is, and what it changes in the configuration."""
 
@@ -98,6 +102,27 @@ def markdown(measured: Sequence[dict[str, Any]]) -> str:
         for row in measured
     ]
     return "\n".join(lines) + "\n"
+
+
+def card_section(path: Path) -> str:
+    """The rows of an `ablation.json` in Markdown, with a heading, as they stand in a model card.
+
+    Raises:
+        AblationError: The file holds no such rows.
+        OSError: It cannot be read.
+    """
+    try:
+        measured = json.loads(path.read_text(encoding="utf-8"))
+        rows = markdown(measured)
+    except (KeyError, TypeError, ValueError) as error:
+        raise AblationError(f"{path}: no ablation.json of `ablate`: {error!r}") from error
+    if not measured:
+        raise AblationError(f"{path}: no ablation.json of `ablate`: it has no rows")
+    return f"""### Ablation
+One thing at a time left out or changed. Each row is a run of its own from the same start, on as many views as it says, scored held out
+on `val`; in brackets the 95 % interval over camera groups. Short runs, to be compared with each other and not with the release.
+
+{rows}"""
 
 
 def _cell(score: tuple[float, Sequence[float]], decimals: int) -> str:

@@ -11,7 +11,7 @@ from rich.markdown import Markdown
 
 from models.manifest import ManifestError
 from models.networks.backbone import EncoderError, WeightsError
-from training.ablation import ablate, markdown
+from training.ablation import AblationError, ablate, card_section, markdown
 from training.calibrate import calibrate
 from training.checkpoint import CheckpointError
 from training.config import ConfigError, read_config
@@ -31,6 +31,7 @@ from training.sampling_free import compare
 from training.train import Interrupted, train
 
 _REFUSALS = (
+    AblationError,
     CheckpointError,
     ConfigError,
     DataError,
@@ -109,7 +110,10 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     report = _read_report(options.evaluation, "threshold") if options.evaluation else {}
     if report.get("tiles"):
         raise ReportError(f"{options.evaluation}: measured with tiles, expected a report of the whole frame alone")
-    folder = export(options.checkpoint, options.out, options.name, options.version, report, options.remark)
+    remark = options.remark
+    if options.ablation:
+        remark = f"{remark}\n\n{card_section(options.ablation)}"
+    folder = export(options.checkpoint, options.out, options.name, options.version, report, remark)
     console.print(f"released: {folder}")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.training.conftest import Notes
 from training import ablation
-from training.ablation import TABLES, ablate, markdown
+from training.ablation import TABLES, AblationError, ablate, card_section, markdown
 from training.config import ConfigError, read_config
 
 SHORT = (
@@ -68,21 +68,38 @@ def test_a_row_of_the_recipes_table_differs_from_the_recipe_in_what_it_names():
     ]
 
 
+ROW = {
+    "what": "L_bnn",
+    "views": 12000,
+    "F-beta": (0.5, [0.4, 0.6]),
+    "maximal F-beta": (0.6, [0.5, 0.7]),
+    "mMSE": (0.00123, [0.001, 0.002]),
+    "false alarms": (0.05, [0.0, 0.1]),
+    "ECE as trained": (0.01, [0.009, 0.011]),
+    "ECE after temperature": (0.001, [0.0, 0.002]),
+}
+LINE = (
+    "| L_bnn | 12,000 | 0.500 [0.400, 0.600] | 0.600 [0.500, 0.700] | 0.00123 [0.00100, 0.00200] | 0.050 [0.000, 0.100] "
+    "| 0.0100 [0.0090, 0.0110] | 0.0010 [0.0000, 0.0020] |"
+)
+
+
 def test_the_table_has_a_line_per_row():
-    row = {
-        "what": "L_bnn",
-        "views": 12000,
-        "F-beta": (0.5, [0.4, 0.6]),
-        "maximal F-beta": (0.6, [0.5, 0.7]),
-        "mMSE": (0.00123, [0.001, 0.002]),
-        "false alarms": (0.05, [0.0, 0.1]),
-        "ECE as trained": (0.01, [0.009, 0.011]),
-        "ECE after temperature": (0.001, [0.0, 0.002]),
-    }
-    assert markdown([row]).splitlines()[2] == (
-        "| L_bnn | 12,000 | 0.500 [0.400, 0.600] | 0.600 [0.500, 0.700] | 0.00123 [0.00100, 0.00200] | 0.050 [0.000, 0.100] "
-        "| 0.0100 [0.0090, 0.0110] | 0.0010 [0.0000, 0.0020] |"
-    )
+    assert markdown([ROW]).splitlines()[2] == LINE
+
+
+def test_a_model_card_gets_the_table_of_a_file(tmp_path: Path):
+    (tmp_path / "ablation.json").write_text(json.dumps([ROW]))
+    section = card_section(tmp_path / "ablation.json")
+    assert section.startswith("### Ablation\n")
+    assert LINE in section.splitlines()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "[1]", '[{"what": "L_bnn", "views": 3}]', '[{"views": "many"}]'])
+def test_a_file_without_rows_is_refused_by_its_name(tmp_path: Path, text: str):
+    (tmp_path / "ablation.json").write_text(text)
+    with pytest.raises(AblationError, match=r"ablation\.json: no ablation\.json of `ablate`"):
+        card_section(tmp_path / "ablation.json")
 
 
 def _leaves(section: dict[str, Any], prefix: str = "") -> dict[str, object]:

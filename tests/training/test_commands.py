@@ -22,6 +22,11 @@ SHORT = (
     *("--set", "estimator.stages=[{steps=2,batch=2,size_px=64}]"),
 )
 
+ABLATED = {"what": "without sky", "views": 12} | {
+    score: (0.5, [0.4, 0.6])
+    for score in ("F-beta", "maximal F-beta", "mMSE", "false alarms", "ECE as trained", "ECE after temperature")
+}
+
 
 def refusal(capsys, *arguments: str | Path) -> str:
     """The one line on stderr of a call that is refused."""
@@ -136,6 +141,8 @@ def test_train_evaluate_export_and_evaluate_again(capsys, data, tmp_path):
     sampled = ["--samples", "5", "--data", str(data), "--out", str(report)]
     assert main(["evaluate", str(run / "last.ckpt"), *sampled]) == 0
     arguments = ["--version", "0.2.0", "--evaluation", str(report / "report.json"), "--out", str(released)]
+    (tmp_path / "ablation.json").write_text(json.dumps([ABLATED]))
+    arguments += ["--remark", "Stopped twice.", "--ablation", str(tmp_path / "ablation.json")]
     assert main(["export", str(run / "last.ckpt"), *arguments]) == 0
     release = released / "smoke-tiny-0.2.0"
     beside = ["--beside", str(report / "report.json"), "--out", str(tmp_path / "again")]
@@ -143,6 +150,9 @@ def test_train_evaluate_export_and_evaluate_again(capsys, data, tmp_path):
     told = capsys.readouterr().out
     assert "val F-beta" in told
     assert "smoke-tiny-0.2.0" in told
+
+    card = (release / "MODEL_CARD.md").read_text()
+    assert card.index("Stopped twice.") < card.index("| without sky | 12 |") < card.index("## Measured")
 
     manifest = Manifest.read(release)
     manifest.verify(release)
