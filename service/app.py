@@ -58,7 +58,10 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
     patience = Patience(settings.wait_max_ms / 1000.0, settings.burst_s)
     lifecycle = Lifecycle(_permits(settings), Line(pace, patience))
     reloader = Reloader(slot, load, metrics.reloaded)
-    notifications = Notifications(channels_of(settings), metrics.cameras.notified)
+    channels = channels_of(settings)
+    for channel in channels:
+        metrics.cameras.sends(channel.name)
+    notifications = Notifications(channels, metrics.cameras.notified)
     cameras = _cameras(settings, metrics, notifications)
 
     @asynccontextmanager

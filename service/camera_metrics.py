@@ -14,6 +14,7 @@ from service.summary import Doubt, Summary
 OTHER: Final = "other"
 _NATS: Final = tuple(2.0**power for power in (-9, -7, -5, -3, -2, -1))
 _KINDS: Final = ("total", "aleatoric", "epistemic")
+_RESULTS: Final = ("delivered", "failed", "dropped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,11 @@ class CameraMetrics:
     def judged(self, camera: str, verdict: str) -> None:
         """A person said whether an alarm was one."""
         self._feedback.labels(camera, verdict).inc()
+
+    def sends(self, channel: str) -> None:
+        """There is such a channel: a count that is first seen at 1 has no rate, and its first lost message would alert nobody."""
+        for result in _RESULTS:
+            self._notifications.labels(channel, result)
 
     def notified(self, channel: str, result: str) -> None:
         """A notification was delivered, failed or was dropped."""

@@ -1,7 +1,8 @@
 """Every camera's state: which cameras are remembered, what a frame does to its own, and what is told of it. Belongs to the event loop.
 
 Ids come from outside, so their number is bounded: so many cameras have a label of their own in the metrics, as many again share
-`other`. Room is made by forgetting the one that is longest silent, and never one that alarms or waits for review.
+`other`. Room is made by forgetting the one that is longest silent, and never one that alarms or waits for review; but whichever is
+silent for a day is forgotten, for a camera that was taken down must not alarm for ever.
 """
 
 import logging
@@ -21,6 +22,7 @@ from service.summary import Assessment, Place, Summary
 
 _LOG = logging.getLogger("service.cameras")
 _SILENT_S: Final = 3600.0
+_GONE_S: Final = 86_400.0
 _RECENT_FRAMES: Final = 50
 _HELD: Final = (State.ALARM, State.REVIEW)
 
@@ -121,8 +123,9 @@ class Cameras:
         rule = self.file.rules.of(camera_id)
         camera.boxes, sightings = sightings_of(sight.summary, sight.size_px, rule)
         verdict = camera.watch.observe(sight.captured_s, sight.arrived_s, sightings, rule.policy)
-        _take(camera, sight, reference)
-        self._metrics.answered(camera.label, sight.summary, camera.standing, sight.arrived_s)
+        if verdict.arrival is not Arrival.DUPLICATE:
+            _take(camera, sight, reference)
+            self._metrics.answered(camera.label, sight.summary, camera.standing, sight.arrived_s)
         self._metrics.stands(camera.label, self._states(camera), raised=verdict.raised)
         watch = camera.watch
         if verdict.raised or watch.state is not verdict.before:
@@ -140,6 +143,15 @@ class Cameras:
         if camera is not None:
             camera.watch, camera.seen_s = watch, now_s
             self._metrics.stands(camera.label, self._states(camera))
+
+    def forget_gone(self, now_s: float) -> None:
+        """Forget the cameras that have sent nothing for a day; an alarm among them ends, and that is told."""
+        for camera in [camera for camera in self if now_s - camera.seen_s > _GONE_S]:
+            before = camera.watch.state
+            if before is not State.CLEAR:
+                camera.watch, camera.boxes = Watch(since_s=now_s), ()
+                self._changed(camera, before)
+            self._drop(camera)
 
     def _changed(self, camera: Camera, before: State) -> None:
         self.changes += 1
@@ -176,12 +188,16 @@ class Cameras:
         quiet = [camera for camera in candidates if camera.watch.state not in _HELD]
         if not quiet:
             return False
-        camera = min(quiet, key=lambda camera: camera.seen_s)
+        self._drop(min(quiet, key=lambda camera: camera.seen_s))
+        return True
+
+    def _drop(self, camera: Camera) -> None:
         del self._cameras[camera.id]
-        if camera.label != OTHER:
+        if camera.label == OTHER:
+            self._metrics.stands(OTHER, self._states(camera))
+        else:
             self._metrics.forget(camera.label)
         _LOG.info("camera forgotten", extra={"camera": camera.id})
-        return True
 
 
 def sightings_of(summary: Summary, size_px: int, rule: Rule) -> tuple[tuple[Box, ...], list[Sighting]]:

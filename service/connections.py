@@ -85,8 +85,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._await_header()
 
     def on_headers_complete(self) -> None:
-        """Answer, unless the header is larger than it may be."""
-        self._stop_timers()
+        """Answer, unless the header is larger than it may be; a reader that is slow for an earlier answer stays timed."""
+        self._stop_awaiting_header()
         self.idle, self._header_bytes = False, 0
         size_bytes = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if len(self.headers) > self.limits.headers_max or size_bytes > self.limits.header_max_bytes:
@@ -135,6 +135,11 @@ class LimitedProtocol(HttpToolsProtocol):
     def _await_header(self) -> None:
         self._header_timer = self.loop.call_later(self.limits.header_timeout_s, self._give_up_header)
 
+    def _stop_awaiting_header(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
     def _give_up_header(self) -> None:
         self._header_timer = None
         self._refuse(HTTPStatus.REQUEST_TIMEOUT, HEADER_TIMEOUT)
@@ -167,10 +172,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self._close_timer = self.loop.call_later(self.limits.send_timeout_s, self._give_up_sending)
 
     def _stop_timers(self) -> None:
-        for timer in (self._header_timer, self._send_timer, self._close_timer):
+        self._stop_awaiting_header()
+        for timer in (self._send_timer, self._close_timer):
             if timer is not None:
                 timer.cancel()
-        self._header_timer = self._send_timer = self._close_timer = None
+        self._send_timer = self._close_timer = None
 
 
 def _problem(status: HTTPStatus, reason: str) -> bytes:

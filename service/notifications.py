@@ -41,15 +41,22 @@ def channels_of(settings: Settings) -> list[Channel]:
     """The channels that are switched on.
 
     Raises:
-        SettingsInvalid: A secret cannot be read.
+        SettingsInvalid: A secret cannot be read, or the webhook's URL is none.
     """
     channels: list[Channel] = []
     if settings.webhook_url is not None:
         secret = _secret("SMOKE_WEBHOOK_SECRET_FILE", settings.webhook_secret_file)
-        channels.append(Webhook(settings.webhook_url, secret.encode()))
+        channels.append(_webhook(settings.webhook_url, secret))
     if settings.mqtt_host is not None:
         channels.append(_mqtt(settings, settings.mqtt_host))
     return channels
+
+
+def _webhook(url: str, secret: str) -> Channel:
+    try:
+        return Webhook(url, secret.encode())
+    except ValueError as error:
+        raise SettingsInvalid(f"SMOKE_WEBHOOK_URL: {error}") from error
 
 
 def _mqtt(settings: Settings, host: str) -> Channel:

@@ -150,6 +150,9 @@ class Outbox:
                 _LOG.warning("notification failed", extra={"channel": self._channel.name, "error": str(error)})
                 if error.hopeless:
                     return False
+            except Exception:  # noqa: BLE001 - a fault in one notification must not end the task that sends them all
+                _LOG.exception("notification failed unexpectedly", extra={"channel": self._channel.name})
+                return False
             else:
                 return True
         return False

@@ -195,7 +195,7 @@ def _placed(session: Any, manifest: Manifest, placement: Placement, precision: s
     return OnnxModel(
         manifest=manifest,
         identity=Identity(manifest.name, manifest.version, manifest.sha256, provider, precision),
-        runners=(placement.runners or min(cores(), _RUNNERS_MAX)) if on_cpu else 1,
+        runners=(placement.runners or min(placement.threads or cores(), _RUNNERS_MAX)) if on_cpu else 1,
         batch_sizes=sizes,
         session=session if on_cpu else FixedBuffers(session, manifest, sizes, "cuda"),
     )

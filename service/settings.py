@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     def _safe_together(self) -> Self:
         if self.admin and self.api_keys_file is None:
             raise PydanticCustomError("keys", "SMOKE_API_KEYS_FILE where SMOKE_ADMIN is on")
+        if self.admin_port and self.admin_port == self.port:
+            raise PydanticCustomError("ports", "SMOKE_ADMIN_PORT other than SMOKE_PORT, whatever their addresses")
         if self.webhook_url is not None and self.webhook_secret_file is None:
             raise PydanticCustomError("webhook", "SMOKE_WEBHOOK_SECRET_FILE where SMOKE_WEBHOOK_URL is set")
         if (self.tls_cert_file is None) != (self.tls_key_file is None):

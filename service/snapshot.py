@@ -20,12 +20,14 @@ from service.query import CAMERA_ID
 
 _LOG = logging.getLogger("service.cameras")
 _SCHEMA: Final = 1
+_COOLDOWN_MAX_S: Final = 86_400.0
+"""Longest that can be set."""
 _ID: Final = re.compile(CAMERA_ID)
 
 
 def describe(cameras: Iterable[Camera], now_s: float) -> dict[str, Any]:
-    """The snapshot: every camera that is not clear, or that still cools down."""
-    kept = [c for c in cameras if c.watch.state is not State.CLEAR or math.isfinite(c.watch.ended_s)]
+    """The snapshot: every camera that is not clear, or that may still cool down."""
+    kept = [c for c in cameras if c.watch.state is not State.CLEAR or now_s - c.watch.ended_s < _COOLDOWN_MAX_S]
     return {"schema": _SCHEMA, "written_s": now_s, "cameras": {camera.id: _entry(camera.watch) for camera in kept}}
 
 

@@ -1,4 +1,4 @@
-"""What is done for the cameras beside the frames, once a second and off the event loop: the file of rules, the snapshot."""
+"""What is done for the cameras beside the frames, once a second: those that are gone, the file of rules, the snapshot."""
 
 import asyncio
 import logging
@@ -42,6 +42,7 @@ async def upkeep(cameras: Cameras, file: Path | None, period_s: float = _PERIOD_
 async def _keep(cameras: Cameras, file: Path | None, period_s: float, written: int) -> None:
     while True:
         await asyncio.sleep(period_s)
+        cameras.forget_gone(time.time())
         await asyncio.to_thread(cameras.file.refresh)
         if file is not None and cameras.changes != written:
             changes = cameras.changes

@@ -33,12 +33,18 @@ class Webhook:
         url: Where to post.
         secret: Key of the signature.
         clock: Seconds since 1970.
+
+    Raises:
+        ValueError: The URL is none.
     """
 
     name = "webhook"
 
     def __init__(self, url: str, secret: bytes, clock: Callable[[], float] = time.time) -> None:
-        self._url = url
+        try:
+            self._url = httpx2.URL(url)
+        except httpx2.InvalidURL as error:
+            raise ValueError(f"found {url!r}, expected a URL: {error}") from error
         self._secret = secret
         self._clock = clock
         self._client: httpx2.AsyncClient | None = None

@@ -145,7 +145,8 @@ class Config(_Section):
     initial: str = ""
     seed: Annotated[int, Field(ge=0)] = 1
     accelerator: str = "auto"
-    devices: Positive = 1
+    devices: Literal[1] = 1
+    """More would each take a share of the steps, and count them wrongly. Source: ours."""
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     workers: Annotated[int, Field(ge=0)] = 1
     epoch_steps: Positive = 250

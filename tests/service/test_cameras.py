@@ -178,3 +178,46 @@ def test_a_late_frame_is_answered_with_the_state_as_it_is(fleet):
     sight = Sight(fleet.now_s - 30.0, fleet.now_s + 1.0, summary(), 100, look())
     now = fleet.cameras.observe("ridge", sight, {})
     assert (now.arrival, now.state, now.frames) == (Arrival.LATE, State.SUSPECTED, 1)
+
+
+def test_the_same_frame_again_changes_nothing(fleet):
+    fleet.frame("ridge", place())
+    before = generate_latest(fleet.registry)
+    again = Sight(fleet.now_s, fleet.now_s + 1.0, summary(place(), place(70)), 100, look(0.01))
+    for _ in range(3):
+        assert fleet.cameras.observe("ridge", again, {}).arrival is Arrival.DUPLICATE
+    assert generate_latest(fleet.registry) == before
+    camera = fleet.cameras.get("ridge")
+    assert (camera.frames, camera.places, camera.standing.flaws) == (1, (place(),), frozenset())
+
+
+def test_a_camera_that_was_silent_for_a_day_is_forgotten_and_its_alarm_ends():
+    fleet = Fleet(most=3)
+    for _ in range(3):
+        fleet.frame("burnt", place())
+    fleet.frame("calm")
+    fleet.now_s += 86_000.0
+    fleet.frame("alive", place())
+    fleet.cameras.forget_gone(fleet.now_s)
+    assert {camera.id for camera in fleet.cameras} == {"burnt", "calm", "alive"}
+    fleet.now_s += 700.0
+    fleet.cameras.forget_gone(fleet.now_s)
+    assert {camera.id for camera in fleet.cameras} == {"alive"}
+    assert fleet.told[-1] == Change("burnt", State.ALARM, State.CLEAR, fleet.now_s, 0.0, 0, ())
+    assert 'camera="burnt"' not in generate_latest(fleet.registry).decode()
+
+
+def test_an_alarm_that_ended_by_silence_no_longer_stands_with_the_others(fleet):
+    for camera_id in "abc":
+        for _ in range(3):
+            fleet.frame(camera_id, place())
+    assert fleet.value("smoke_camera_alarm_state", camera="other", state="alarm") == 1.0
+    fleet.cameras.forget_gone(fleet.now_s + 86_401.0)
+    assert fleet.value("smoke_camera_alarm_state", camera="other", state="alarm") == 0.0
+
+
+def test_a_channel_counts_from_zero_so_that_its_first_lost_message_has_a_rate():
+    registry = CollectorRegistry()
+    CameraMetrics(registry).sends("webhook")
+    for result in ("delivered", "failed", "dropped"):
+        assert registry.get_sample_value("smoke_notifications_total", {"channel": "webhook", "result": result}) == 0.0

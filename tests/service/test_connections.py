@@ -176,6 +176,20 @@ def test_a_reader_that_does_not_read_is_given_up():
     assert serving(scenario, reports, send_timeout_s=0.2) == [SEND_TIMEOUT]
 
 
+def test_a_reader_that_does_not_read_is_given_up_even_if_it_goes_on_asking():
+    async def scenario(connect: Connect) -> None:
+        _, writer = await connect()
+        writer.transport.pause_reading()
+        writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.sleep(0.1)
+        writer.write(GET + b"\r\n")
+        for _ in range(250):
+            await asyncio.sleep(0 if reports else 0.02)
+
+    reports: list[str] = []
+    assert serving(scenario, reports, send_timeout_s=0.5) == [SEND_TIMEOUT]
+
+
 def test_a_reader_that_leaves_the_rest_of_an_answer_is_given_up_when_the_connection_closes():
     async def scenario(connect: Connect) -> None:
         _, writer = await connect()

@@ -73,6 +73,19 @@ def test_a_failed_delivery_is_tried_again():
     assert channel.attempts == ["camera-1"] * 3
 
 
+def test_an_unexpected_fault_loses_its_own_notification_alone(caplog):
+    class Faulty(Obedient):
+        async def deliver(self, offered: Change) -> None:
+            if offered.camera_id == "camera-1":
+                raise ValueError("of no known kind")
+            await super().deliver(offered)
+
+    channel = Faulty()
+    assert run(channel, 1, 2) == ["failed", "delivered"]
+    assert channel.delivered == ["camera-2"]
+    assert "notification failed unexpectedly" in caplog.text
+
+
 def test_attempts_are_bounded():
     channel = Obedient(failures=3)
     assert run(channel, 1, 2) == ["failed", "delivered"]

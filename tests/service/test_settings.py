@@ -73,6 +73,7 @@ def test_the_placement_is_what_the_settings_say():
         ({"inflight_bytes_max": 2048}, "SMOKE_INFLIGHT_BYTES_MAX of at least SMOKE_BODY_MAX_BYTES"),
         ({"inflight_pixels_max": 1000}, "SMOKE_INFLIGHT_PIXELS_MAX of at least SMOKE_PIXELS_MAX"),
         ({"admin": True}, "SMOKE_API_KEYS_FILE where SMOKE_ADMIN is on"),
+        ({"port": 9000, "admin_port": 9000}, "SMOKE_ADMIN_PORT other than SMOKE_PORT"),
         ({"tls_cert_file": "cert.pem"}, "SMOKE_TLS_CERT_FILE and SMOKE_TLS_KEY_FILE, both or neither"),
     ],
 )

@@ -43,6 +43,12 @@ def test_a_camera_with_nothing_to_remember_is_left_out():
     assert math.isinf(Watch().ended_s)
 
 
+@pytest.mark.parametrize(("hours", "kept"), [(23, True), (25, False)])
+def test_an_alarm_that_is_over_is_kept_for_as_long_as_it_may_cool_down(hours, kept):
+    over = Camera("ridge", "ridge", Watch(ended_s=1_000.0))
+    assert ("ridge" in snapshot.describe([over], 1_000.0 + 3600.0 * hours)["cameras"]) is kept
+
+
 def test_no_file_is_no_memory(tmp_path):
     assert snapshot.read(tmp_path / "state.json") == {}
 

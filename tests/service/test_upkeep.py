@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 from prometheus_client import CollectorRegistry
 
@@ -27,7 +28,7 @@ def test_a_change_is_on_disk_without_waiting_for_the_end(tmp_path):
     async def run() -> None:
         known = cameras()
         async with upkeep(known, tmp_path / "state.json", period_s=0.01):
-            known.restore("ridge", Watch(State.ALARM), 0.0)
+            known.restore("ridge", Watch(State.ALARM), time.time())
             known.changes += 1
             await until((tmp_path / "state.json").exists)
             assert json.loads((tmp_path / "state.json").read_text())["cameras"]["ridge"]["state"] == "alarm"
@@ -39,11 +40,22 @@ def test_a_disk_that_takes_nothing_is_said_and_tried_again(tmp_path, caplog):
     async def run() -> None:
         known = cameras()
         async with upkeep(known, tmp_path / "missing/state.json", period_s=0.01):
-            known.restore("ridge", Watch(State.ALARM), 0.0)
+            known.restore("ridge", Watch(State.ALARM), time.time())
             known.changes += 1
             await until(lambda: "state file cannot be written" in caplog.text)
             (tmp_path / "missing").mkdir()
             await until((tmp_path / "missing/state.json").exists)
+
+    asyncio.run(run())
+
+
+def test_a_camera_that_is_gone_is_forgotten_by_and_by(tmp_path):
+    async def run() -> None:
+        known = cameras()
+        known.restore("ridge", Watch(State.ALARM), time.time() - 86_401.0)
+        async with upkeep(known, tmp_path / "state.json", period_s=0.01):
+            await until(lambda: not list(known))
+        assert json.loads((tmp_path / "state.json").read_text())["cameras"] == {}
 
     asyncio.run(run())
 

@@ -147,6 +147,19 @@ def test_the_service_calls_when_an_alarm_is_raised_and_a_slow_receiver_delays_no
     assert json.loads(body)["after"] == "alarm"
 
 
+@pytest.mark.parametrize("url", ["http://host:port/x", "http://[::1/x"])
+def test_a_url_that_is_none_is_refused_at_the_start(open_client, tmp_path, url):
+    (tmp_path / "secret").write_text("s")
+    with pytest.raises(SettingsInvalid, match=f"SMOKE_WEBHOOK_URL: found '{re.escape(url)}', expected a URL"):
+        open_client(webhook_url=url, webhook_secret_file=tmp_path / "secret")
+
+
+def test_a_channel_that_has_sent_nothing_is_counted_already(open_client, receiver, tmp_path):
+    (tmp_path / "secret").write_text("s")
+    client = open_client(webhook_url=receiver.url, webhook_secret_file=tmp_path / "secret")
+    assert 'smoke_notifications_total{channel="webhook",result="failed"} 0.0' in client.get("/metrics").text
+
+
 def test_a_url_without_a_secret_is_refused_at_the_start(open_client, tmp_path):
     with pytest.raises(SettingsInvalid, match="SMOKE_WEBHOOK_SECRET_FILE where SMOKE_WEBHOOK_URL is set"):
         open_client(webhook_url="http://127.0.0.1/")
