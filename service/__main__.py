@@ -61,6 +61,12 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         help=f"comma list of {', '.join(OUTPUTS)} (default {DEFAULT_OUTPUTS},{OVERLAY})",
     )
     parser.add_argument("--resolution", choices=("model", "frame"), default="model", help="of the maps (default model)")
+    parser.add_argument(
+        "--encoding",
+        choices=("png", "npz"),
+        default="png",
+        help="of the maps: 8-bit pictures, or the model's own floats for numpy (default png)",
+    )
     parser.add_argument("--threshold", type=_threshold, help="probability that counts as smoke (default: the model's)")
     parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
     _add_model(parser)
@@ -139,16 +145,21 @@ def _segment(chosen: argparse.Namespace) -> int:
     if any(path.is_dir() and path.resolve() == chosen.out.resolve() for path in chosen.inputs):
         console.print(f"--out {chosen.out} is one of the inputs; expected a folder of its own", markup=False)
         return _USAGE
+    try:
+        order = Order(chosen.outputs, chosen.resolution, chosen.threshold, chosen.tiles, chosen.encoding)
+    except RequestError as error:
+        console.print(str(error), markup=False)
+        return _USAGE
     tasks = name_tasks(collect(chosen.inputs, chosen.out))
     if not tasks:
         console.print("no JPEG, PNG or WebP files found", style="red")
         return _SOME_FAILED
-    failed = _work(tasks, chosen, console)
+    failed = _work(tasks, order, chosen, console)
     console.print(f"{len(tasks) - failed} of {len(tasks)} pictures segmented into {chosen.out}", markup=False)
     return _SOME_FAILED if failed else 0
 
 
-def _work(tasks: "list[Task]", chosen: argparse.Namespace, console: "Console") -> int:
+def _work(tasks: "list[Task]", order: Order, chosen: argparse.Namespace, console: "Console") -> int:
     """Load the model and answer the tasks; returns how many failed."""
     from service.files import Desk, segment_files
     from service.image import Limits
@@ -158,7 +169,6 @@ def _work(tasks: "list[Task]", chosen: argparse.Namespace, console: "Console") -
 
     settings = Settings.load(model_dir=chosen.model_dir)
     slot = Slot(load(settings))
-    order = Order(chosen.outputs, chosen.resolution, chosen.threshold, chosen.tiles)
     with open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max)) as pipeline:
         desk = Desk(pipeline, order, chosen.out, settings.body_max_bytes)
         return segment_files(tasks, desk, console)

@@ -1,15 +1,20 @@
-"""Maps -> 8-bit PNG files on a fixed scale: byte 0 is the output's minimum, byte 255 its maximum, for every frame."""
+"""Maps -> 8-bit PNG files on a fixed scale: byte 0 is the output's minimum, byte 255 its maximum, for every frame.
 
+Or -> .npz files of the values themselves.
+"""
+
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.frame import Map, unfit
+from models.frame import Map, Mask, unfit
 from models.manifest import Output
+from service.order import Encoding
 from service.prediction import Prediction
 
 MASK: Final = Output("mask", "1", 0.0, 1.0, "uint8")
@@ -17,15 +22,19 @@ MASK: Final = Output("mask", "1", 0.0, 1.0, "uint8")
 
 @dataclass(frozen=True, slots=True)
 class EncodedMap:
-    """A map as a grey 8-bit PNG file.
+    """A map as a file: a grey 8-bit PNG, or an .npz with one array (height, width), named as the map.
 
     Attributes:
+        encoding: `png` or `npz`.
+        dtype: Of the file's pixels: uint8 in a PNG; float32 in an .npz, bool for the mask.
         width, height: In pixels.
-        minimum, maximum: What the bytes 0 and 255 stand for, in `unit`.
+        minimum, maximum: Ends of the scale, in `unit`: what the bytes 0 and 255 of a PNG stand for.
         unit: `nat`, or `1` for a probability and the mask.
         data: The file.
     """
 
+    encoding: Encoding
+    dtype: str
     width: int
     height: int
     minimum: float
@@ -43,7 +52,12 @@ class Size:
 
 
 def encode_maps(
-    prediction: Prediction, names: Iterable[str], scales: Mapping[str, Output], threshold: float, size: Size | None
+    prediction: Prediction,
+    names: Iterable[str],
+    scales: Mapping[str, Output],
+    threshold: float,
+    size: Size | None,
+    encoding: Encoding = "png",
 ) -> dict[str, EncodedMap]:
     """Encode the maps that were asked for.
 
@@ -53,11 +67,13 @@ def encode_maps(
         scales: Range and unit of each.
         threshold: Probability from which on a pixel is smoke.
         size: Bring the maps to this size; None leaves them as the model gave them.
+        encoding: The files' format; in an .npz the values are neither rounded nor clipped.
     """
-    return {name: _encode_map(_map(prediction, name, threshold, size), scales[name]) for name in names}
+    encode = {"png": _as_png, "npz": _as_npz}[encoding]
+    return {name: encode(name, _map(prediction, name, threshold, size), scales[name]) for name in names}
 
 
-def mask_at(prediction: Prediction, threshold: float, size: Size | None) -> npt.NDArray[np.bool_]:
+def mask_at(prediction: Prediction, threshold: float, size: Size | None) -> Mask:
     """The smoke pixels at a size: (height, width) bool."""
     return _at(prediction.probability, size) >= threshold
 
@@ -69,9 +85,9 @@ def quantise(values: Map, minimum: float, maximum: float) -> npt.NDArray[np.uint
     return levels
 
 
-def _map(prediction: Prediction, name: str, threshold: float, size: Size | None) -> Map:
+def _map(prediction: Prediction, name: str, threshold: float, size: Size | None) -> Map | Mask:
     if name == MASK.name:
-        return mask_at(prediction, threshold, size).astype(np.float32)
+        return mask_at(prediction, threshold, size)
     values: Map = getattr(prediction, name)
     return _at(values, size)
 
@@ -80,13 +96,26 @@ def _at(values: Map, size: Size | None) -> Map:
     return values if size is None else unfit(values, size.width, size.height)
 
 
-def _encode_map(values: Map, scale: Output) -> EncodedMap:
+def _as_png(_: str, values: Map | Mask, scale: Output) -> EncodedMap:
     height, width = values.shape
-    data = png(quantise(values, scale.minimum, scale.maximum))
-    return EncodedMap(width, height, scale.minimum, scale.maximum, scale.unit, data)
+    data = png(quantise(values.astype(np.float32, copy=False), scale.minimum, scale.maximum))
+    return EncodedMap("png", "uint8", width, height, scale.minimum, scale.maximum, scale.unit, data)
+
+
+def _as_npz(name: str, values: Map | Mask, scale: Output) -> EncodedMap:
+    height, width = values.shape
+    data = npz(name, values)
+    return EncodedMap("npz", values.dtype.name, width, height, scale.minimum, scale.maximum, scale.unit, data)
 
 
 def png(pixels: npt.NDArray[np.uint8]) -> bytes:
     """A grey picture (height, width) uint8 as a PNG file."""
     _, data = cv2.imencode(".png", pixels)
     return data.tobytes()
+
+
+def npz(name: str, values: Map | Mask) -> bytes:
+    """An array under a name as an .npz file; stored, since deflating floats takes longer than the model and saves a third."""
+    stream, named = io.BytesIO(), dict[str, Any]({name: values})
+    np.savez(stream, **named)
+    return stream.getvalue()

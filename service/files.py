@@ -104,7 +104,7 @@ def _read(path: Path, max_bytes: int) -> bytes:
 def _write(task: Task, out: Path, segmentation: Segmentation, findings: dict[str, Any]) -> None:
     maps = {}
     for name, encoded in segmentation.maps.items():
-        file = f"{task.stem}.{name}.png"
+        file = f"{task.stem}.{name}.{encoded.encoding}"
         (out / file).write_bytes(encoded.data)
         maps[name] = MapFile.of(encoded, file)
     overlay = f"{task.stem}.overlay.jpg" if segmentation.picture else None

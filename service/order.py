@@ -7,6 +7,7 @@ from models.tiles import VIEWS, Tiles
 from service.errors import ParameterInvalid
 
 Resolution = Literal["model", "frame"]
+Encoding = Literal["png", "npz"]
 MAPS: Final = ("mask", "probability", "total", "aleatoric", "epistemic")
 OVERLAY: Final = "overlay"
 OUTPUTS: Final = (*MAPS, OVERLAY)
@@ -22,12 +23,24 @@ class Order:
         resolution: Maps at the model's square, or brought back to the frame's width and height.
         threshold: Probability from which on a pixel is smoke; None takes the manifest's.
         tiles: Look at tiles of the frame as well.
+        encoding: Maps as 8-bit PNG files, or as .npz files of the model's own floats.
+
+    Raises:
+        ParameterInvalid: Floats are wanted at the frame's size, which may be any, and would only be interpolated.
     """
 
     outputs: tuple[str, ...]
     resolution: Resolution = "model"
     threshold: float | None = None
     tiles: Tiles | None = None
+    encoding: Encoding = "png"
+
+    def __post_init__(self) -> None:
+        if self.encoding == "npz" and self.resolution == "frame":
+            raise ParameterInvalid(
+                "found encoding npz with resolution frame, expected resolution model: "
+                "beyond the model's square values are only interpolated"
+            )
 
     @property
     def frames(self) -> int:

@@ -165,7 +165,7 @@ class Pipeline:
             maps = encode_maps(prediction, names, scales, threshold, size)
         else:
             square = at_model_size(prediction, manifest.input.size_px)
-            maps = encode_maps(square, names, scales, threshold, None)
+            maps = encode_maps(square, names, scales, threshold, None, order.encoding)
         picture = self._draw(body, size, prediction, threshold) if OVERLAY in order.outputs else None
         return summary, maps, picture
 

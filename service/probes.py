@@ -29,7 +29,7 @@ async def live(wiring: Wired) -> Response:
 
 @router.get("/ready", summary="Would a frame be answered now?", response_model=HealthBody, responses=_UNWELL)
 async def ready(wiring: Wired) -> Response:
-    """503 while starting, while draining, and while a model that raised is being rebuilt."""
+    """503 while draining, and while a model that raised is being rebuilt."""
     return _health(wiring.condition, well=wiring.ready)
 
 

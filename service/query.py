@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from models.tiles import VIEWS, Tiles
 from service.errors import ParameterInvalid
-from service.order import DEFAULT_OUTPUTS, OUTPUTS, Order, Resolution, parse_outputs
+from service.order import DEFAULT_OUTPUTS, OUTPUTS, Encoding, Order, Resolution, parse_outputs
 
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 CAMERA_ID: Final = r"^[A-Za-z0-9_.-]{1,64}$"
@@ -55,6 +55,11 @@ class SegmentQuery(BaseModel):
     resolution: Resolution = Field(
         "model", description="Maps at the model's square, or at the frame's width and height."
     )
+    encoding: Encoding = Field(
+        "png",
+        description="Maps as 8-bit PNG files on a fixed scale, or as .npz files of the model's own floats, four bytes a pixel. "
+        "`npz` only with resolution `model`.",
+    )
     threshold: float | None = Field(
         None, gt=0, lt=1, description="Probability from which on a pixel is smoke; the manifest's by default."
     )
@@ -76,6 +81,14 @@ class SegmentQuery(BaseModel):
             raise ValueError("found latest without camera_id, expected both")
         return self
 
+    @model_validator(mode="after")
+    def _possible_together(self) -> Self:
+        try:
+            self.order()
+        except ParameterInvalid as error:
+            raise ValueError(str(error)) from None
+        return self
+
     @property
     def captured_s(self) -> float | None:
         """When the frame was taken, in seconds since 1970; what is older counts as of then."""
@@ -85,4 +98,4 @@ class SegmentQuery(BaseModel):
 
     def order(self) -> Order:
         """What is wanted, in the pipeline's words."""
-        return Order(parse_outputs(self.outputs), self.resolution, self.threshold, self.tiles)
+        return Order(parse_outputs(self.outputs), self.resolution, self.threshold, self.tiles, self.encoding)

@@ -11,6 +11,7 @@ from service.camera_bodies import FrameAlarmBody
 from service.cameras import AlarmNow
 from service.encode import EncodedMap
 from service.findings import Findings, LatencyBody, ModelBody
+from service.order import Encoding
 from service.overlay import Picture
 from service.pipeline import Segmentation
 from service.prediction import Identity
@@ -18,21 +19,29 @@ from service.query import SegmentQuery
 
 
 class MapScale(BaseModel):
-    """How to read a map: value = minimum + byte / 255 * (maximum - minimum). The scale never depends on the frame."""
+    """How to read a map. The scale never depends on the frame.
 
-    encoding: Literal["png"] = "png"
-    dtype: Literal["uint8"] = "uint8"
+    `png`: a grey 8-bit picture, value = minimum + byte / 255 * (maximum - minimum).
+    `npz`: one numpy array (height, width), named as the map, of the values themselves.
+    """
+
+    encoding: Encoding
+    dtype: Literal["uint8", "float32", "bool"] = Field(
+        description="Of the file: `uint8` in a PNG; in an .npz `float32`, or `bool` for the mask."
+    )
     width: int
     height: int
-    minimum: float = Field(description="What byte 0 stands for.")
-    maximum: float = Field(description="What byte 255 stands for: ln 2 for an uncertainty, always.")
+    minimum: float = Field(description="Lower end of the scale: what byte 0 of a PNG stands for.")
+    maximum: float = Field(
+        description="Upper end of the scale, ln 2 for an uncertainty, always: what byte 255 of a PNG stands for."
+    )
     unit: str = Field(description="`nat`, or `1` for a probability and the mask.")
 
 
 class MapBody(MapScale):
-    """One value a pixel, as a grey 8-bit PNG file."""
+    """One value a pixel, as a PNG or an .npz file; see `encoding`."""
 
-    data: str = Field(description="The PNG file in base64.", json_schema_extra={"contentEncoding": "base64"})
+    data: str = Field(description="The file in base64.", json_schema_extra={"contentEncoding": "base64"})
 
     @classmethod
     def of(cls, encoded: EncodedMap) -> Self:

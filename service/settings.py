@@ -39,7 +39,9 @@ class Settings(BaseSettings):
     )
     require_provider: Provider | None = Field(None, description="Refuse to start on any other provider.")
     cuda_arena: Arena = Field("exact", description="How GPU memory is claimed: what is needed, or doubling.")
-    cuda_memory_max_bytes: int = Field(0, ge=0, description="Most GPU memory for the model; 0 for no bound.")
+    cuda_memory_max_bytes: int = Field(
+        0, ge=0, description="Most GPU memory per loaded model, three during a reload; 0 for no bound."
+    )
     cuda_graphs: bool = Field(
         True,
         description="Record CUDA's work for each batch size once and replay it; without, frames run one at a time.",

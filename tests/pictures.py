@@ -34,6 +34,13 @@ def plume(width: int = 64, height: int = 48) -> RGB:
     return frame
 
 
+def floats_of(data: bytes, name: str) -> np.ndarray:
+    """The array of an .npz file that holds nothing else and is read without pickle."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        assert arrays.files == [name]
+        return arrays[name]
+
+
 def array_of(data: bytes) -> np.ndarray:
     """The pixels of a picture file."""
     return np.asarray(Image.open(io.BytesIO(data)))

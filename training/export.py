@@ -57,7 +57,8 @@ def export(
         ParityError: The exported file is not the module; nothing is written.
         CheckpointError, ManifestError: The checkpoint or the name or version is not what it must be.
     """
-    _require_estimator(checkpoint)
+    found = checkpoints.load(checkpoint)
+    _require_estimator(checkpoint, found)
     segmenter, config = load_segmenter(checkpoint)
     _calibrate(segmenter, report)
     folder = out / f"{name or config.name}-{version}"
@@ -67,7 +68,7 @@ def export(
     with tempfile.TemporaryDirectory(dir=out, prefix=".unfinished-") as unfinished:
         made = Path(unfinished) / folder.name
         (made / "golden").mkdir(parents=True)
-        _write_release(made, segmenter, config, name or config.name, version, report, remark)
+        _write_release(made, segmenter, config, name or config.name, version, report, _cut_short(found) + remark)
         shutil.move(made, folder)
     return folder
 
@@ -112,14 +113,24 @@ def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _require_estimator(checkpoint: Path) -> None:
+def _require_estimator(checkpoint: Path, found: checkpoints.Checkpoint) -> None:
     """Raise ExportError unless g_gamma has had what the configuration gives it: its phase, or steps beside the generator alone."""
-    found = checkpoints.load(checkpoint)
     phase = found.phase
     if phase != "estimator" and found.config.estimator.stages:
         raise ExportError(
             f"{checkpoint}: stands in phase {phase!r}, where g_gamma is not trained; expected 'estimator'"
         )
+
+
+def _cut_short(found: checkpoints.Checkpoint) -> str:
+    """What the card says of a run that was exported before its last step; nothing of a complete one."""
+    phase = found.config.generator if found.phase == "generator" else found.config.estimator
+    steps = sum(stage.steps for stage in phase.stages)
+    return (
+        f"Exported before the run's end, after {found.step:,} of the {steps:,} steps of phase {found.phase}.\n"
+        if found.step < steps
+        else ""
+    )
 
 
 def _calibrate(segmenter: SmokeSegmenter, report: Mapping[str, Any]) -> None:

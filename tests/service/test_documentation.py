@@ -46,7 +46,7 @@ def test_the_document_names_the_body_the_query_and_every_answer(document):
     assert content == dict.fromkeys(("image/jpeg", "image/png", "image/webp"), binary)
     assert (form["properties"], form["required"]) == ({"frame": binary["schema"]}, ["frame"])
     parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
-    in_query = {"camera_id", "captured_at", "outputs", "resolution", "threshold", "tiles", "latest"}
+    in_query = {"camera_id", "captured_at", "outputs", "resolution", "encoding", "threshold", "tiles", "latest"}
     assert {name: parameter["in"] for name, parameter in parameters.items()} == {
         **dict.fromkeys(in_query, "query"),
         "x-deadline-ms": "header",
@@ -54,6 +54,15 @@ def test_the_document_names_the_body_the_query_and_every_answer(document):
     assert set(operation["responses"]) == STATUSES
     problem = operation["responses"]["429"]["content"]["application/problem+json"]["schema"]
     assert set(problem["properties"]) == {"type", "title", "status", "detail", "request_id"}
+
+
+def test_the_document_says_what_each_encoding_of_a_map_holds(document):
+    body = document["components"]["schemas"]["MapBody"]["properties"]
+    assert body["encoding"]["enum"] == ["png", "npz"]
+    assert body["dtype"]["enum"] == ["uint8", "float32", "bool"]
+    parameters = document["paths"]["/segment"]["post"]["parameters"]
+    chosen = next(parameter for parameter in parameters if parameter["name"] == "encoding")["schema"]
+    assert (chosen["enum"], chosen["default"]) == (["png", "npz"], "png")
 
 
 def test_the_document_says_when_there_is_no_doubt_about_smoke(document):

@@ -8,7 +8,7 @@ from models.frame import fit
 from service.__main__ import main
 from service.files import collect, name_tasks
 from tests.conftest import closed_form
-from tests.pictures import array_of, file_of, noisy, plain, plume
+from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
 
 
 @pytest.fixture
@@ -72,6 +72,34 @@ def test_resolution_and_threshold_reach_the_maps(release, folder, tmp_path):
     np.testing.assert_array_equal(array_of((tmp_path / "out/plume.mask.png").read_bytes()), np.full((48, 64), 255))
 
 
+def test_as_npz_the_maps_are_files_of_floats_named_in_the_report(release, model, folder, tmp_path):
+    out = tmp_path / "out"
+    outputs = ("--outputs", "mask,probability,total,overlay", "--encoding", "npz")
+    assert segment(release, folder / "plume.png", "--out", out, *outputs) == 0
+    arrays = [f"plume.{name}.npz" for name in ("mask", "probability", "total")]
+    assert written(out) == ["plume.json", arrays[0], "plume.overlay.jpg", *arrays[1:]]
+    entries = json.loads((out / "plume.json").read_text())["maps"]
+    assert [entry["file"] for entry in entries.values()] == arrays
+    assert [(entry["encoding"], entry["dtype"]) for entry in entries.values()] == [
+        ("npz", "bool"),
+        ("npz", "float32"),
+        ("npz", "float32"),
+    ]
+    (prediction,) = model.predict([fit(plume(), 32)])
+    found = {name: floats_of((out / entry["file"]).read_bytes(), name) for name, entry in entries.items()}
+    np.testing.assert_array_equal(found["probability"], prediction.probability)
+    np.testing.assert_array_equal(found["total"], prediction.total)
+    np.testing.assert_array_equal(found["mask"], prediction.probability >= 0.5)
+
+
+def test_floats_at_the_frames_size_are_a_usage_error_and_nothing_is_written(release, folder, tmp_path, capfd):
+    options = ("--encoding", "npz", "--resolution", "frame")
+    assert segment(release, folder, "--out", tmp_path / "out", *options) == 2
+    assert not (tmp_path / "out").exists()
+    said = " ".join(capfd.readouterr().err.split())
+    assert "found encoding npz with resolution frame, expected resolution model" in said
+
+
 def test_two_pictures_of_one_stem_do_not_overwrite_each_other(release, tmp_path, capfd):
     for number, name in enumerate(("a/frame.png", "b/frame.png", "b/frame.jpg")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -125,6 +153,7 @@ def test_a_folder_without_pictures_is_a_failure(release, tmp_path, capfd):
         ("--threshold", "1", "expected a number between 0 and 1"),
         ("--threshold", "nan", "expected a number between 0 and 1"),
         ("--resolution", "full", "invalid choice: 'full'"),
+        ("--encoding", "tiff", "invalid choice: 'tiff'"),
     ],
 )
 def test_an_option_that_means_nothing_is_a_usage_error(release, folder, tmp_path, capsys, option, value, words):

@@ -9,7 +9,7 @@ from models.gate import Gate
 from service.placement import Placement
 from service.session import open_model
 from tests.conftest import THRESHOLD, build_release, closed_form
-from tests.pictures import array_of, file_of, noisy, plain, plume
+from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
 
 LN2 = math.log(2)
 SPAN = {
@@ -25,6 +25,10 @@ def post(client, frame, query="", **headers):
 
 def levels(reply: dict, name: str) -> np.ndarray:
     return array_of(base64.b64decode(reply["maps"][name]["data"]))
+
+
+def floats(reply: dict, name: str) -> np.ndarray:
+    return floats_of(base64.b64decode(reply["maps"][name]["data"]), name)
 
 
 def test_every_number_of_a_reply_is_the_closed_forms(client, model):
@@ -104,6 +108,53 @@ def test_every_map_holds_the_closed_form_on_its_fixed_scale(client):
         assert (entry["encoding"], entry["dtype"]) == ("png", "uint8")
         restored = minimum + levels(reply, name) / 255 * (maximum - minimum)
         assert np.abs(restored - maps[name]).max() <= (maximum - minimum) / 510 + 1e-6
+
+
+def test_as_npz_every_map_holds_the_models_own_floats(open_client, obedient):
+    client, frame = open_client(obedient), noisy(4)
+    reply = post(client, frame, "encoding=npz&outputs=probability,total,aleatoric,epistemic").json()
+    for name, values in closed_form(frame).items():
+        entry = reply["maps"][name]
+        assert (entry["encoding"], entry["dtype"], entry["width"], entry["height"]) == ("npz", "float32", 32, 32)
+        assert (entry["minimum"], entry["maximum"], entry["unit"]) == SPAN[name]
+        assert floats(reply, name).dtype == np.float32
+        np.testing.assert_array_equal(floats(reply, name), values)
+
+
+def test_as_npz_the_mask_is_bool_and_follows_the_threshold(open_client, obedient):
+    client, frame = open_client(obedient), noisy(6)
+    for query, threshold in (("", THRESHOLD), ("&threshold=0.9", 0.9)):
+        reply = post(client, frame, f"encoding=npz&outputs=mask{query}").json()
+        assert (reply["maps"]["mask"]["dtype"], floats(reply, "mask").dtype) == ("bool", np.bool_)
+        np.testing.assert_array_equal(floats(reply, "mask"), closed_form(frame)["probability"] >= threshold)
+
+
+def test_the_encoding_changes_nothing_but_the_maps(client):
+    pictures, arrays = (post(client, plume(), f"encoding={encoding}").json() for encoding in ("png", "npz"))
+    assert list(arrays["maps"]) == ["mask", "total", "aleatoric"]
+    for reply in (pictures, arrays):
+        del reply["request_id"], reply["latency_ms"], reply["maps"]
+    assert arrays == pictures
+
+
+def test_beside_an_npz_the_overlay_is_a_picture_of_the_frames_size(client):
+    reply = post(client, plume(), "encoding=npz&outputs=probability,overlay").json()
+    assert (reply["overlay"]["encoding"], reply["overlay"]["width"], reply["overlay"]["height"]) == ("jpeg", 64, 48)
+    assert array_of(base64.b64decode(reply["overlay"]["data"])).shape == (48, 64, 3)
+    assert floats(reply, "probability").shape == (32, 32)
+
+
+def test_a_larger_frame_makes_no_larger_npz(client):
+    small, large = (post(client, noisy(8, side, side), "encoding=npz&tiles=2x2").json()["maps"] for side in (32, 200))
+    assert [len(entry["data"]) for entry in large.values()] == [len(entry["data"]) for entry in small.values()]
+
+
+def test_unless_asked_otherwise_maps_are_pngs_with_the_fields_they_always_had(client):
+    entries = post(client, plume(), "outputs=mask,probability,total,aleatoric,epistemic").json()["maps"]
+    for entry in entries.values():
+        assert list(entry) == ["encoding", "dtype", "width", "height", "minimum", "maximum", "unit", "data"]
+        assert (entry["encoding"], entry["dtype"]) == ("png", "uint8")
+        assert base64.b64decode(entry["data"]).startswith(b"\x89PNG")
 
 
 def test_total_is_aleatoric_and_epistemic_through_the_whole_service(client):
@@ -212,6 +263,11 @@ def test_a_reply_is_neither_sniffed_nor_stored(client):
         ("outputs=mask,", "outputs: found outputs ['']"),
         ("output=mask", "output: found an unknown parameter"),
         ("resolution=full", "resolution: found 'full'"),
+        ("encoding=tiff", "encoding: found 'tiff', Input should be 'png' or 'npz'"),
+        (
+            "encoding=npz&resolution=frame",
+            "request: found encoding npz with resolution frame, expected resolution model",
+        ),
         ("threshold=0", "threshold: found '0'"),
         ("threshold=1", "threshold: found '1'"),
         ("threshold=nan", "threshold: found 'nan'"),

@@ -24,7 +24,7 @@ from service.slot import Loaded, Slot
 from service.ticket import Ticket
 from service.views import answer_each, show, unite
 from tests.conftest import SIDE, build_release, closed_form
-from tests.pictures import array_of, file_of, noisy, plain, plume
+from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
 from tests.service.test_batcher import WAIT_S, Gate
 
 LN2 = math.log(2)
@@ -67,6 +67,17 @@ def test_every_map_is_the_closed_forms_merged_and_brought_to_the_models_square(c
     doubt = reply["uncertainty"]["frame"]
     assert doubt["total"] == pytest.approx(merged.total.mean(), abs=1e-5)
     assert doubt["total"] == pytest.approx(doubt["aleatoric"] + doubt["epistemic"], abs=1e-6)
+
+
+def test_as_npz_the_merged_maps_come_as_floats_of_the_models_square(open_client, obedient):
+    frame = noisy(3, 106, 106)
+    entries = post(open_client(obedient), frame, f"tiles=2x2&encoding=npz&{ALL}").json()["maps"]
+    merged = merge([MergedMaps(**closed_form(view)) for view in views(frame, SIDE)])
+    found = {name: floats_of(base64.b64decode(entry["data"]), name) for name, entry in entries.items()}
+    for name in ("probability", "total", "aleatoric", "epistemic"):
+        assert (entries[name]["dtype"], found[name].shape) == ("float32", (SIDE, SIDE))
+        np.testing.assert_array_equal(found[name], fit_map(getattr(merged, name), SIDE))
+    np.testing.assert_array_equal(found["mask"], found["probability"] >= 0.5)
 
 
 def test_a_plume_that_the_square_dims_away_is_found_by_the_tiles_and_placed_on_the_frame(open_client, sensitive):

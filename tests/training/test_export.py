@@ -195,7 +195,13 @@ def test_an_estimator_that_has_no_phase_of_its_own_learnt_beside_the_generator(t
     beside = tiny("estimator.joint_every=2", "estimator.stages=[]")
     checkpoints.save(replace(found, phase="generator", config=beside), tmp_path / "last.ckpt")
     released = export(tmp_path / "last.ckpt", tmp_path / "out", None, "0.1.0", {})
-    assert "g_gamma beside it, one step in 2" in (released / "MODEL_CARD.md").read_text(encoding="utf-8")
+    card = (released / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "g_gamma beside it, one step in 2" in card
+    assert "Exported before the run's end, after 12 of the 24 steps of phase generator." in card
+
+
+def test_the_card_of_a_run_that_ended_says_nothing_of_an_end(released: Path):
+    assert "Exported before" not in (released / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
 def test_a_release_names_no_folder_of_the_machine_that_made_it(tiny_run: Run, tmp_path: Path):

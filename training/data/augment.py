@@ -175,7 +175,7 @@ def _haze(pixels: Map, rng: np.random.Generator) -> Map:
 
 
 def _seen_through(pixels: Map, transmission: Map, rng: np.random.Generator) -> Map:
-    """I t + A (1 - t) with a nearly grey airlight A."""
+    """I t + A (1 - t) with a nearly grey atmospheric light A."""
     light = (rng.uniform(0.6, 1.0) + rng.normal(0.0, 0.03, 3)).astype(np.float32)
     hazy: Map = light + (pixels - light) * transmission
     return hazy
