@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEADER_TIMEOUT: Final = "header_timeout"
 HEADER_TOO_LARGE: Final = "header_too_large"
 NO_ROOM: Final = "no_room"
+UNREAD: Final = "unread"
 SEND_TIMEOUT: Final = "send_timeout"
 
 
@@ -27,12 +28,14 @@ class ConnectionLimits:
         connections_max: Most at once; beyond, the one that has been idle longest makes room.
         header_timeout_s: Longest time for a request's line and headers to arrive.
         send_timeout_s: Longest time that a reply may wait for its reader.
+        unread_max_bytes: Most bytes of replies that wait for their readers; beyond, the one that waits longest is dropped.
         header_max_bytes, headers_max: Largest header, in bytes and in lines.
     """
 
     connections_max: int
     header_timeout_s: float
     send_timeout_s: float
+    unread_max_bytes: int
     header_max_bytes: int = 2**16
     headers_max: int = 100
 
@@ -43,7 +46,10 @@ def limited(limits: ConnectionLimits, report: Callable[[str], None]) -> type["Li
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection. `idle` while no request is being answered: before, between and within headers."""
+    """One connection. `idle` while no request is being answered: before, between and within headers.
+
+    `slow_since_s` is 0 unless its reader is slower than the reply.
+    """
 
     limits: ClassVar[ConnectionLimits]
     reports: ClassVar[tuple[Callable[[str], None]]]
@@ -52,6 +58,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self.idle = True
         self.since_s = time.perf_counter()
+        self.slow_since_s = 0.0
         self._refused = False
         self._header_bytes = 0
         self._header_timer: asyncio.TimerHandle | None = None
@@ -116,13 +123,16 @@ class LimitedProtocol(HttpToolsProtocol):
         self._limit_closing()
 
     def pause_writing(self) -> None:
-        """The reader is slower than the reply."""
+        """The reader is slower than the reply; where too many are, the slowest makes room."""
         super().pause_writing()
-        self._send_timer = self.loop.call_later(self.limits.send_timeout_s, self._give_up_sending)
+        self.slow_since_s = time.perf_counter()
+        self._send_timer = self.loop.call_later(self.limits.send_timeout_s, self.give_up_sending)
+        self._bound_unread()
 
     def resume_writing(self) -> None:
         """The reader has caught up."""
         super().resume_writing()
+        self.slow_since_s = 0.0
         if self._send_timer is not None:
             self._send_timer.cancel()
             self._send_timer = None
@@ -144,9 +154,19 @@ class LimitedProtocol(HttpToolsProtocol):
         self._header_timer = None
         self._refuse(HTTPStatus.REQUEST_TIMEOUT, HEADER_TIMEOUT)
 
-    def _give_up_sending(self) -> None:
-        self.reports[0](SEND_TIMEOUT)
+    def give_up_sending(self, reason: str = SEND_TIMEOUT) -> None:
+        """Drop what the reader has not taken, and the connection with it."""
+        self._stop_timers()
+        self.slow_since_s = 0.0
+        self.reports[0](reason)
         self.transport.abort()
+
+    def _bound_unread(self) -> None:
+        """One reply may be as large as it is; several together may not."""
+        slow = [other for other in self.connections if isinstance(other, LimitedProtocol) and other.slow_since_s]
+        unread_bytes = sum(other.transport.get_write_buffer_size() for other in slow)
+        if len(slow) > 1 and unread_bytes > self.limits.unread_max_bytes:
+            min(slow, key=lambda other: other.slow_since_s).give_up_sending(UNREAD)
 
     def _make_room(self) -> None:
         others = (other for other in self.connections if other is not self and isinstance(other, LimitedProtocol))
@@ -169,7 +189,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def _limit_closing(self) -> None:
         """A transport that closes waits for its reader to take the rest, and would wait for ever."""
         if self.transport.is_closing() and self._close_timer is None:
-            self._close_timer = self.loop.call_later(self.limits.send_timeout_s, self._give_up_sending)
+            self._close_timer = self.loop.call_later(self.limits.send_timeout_s, self.give_up_sending)
 
     def _stop_timers(self) -> None:
         self._stop_awaiting_header()

@@ -202,7 +202,9 @@ def _limits(settings: Settings) -> ConnectionLimits:
     """Some files are kept free of connections: the model's, the log's, the listeners."""
     files_max = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     connections_max = min(settings.connections_max, max(8, files_max - _FILES_KEPT))
-    return ConnectionLimits(connections_max, settings.header_timeout_s, settings.send_timeout_s)
+    return ConnectionLimits(
+        connections_max, settings.header_timeout_s, settings.send_timeout_s, settings.unread_bytes_max
+    )
 
 
 def _config(app: Starlette, settings: Settings, flush_s: float) -> uvicorn.Config:

@@ -76,6 +76,11 @@ class Settings(BaseSettings):
         10.0, gt=0, le=600, description="Longest time a header, or a TLS handshake, may take."
     )
     send_timeout_s: float = Field(30.0, gt=0, le=600, description="Longest time a reply may wait for its reader.")
+    unread_bytes_max: int = Field(
+        256 * 2**20,
+        ge=1024,
+        description="Most bytes of replies that wait for slow readers; then the slowest is dropped.",
+    )
     body_max_bytes: int = Field(20 * 2**20, ge=1024, description="Largest body.")
     body_timeout_s: float = Field(15.0, gt=0, le=600, description="Longest time a body may take to arrive.")
     pixels_max: int = Field(40_000_000, ge=256, le=89_000_000, description="Most pixels in a frame.")

@@ -7,7 +7,15 @@ from collections.abc import Awaitable, Callable
 import pytest
 import uvicorn
 
-from service.connections import HEADER_TIMEOUT, HEADER_TOO_LARGE, NO_ROOM, SEND_TIMEOUT, ConnectionLimits, limited
+from service.connections import (
+    HEADER_TIMEOUT,
+    HEADER_TOO_LARGE,
+    NO_ROOM,
+    SEND_TIMEOUT,
+    UNREAD,
+    ConnectionLimits,
+    limited,
+)
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 LARGE = bytes(2**25)
@@ -28,7 +36,8 @@ def serving(
     """Run a scenario against a server; returns why connections were closed."""
     reports = [] if reports is None else reports
     buffer_bytes = int(chosen.pop("buffer_bytes", 2**16))
-    limits = ConnectionLimits(**{"connections_max": 64, "header_timeout_s": 20.0, "send_timeout_s": 20.0, **chosen})
+    usual = {"connections_max": 64, "header_timeout_s": 20.0, "send_timeout_s": 20.0, "unread_max_bytes": 2**30}
+    limits = ConnectionLimits(**{**usual, **chosen})
 
     async def run() -> None:
         class Protocol(limited(limits, reports.append)):
@@ -188,6 +197,39 @@ def test_a_reader_that_does_not_read_is_given_up_even_if_it_goes_on_asking():
 
     reports: list[str] = []
     assert serving(scenario, reports, send_timeout_s=0.5) == [SEND_TIMEOUT]
+
+
+def test_where_slow_readers_keep_too_much_waiting_the_slowest_makes_room_for_the_next():
+    async def scenario(connect: Connect) -> None:
+        (slow, first), (late, second) = [await slow_reader(connect) for _ in range(2)]
+        while not reports:  # noqa: ASYNC110 - told by a plain list
+            await asyncio.sleep(0.02)
+        first.transport.resume_reading()
+        second.transport.resume_reading()
+        await late.readuntil(b"\r\n\r\n")
+        await late.readexactly(len(LARGE))
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await slow.readexactly(len(LARGE))
+
+    async def slow_reader(connect: Connect) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await connect()
+        writer.transport.pause_reading()
+        writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.sleep(0.3)
+        return reader, writer
+
+    reports: list[str] = []
+    assert serving(scenario, reports, unread_max_bytes=len(LARGE)) == [UNREAD]
+
+
+def test_one_large_reply_is_never_too_much():
+    async def scenario(connect: Connect) -> None:
+        _, writer = await connect()
+        writer.transport.pause_reading()
+        writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.sleep(0.3)
+
+    assert serving(scenario, unread_max_bytes=1024) == []
 
 
 def test_a_reader_that_leaves_the_rest_of_an_answer_is_given_up_when_the_connection_closes():
