@@ -60,13 +60,24 @@ def _add_training(parser: argparse.ArgumentParser, out: str) -> None:
         metavar="SECTION.KEY=VALUE",
         help="replace a value of the file",
     )
-    parser.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
+    _add_data(parser, "data folder with a manifest.csv")
     parser.add_argument("--out", type=Path, help=f"folder of the run (default: {out})")
+
+
+def _add_data(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        action="append",
+        metavar="FOLDER",
+        help=f"{what}; may be given several times",
+    )
 
 
 def _add_evaluation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="checkpoint file or release folder")
-    parser.add_argument("--data", type=Path, required=True, help="data folder with a manifest.csv")
+    _add_data(parser, "data folder with a manifest.csv")
     parser.add_argument("--split", choices=("train", "val", "all"), default="val")
     parser.add_argument(
         "--subset",
@@ -110,7 +121,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 
 def _add_quantising(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("release", type=Path, help="release folder")
-    parser.add_argument("--data", type=Path, required=True, help="data folder: train calibrates, val measures")
+    _add_data(parser, "data folder: train calibrates, val measures")
     parser.add_argument("--frames", type=int, default=304, help="frames to calibrate on (default: 304)")
     parser.add_argument(
         "--float-features",

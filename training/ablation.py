@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from training.calibrate import calibrate
 from training.config import Config, read_config
+from training.data.smoke5k import Folders
 from training.evaluate import evaluate, frames_to_score
 from training.prediction import load_deployed, remembered
 from training.reliability import RAW, TEMPERATURE
@@ -62,7 +63,7 @@ TABLES: Mapping[str, tuple[Row, ...]] = {
 
 
 def ablate(
-    table: str, config: Path, overrides: Sequence[str], data: Path, out: Path, reporter: Reporter
+    table: str, config: Path, overrides: Sequence[str], data: Folders, out: Path, reporter: Reporter
 ) -> list[dict[str, Any]]:
     """Train and score the rows of a table; those that are done already are neither trained nor scored again.
 
@@ -70,7 +71,7 @@ def ablate(
         table: Of `TABLES`.
         config: File or preset, with all losses on.
         overrides: Of all rows, as on the command line.
-        data: Data folder; trained on `train`, scored on `val`.
+        data: Data folder or folders; trained on `train`, scored on `val`.
         out: Gets a run folder per row, `ablation.json` and `ablation.md`.
         reporter: Told of every step.
 
@@ -130,7 +131,7 @@ def _cell(score: tuple[float, Sequence[float]], decimals: int) -> str:
     return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
 
 
-def _scored_once(config: Config, checkpoint: Path, data: Path) -> dict[str, Any]:
+def _scored_once(config: Config, checkpoint: Path, data: Folders) -> dict[str, Any]:
     """The scores of a row, from the file beside its checkpoint where the same configuration was scored before."""
     kept, of = checkpoint.with_name(_SCORED), config.sha256()
     if not kept.is_file() or json.loads(kept.read_text(encoding="utf-8"))["configuration_sha256"] != of:
@@ -139,7 +140,7 @@ def _scored_once(config: Config, checkpoint: Path, data: Path) -> dict[str, Any]
     return dict(json.loads(kept.read_text(encoding="utf-8"))["scores"])
 
 
-def _scores(checkpoint: Path, data: Path) -> dict[str, tuple[float, Sequence[float]]]:
+def _scores(checkpoint: Path, data: Folders) -> dict[str, tuple[float, Sequence[float]]]:
     """Each score held out, and its interval."""
     deployed = load_deployed(checkpoint)
     once = deployed._replace(predict=remembered(deployed.predict))

@@ -14,7 +14,7 @@ from models.frame import RGB
 from training import gating, measurements, metrics, plots
 from training.bootstrap import by_group
 from training.calibration import Histogram
-from training.data.smoke5k import REAL_SMOKE, SYNTHETIC, DataError, Frame, read_frames
+from training.data.smoke5k import REAL_SMOKE, SYNTHETIC, DataError, Folders, Frame, read_frames
 from training.doubt import report_doubt
 from training.findings import RegionScore
 from training.pictures import contact_sheet
@@ -47,12 +47,12 @@ class Evaluation:
     panel: Sequence[plots.PanelRow]
 
 
-def evaluate(deployed: Deployed, data: Path, split: str, subset: Path | None = None) -> Evaluation:
+def evaluate(deployed: Deployed, data: Folders, split: str, subset: Path | None = None) -> Evaluation:
     """Score a model on a split.
 
     Args:
         deployed: What is scored; a release is also scored at its own threshold.
-        data: Data folder.
+        data: Data folder or folders.
         split: train, val or all.
         subset: A list of frames of the split; see `subset.choose`.
 
@@ -62,7 +62,7 @@ def evaluate(deployed: Deployed, data: Path, split: str, subset: Path | None = N
     """
     frames = frames_to_score(data, split, subset)
     if deployed.threshold is None:
-        _require_two_groups(frames, f"{data}: split {split!r}")
+        _require_two_groups(frames, split)
     scores = score_frames(deployed.predict, frames, deployed.size_px, deployed.minimum_region, deployed.tiles)
     level = (
         choose_level(scores, deployed.false_alarms) if deployed.threshold is None else nearest_level(deployed.threshold)
@@ -79,7 +79,7 @@ def evaluate(deployed: Deployed, data: Path, split: str, subset: Path | None = N
     return Evaluation(report, _sheets(scores, deployed, level), _panel(scores, deployed, level))
 
 
-def frames_to_score(data: Path, split: str, subset: Path | None) -> list[Frame]:
+def frames_to_score(data: Folders, split: str, subset: Path | None) -> list[Frame]:
     """The real frames of a split, or those of them that a list names. Raises DataError."""
     frames = [frame for frame in read_frames(data, split) if frame.kind != SYNTHETIC]  # type: ignore[arg-type]
     return choose(frames, data, subset) if subset else frames
@@ -182,12 +182,12 @@ def _every_few(scores: Sequence[FrameScore]) -> list[Frame]:
     return spread(smoke, _PICTURES * 3 // 4) + spread(free, _PICTURES // 4)
 
 
-def _require_two_groups(frames: Sequence[Frame], where: str) -> None:
+def _require_two_groups(frames: Sequence[Frame], split: str) -> None:
     groups = {frame.group for frame in frames if frame.kind == REAL_SMOKE}
     if len(groups) < 2:
         raise DataError(
-            f"{where} has smoke frames of {len(groups)} camera groups, expected at least 2, since the threshold for one is fitted "
-            "on the others"
+            f"split {split!r} has smoke frames of {len(groups)} camera groups, expected at least 2, since the threshold for one is "
+            "fitted on the others"
         )
 
 

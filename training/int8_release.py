@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from models.frame import RGB, fit
 from models.manifest import OUTPUTS, Golden, Manifest, describe
-from training.data.smoke5k import Frame, read_frames
+from training.data.smoke5k import Folders, Frame, read_frames
 from training.evaluate import frames_to_score
 from training.export import CARD, GOLDEN_TOLERANCE, save_golden_maps
 from training.int8_measure import Criterion, as_numbers, calibration_frames, compare, fitted, table
@@ -23,13 +23,13 @@ INT8, GOLDEN_MAPS = "model.int8.onnx", "golden/maps.int8.npz"
 
 
 def quantised_release(
-    release: Path, data: Path, out: Path | None, count: int, float_features: Sequence[int] = (1, 2)
+    release: Path, data: Folders, out: Path | None, count: int, float_features: Sequence[int] = (1, 2)
 ) -> tuple[list[Criterion], Path | None]:
     """Quantise a release's model, measure it on `val`, and where every criterion holds write the release with both.
 
     Args:
         release: Its folder.
-        data: Data folder: `train` calibrates, `val` measures.
+        data: Data folder or folders: `train` calibrates, `val` measures.
         out: Where the folder of the same name is made; None only measures.
         count: Frames that activations are calibrated on.
         float_features: See `quantise`; at least one, and one after the other is tried until all holds.
@@ -71,10 +71,10 @@ def section(criteria: Sequence[Criterion], calibrated_on: int, float_features: i
     )
 
 
-def _frames_to_calibrate_on(data: Path, count: int) -> list[Frame]:
+def _frames_to_calibrate_on(data: Folders, count: int) -> list[Frame]:
     frames = calibration_frames(read_frames(data, "train"), count)
     if len(frames) < count:
-        raise QuantiseError(f"{data}: found {len(frames)} real frames to calibrate on, expected {count}")
+        raise QuantiseError(f"found {len(frames)} real frames to calibrate on, expected {count}")
     return frames
 
 

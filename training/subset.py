@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.data.smoke5k import DataError, Frame
+from training.data.smoke5k import DataError, Folders, Frame
 
 
-def choose(frames: Sequence[Frame], data: Path, subset: Path) -> list[Frame]:
+def choose(frames: Sequence[Frame], data: Folders, subset: Path) -> list[Frame]:
     """The frames that a list names, in its order; each once.
 
     Args:
         frames: To choose from: those of a split.
-        data: Data folder, to which the names are relative.
+        data: Data folder or folders, to one of which each name is relative.
         subset: Text file; empty lines are skipped.
 
     Raises:
@@ -21,8 +21,10 @@ def choose(frames: Sequence[Frame], data: Path, subset: Path) -> list[Frame]:
         names = [line.strip() for line in subset.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{subset}: no list of frames: {error}") from error
+    roots = [data] if isinstance(data, Path) else data
     known = {frame.image: frame for frame in frames}
-    unknown = [name for name in names if data / name not in known]
+    found = {name: known[root / name] for name in names for root in roots if root / name in known}
+    unknown = [name for name in names if name not in found]
     if unknown:
         raise DataError(
             f"{subset}: {len(unknown)} of {len(names)} names are of no frame of the split, the first is {unknown[0]!r}; expected "
@@ -30,4 +32,4 @@ def choose(frames: Sequence[Frame], data: Path, subset: Path) -> list[Frame]:
         )
     if not names:
         raise DataError(f"{subset}: names no frame")
-    return [known[data / name] for name in dict.fromkeys(names)]
+    return [found[name] for name in dict.fromkeys(names)]

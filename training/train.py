@@ -16,7 +16,7 @@ from training.average import moving_average
 from training.checkpoint import Checkpoint
 from training.config import Config, ConfigError, StageSection
 from training.data.batches import Batch
-from training.data.smoke5k import Frame, read_frames
+from training.data.smoke5k import Folders, Frame, read_frames
 from training.learner import Learner
 from training.setup import build_loader, estimator_learner, generator_learner, start_segmenter
 from training.stopping import stop_requests
@@ -53,12 +53,12 @@ class _Phase:
         return sum(stage.steps for stage in self.stages)
 
 
-def train(config: Config, data: Path, out: Path, reporter: Reporter, *, validated: bool = True) -> Path:
+def train(config: Config, data: Folders, out: Path, reporter: Reporter, *, validated: bool = True) -> Path:
     """Train both phases, or what is left of them, and return the last checkpoint.
 
     Args:
         config: The resolved configuration.
-        data: Data folder, see `training.data.smoke5k`.
+        data: Data folder or folders, see `training.data.smoke5k`.
         out: Folder of the run; a checkpoint in it is resumed, and the resolved configuration is written beside it.
         reporter: Told of every step and validation.
         validated: Whether the averaged model is scored on `val` after each epoch; it is needless where it is scored right afterwards.

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from models.networks.blocks import ConvNormAct
 from models.networks.uncertainty import Uncertainty, binary_entropy
 
-_LEAST_DOUBT = 1e-4
-"""H(s) / ln 2 is held this far from 0 and 1, where its logit has no end."""
+_LEAST_DOUBT = 1e-7
+"""H(s) / ln 2 is held this far from 0 and 1, where its logit has no end; held further off, sure pixels lose their order."""
 
 
 class UncertaintyEstimator(nn.Module):

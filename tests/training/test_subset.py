@@ -39,3 +39,9 @@ def test_a_missing_list_and_one_that_is_no_text_are_refused(tmp_path):
     (tmp_path / "picture.txt").write_bytes(b"\xff\xfe\x80")
     with pytest.raises(DataError, match=r"picture\.txt: no list of frames"):
         choose(FRAMES, DATA, tmp_path / "picture.txt")
+
+
+def test_a_name_may_be_of_any_of_several_folders(tmp_path):
+    other = Frame(Path("more/img/four.png"), None, "clear", "b")
+    chosen = choose([*FRAMES, other], [DATA, Path("more")], listed(tmp_path, "img/four.png\nimg/one.png\n"))
+    assert chosen == [other, FRAMES[0]]

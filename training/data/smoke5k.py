@@ -1,11 +1,12 @@
 """Reads a data folder: real frames with masks, smoke-free frames, and which camera each comes from.
 
-Layout: `manifest.csv` with the columns file, mask, kind, group and split (`../shared/data/README.md`), and optionally
-`smoke5k_synthetic/{img,gt}`, which has no camera and belongs to `train`.
+Layout: `manifest.csv` with the columns file, mask, kind, group and split, and optionally `smoke5k_synthetic/{img,gt}`, which has no
+camera and belongs to `train`. Several folders are read one after the other, as if they were one.
 """
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,11 +17,15 @@ import numpy as np
 from models.frame import RGB, Map
 
 Split = Literal["train", "val", "all"]
+Folders = Path | Sequence[Path]
 
 REAL_SMOKE = "real_smoke"
 SYNTHETIC = "synthetic"
 SMOKE_FREE = ("clear", "hard_negative")
+BOXED = "real_smoke_box"
+"""Smoke of which only boxes are known: such rows are skipped, for nothing learns from boxes yet."""
 _KINDS = (REAL_SMOKE, SYNTHETIC, *SMOKE_FREE)
+_MANIFEST = "manifest.csv"
 _COLUMNS = ("file", "mask", "kind", "group", "split")
 
 
@@ -45,13 +50,24 @@ class Frame:
     group: str
 
 
-def read_frames(root: Path, split: Split) -> list[Frame]:
-    """The frames of a split that `manifest.csv` lists, in its order, and for `train` the synthetic part after them.
+def read_frames(roots: Folders, split: Split) -> list[Frame]:
+    """The frames of a split that each folder's `manifest.csv` lists, in its order, and for `train` its synthetic part after them.
 
     Raises:
-        DataError: The folder has no manifest, a row is incomplete, or the split is empty.
+        DataError: A folder is named twice or has no manifest, a row is incomplete, or no folder has a frame of the split.
     """
-    manifest = root / "manifest.csv"
+    folders = [roots] if isinstance(roots, Path) else list(roots)
+    again = [str(root) for root, count in Counter(root.resolve() for root in folders).items() if count > 1]
+    if again:
+        raise DataError(f"{again[0]}: named twice; its frames would count twice")
+    frames = [frame for root in folders for frame in _read_folder(root, split)]
+    if not frames:
+        raise DataError(f"{', '.join(str(root / _MANIFEST) for root in folders)}: no frame of split {split!r}")
+    return frames
+
+
+def _read_folder(root: Path, split: Split) -> list[Frame]:
+    manifest = root / _MANIFEST
     if not manifest.is_file():
         raise DataError(f"{manifest}: not found; expected a data folder with a manifest.csv ({', '.join(_COLUMNS)})")
     with manifest.open(newline="", encoding="utf-8-sig") as stream:
@@ -59,12 +75,9 @@ def read_frames(root: Path, split: Split) -> list[Frame]:
         missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
         if missing:
             raise DataError(f"{manifest}: no column {', '.join(missing)}; found {rows.fieldnames}")
-        frames = [_frame(root, row, manifest) for row in _complete(rows, manifest) if split in ("all", row["split"])]
-    if split != "val":
-        frames += _synthetic(root)
-    if not frames:
-        raise DataError(f"{manifest}: no frame of split {split!r}")
-    return frames
+        chosen = [row for row in _complete(rows, manifest) if split in ("all", row["split"]) and row["kind"] != BOXED]
+    frames = [_frame(root, row, manifest) for row in chosen]
+    return frames if split == "val" else frames + _synthetic(root)
 
 
 def load_image(path: Path) -> RGB:

@@ -84,3 +84,12 @@ def test_the_encoder_has_five_convolutions_and_each_decoder_three_the_last_of_th
     assert [convolutions(part) for part in (estimator.encoder, estimator.total, estimator.aleatoric)] == [5, 3, 3]
     assert isinstance(estimator.total[-1], nn.Conv2d)
     assert isinstance(estimator.aleatoric[-1], nn.Conv2d)
+
+
+def test_sure_pixels_keep_their_order():
+    estimator = UncertaintyEstimator(8).eval()
+    nn.init.zeros_(estimator.total[-1].weight)
+    probability = torch.logspace(-8, -1, 256).view(1, 1, 16, 16)
+    with torch.no_grad():
+        total = estimator(torch.randn(1, 3, 16, 16), probability).total.flatten()
+    assert (total.diff() > 0).float().mean() > 0.98

@@ -142,3 +142,29 @@ def test_a_manifest_written_by_a_spreadsheet_reads_the_same(data, tmp_path):
     with (copied / "manifest.csv").open("w", newline="", encoding="utf-8-sig") as stream:
         csv.writer(stream, lineterminator="\r\n", quoting=csv.QUOTE_ALL).writerows(rows)
     assert [f.image.name for f in read_frames(copied, "all")] == [f.image.name for f in read_frames(data, "all")]
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> Path:
+    """A second folder, with a row that has boxes and no mask."""
+    other = tmp_path / "another"
+    other.mkdir()
+    write(other, ["a.png,c-mask.png,real_smoke,cam-c,train", "b.png,,real_smoke_box,cam-d,val"])
+    return other
+
+
+def test_several_folders_are_read_as_if_they_were_one(folder, another):
+    assert [frame.image for frame in read_frames([folder, another], "train")] == [folder / "a.png", another / "a.png"]
+
+
+def test_a_folder_may_lack_a_split_that_another_has(folder, another):
+    assert [frame.image for frame in read_frames([another, folder], "val")] == [folder / "b.png"]
+
+
+def test_smoke_of_which_only_boxes_are_known_is_skipped(another):
+    assert [frame.group for frame in read_frames(another, "all")] == ["cam-c"]
+
+
+def test_a_folder_named_twice_is_refused(folder):
+    with pytest.raises(DataError, match="named twice"):
+        read_frames([folder, folder / "." / ".." / folder.name], "train")
