@@ -5,28 +5,12 @@ Training scores and gates the same values that the service answers with. Free of
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from models.frame import Map, Region, regions
-
-
-class FourMaps(Protocol):
-    """What the deployed graph says of one frame, each (size, size) float32: probability in [0, 1], uncertainties in nats."""
-
-    @property
-    def probability(self) -> Map: ...  # noqa: D102
-
-    @property
-    def total(self) -> Map: ...  # noqa: D102
-
-    @property
-    def aleatoric(self) -> Map: ...  # noqa: D102
-
-    @property
-    def epistemic(self) -> Map: ...  # noqa: D102
+from models.geometry import Region, regions
+from models.maps import SegmentationMaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +18,7 @@ class Detection:
     """A region of smoke.
 
     Attributes:
-        region: Its place, in pixels of the model's square; `models.frame.place` brings it to the frame.
+        region: Its place, in pixels of the model's square; `models.geometry.box_on_frame` brings it to the frame.
         area_fraction: Of the frame, in (0, 1].
         mean_probability: In [0, 1].
         total, aleatoric, epistemic: Means over its pixels, in nats.
@@ -58,7 +42,7 @@ class Detection:
         }
 
 
-def detect(maps: FourMaps, threshold: float, minimum_region: float) -> list[Detection]:
+def detect(maps: SegmentationMaps, threshold: float, minimum_region: float) -> list[Detection]:
     """The regions of smoke on a frame, largest first.
 
     Args:
@@ -70,8 +54,8 @@ def detect(maps: FourMaps, threshold: float, minimum_region: float) -> list[Dete
     return measure(found, labels, maps)
 
 
-def measure(found: Sequence[Region], labels: npt.NDArray[np.int32], maps: FourMaps) -> list[Detection]:
-    """What the maps say of regions that `models.frame.regions` found, in their order.
+def measure(found: Sequence[Region], labels: npt.NDArray[np.int32], maps: SegmentationMaps) -> list[Detection]:
+    """What the maps say of regions that `models.geometry.regions` found, in their order.
 
     Args:
         found: The regions.
@@ -83,10 +67,7 @@ def measure(found: Sequence[Region], labels: npt.NDArray[np.int32], maps: FourMa
     inside = np.flatnonzero(labels)
     flat = labels.ravel()[inside]
     # Sums in double precision, one pass per map over the few pixels that are in a region, however many regions there are.
-    sums = [
-        np.bincount(flat, weights=values.ravel()[inside])
-        for values in (maps.probability, maps.total, maps.aleatoric, maps.epistemic)
-    ]
+    sums = [np.bincount(flat, weights=values.ravel()[inside]) for values in maps]
     return [
         Detection(r, r.area_px / labels.size, *(float(total[r.label] / r.area_px) for total in sums)) for r in found
     ]

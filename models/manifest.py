@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from models.drift import DRIFTING, Histogram, HistogramError
 from models.gate import Gate, GateError
-from models.reference import DRIFTING, Histogram, HistogramError
 
 SCHEMA = 1
 MANIFEST_FILE = "manifest.json"
@@ -39,7 +39,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What the graph takes: (batch, size_px, size_px, 3) uint8, RGB, squashed by `models.frame.fit`. Normalisation is in the graph."""
+    """What the graph takes: (batch, size_px, size_px, 3) uint8, RGB, squashed by `models.geometry.fit`. Normalisation: in the graph."""
 
     name: str = "frame"
     dtype: str = "uint8"
@@ -88,7 +88,7 @@ class Manifest:
         minimum_region: Area of the smallest region that counts as a detection, as a fraction of the frame.
         golden: The frame checked before the service reports ready, and what the fp32 model makes of it.
         gate: When a detection is doubted; without one none is.
-        reference: How frames were distributed at the release, by quantity of `models.reference.DRIFTING`.
+        reference: How frames were distributed at the release, by quantity of `models.drift.DRIFTING`.
         parity: Largest absolute difference between torch and onnxruntime seen at export, per output.
         numbers: What was measured, as `evaluate` reports it.
         provenance: Configuration hash, seed, data, command.
@@ -240,7 +240,7 @@ def _version_of(path: Path) -> tuple[int, ...] | None:
 
 
 def _is_possible(found: Input) -> bool:
-    """Whether the input is the only kind that `models.frame` makes; an unchecked word would be a promise that nobody keeps."""
+    """Whether the input is the only kind that `models.geometry` makes; an unchecked word would be a promise that nobody keeps."""
     return type(found.size_px) is int and found.size_px > 0 and found == Input(found.name, size_px=found.size_px)
 
 

@@ -7,26 +7,17 @@ in the middle fifth of the frame, inside the other tiles.
 
 import itertools
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import numpy as np
 
-from models.detection import FourMaps
-from models.frame import RGB, Map, fit, unfit
+from models.geometry import RGB, Map, fit, unfit
+from models.maps import SegmentationMaps
 
 Tiles = Literal["2x2"]
 TILES: Final[tuple[Tiles, ...]] = ("2x2",)
 VIEWS: Final = 5
 """The whole frame and its four tiles: what a tiled frame costs, in frames."""
-
-
-class MergedMaps(NamedTuple):
-    """The four maps of a frame, each (size, size) float32: probability in [0, 1], uncertainties in [0, ln 2] nats."""
-
-    probability: Map
-    total: Map
-    aleatoric: Map
-    epistemic: Map
 
 
 def canvas_px(size_px: int) -> int:
@@ -54,7 +45,7 @@ def views(image: RGB, size_px: int) -> tuple[RGB, ...]:
     return (fit(image, size_px), *tiles)
 
 
-def merge(answers: Sequence[FourMaps]) -> MergedMaps:
+def merge(answers: Sequence[SegmentationMaps]) -> SegmentationMaps:
     """The maps of the canvas out of those of `views`, in the same order.
 
     The tiles are blended with weights that fall linearly to 0 where a tile ends inside the frame, and sum to 1, so that there is no
@@ -68,16 +59,12 @@ def merge(answers: Sequence[FourMaps]) -> MergedMaps:
     """
     whole, *tiles = answers
     side = canvas_px(whole.probability.shape[0])
-    seen = MergedMaps(*(unfit(values, side, side) for values in _four(whole)))
-    near = MergedMaps(*(_blend(values) for values in zip(*(_four(tile) for tile in tiles), strict=True)))
+    seen = SegmentationMaps(*(unfit(values, side, side) for values in whole))
+    near = SegmentationMaps(*(_blend(values) for values in zip(*tiles, strict=True)))
     claimed = near.probability / (VIEWS - (VIEWS - 1) * near.probability)
     closer = claimed > seen.probability
     chosen = (np.where(closer, *pair) for pair in zip(near[1:], seen[1:], strict=True))
-    return MergedMaps(np.where(closer, claimed, seen.probability), *chosen)
-
-
-def _four(maps: FourMaps) -> tuple[Map, Map, Map, Map]:
-    return maps.probability, maps.total, maps.aleatoric, maps.epistemic
+    return SegmentationMaps(np.where(closer, claimed, seen.probability), *chosen)
 
 
 def _blend(tiles: Sequence[Map]) -> Map:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from models.reference import Histogram
+from models.drift import Histogram
 from service.alarm import SIGHTINGS_MAX, Arrival, State, Watch
 from service.camera_file import CameraFile, Rule
 from service.camera_metrics import OTHER, CameraMetrics, Standing

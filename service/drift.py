@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
-from models.reference import Histogram, bins, psi
+from models.drift import Histogram, bins, psi
 
 FRAMES_MIN: Final = 60
 """Frames from which on a drift is told."""

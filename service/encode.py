@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.frame import Map, Mask, unfit
+from models.geometry import Map, Mask, unfit
 from models.manifest import Output
+from models.maps import SegmentationMaps
 from service.order import Encoding
-from service.prediction import Prediction
 
 MASK: Final = Output("mask", "1", 0.0, 1.0, "uint8")
 
@@ -52,7 +52,7 @@ class Size:
 
 
 def encode_maps(
-    prediction: Prediction,
+    prediction: SegmentationMaps,
     names: Iterable[str],
     scales: Mapping[str, Output],
     threshold: float,
@@ -73,7 +73,7 @@ def encode_maps(
     return {name: encode(name, _map(prediction, name, threshold, size), scales[name]) for name in names}
 
 
-def mask_at(prediction: Prediction, threshold: float, size: Size | None) -> Mask:
+def mask_at(prediction: SegmentationMaps, threshold: float, size: Size | None) -> Mask:
     """The smoke pixels at a size: (height, width) bool."""
     return _at(prediction.probability, size) >= threshold
 
@@ -85,7 +85,7 @@ def quantise(values: Map, minimum: float, maximum: float) -> npt.NDArray[np.uint
     return levels
 
 
-def _map(prediction: Prediction, name: str, threshold: float, size: Size | None) -> Map | Mask:
+def _map(prediction: SegmentationMaps, name: str, threshold: float, size: Size | None) -> Map | Mask:
     if name == MASK.name:
         return mask_at(prediction, threshold, size)
     values: Map = getattr(prediction, name)

@@ -7,11 +7,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from models.frame import RGB, fit
-from models.manifest import OUTPUTS, Golden, Manifest
-from service.errors import ModelUnusable, RequestError
-from service.image import Limits, decode
-from service.prediction import Identity, Prediction
+from models.geometry import RGB
+from models.golden import read
+from models.manifest import OUTPUTS, Manifest, ManifestError
+from models.maps import SegmentationMaps
+from service.errors import ModelUnusable
+from service.prediction import Identity
 
 
 class Answering(Protocol):
@@ -26,7 +27,7 @@ class Answering(Protocol):
     @property
     def batch_sizes(self) -> tuple[int, ...]: ...  # noqa: D102
 
-    def predict(self, frames: Sequence[RGB]) -> list[Prediction]: ...  # noqa: D102
+    def predict(self, frames: Sequence[RGB]) -> list[SegmentationMaps]: ...  # noqa: D102
 
 
 def check_golden(model: Answering, folder: Path) -> None:
@@ -36,25 +37,17 @@ def check_golden(model: Answering, folder: Path) -> None:
         ModelUnusable: They are too far apart, or cannot be read.
     """
     golden = model.manifest.goldens.get(model.identity.precision, model.manifest.golden)
-    frame, expected = _golden(folder, golden, model.manifest.input.size_px)
+    try:
+        frame, expected = read(folder, golden, model.manifest.input.size_px)
+    except ManifestError as error:
+        raise ModelUnusable(str(error)) from error
     for size in model.batch_sizes:
         for prediction in _predict_or_refuse(model, [frame] * size):
             for name in OUTPUTS:
                 _check_close(getattr(prediction, name), expected[name], golden.tolerance, f"{name} (batch of {size})")
 
 
-def _golden(folder: Path, golden: Golden, size_px: int) -> tuple[RGB, dict[str, npt.NDArray[np.float32]]]:
-    """The golden frame fitted to the model, and the maps expected for it."""
-    try:
-        frame = decode((folder / golden.frame).read_bytes(), Limits(pixels_max=2**26))
-        with np.load(folder / golden.maps) as archive:
-            expected = {name: archive[name] for name in OUTPUTS}
-    except (OSError, KeyError, ValueError, RequestError) as error:
-        raise ModelUnusable(f"{folder}: the golden frame or its maps cannot be read: {error}") from error
-    return fit(frame, size_px), expected
-
-
-def _predict_or_refuse(model: Answering, frames: Sequence[RGB]) -> list[Prediction]:
+def _predict_or_refuse(model: Answering, frames: Sequence[RGB]) -> list[SegmentationMaps]:
     try:
         return model.predict(frames)
     except Exception as error:  # onnxruntime's errors share no base class

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from models.frame import RGB
+from models.geometry import RGB
 from service.errors import (
     BodyEmpty,
     FormatUnsupported,

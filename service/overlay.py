@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.frame import RGB, Mask
+from models.geometry import RGB, Mask
 
 _TINT: Final = np.array([255.0, 64.0, 32.0], dtype=np.float32)
 _TINT_SHARE: Final = 0.35

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self, TypeVar
 
+from models.maps import SegmentationMaps
 from models.tiles import Tiles, canvas_px
 from service.batcher import Batcher, Sizes, ignore
 from service.cores import cores
@@ -20,7 +21,7 @@ from service.image import Limits, decode, no_hold
 from service.order import OVERLAY, Order
 from service.overlay import Picture, overlay
 from service.pace import Pace
-from service.prediction import Identity, Prediction
+from service.prediction import Identity
 from service.quality import Look, look_at
 from service.settings import Settings
 from service.slot import Answer, Slot
@@ -169,7 +170,7 @@ class Pipeline:
         picture = self._draw(body, size, prediction, threshold) if OVERLAY in order.outputs else None
         return summary, maps, picture
 
-    def _draw(self, body: bytes, size: Size, prediction: Prediction, threshold: float) -> Picture:
+    def _draw(self, body: bytes, size: Size, prediction: SegmentationMaps, threshold: float) -> Picture:
         """Decode again: full frames kept through the queue would cost more memory than the rare overlay costs time."""
         return overlay(decode(body, self._limits), mask_at(prediction, threshold, size))
 

@@ -4,23 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from models.frame import RGB, Map
+from models.geometry import RGB
 from models.manifest import Manifest
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The four maps of one frame, each (size_px, size_px) float32.
-
-    Attributes:
-        probability: Of smoke, in [0, 1].
-        total, aleatoric, epistemic: Uncertainties in nats, in [0, ln 2]; total = aleatoric + epistemic.
-    """
-
-    probability: Map
-    total: Map
-    aleatoric: Map
-    epistemic: Map
+from models.maps import SegmentationMaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +42,6 @@ class Model(Protocol):
     @property
     def batch_max(self) -> int: ...  # noqa: D102
 
-    def predict(self, frames: Sequence[RGB]) -> list[Prediction]:
+    def predict(self, frames: Sequence[RGB]) -> list[SegmentationMaps]:
         """One prediction per frame of (size_px, size_px, 3) uint8, in their order; safe from several threads."""
         ...

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.frame import RGB
-from models.reference import thumbnail
+from models.drift import thumbnail
+from models.geometry import RGB
 
 FLAGS: Final = ("frozen", "dark", "overexposed", "blurred", "fogged")
 _GLARE_LEVEL: Final = 250

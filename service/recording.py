@@ -13,7 +13,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from models.frame import RGB
+from models.geometry import RGB
 from service.errors import SettingsInvalid
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})

@@ -15,14 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from models.frame import RGB
+from models.geometry import RGB
 from models.manifest import OUTPUTS, Manifest, ManifestError
+from models.maps import SegmentationMaps
 from service import providers
 from service.cores import cores
 from service.errors import ModelUnusable, ProviderUnusable
 from service.golden import check_golden
 from service.placement import Placement
-from service.prediction import Identity, Prediction
+from service.prediction import Identity
 from service.settings import Settings
 from service.slot import Loaded
 
@@ -46,12 +47,12 @@ class OnnxModel:
         """Most frames in one call of `predict`."""
         return self.batch_sizes[-1]
 
-    def predict(self, frames: Sequence[RGB]) -> list[Prediction]:
+    def predict(self, frames: Sequence[RGB]) -> list[SegmentationMaps]:
         """Answer (size_px, size_px, 3) uint8 frames, padded with black ones to the next batch size in use."""
         size = next(size for size in self.batch_sizes if size >= len(frames))
         padding = [np.zeros_like(frames[0])] * (size - len(frames))
         maps = self.session.run(OUTPUTS, {self.manifest.input.name: np.stack([*frames, *padding])})
-        return [Prediction(*(values[number] for values in maps)) for number in range(len(frames))]
+        return [SegmentationMaps(*(values[number] for values in maps)) for number in range(len(frames))]
 
 
 class FixedBuffers:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from models.frame import RGB
+from models.geometry import RGB
+from models.maps import SegmentationMaps
 from service.errors import ModelUnavailable, NothingToRollBack
-from service.prediction import Model, Prediction
+from service.prediction import Model
 
 _PATIENCE_S: Final = 30.0
 """How long frames that were accepted wait for a model that is being rebuilt."""
@@ -28,7 +29,7 @@ class Loaded:
 class Answer:
     """What a model said about one frame, and which one it was."""
 
-    prediction: Prediction
+    prediction: SegmentationMaps
     model: Model
 
 

@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 
 from models.detection import Detection, detect
-from models.frame import Box, Mask, place
 from models.gate import Gate
+from models.geometry import Box, Mask, box_on_frame
+from models.maps import SegmentationMaps
 from service.encode import Size
 from service.errors import InferenceFailed
-from service.prediction import Prediction
 
 REGIONS_MAX: Final = 32
 """Most regions in a reply, the largest ones: a noisy frame has thousands."""
@@ -97,7 +97,7 @@ class Summary:
         return Assessment.UNCERTAIN if all(place.doubted for place in self.places) else Assessment.SMOKE
 
 
-def summarise(prediction: Prediction, standard: Standard, frame: Size) -> Summary:
+def summarise(prediction: SegmentationMaps, standard: Standard, frame: Size) -> Summary:
     """Sum a prediction up.
 
     Args:
@@ -123,7 +123,7 @@ def summarise(prediction: Prediction, standard: Standard, frame: Size) -> Summar
 def _places(found: Sequence[Detection], size_px: int, frame: Size, gate: Gate | None) -> tuple[Place, ...]:
     return tuple(
         Place(
-            place(detection.region, size_px, frame.width, frame.height),
+            box_on_frame(detection.region, size_px, frame.width, frame.height),
             max(1, round(detection.area_fraction * frame.width * frame.height)),
             detection,
             gate is not None and gate.doubts(detection.means),
@@ -132,10 +132,10 @@ def _places(found: Sequence[Detection], size_px: int, frame: Size, gate: Gate | 
     )
 
 
-def _doubt(prediction: Prediction, pixels: Mask) -> Doubt:
+def _doubt(prediction: SegmentationMaps, pixels: Mask) -> Doubt:
     """Means in double precision: a float32 sum over many pixels drifts."""
     return Doubt(*(float(values[pixels].mean(dtype=np.float64)) for values in _uncertainties(prediction)))
 
 
-def _uncertainties(prediction: Prediction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _uncertainties(prediction: SegmentationMaps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return prediction.total, prediction.aleatoric, prediction.epistemic

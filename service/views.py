@@ -3,10 +3,10 @@
 import itertools
 from collections.abc import Sequence
 
-from models.frame import RGB, fit, fit_map
+from models.geometry import RGB, fit, fit_map
+from models.maps import SegmentationMaps
 from models.tiles import merge, views, worth_tiling
 from service.order import Order
-from service.prediction import Prediction
 from service.slot import Answer, Slot
 
 Views = tuple[RGB, ...]
@@ -33,10 +33,10 @@ def unite(answers: Answers) -> Answer:
     """One answer for the frame: maps of the model's square, or those merged, which are larger; see `models.tiles.merge`."""
     if len(answers) == 1:
         return answers[0]
-    return Answer(Prediction(*merge([answer.prediction for answer in answers])), answers[0].model)
+    return Answer(merge([answer.prediction for answer in answers]), answers[0].model)
 
 
-def at_model_size(prediction: Prediction, size_px: int) -> Prediction:
+def at_model_size(prediction: SegmentationMaps, size_px: int) -> SegmentationMaps:
     """The maps at the model's square: those of one look as they are, merged ones by their means over areas."""
     maps = (prediction.probability, prediction.total, prediction.aleatoric, prediction.epistemic)
-    return Prediction(*(fit_map(values, size_px) for values in maps))
+    return SegmentationMaps(*(fit_map(values, size_px) for values in maps))

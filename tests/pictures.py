@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from models.frame import RGB
+from models.geometry import RGB
 
 
 def file_of(frame: RGB | Image.Image, picture_format: str = "PNG", **options: Any) -> bytes:

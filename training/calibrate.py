@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from models.frame import fit as fit_frame
-from models.frame import unfit
+from models.geometry import fit as fit_frame
+from models.geometry import unfit
 from training.bootstrap import by_group
 from training.calibration import Calibration, Histogram, fit, fit_temperature, logit_histogram
 from training.data.smoke5k import Frame, load_image, load_mask

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
 
-from models.frame import Map, Mask
+from models.geometry import Map, Mask
 from training import metrics
 
 UNSURE = (0.05, 0.95)

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from models.frame import RGB
+from models.geometry import RGB
 from training import gating, measurements, metrics, plots
 from training.bootstrap import by_group
 from training.calibration import Histogram

@@ -12,11 +12,12 @@ import numpy as np
 import onnx
 import torch
 
-from models.frame import RGB, Map, fit
+from models.drift import Histogram
 from models.gate import Gate
+from models.geometry import RGB, Map, fit
 from models.manifest import OUTPUTS, Golden, Input, Manifest, describe
+from models.maps import SegmentationMaps
 from models.networks.segmenter import SmokeSegmenter
-from models.reference import Histogram
 from training import checkpoint as checkpoints
 from training import parity
 from training.config import Config
@@ -24,7 +25,7 @@ from training.data.synthetic import add_smoke, render_landscape, render_plume
 from training.model_card import model_card
 from training.onnx_model import OnnxModel
 from training.pictures import answer_panel
-from training.prediction import Maps, load_segmenter
+from training.prediction import load_segmenter
 
 MODEL, CARD = "model.onnx", "MODEL_CARD.md"
 GOLDEN_FRAME, GOLDEN_MAPS, GOLDEN_ANSWER = "golden/frame.png", "golden/maps.npz", "golden/answer.png"
@@ -194,7 +195,7 @@ def _shown(config: Config) -> dict[str, Any]:
 def _write_golden(folder: Path, size_px: int, threshold: float) -> None:
     """The golden frame, what onnxruntime makes of it as the service will see it, and a picture of that for people."""
     frame = golden_frame()
-    maps = Maps(*(values[0] for values in OnnxModel(folder / MODEL).run(fit(frame, size_px)[None])))
+    maps = SegmentationMaps(*(values[0] for values in OnnxModel(folder / MODEL).run(fit(frame, size_px)[None])))
     save_golden_maps(folder / GOLDEN_MAPS, dict(zip(OUTPUTS, maps, strict=True)))
     _write_png(folder / GOLDEN_FRAME, frame)
     _write_png(folder / GOLDEN_ANSWER, answer_panel(frame, maps, threshold))

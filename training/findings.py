@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.detection import Detection, FourMaps, measure
-from models.frame import Mask, regions
+from models.detection import Detection, measure
+from models.geometry import Mask, regions
+from models.maps import SegmentationMaps
 from training import metrics
 from training.data.smoke5k import Frame
 
@@ -61,7 +62,7 @@ class Findings:
         return np.asarray(self.truth_found[position(level)])
 
 
-def find(frame: Frame, maps: FourMaps, truth: Mask, minimum_region: float) -> Findings:
+def find(frame: Frame, maps: SegmentationMaps, truth: Mask, minimum_region: float) -> Findings:
     """Look for regions at every level.
 
     Args:

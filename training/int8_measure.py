@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.frame import RGB, fit
+from models.geometry import RGB, fit
 from models.manifest import Manifest
+from models.maps import SegmentationMaps
 from training import metrics
 from training.calibration import Calibration, reliability
 from training.data.smoke5k import REAL_SMOKE, SMOKE_FREE, Frame, load_image
 from training.onnx_model import Frames, OnnxModel
-from training.prediction import Maps, Predict, onnx_predictor
+from training.prediction import Predict, onnx_predictor
 from training.sampling_free import agreement, doubtful
 from training.scores import FrameScore, nearest_level, score_frames, summarise
 
@@ -75,11 +76,11 @@ def compare(manifest: Manifest, fp32: Path, int8: Path, frames: Sequence[Frame])
     places: list[npt.NDArray[Any]] = []
     epistemic: tuple[list[npt.NDArray[Any]], list[npt.NDArray[Any]]] = ([], [])
 
-    def keep_float(maps: Maps) -> None:
+    def keep_float(maps: SegmentationMaps) -> None:
         places.append(doubtful(maps.total, rng))
         epistemic[0].append(maps.epistemic.ravel()[places[-1]])
 
-    def keep_int8(maps: Maps) -> None:
+    def keep_int8(maps: SegmentationMaps) -> None:
         epistemic[1].append(maps.epistemic.ravel()[places[len(epistemic[1])]])
 
     float_scores = _scores(fp32, keep_float, manifest, frames)
@@ -138,15 +139,17 @@ def _in_turn(frames: Sequence[Frame]) -> list[Frame]:
     return [frame for row in zip_longest(*groups.values()) for frame in row if frame is not None]
 
 
-def _scores(file: Path, keep: Callable[[Maps], None], manifest: Manifest, frames: Sequence[Frame]) -> list[FrameScore]:
+def _scores(
+    file: Path, keep: Callable[[SegmentationMaps], None], manifest: Manifest, frames: Sequence[Frame]
+) -> list[FrameScore]:
     predict = _watched(onnx_predictor(OnnxModel(file)), keep)
     return score_frames(predict, frames, manifest.input.size_px, manifest.minimum_region)
 
 
-def _watched(predict: Predict, keep: Callable[[Maps], None]) -> Predict:
+def _watched(predict: Predict, keep: Callable[[SegmentationMaps], None]) -> Predict:
     """The same answers, each shown to `keep` as well."""
 
-    def watched(frame: RGB) -> Maps:
+    def watched(frame: RGB) -> SegmentationMaps:
         maps = predict(frame)
         keep(maps)
         return maps

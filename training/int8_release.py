@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.frame import RGB, fit
+from models.geometry import RGB
+from models.golden import read
 from models.manifest import OUTPUTS, Golden, Manifest, describe
 from training.data.smoke5k import Folders, Frame, read_frames
 from training.evaluate import frames_to_score
@@ -105,8 +105,7 @@ def _write_golden(folder: Path, manifest: Manifest) -> Golden:
     Rounding to whole steps multiplies the last bit: between onnxruntime's fused integer kernels and the same graph run operator by
     operator in float lies what may lie between two processors. Twice that is allowed.
     """
-    picture = cv2.imread(str(folder / manifest.golden.frame), cv2.IMREAD_COLOR)
-    frame: RGB = fit(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8), manifest.input.size_px)
+    frame = read(folder, manifest.golden, manifest.input.size_px)[0]
     fused, apart = (_maps(OnnxModel(folder / INT8, optimised=optimised), frame) for optimised in (True, False))
     save_golden_maps(folder / GOLDEN_MAPS, fused)
     furthest = max(float(np.abs(fused[name] - apart[name]).max()) for name in OUTPUTS)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.frame import RGB
+from models.geometry import RGB
 from models.networks.segmenter import SmokeSegmenter
 from training.sampling import in_evaluation
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.frame import Map, Mask
+from models.geometry import Map, Mask
 
 LEVELS = 256
 """Thresholds are k / 256 for k = 0..255."""

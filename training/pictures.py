@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from models.frame import RGB, Map, Mask, fit, fit_map, unfit
+from models.geometry import RGB, Map, Mask, fit, fit_map, unfit
+from models.maps import SegmentationMaps
 from training.data.smoke5k import Frame, load_image, load_mask
-from training.prediction import Deployed, Maps, look
+from training.prediction import Deployed, look
 
 _TRUTH, _PREDICTION = (255, 255, 0), (255, 0, 0)
 _COLUMNS = 2
@@ -31,7 +32,7 @@ def heat(nats: Map, scale: float = math.log(2)) -> RGB:
     return np.asarray(cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def answer_panel(frame: RGB, maps: Maps, threshold: float) -> RGB:
+def answer_panel(frame: RGB, maps: SegmentationMaps, threshold: float) -> RGB:
     """What the service answers, side by side: the frame with the mask's outline, probability, total, aleatoric and epistemic.
 
     Args:
@@ -43,7 +44,7 @@ def answer_panel(frame: RGB, maps: Maps, threshold: float) -> RGB:
     at_frame = [unfit(values, width, height) for values in maps]
     marked = outline(frame, at_frame[0] >= threshold, _PREDICTION)
     tiles = (marked, heat(at_frame[0], 1.0), *(heat(nats) for nats in at_frame[1:]))
-    names = ("smoke found", *Maps._fields)
+    names = ("smoke found", *SegmentationMaps._fields)
     return np.concatenate([_captioned(tile, name) for tile, name in zip(tiles, names, strict=True)], axis=1)
 
 

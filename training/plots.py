@@ -9,11 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from models.frame import RGB, Map, Mask, fit, fit_map
+from models.geometry import RGB, Map, Mask, fit, fit_map
+from models.maps import SegmentationMaps
 from training import metrics
 from training.data.smoke5k import Frame, load_image, load_mask
 from training.pictures import EPISTEMIC_NATS
-from training.prediction import Deployed, Maps, look
+from training.prediction import Deployed, look
 from training.reliability import RAW, reported_form
 
 
@@ -31,7 +32,7 @@ class PanelRow(NamedTuple):
     image: RGB
     truth: Mask
     prediction: Mask
-    maps: Maps
+    maps: SegmentationMaps
 
 
 def panel_row(name: str, frame: Frame, deployed: Deployed, threshold: float) -> PanelRow:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from models.frame import RGB, Map, fit
+from models.geometry import RGB, fit
 from models.manifest import Manifest
+from models.maps import SegmentationMaps
 from models.networks.segmenter import SmokeSegmenter
 from models.tiles import Tiles, merge, views, worth_tiling
 from training import checkpoint as checkpoints
@@ -18,17 +19,7 @@ from training.calibration import Calibration, apply
 from training.config import Config
 from training.onnx_model import OnnxModel
 
-
-class Maps(NamedTuple):
-    """Four maps (size, size): probability in [0, 1], the uncertainties in [0, ln 2] nats."""
-
-    probability: Map
-    total: Map
-    aleatoric: Map
-    epistemic: Map
-
-
-Predict = Callable[[RGB], Maps]
+Predict = Callable[[RGB], SegmentationMaps]
 """A frame fitted to the model's square (size, size, 3) uint8 -> its maps."""
 
 
@@ -56,7 +47,7 @@ class Deployed(NamedTuple):
     tiles: Tiles | None = None
 
 
-def look(predict: Predict, image: RGB, size_px: int, tiles: Tiles | None = None) -> Maps:
+def look(predict: Predict, image: RGB, size_px: int, tiles: Tiles | None = None) -> SegmentationMaps:
     """The maps of a frame, as the service answers: of the whole, or merged with its tiles where they show more of it.
 
     Args:
@@ -67,7 +58,7 @@ def look(predict: Predict, image: RGB, size_px: int, tiles: Tiles | None = None)
     """
     height, width = image.shape[:2]
     if tiles and worth_tiling(width, height, size_px):
-        return Maps(*merge([predict(view) for view in views(image, size_px)]))
+        return SegmentationMaps(*merge([predict(view) for view in views(image, size_px)]))
     return predict(fit(image, size_px))
 
 
@@ -76,9 +67,9 @@ def torch_predictor(segmenter: SmokeSegmenter) -> Predict:
     device = segmenter.temperature.device
 
     @torch.inference_mode()
-    def predict(frame: RGB) -> Maps:
+    def predict(frame: RGB) -> SegmentationMaps:
         batch = torch.from_numpy(np.ascontiguousarray(frame))[None].to(device)
-        return Maps(*(np.asarray(output[0].cpu().numpy(), np.float32) for output in segmenter(batch)))
+        return SegmentationMaps(*(np.asarray(output[0].cpu().numpy(), np.float32) for output in segmenter(batch)))
 
     return predict
 
@@ -86,8 +77,8 @@ def torch_predictor(segmenter: SmokeSegmenter) -> Predict:
 def onnx_predictor(model: OnnxModel) -> Predict:
     """The released graph on onnxruntime, one frame at a time."""
 
-    def predict(frame: RGB) -> Maps:
-        return Maps(*(output[0] for output in model.run(np.ascontiguousarray(frame)[None])))
+    def predict(frame: RGB) -> SegmentationMaps:
+        return SegmentationMaps(*(output[0] for output in model.run(np.ascontiguousarray(frame)[None])))
 
     return predict
 
@@ -95,7 +86,7 @@ def onnx_predictor(model: OnnxModel) -> Predict:
 def calibrated(predict: Predict, calibration: Calibration) -> Predict:
     """The same graph with another temperature and shift of the shown probability, as `export` writes them into it."""
 
-    def shown(frame: RGB) -> Maps:
+    def shown(frame: RGB) -> SegmentationMaps:
         maps = predict(frame)
         return maps._replace(probability=apply(maps.probability, calibration))
 
@@ -104,9 +95,9 @@ def calibrated(predict: Predict, calibration: Calibration) -> Predict:
 
 def remembered(predict: Predict) -> Predict:
     """The same graph, run once on each frame: 3.7 MB a frame of 480 x 480 are kept for the next time it is asked for."""
-    kept: dict[bytes, Maps] = {}
+    kept: dict[bytes, SegmentationMaps] = {}
 
-    def recalled(frame: RGB) -> Maps:
+    def recalled(frame: RGB) -> SegmentationMaps:
         key = hashlib.sha256(frame.tobytes()).digest()
         if key not in kept:
             kept[key] = predict(frame)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from models.reference import DRIFTING, Histogram
+from models.drift import DRIFTING, Histogram
 from training.scores import FrameScore
 
 _BINS = 10

@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from models.frame import fit, fit_map
+from models.geometry import fit, fit_map
 from models.networks.segmenter import SmokeSegmenter
 from models.networks.uncertainty import Uncertainty, binary_entropy, decompose
 from training import metrics

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.frame import RGB, fit, fit_map, unfit
-from models.reference import thumbnail
+from models.drift import thumbnail
+from models.geometry import RGB, fit, fit_map, unfit
 from models.tiles import Tiles
 from training import metrics
 from training.calibration import Histogram, logit_histogram
@@ -30,7 +30,7 @@ class FrameScore:
         findings: Regions, at REGION_LEVELS.
         logits: Its pixels by logit and truth, (2, 1025): see `calibration`.
         doubts: Its pixels and their error by doubt: see `selective`.
-        looks: By the quantities of `models.reference.DRIFTING`.
+        looks: By the quantities of `models.drift.DRIFTING`.
     """
 
     frame: Frame

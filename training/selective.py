@@ -12,8 +12,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from models.detection import FourMaps
-from models.frame import Map, Mask
+from models.geometry import Map, Mask
+from models.maps import SegmentationMaps
 
 ORDERS = ("total", "epistemic", "aleatoric", "one_minus_confidence", "oracle")
 COVERAGE = np.arange(1, 1001) / 1000.0
@@ -24,7 +24,7 @@ Sums = npt.NDArray[np.float64]
 """Per order of ORDERS and bin of doubt: pixels, and their squared error, (5, 1024, 2). Sums of several frames add up."""
 
 
-def squared_error_by_doubt(maps: FourMaps, truth: Mask) -> Sums:
+def squared_error_by_doubt(maps: SegmentationMaps, truth: Mask) -> Sums:
     """Sort the pixels of one frame into bins of doubt, equally wide in its logarithm, since nearly all doubt nearly nothing.
 
     Args:

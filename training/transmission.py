@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.frame import RGB, Map
+from models.geometry import RGB, Map
 
 PATCH_PX = 15
 """Side of the local patch (He, Sun and Tang 2011, section 4.1)."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.frame import RGB, fit
+from models.geometry import RGB, fit
 from models.networks.segmenter import SmokeSegmenter
 from training import latent_activity
 from training.data.smoke5k import REAL_SMOKE, Frame, load_image

@@ -11,7 +11,7 @@ from models.networks.inference_model import InferenceModel
 from models.networks.uncertainty_estimator import UncertaintyEstimator
 
 
-class Segmentation(NamedTuple):
+class SegmentationTensors(NamedTuple):
     """What is deployed: four maps (batch, h, w) float32; probability in [0, 1], the uncertainties in [0, ln 2] nats."""
 
     probability: Tensor
@@ -51,10 +51,10 @@ class SmokeSegmenter(nn.Module):
         # Not in the state: runs that began before it was there go on, and `export` fills it from the evaluation.
         self.register_buffer("shift", torch.tensor(shift), persistent=False)
 
-    def forward(self, frame: Tensor) -> Segmentation:
-        """RGB frame (batch, h, w, 3) uint8 -> Segmentation."""
+    def forward(self, frame: Tensor) -> SegmentationTensors:
+        """RGB frame (batch, h, w, 3) uint8 -> SegmentationTensors."""
         image = self.normalise(frame.permute(0, 3, 1, 2))
         logits = self.generator(image, self.inference_model(image).mean)
         uncertainty = self.estimator(image, torch.sigmoid(logits))
         probability = torch.sigmoid(logits / self.temperature + self.shift)
-        return Segmentation(*(value.squeeze(1) for value in (probability, *uncertainty)))
+        return SegmentationTensors(*(value.squeeze(1) for value in (probability, *uncertainty)))

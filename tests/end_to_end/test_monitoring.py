@@ -15,8 +15,8 @@ import httpx2
 import pytest
 import yaml
 
+from models.drift import Histogram
 from models.gate import Gate
-from models.reference import Histogram
 from tests.conftest import build_release
 from tests.end_to_end.conftest import Server
 from tests.end_to_end.monitoring import DOCKER, ROOT, Prometheus, Receiver, free_port, receiving, wait_for, watched

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.frame import fit
+from models.geometry import fit
 from models.manifest import OUTPUTS
 from service.__main__ import main as smoke_bvm
 from tests.training.conftest import tiny

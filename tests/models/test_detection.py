@@ -1,19 +1,19 @@
 """Detections: means that can be counted by hand, places on frames of any aspect."""
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from models.detection import detect
-from models.frame import Box, Region, place, regions, unfit
+from models.geometry import Box, Region, box_on_frame, regions, unfit
+from models.maps import SegmentationMaps
 
 
 def maps_of(probability: np.ndarray) -> SimpleNamespace:
     total = (probability * np.float32(math.log(2))).astype(np.float32)
     aleatoric = (total * np.float32(0.75)).astype(np.float32)
-    return SimpleNamespace(probability=probability, total=total, aleatoric=aleatoric, epistemic=total - aleatoric)
+    return SegmentationMaps(probability=probability, total=total, aleatoric=aleatoric, epistemic=total - aleatoric)
 
 
 def two_plumes() -> SimpleNamespace:
@@ -54,7 +54,7 @@ def test_a_region_below_the_minimum_is_no_detection():
 @pytest.mark.parametrize("size", [(480, 480), (1920, 1080), (90, 300), (7, 1000)])
 def test_a_box_on_the_frame_holds_what_the_square_says_stretched(size):
     width, height = size
-    box = place(Region(120, 240, 12, 48, 100, 1), 480, width, height)
+    box = box_on_frame(Region(120, 240, 12, 48, 100, 1), 480, width, height)
     assert box.x <= 120 * width / 480 < box.x + 1
     assert box.y <= 240 * height / 480 < box.y + 1
     assert box.x + box.width - 1 < 132 * width / 480 <= box.x + box.width
@@ -62,7 +62,7 @@ def test_a_box_on_the_frame_holds_what_the_square_says_stretched(size):
 
 
 def test_the_whole_square_is_the_whole_frame():
-    assert place(Region(0, 0, 480, 480, 480 * 480, 1), 480, 1921, 1079) == Box(0, 0, 1921, 1079)
+    assert box_on_frame(Region(0, 0, 480, 480, 480 * 480, 1), 480, 1921, 1079) == Box(0, 0, 1921, 1079)
 
 
 def test_the_box_agrees_with_the_mask_brought_back_to_the_frame():
@@ -70,6 +70,6 @@ def test_the_box_agrees_with_the_mask_brought_back_to_the_frame():
     mask[8:12, 20:28] = True
     (found,), _ = regions(mask, 0.0)
     rows, columns = np.nonzero(unfit(mask.astype(np.float32), 160, 64) >= 0.5)
-    box = place(found, 32, 160, 64)
+    box = box_on_frame(found, 32, 160, 64)
     assert (box.x, box.y) == (columns.min(), rows.min())
     assert (box.x + box.width, box.y + box.height) == (columns.max() + 1, rows.max() + 1)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from models.drift import Histogram
 from models.gate import Gate
 from models.manifest import MANIFEST_FILE, File, Golden, Input, Manifest, ManifestError, describe, newest_release
-from models.reference import Histogram
 
 
 @pytest.fixture

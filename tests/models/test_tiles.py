@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.frame import fit, unfit
-from models.tiles import VIEWS, MergedMaps, canvas_px, merge, views, worth_tiling
+from models.geometry import fit, unfit
+from models.maps import SegmentationMaps
+from models.tiles import VIEWS, canvas_px, merge, views, worth_tiling
 from tests.conftest import closed_form
 from tests.pictures import noisy, plain
 
@@ -14,8 +15,8 @@ SIDE = 48
 CANVAS = 80
 
 
-def answers(image: np.ndarray, side: int = SIDE) -> list[MergedMaps]:
-    return [MergedMaps(**closed_form(view)) for view in views(image, side)]
+def answers(image: np.ndarray, side: int = SIDE) -> list[SegmentationMaps]:
+    return [SegmentationMaps(**closed_form(view)) for view in views(image, side)]
 
 
 def test_a_tile_shows_three_fifths_of_the_frame_and_the_canvas_has_its_resolution():
@@ -66,7 +67,7 @@ def test_certain_smoke_that_the_square_dims_is_shown_by_the_tiles_at_its_place()
 @pytest.mark.parametrize(("red", "expected"), [(255, 1.0), (204, 4 / 9), (51, 1 / 21)])
 def test_what_a_tile_alone_sees_counts_at_a_fifth_of_its_odds(red, expected):
     whole, *tiles = answers(plain(0, 0, 0))
-    tiles[0] = MergedMaps(**closed_form(plain(red, 0, 0, SIDE, SIDE)))
+    tiles[0] = SegmentationMaps(**closed_form(plain(red, 0, 0, SIDE, SIDE)))
     merged = merge([whole, *tiles])
     np.testing.assert_allclose(merged.probability[:32, :32], expected, atol=1e-6)
     assert merged.probability[48:].max() == merged.probability[:, 48:].max() == 0.0
@@ -75,7 +76,7 @@ def test_what_a_tile_alone_sees_counts_at_a_fifth_of_its_odds(red, expected):
 def test_a_tile_gives_way_linearly_towards_its_inner_edge():
     """The blend before the odds are divided: weights 31/32, 29/32, ..., 1/32 over the overlap of 16 pixels."""
     whole, *tiles = answers(plain(0, 0, 0))
-    tiles[0] = tiles[2] = MergedMaps(**closed_form(plain(255, 255, 0, SIDE, SIDE)))
+    tiles[0] = tiles[2] = SegmentationMaps(**closed_form(plain(255, 255, 0, SIDE, SIDE)))
     weights = np.arange(31, 0, -2) / 32
     merged = merge([whole, *tiles])
     np.testing.assert_allclose(merged.probability[40, 32:48], weights / (5 - 4 * weights), rtol=1e-5)
@@ -85,7 +86,7 @@ def test_a_tile_gives_way_linearly_towards_its_inner_edge():
 def test_what_the_whole_frame_shows_is_never_lost():
     image = noisy(3, CANVAS, CANVAS)
     whole, *_ = found = answers(image)
-    blind = MergedMaps(**closed_form(plain(0, 0, 0, SIDE, SIDE)))
+    blind = SegmentationMaps(**closed_form(plain(0, 0, 0, SIDE, SIDE)))
     np.testing.assert_array_equal(merge([whole] + [blind] * 4).probability, unfit(whole.probability, CANVAS, CANVAS))
     assert (merge(found).probability >= unfit(whole.probability, CANVAS, CANVAS)).all()
 

@@ -11,10 +11,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from models.manifest import Manifest
+from models.maps import SegmentationMaps
 from service.app import create_app
 from service.errors import ModelUnusable
 from service.placement import Placement
-from service.prediction import Identity, Model, Prediction
+from service.prediction import Identity, Model
 from service.session import OnnxModel, open_model
 from service.settings import Settings
 from service.slot import Loaded
@@ -53,7 +54,7 @@ class ObedientModel:
     def refuse_to_load(self) -> NoReturn:
         raise ModelUnusable("found the release broken, expected it whole")
 
-    def predict(self, frames: Any) -> list[Prediction]:
+    def predict(self, frames: Any) -> list[SegmentationMaps]:
         self.entered.release()
         assert self.free.wait(10)
         self.frames += len(frames)
@@ -62,7 +63,7 @@ class ObedientModel:
             if self.forgiving:
                 self.failure, self.forgiving = None, False
             raise failure
-        return [Prediction(**closed_form(np.asarray(frame))) for frame in frames]
+        return [SegmentationMaps(**closed_form(np.asarray(frame))) for frame in frames]
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from models.detection import Detection
-from models.frame import Box, Region
-from models.reference import Histogram
+from models.drift import Histogram
+from models.geometry import Box, Region
 from service.alarm import Arrival, State
 from service.camera_file import CameraFile, Rule
 from service.camera_metrics import CameraMetrics

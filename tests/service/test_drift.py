@@ -1,6 +1,6 @@
 import pytest
 
-from models.reference import Histogram, psi
+from models.drift import Histogram, psi
 from service.drift import FRAMES_MIN, Drift
 
 HALVES = Histogram((0.0, 0.5, 1.0), (0.5, 0.5))

@@ -6,17 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.manifest import Output
+from models.maps import SegmentationMaps
 from service.encode import MASK, Size, encode_maps, mask_at, quantise
-from service.prediction import Prediction
 from tests.pictures import array_of, floats_of
 
 LN2 = math.log(2)
 SCALES = {"mask": MASK, "probability": Output("probability", "1", 0.0, 1.0), "total": Output("total", "nat", 0.0, LN2)}
 
 
-def constant(probability: float = 0.0, total: float = 0.0, side: int = 8) -> Prediction:
+def constant(probability: float = 0.0, total: float = 0.0, side: int = 8) -> SegmentationMaps:
     maps = (np.full((side, side), value, dtype=np.float32) for value in (probability, total, 0.0, total))
-    return Prediction(*maps)
+    return SegmentationMaps(*maps)
 
 
 @pytest.mark.parametrize(("share", "level"), [(0.0, 0), (0.1, 26), (0.5, 128), (0.999, 255), (1.0, 255)])
@@ -63,7 +63,7 @@ def test_only_what_was_asked_for_is_encoded_in_that_order():
 def test_an_npz_holds_the_models_floats_bit_for_bit_even_those_beside_the_scale():
     values = np.random.default_rng(1).random((8, 8), dtype=np.float32)
     values[0, :3] = (-1e-7, np.nextafter(np.float32(1), np.float32(2)), np.float32(1e-30))
-    prediction = Prediction(values, values, values, values)
+    prediction = SegmentationMaps(values, values, values, values)
     encoded = encode_maps(prediction, ["probability", "total"], SCALES, 0.5, None, "npz")
     for name, (most, unit) in {"probability": (1.0, "1"), "total": (LN2, "nat")}.items():
         found = floats_of(encoded[name].data, name)
@@ -74,7 +74,7 @@ def test_an_npz_holds_the_models_floats_bit_for_bit_even_those_beside_the_scale(
 
 
 def test_an_npz_has_as_many_rows_as_the_map_is_high():
-    prediction = Prediction(*(np.zeros((5, 9), np.float32) for _ in range(4)))
+    prediction = SegmentationMaps(*(np.zeros((5, 9), np.float32) for _ in range(4)))
     encoded = encode_maps(prediction, ["total", "mask"], SCALES, 0.5, None, "npz")
     for name in ("total", "mask"):
         assert floats_of(encoded[name].data, name).shape == (5, 9)
@@ -95,14 +95,14 @@ def test_the_mask_in_an_npz_is_true_where_the_png_is_white():
 
 def test_an_npz_is_no_larger_than_its_floats_and_a_header():
     noise = np.random.default_rng(2).random((64, 64), dtype=np.float32)
-    (encoded,) = encode_maps(Prediction(noise, noise, noise, noise), ["total"], SCALES, 0.5, None, "npz").values()
+    (encoded,) = encode_maps(SegmentationMaps(noise, noise, noise, noise), ["total"], SCALES, 0.5, None, "npz").values()
     assert 4 * 64 * 64 < len(encoded.data) < 4 * 64 * 64 + 512
 
 
 @given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=32))
 def test_png_and_npz_agree_within_half_a_step_of_the_scale(shares):
     values = np.float32([shares])
-    prediction = Prediction(values, values * np.float32(LN2), values, values)
+    prediction = SegmentationMaps(values, values * np.float32(LN2), values, values)
     for name, most in (("probability", 1.0), ("total", LN2)):
         files = (encode_maps(prediction, [name], SCALES, 0.5, None, kind)[name].data for kind in ("png", "npz"))
         restored, floats = array_of(next(files)) / 255 * most, floats_of(next(files), name)

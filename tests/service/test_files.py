@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.frame import fit
+from models.geometry import fit
 from service.__main__ import main
 from service.files import collect, name_tasks
 from tests.conftest import closed_form

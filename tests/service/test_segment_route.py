@@ -4,8 +4,8 @@ import math
 import numpy as np
 import pytest
 
-from models.frame import fit
 from models.gate import Gate
+from models.geometry import fit
 from service.placement import Placement
 from service.session import open_model
 from tests.conftest import THRESHOLD, build_release, closed_form

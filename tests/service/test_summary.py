@@ -3,24 +3,24 @@ import math
 import numpy as np
 import pytest
 
-from models.frame import Box
 from models.gate import Gate
+from models.geometry import Box
+from models.maps import SegmentationMaps
 from service.encode import Size
 from service.errors import InferenceFailed
-from service.prediction import Prediction
 from service.summary import REGIONS_MAX, Assessment, Standard, Summary, summarise
 
 LN2 = math.log(2)
 
 
-def prediction(smoke: np.ndarray) -> Prediction:
+def prediction(smoke: np.ndarray) -> SegmentationMaps:
     """Probability .75 and total ln 2 in the smoke, .25 and ln 2 / 4 elsewhere; aleatoric is 3/4 of the total."""
     total = np.where(smoke, LN2, LN2 / 4).astype(np.float32)
     aleatoric = np.float32(0.75) * total
-    return Prediction(np.where(smoke, 0.75, 0.25).astype(np.float32), total, aleatoric, total - aleatoric)
+    return SegmentationMaps(np.where(smoke, 0.75, 0.25).astype(np.float32), total, aleatoric, total - aleatoric)
 
 
-def sum_up(answer: Prediction, threshold: float, minimum_region: float, gate: Gate | None = None) -> Summary:
+def sum_up(answer: SegmentationMaps, threshold: float, minimum_region: float, gate: Gate | None = None) -> Summary:
     """On a frame ten times as wide and five times as high as the maps."""
     return summarise(answer, Standard(threshold, minimum_region, gate), Size(100, 50))
 
@@ -87,7 +87,7 @@ def test_a_region_is_placed_on_the_frame_whatever_its_aspect():
     assert place.detection.epistemic == pytest.approx(0.25 * LN2)
 
 
-def of_two_minds() -> Prediction:
+def of_two_minds() -> SegmentationMaps:
     """A large region whose epistemic mean is ln 2 / 2 and a small one whose is ln 2 / 4."""
     smoke = block(4, 5)
     smoke[8:, 8:] = True

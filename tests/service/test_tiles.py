@@ -8,8 +8,9 @@ import time
 import numpy as np
 import pytest
 
-from models.frame import fit_map
-from models.tiles import MergedMaps, merge, views
+from models.geometry import fit_map
+from models.maps import SegmentationMaps
+from models.tiles import merge, views
 from service.__main__ import main
 from service.batcher import Batcher, Sizes
 from service.errors import DeadlineExceeded, ServiceFull, Superseded
@@ -57,7 +58,7 @@ def dot() -> np.ndarray:
 def test_every_map_is_the_closed_forms_merged_and_brought_to_the_models_square(client, width, height):
     frame = noisy(3, width, height)
     reply = post(client, frame, f"tiles=2x2&{ALL}").json()
-    merged = merge([MergedMaps(**closed_form(view)) for view in views(frame, SIDE)])
+    merged = merge([SegmentationMaps(**closed_form(view)) for view in views(frame, SIDE)])
     assert reply["tiles"] == "2x2"
     assert reply["frame"] == {"width": width, "height": height}
     for name, most in {"probability": 1.0, "total": LN2, "aleatoric": LN2, "epistemic": LN2}.items():
@@ -72,7 +73,7 @@ def test_every_map_is_the_closed_forms_merged_and_brought_to_the_models_square(c
 def test_as_npz_the_merged_maps_come_as_floats_of_the_models_square(open_client, obedient):
     frame = noisy(3, 106, 106)
     entries = post(open_client(obedient), frame, f"tiles=2x2&encoding=npz&{ALL}").json()["maps"]
-    merged = merge([MergedMaps(**closed_form(view)) for view in views(frame, SIDE)])
+    merged = merge([SegmentationMaps(**closed_form(view)) for view in views(frame, SIDE)])
     found = {name: floats_of(base64.b64decode(entry["data"]), name) for name, entry in entries.items()}
     for name in ("probability", "total", "aleatoric", "epistemic"):
         assert (entries[name]["dtype"], found[name].shape) == ("float32", (SIDE, SIDE))

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from models.networks.segmenter import Segmentation
+from models.networks.segmenter import SegmentationTensors
 
 
 class ClosedForm(nn.Module):
@@ -14,8 +14,8 @@ class ClosedForm(nn.Module):
         super().__init__()
         self._gain = gain
 
-    def forward(self, frame: Tensor) -> Segmentation:
+    def forward(self, frame: Tensor) -> SegmentationTensors:
         red, green, blue = (frame.float() / 255.0).unbind(-1)
         total = math.log(2) * green
         aleatoric = total * blue
-        return Segmentation(self._gain * red, total, aleatoric, total - aleatoric)
+        return SegmentationTensors(self._gain * red, total, aleatoric, total - aleatoric)

@@ -7,10 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from models.frame import RGB
+from models.geometry import RGB
+from models.maps import SegmentationMaps
 from tests.training.rendered import COLUMNS
 from training.data.smoke5k import Frame
-from training.prediction import Deployed, Maps, Predict
+from training.prediction import Deployed, Predict
 
 SIDE = 32
 
@@ -39,16 +40,16 @@ def write_manifest(folder: Path, frames: Sequence[Frame]) -> Path:
     return folder
 
 
-def read_red(frame: RGB) -> Maps:
+def read_red(frame: RGB) -> SegmentationMaps:
     """The probability is red; half of ln 2 is in doubt everywhere."""
     probability = frame[..., 0].astype(np.float32) / np.float32(255)
     total = np.full(probability.shape, 0.5 * np.log(2), np.float32)
-    return Maps(probability, total, total / 2, total / 2)
+    return SegmentationMaps(probability, total, total / 2, total / 2)
 
 
-def say_nothing(frame: RGB) -> Maps:
+def say_nothing(frame: RGB) -> SegmentationMaps:
     """No smoke and no doubt, whatever the frame."""
-    return Maps(*(np.zeros(frame.shape[:2], np.float32) for _ in range(4)))
+    return SegmentationMaps(*(np.zeros(frame.shape[:2], np.float32) for _ in range(4)))
 
 
 def deployed(predict: Predict, threshold: float | None = None) -> Deployed:

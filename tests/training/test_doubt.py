@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.detection import Detection
-from models.frame import Region
+from models.geometry import Region
 from training.data.smoke5k import Frame
 from training.doubt import auroc, cross_fitted, fit_combination, report_doubt
 from training.findings import RegionScore

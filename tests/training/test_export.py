@@ -11,10 +11,10 @@ import onnx
 import pytest
 import torch
 
-from models.frame import fit
+from models.drift import Histogram
 from models.gate import Gate
+from models.geometry import fit
 from models.manifest import OUTPUTS, Manifest, ManifestError
-from models.reference import Histogram
 from tests.conftest import build_release
 from tests.training.conftest import Run, tiny
 from training import checkpoint as checkpoints

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.maps import SegmentationMaps
 from training.data.smoke5k import Frame
 from training.findings import REGION_LEVELS, find, position
-from training.prediction import Maps
 
 SMOKE, CLOUD, MISSED = np.s_[8:16, 8:16], np.s_[40:48, 40:48], np.s_[56:60, 4:8]
 FRAME = Frame(Path("image.png"), Path("mask.png"), "real_smoke", "camera")
@@ -21,7 +21,7 @@ def found():
     probability, total = np.zeros((64, 64), np.float32), np.zeros((64, 64), np.float32)
     probability[SMOKE], total[SMOKE] = 0.8, 0.1
     probability[CLOUD], total[CLOUD] = 0.6, 0.4
-    return find(FRAME, Maps(probability, total, 0.75 * total, 0.25 * total), truth, 0.001)
+    return find(FRAME, SegmentationMaps(probability, total, 0.75 * total, 0.25 * total), truth, 0.001)
 
 
 def test_regions_carry_the_means_over_their_own_pixels_and_know_whether_they_are_smoke(found):
@@ -49,7 +49,7 @@ def test_each_true_region_is_found_or_not_at_every_threshold(found):
 def test_a_region_that_is_too_small_reaches_nothing():
     truth = np.zeros((64, 64), bool)
     truth[SMOKE] = True
-    maps = Maps(truth.astype(np.float32), *(np.zeros((64, 64), np.float32) for _ in range(3)))
+    maps = SegmentationMaps(truth.astype(np.float32), *(np.zeros((64, 64), np.float32) for _ in range(3)))
     assert find(FRAME, maps, truth, 64 / 64**2).reached(128).all()
     assert not find(FRAME, maps, truth, 65 / 64**2).reached(128).any()
 
@@ -60,14 +60,14 @@ def test_one_region_may_reach_two_pieces_of_smoke():
     probability = np.zeros((64, 64), np.float32)
     probability[8:16, 8:28] = 1.0
     nothing = np.zeros((64, 64), np.float32)
-    findings = find(FRAME, Maps(probability, nothing, nothing, nothing), truth, 0.001)
+    findings = find(FRAME, SegmentationMaps(probability, nothing, nothing, nothing), truth, 0.001)
     assert findings.reached(128).tolist() == [True, True]
     assert len(findings.at(128)) == 1
 
 
 def test_without_smoke_nothing_is_to_be_reached_and_every_region_is_false():
     probability = np.ones((8, 8), np.float32)
-    findings = find(FRAME, Maps(*(probability,) * 4), np.zeros((8, 8), bool), 0.001)
+    findings = find(FRAME, SegmentationMaps(*(probability,) * 4), np.zeros((8, 8), bool), 0.001)
     assert findings.truth_found.shape == (len(REGION_LEVELS), 0)
     assert [region.true for region in findings.at(248)] == [False]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from models.detection import Detection
-from models.frame import Region
 from models.gate import Gate
+from models.geometry import Region
 from training.data.smoke5k import Frame
 from training.findings import RegionScore
 from training.gating import Regions, fit_gate, judge, report_gate

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from models.reference import DRIFTING, Histogram
+from models.drift import DRIFTING, Histogram
 from tests.training.test_scores import made
 from training.reference import reference
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.detection import Detection
-from models.frame import Region
+from models.geometry import Region
 from tests.training.red_smoke import SIDE, read_red, say_nothing, write_frame
 from training import metrics
 from training.data.smoke5k import Frame

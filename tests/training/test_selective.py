@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from training.prediction import Maps
+from models.maps import SegmentationMaps
 from training.selective import COVERAGE, ORDERS, areas, risk_coverage, squared_error_by_doubt
 
 HALF = np.zeros((10, 10), bool)
 HALF[:5] = True
 
 
-def maps(probability: np.ndarray, doubt: np.ndarray) -> Maps:
-    return Maps(*(np.asarray(values, np.float32) for values in (probability, doubt, doubt, doubt)))
+def maps(probability: np.ndarray, doubt: np.ndarray) -> SegmentationMaps:
+    return SegmentationMaps(*(np.asarray(values, np.float32) for values in (probability, doubt, doubt, doubt)))
 
 
 def test_doubt_that_orders_pixels_as_their_errors_do_saves_all_that_can_be_saved():

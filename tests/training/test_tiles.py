@@ -6,13 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
+from models.maps import SegmentationMaps
 from models.tiles import canvas_px, merge, views
 from tests.pictures import noisy
 from tests.training.red_smoke import SIDE, deployed, read_red, write_frame, write_manifest
 from training.__main__ import main
 from training.data.smoke5k import Frame
 from training.evaluate import evaluate, write
-from training.prediction import Maps, look
+from training.prediction import look
 from training.report import headline
 from training.scores import score_frames
 
@@ -37,7 +38,7 @@ def test_a_frame_is_looked_at_as_the_service_does():
 def test_a_frame_that_the_square_does_not_shrink_is_looked_at_once():
     seen = []
 
-    def count(view: np.ndarray) -> Maps:
+    def count(view: np.ndarray) -> SegmentationMaps:
         seen.append(view.shape)
         return read_red(view)
 

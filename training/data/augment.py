@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from models.frame import RGB, Map, fit, fit_map
+from models.geometry import RGB, Map, fit, fit_map
 from training.data.synthetic import fractal_noise
 
 _GREY = 0.06

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from models.frame import RGB, Map
+from models.geometry import RGB, Map
 from training.data import augment, decoys, synthetic, transplant
 from training.data.augment import View
 from training.data.smoke5k import REAL_SMOKE, SMOKE_FREE, DataError, Frame, load_image, load_mask

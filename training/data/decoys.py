@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.frame import RGB, Map
+from models.geometry import RGB, Map
 
 _WIDTH = 0.05
 """Of the frame's width: what is narrower than this, and brighter than what is around it, is pale."""

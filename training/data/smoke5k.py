@@ -14,7 +14,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from models.frame import RGB, Map
+from models.geometry import RGB, Map
 
 Split = Literal["train", "val", "all"]
 Folders = Path | Sequence[Path]

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.frame import RGB, Map
+from models.geometry import RGB, Map
 
 _VISIBLE_ALPHA = 0.10
 """Opacity from which on a person would draw smoke."""

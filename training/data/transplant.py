@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from models.frame import RGB, Map
+from models.geometry import RGB, Map
 
 _MARGIN = 0.5
 """Of the smoke's larger side, around it, from which its ground is grown."""

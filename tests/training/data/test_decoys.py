@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.frame import RGB, Map
+from models.geometry import RGB, Map
 from training.data.decoys import Decoy, put, take
 
 SIZE = (192, 256)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.frame import RGB, Map
+from models.geometry import RGB, Map
 from training.data import transplant
 from training.data.transplant import Plume, lay, lift
 

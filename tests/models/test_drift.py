@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from models.reference import Histogram, HistogramError, bins, psi, thumbnail
+from models.drift import Histogram, HistogramError, bins, psi, thumbnail
 
 
 def test_values_outside_the_edges_count_in_the_outer_bins():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.frame import fit, fit_map, regions, unfit
+from models.geometry import fit, fit_map, regions, unfit
 from tests.pictures import noisy, plain
 
 

@@ -88,7 +88,7 @@ def regions(mask: Mask, minimum_fraction: float) -> tuple[list[Region], npt.NDAr
     return sorted(found, key=lambda region: -region.area_px), np.asarray(labels, np.int32)
 
 
-def place(region: Region, size_px: int, width_px: int, height_px: int) -> Box:
+def box_on_frame(region: Region, size_px: int, width_px: int, height_px: int) -> Box:
     """Bring a region's box from the model's square back to the frame; every pixel that it touches is inside.
 
     Args:

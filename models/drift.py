@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.frame import RGB
+from models.geometry import RGB
 
 DRIFTING: Final = ("brightness", "contrast", "epistemic")
 """One value a frame each: mean grey level in [0, 1] of the thumbnail, its standard deviation, mean epistemic uncertainty in nats."""
