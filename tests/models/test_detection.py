@@ -10,13 +10,13 @@ from models.geometry import Box, Region, box_on_frame, regions, unfit
 from models.maps import SegmentationMaps
 
 
-def maps_of(probability: np.ndarray) -> SimpleNamespace:
+def maps_of(probability: np.ndarray) -> SegmentationMaps:
     total = (probability * np.float32(math.log(2))).astype(np.float32)
     aleatoric = (total * np.float32(0.75)).astype(np.float32)
     return SegmentationMaps(probability=probability, total=total, aleatoric=aleatoric, epistemic=total - aleatoric)
 
 
-def two_plumes() -> SimpleNamespace:
+def two_plumes() -> SegmentationMaps:
     """On 20 x 20: four pixels of .5, .5, .7, .7 and a row of ten pixels of .9; .1 elsewhere."""
     probability = np.full((20, 20), 0.1, np.float32)
     probability[2:4, 3:5] = [[0.5, 0.5], [0.7, 0.7]]
