@@ -12,7 +12,7 @@ from training.losses.objective import Entropy
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
-Source = Literal["real_smoke", "synthetic", "clear", "hard_negative", "rendered", "transplanted"]
+Source = Literal["real_smoke", "real_smoke_box", "synthetic", "clear", "hard_negative", "rendered", "transplanted"]
 
 
 class ConfigError(ValueError):
@@ -69,6 +69,8 @@ class Objective(_Section):
     """Weight of pixels near an edge. Source: Wei, Wang and Huang 2019, gamma of eq. 1."""
     missed_cost: Share = 1.0
     """Of a missed pixel beside one too much, in the overlap. Source: paper (IoU); 0.3 is beta^2 of the F-beta that is reported."""
+    box_weight: Share = 0.5
+    """Of the boxes' projections, on views with boxes only. Source: ours."""
     coherence_weight: Share = 0.3
     """lambda1. Source: paper, below eq. 11."""
     coherence_scale: Annotated[float, Field(gt=0, le=1)] = 0.3

@@ -14,7 +14,7 @@ from models.geometry import RGB
 from training import gating, measurements, metrics, plots
 from training.bootstrap import by_group
 from training.calibration import Histogram
-from training.data.smoke5k import REAL_SMOKE, SYNTHETIC, DataError, Folders, Frame, read_frames
+from training.data.smoke5k import BOXED, REAL_SMOKE, SYNTHETIC, DataError, Folders, Frame, read_frames
 from training.doubt import report_doubt
 from training.findings import RegionScore
 from training.pictures import contact_sheet
@@ -80,8 +80,8 @@ def evaluate(deployed: Deployed, data: Folders, split: str, subset: Path | None 
 
 
 def frames_to_score(data: Folders, split: str, subset: Path | None) -> list[Frame]:
-    """The real frames of a split, or those of them that a list names. Raises DataError."""
-    frames = [frame for frame in read_frames(data, split) if frame.kind != SYNTHETIC]  # type: ignore[arg-type]
+    """The real frames of a split whose smoke is known by the pixel, or those of them that a list names. Raises DataError."""
+    frames = [frame for frame in read_frames(data, split) if frame.kind not in (SYNTHETIC, BOXED)]  # type: ignore[arg-type]
     return choose(frames, data, subset) if subset else frames
 
 

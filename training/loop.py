@@ -43,8 +43,10 @@ class GeneratorPhase(nn.Module):
         for parameter in self.generator.backbone.parameters_up_to(frozen_stride):
             parameter.requires_grad_(False)
 
-    def forward(self, image: Tensor, mask: Tensor, transmission: Tensor, weights: Weights) -> dict[str, Tensor]:
-        """Images (batch, 3, h, w) uint8, masks and transmission (batch, 1, h, w) -> scalars by name, `loss` among them.
+    def forward(
+        self, image: Tensor, mask: Tensor, transmission: Tensor, known: Tensor, weights: Weights
+    ) -> dict[str, Tensor]:
+        """Images (batch, 3, h, w) uint8, masks, transmission and what is known (batch, 1, h, w) -> scalars by name, `loss` among them.
 
         In mixed precision the networks answer in 16 bits, of which bfloat16 leaves eight to a probability: losses are of 32. There
         Fabric has rounded masks and transmission as well, by at most 0.002.
@@ -54,7 +56,7 @@ class GeneratorPhase(nn.Module):
         logits = self.generator(normalised, posterior.sample()).float()
         total = self._total(normalised, logits) if weights.entropy else None
         truth, haze = mask.float(), transmission.float()
-        return generator_objective(logits, truth, posterior, haze, total, weights, self._constants)
+        return generator_objective(logits, truth, posterior, haze, total, weights, self._constants, known.float())
 
     @torch.no_grad()
     def _total(self, image: Tensor, logits: Tensor) -> Tensor:

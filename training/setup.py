@@ -58,7 +58,9 @@ def generator_learner(config: Config, segmenter: SmokeSegmenter) -> Learner:
     )
 
     def terms(module: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        result: dict[str, Tensor] = module(batch.image, batch.mask, batch.transmission, step_weights(settings, step))
+        result: dict[str, Tensor] = module(
+            batch.image, batch.mask, batch.transmission, batch.known, step_weights(settings, step)
+        )
         return result
 
     return Learner("generator", module, terms, settings.optimiser, _optimiser(module, segmenter, settings.optimiser))
@@ -84,6 +86,7 @@ def step_weights(settings: Generator, step: int) -> Weights:
         kl=objective.kl_weight * linear_warmup(step, objective.kl_warmup_steps),
         coherence=objective.coherence_weight,
         entropy=objective.entropy_weight if step >= objective.entropy_from_step else 0.0,
+        boxes=objective.box_weight,
     )
 
 

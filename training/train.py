@@ -17,6 +17,7 @@ from training.checkpoint import Checkpoint
 from training.config import Config, ConfigError, StageSection
 from training.data.batches import Batch
 from training.data.smoke5k import Folders, Frame, read_frames
+from training.evaluate import frames_to_score
 from training.learner import Learner
 from training.setup import build_loader, estimator_learner, generator_learner, start_segmenter
 from training.stopping import stop_requests
@@ -68,7 +69,7 @@ def train(config: Config, data: Folders, out: Path, reporter: Reporter, *, valid
         CheckpointError: The checkpoint in `out` is damaged or was made with another configuration.
         ConfigError: This machine has no such accelerator.
     """
-    val = read_frames(data, "val") if validated else []
+    val = frames_to_score(data, "val", None) if validated else []
     run = _Run(config, read_frames(data, "train"), val, out, reporter)
     # Only now is it known that no run with another configuration stands in this folder.
     out.mkdir(parents=True, exist_ok=True)

@@ -47,7 +47,7 @@ def seconds(config: Config, batch: int, size_px: int, steps: int) -> float:
 def _noise(batch: int, size_px: int) -> Batch:
     image = torch.randint(0, 256, (batch, 3, size_px, size_px), dtype=torch.uint8)
     mask = (torch.rand(batch, 1, size_px, size_px) > 0.9).float()
-    return Batch(image, mask, torch.rand(batch, 1, size_px, size_px), ["noise"] * batch)
+    return Batch(image, mask, torch.rand(batch, 1, size_px, size_px), torch.ones_like(mask), ["noise"] * batch)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

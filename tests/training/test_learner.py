@@ -9,7 +9,7 @@ from training.data.batches import Batch
 from training.learner import Learner, build_optimiser, rate_factor
 from training.loop import NonFiniteLossError
 
-BATCH = Batch(torch.ones(1, 4), torch.ones(1), torch.ones(1), ["one.png"])
+BATCH = Batch(torch.ones(1, 4), torch.ones(1), torch.ones(1), torch.ones(1), ["one.png"])
 SETTINGS = Optimiser(learning_rate=0.5, encoder_learning_rate=0.5, warmup_steps=0, final_fraction=1.0)
 
 

@@ -34,7 +34,7 @@ def batch() -> Batch:
     mask = torch.zeros(2, 1, 64, 64)
     mask[:, :, 16:40, 20:50] = 1.0
     transmission = torch.rand(2, 1, 64, 64)
-    return Batch(image, mask, transmission, ["one.png", "two.png"])
+    return Batch(image, mask, transmission, torch.ones_like(mask), ["one.png", "two.png"])
 
 
 def generator_phase(segmenter: SmokeSegmenter, *, frozen_norm: bool = True, frozen_stride: int = 0) -> GeneratorPhase:
@@ -54,7 +54,7 @@ def unreached(module: torch.nn.Module) -> list[str]:
 
 def test_the_first_phase_teaches_generator_and_inference_model_whole_and_not_the_estimator(segmenter, batch):
     phase = generator_phase(segmenter)
-    phase(*batch[:3], ALL)["loss"].backward()
+    phase(*batch[:4], ALL)["loss"].backward()
     assert reached(segmenter) == {"generator", "inference_model"}
     assert unreached(phase) == []
 
@@ -69,32 +69,32 @@ def test_the_second_phase_teaches_the_whole_estimator_and_nothing_else(segmenter
 
 def test_the_structure_loss_reaches_the_inference_model_through_z(segmenter, batch):
     phase = generator_phase(segmenter)
-    phase(*batch[:3], ALL)["structure"].backward()
+    phase(*batch[:4], ALL)["structure"].backward()
     assert unreached(phase.inference_model) == []
 
 
 def test_the_divergence_reaches_the_inference_model_alone(segmenter, batch):
-    generator_phase(segmenter)(*batch[:3], ALL)["kl"].backward()
+    generator_phase(segmenter)(*batch[:4], ALL)["kl"].backward()
     assert reached(segmenter) == {"inference_model"}
 
 
 @pytest.mark.parametrize("term", ["coherence", "entropy"])
 def test_a_regulariser_reaches_generator_and_inference_model_and_never_the_estimator(segmenter, batch, term):
-    generator_phase(segmenter)(*batch[:3], ALL)[term].backward()
+    generator_phase(segmenter)(*batch[:4], ALL)[term].backward()
     assert reached(segmenter) == {"generator", "inference_model"}
 
 
 def test_the_first_phase_leaves_mode_and_statistics_of_the_estimator_alone(segmenter, batch):
     segmenter.estimator.train()
     before = {name: value.clone() for name, value in segmenter.estimator.state_dict().items()}
-    generator_phase(segmenter)(*batch[:3], ALL)
+    generator_phase(segmenter)(*batch[:4], ALL)
     assert all(module.training for module in segmenter.estimator.modules())
     assert all(torch.equal(before[name], value) for name, value in segmenter.estimator.state_dict().items())
 
 
 def test_the_encoder_is_kept_up_to_the_stride_that_is_asked_for_and_learns_beyond(segmenter, batch):
     phase = generator_phase(segmenter, frozen_stride=4)
-    phase(*batch[:3], ALL)["loss"].backward()
+    phase(*batch[:4], ALL)["loss"].backward()
     names = [name for name, _ in phase.generator.backbone.encoder.named_parameters()]
     kept = [name for name, p in phase.generator.backbone.encoder.named_parameters() if p.grad is None]
     last = max(index for index, name in enumerate(names) if name.startswith("blocks.1."))
@@ -128,7 +128,7 @@ def test_the_second_phase_leaves_the_frozen_networks_in_evaluation_and_their_sta
 def test_the_encoders_batch_statistics_stay_where_they_are_frozen(segmenter, batch, frozen):
     phase = generator_phase(segmenter, frozen_norm=frozen)
     buffers = {name: value.clone() for name, value in segmenter.generator.named_buffers()}
-    phase(*batch[:3], ALL)
+    phase(*batch[:4], ALL)
     moved = {name for name, value in segmenter.generator.named_buffers() if not torch.equal(buffers[name], value)}
     assert any(name.startswith("backbone.") for name in moved) is not frozen
     assert any(name.startswith("aspp.") for name in moved)
@@ -141,7 +141,7 @@ def test_the_loss_on_one_batch_falls(segmenter, batch):
     module.train()
     losses = []
     for _ in range(20):
-        terms = module(*batch[:3], Weights(kl=0.01, coherence=0.3, entropy=0.0))
+        terms = module(*batch[:4], Weights(kl=0.01, coherence=0.3, entropy=0.0))
         losses.append(terms["loss"].item())
         optimise(fabric, optimiser, module, terms, clip_norm=5.0)
     assert sum(losses[15:]) < 0.8 * sum(losses[:5])
@@ -198,7 +198,7 @@ def test_a_phase_loses_next_to_nothing_in_mixed_precision(segmenter, batch, phas
         fabric = Fabric(accelerator="cpu", precision=precision)
         learner = fabric.setup_module(module)
         torch.manual_seed(1)
-        terms = learner(*batch[:3], ALL) if phase == "generator" else learner(batch.image)
+        terms = learner(*batch[:4], ALL) if phase == "generator" else learner(batch.image)
         fabric.backward(terms["loss"])
         losses[precision] = {name: float(value.detach()) for name, value in terms.items()}
     assert losses["bf16-mixed"] == pytest.approx(losses["32-true"], rel=0.02, abs=2e-3)

@@ -52,7 +52,7 @@ def test_a_missing_initial_checkpoint_is_refused_by_name():
 
 def test_the_divergence_comes_slowly_and_the_entropy_when_the_estimator_is_warm():
     settings = tiny().generator  # the divergence warms up over 10 steps, the entropy starts at step 12
-    assert step_weights(settings, 0) == Weights(kl=0.0, coherence=0.3, entropy=0.0)
+    assert step_weights(settings, 0) == Weights(kl=0.0, coherence=0.3, entropy=0.0, boxes=0.5)
     assert step_weights(settings, 5).kl == pytest.approx(0.005)
-    assert step_weights(settings, 11) == Weights(kl=0.01, coherence=0.3, entropy=0.0)
-    assert step_weights(settings, 12) == Weights(kl=0.01, coherence=0.3, entropy=0.01)
+    assert step_weights(settings, 11) == Weights(kl=0.01, coherence=0.3, entropy=0.0, boxes=0.5)
+    assert step_weights(settings, 12) == Weights(kl=0.01, coherence=0.3, entropy=0.01, boxes=0.5)

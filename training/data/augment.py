@@ -1,4 +1,4 @@
-"""Random views of a frame: image, mask and transmission are cut and flipped together; the image alone changes in light and quality."""
+"""Random views of a frame: all that is known of its pixels is cut and flipped together; its light and quality change alone."""
 
 from dataclasses import dataclass
 
@@ -20,11 +20,13 @@ class View:
         image: (height, width, 3) uint8 RGB.
         mask: (height, width) of 0.0 and 1.0.
         transmission: (height, width) in [0, 1], of the frame as it was before its light changed.
+        known: (height, width), 1.0 where the mask says the truth, else 0.0.
     """
 
     image: RGB
     mask: Map
     transmission: Map
+    known: Map
 
 
 def crop(
@@ -56,7 +58,12 @@ def crop(
 
 def whole(frame: View, size_px: int) -> View:
     """The whole frame as inference sees it."""
-    return View(fit(frame.image, size_px), _binary(frame.mask, size_px), fit_map(frame.transmission, size_px))
+    return View(
+        fit(frame.image, size_px),
+        _binary(frame.mask, size_px),
+        fit_map(frame.transmission, size_px),
+        _binary(frame.known, size_px),
+    )
 
 
 def flip(view: View, rng: np.random.Generator) -> View:
@@ -146,6 +153,7 @@ def _part(view: View, piece: tuple[slice, slice]) -> View:
         np.ascontiguousarray(view.image[piece]),
         np.ascontiguousarray(view.mask[piece]),
         np.ascontiguousarray(view.transmission[piece]),
+        np.ascontiguousarray(view.known[piece]),
     )
 
 
@@ -162,7 +170,7 @@ def _corner(mask: Map, rng: np.random.Generator, high: int, wide: int, smoke_cen
 
 
 def _binary(mask: Map, size_px: int) -> Map:
-    """The mask at the model's size: a pixel is smoke where at least half of its area is."""
+    """The mask at the model's size: a pixel is smoke, or known, where at least half of its area is."""
     return (fit_map(mask, size_px) >= 0.5).astype(np.float32)
 
 

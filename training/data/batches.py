@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from models.geometry import RGB, Map
 from training.data import augment, decoys, synthetic, transplant
 from training.data.augment import View
-from training.data.smoke5k import REAL_SMOKE, SMOKE_FREE, DataError, Frame, load_image, load_mask
+from training.data.smoke5k import BOXED, REAL_SMOKE, SMOKE_FREE, DataError, Frame, load_image, load_known, load_mask
 from training.transmission import transmission
 
 RENDERED = "rendered"
@@ -46,12 +46,14 @@ class Batch(NamedTuple):
         image: (batch, 3, h, w) uint8 RGB.
         mask: (batch, 1, h, w) of 0.0 and 1.0.
         transmission: (batch, 1, h, w) in [0, 1]; 1 is clear air.
+        known: (batch, 1, h, w), 1.0 where the mask says the truth, 0.0 in and near a box of which only smoke somewhere is known.
         files: One per view.
     """
 
     image: Tensor
     mask: Tensor
     transmission: Tensor
+    known: Tensor
     files: list[str]
 
 
@@ -121,9 +123,11 @@ class Batches(Dataset[Batch]):
         stage = self._stage(step)
         drawn = [self._view(np.random.default_rng((self._seed, step, slot)), stage) for slot in range(stage.batch)]
         images = torch.from_numpy(np.stack([view.image for view, _ in drawn])).permute(0, 3, 1, 2)
-        masks = torch.from_numpy(np.stack([view.mask for view, _ in drawn]))[:, None]
-        transmissions = torch.from_numpy(np.stack([view.transmission for view, _ in drawn]))[:, None]
-        return Batch(images, masks, transmissions, [file for _, file in drawn])
+        mask, transmission, known = (
+            torch.from_numpy(np.stack([getattr(view, plane) for view, _ in drawn]))[:, None]
+            for plane in ("mask", "transmission", "known")
+        )
+        return Batch(images, mask, transmission, known, [file for _, file in drawn])
 
     def _stage(self, step: int) -> Stage:
         for stage in self._stages:
@@ -141,9 +145,14 @@ class Batches(Dataset[Batch]):
             image, mask = _with_rendered_smoke(image, rng, self._views.smoke_length)
         if name == TRANSPLANTED:
             image, mask = self._with_transplanted_smoke(image, mask, rng)
+        known = load_known(frame, image.shape)
         if rng.random() < self._views.decoys:
-            image = self._with_decoys(image, mask, rng.spawn(1)[0])
-        view = augment.flip(self._cut(View(image, mask, transmission(image)), rng, stage), rng)
+            image = self._with_decoys(image, np.maximum(mask, 1.0 - known), rng.spawn(1)[0])
+        # A crop might cut a box in two, and no one knows on which side its smoke is.
+        whole = stage.whole or name == BOXED
+        view = augment.flip(
+            self._cut(View(image, mask, transmission(image), known), rng, stage.size_px, whole=whole), rng
+        )
         image = view.image
         for change in (augment.add_haze_bank, augment.add_sun, augment.change_light, augment.change_quality):
             image = change(image, rng, self._views.strength)
@@ -169,13 +178,13 @@ class Batches(Dataset[Batch]):
                 image = decoys.put(decoy, image, mask, rng)
         return image
 
-    def _cut(self, frame: View, rng: np.random.Generator, stage: Stage) -> View:
-        if stage.whole:
-            return augment.whole(frame, stage.size_px)
+    def _cut(self, frame: View, rng: np.random.Generator, size_px: int, *, whole: bool) -> View:
+        if whole:
+            return augment.whole(frame, size_px)
         return augment.crop(
             frame,
             rng,
-            size_px=stage.size_px,
+            size_px=size_px,
             squashed_px=self._views.squashed_px,
             smoke_centred=self._views.smoke_centred,
         )

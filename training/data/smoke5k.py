@@ -1,7 +1,8 @@
 """Reads a data folder: real frames with masks, smoke-free frames, and which camera each comes from.
 
-Layout: `manifest.csv` with the columns file, mask, kind, group and split, and optionally `smoke5k_synthetic/{img,gt}`, which has no
-camera and belongs to `train`. Several folders are read one after the other, as if they were one.
+Layout: `manifest.csv` with the columns file, mask, kind, group, split and, for frames with boxes only, boxes; and optionally
+`smoke5k_synthetic/{img,gt}`, which has no camera and belongs to `train`. Several folders are read one after the other, as if they were
+one.
 """
 
 import csv
@@ -14,7 +15,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from models.geometry import RGB, Map
+from models.geometry import RGB, Box, Map
 
 Split = Literal["train", "val", "all"]
 Folders = Path | Sequence[Path]
@@ -23,9 +24,10 @@ REAL_SMOKE = "real_smoke"
 SYNTHETIC = "synthetic"
 SMOKE_FREE = ("clear", "hard_negative")
 BOXED = "real_smoke_box"
-"""Smoke of which only boxes are known: such rows are skipped, for nothing learns from boxes yet."""
-_KINDS = (REAL_SMOKE, SYNTHETIC, *SMOKE_FREE)
+"""Smoke of which only boxes are known: somewhere in each there is smoke. Trained on, never scored."""
+_KINDS = (REAL_SMOKE, SYNTHETIC, *SMOKE_FREE, BOXED)
 _MANIFEST = "manifest.csv"
+_NEAR = 0.25
 _COLUMNS = ("file", "mask", "kind", "group", "split")
 
 
@@ -39,15 +41,17 @@ class Frame:
 
     Attributes:
         image: Path of the picture.
-        mask: Path of its 8-bit mask, 0 or 255; None for a smoke-free frame.
-        kind: real_smoke, synthetic, clear or hard_negative.
+        mask: Path of its 8-bit mask, 0 or 255; None for a smoke-free frame, and where only boxes are known.
+        kind: real_smoke, real_smoke_box, synthetic, clear or hard_negative.
         group: Camera or event; frames of one group are near-duplicates and never split.
+        boxes: Around its smoke, in pixels of the picture; of real_smoke_box alone.
     """
 
     image: Path
     mask: Path | None
     kind: str
     group: str
+    boxes: tuple[Box, ...] = ()
 
 
 def read_frames(roots: Folders, split: Split) -> list[Frame]:
@@ -75,8 +79,7 @@ def _read_folder(root: Path, split: Split) -> list[Frame]:
         missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
         if missing:
             raise DataError(f"{manifest}: no column {', '.join(missing)}; found {rows.fieldnames}")
-        chosen = [row for row in _complete(rows, manifest) if split in ("all", row["split"]) and row["kind"] != BOXED]
-    frames = [_frame(root, row, manifest) for row in chosen]
+        frames = [_frame(root, row, manifest) for row in _complete(rows, manifest) if split in ("all", row["split"])]
     return frames if split == "val" else frames + _synthetic(root)
 
 
@@ -108,6 +111,19 @@ def load_mask(frame: Frame, shape: tuple[int, ...]) -> Map:
     return np.asarray(mask > 127, np.float32)
 
 
+def load_known(frame: Frame, shape: tuple[int, ...]) -> Map:
+    """Where the mask of a frame says the truth, as (height, width) float32 of 0.0 and 1.0: everywhere but in and near its boxes.
+
+    Near is within a quarter of the box's side, since boxes of thin smoke are loose on either side.
+    """
+    known = np.ones(shape[:2], np.float32)
+    for box in frame.boxes:
+        across, down = round(_NEAR * box.width) + 1, round(_NEAR * box.height) + 1
+        rows = slice(max(0, box.y - down), box.y + box.height + down)
+        known[rows, max(0, box.x - across) : box.x + box.width + across] = 0.0
+    return known
+
+
 def _complete(rows: Iterable[dict[str, str]], manifest: Path) -> Iterator[dict[str, str]]:
     """The rows as they are. Raises DataError at the first that ends before its last column, for such a frame would be lost."""
     for row in rows:
@@ -120,10 +136,27 @@ def _complete(rows: Iterable[dict[str, str]], manifest: Path) -> Iterator[dict[s
 def _frame(root: Path, row: dict[str, str], manifest: Path) -> Frame:
     if row["kind"] not in _KINDS:
         raise DataError(f"{manifest}: kind {row['kind']!r} of {row['file']}, expected one of {', '.join(_KINDS)}")
-    if bool(row["mask"]) == (row["kind"] in SMOKE_FREE):
+    boxes = _boxes(row, manifest) if row["kind"] == BOXED else ()
+    if bool(row["mask"]) == (row["kind"] in (*SMOKE_FREE, BOXED)):
         raise DataError(f"{manifest}: {row['file']} is {row['kind']} and its mask is {row['mask']!r}")
     mask = root / row["mask"] if row["mask"] else None
-    return Frame(root / row["file"], mask, row["kind"], row["group"])
+    return Frame(root / row["file"], mask, row["kind"], row["group"], boxes)
+
+
+def _boxes(row: dict[str, str], manifest: Path) -> tuple[Box, ...]:
+    """The column `boxes`: x0 y0 x1 y1 in pixels, several separated by semicolons. Raises DataError."""
+    boxes = []
+    for text in (row.get("boxes") or "").split(";"):
+        try:
+            left, top, right, bottom = (int(value) for value in text.split())
+        except ValueError:
+            raise DataError(f"{manifest}: box {text!r} of {row['file']}, expected x0 y0 x1 y1 in pixels") from None
+        if not (0 <= left < right and 0 <= top < bottom):
+            raise DataError(
+                f"{manifest}: box {text!r} of {row['file']} is empty or outside, expected 0 <= x0 < x1 and 0 <= y0 < y1"
+            )
+        boxes.append(Box(left, top, right - left, bottom - top))
+    return tuple(boxes)
 
 
 def _synthetic(root: Path) -> list[Frame]:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.networks.latent import DiagonalGaussian
+from training.losses.boxes import box_projection_loss
 from training.losses.calibrated_entropy import calibrated_entropy_loss, entropy_loss
 from training.losses.coherence import coherence_loss
 from training.losses.structure import structure_loss
@@ -16,11 +17,12 @@ Entropy = Literal["calibrated", "plain"]
 
 
 class Weights(NamedTuple):
-    """Weights of one step: of the divergence, lambda1 of the coherence and lambda2 of the entropy; 0 leaves a term out."""
+    """Weights of one step: of the divergence, lambda1 of the coherence, lambda2 of the entropy, the boxes'; 0 leaves a term out."""
 
     kl: float
     coherence: float
     entropy: float
+    boxes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,13 @@ def generator_objective(
     total: Tensor | None,
     weights: Weights,
     constants: Constants,
+    known: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Negative evidence lower bound of the generator and the inference model, with both regularisers.
 
         L = L_bnn(s, y) + weight * KL(P_omega(z|x) || N(0, I)) + lambda1 * L_trans(s, T) + lambda2 * L_c(s, U_p)
+
+    and, where some views have boxes instead of a mask, the boxes' projections (`losses.boxes`).
 
     Args:
         logits: One sample of s, (batch, 1, h, w).
@@ -59,13 +64,17 @@ def generator_objective(
         total: U_p of g_gamma, the same shape; needed where the calibrated entropy has a weight. No gradient reaches it.
         weights: Of this step.
         constants: Of the run.
+        known: Where y says the truth, the same shape; None: everywhere.
 
     Returns:
         Scalars by name; `loss` is what is minimised, and a term without a weight is not there. Source: Yan et al. 2022, eq. 2 and 11.
     """
-    structure = structure_loss(logits, mask, constants.pool_px, constants.edge_gain, constants.missed_cost)
+    structure = structure_loss(logits, mask, constants.pool_px, constants.edge_gain, constants.missed_cost, known)
     terms = {"structure": structure, "kl": posterior.kl_to_standard_normal().sum(dim=1).mean()}
     loss = structure + weights.kl * held_divergence(posterior, constants.free_nats)
+    if weights.boxes and known is not None:
+        terms["boxes"] = box_projection_loss(logits, known)
+        loss = loss + weights.boxes * terms["boxes"]
     if weights.coherence:
         terms["coherence"] = _coherence(logits, transmission, constants)
         loss = loss + weights.coherence * terms["coherence"]

@@ -23,7 +23,12 @@ def edge_weight(mask: Tensor, pool_px: int, edge_gain: float) -> Tensor:
 
 
 def structure_loss(
-    logits: Tensor, mask: Tensor, pool_px: int = 31, edge_gain: float = 5.0, missed_cost: float = 1.0
+    logits: Tensor,
+    mask: Tensor,
+    pool_px: int = 31,
+    edge_gain: float = 5.0,
+    missed_cost: float = 1.0,
+    known: Tensor | None = None,
 ) -> Tensor:
     """L_bnn = w * L_ce + L_iou with the weights w in both terms, averaged over the batch.
 
@@ -36,13 +41,17 @@ def structure_loss(
         pool_px, edge_gain: See `edge_weight`.
         missed_cost: c, what a missed pixel costs beside a pixel too much. With 1 it is the paper's IoU; with beta^2 it ranks masks as
             F-beta does, which is (1 + beta^2) I / (I + P + beta^2 N) for the overlap I, P too much and N missed.
+        known: The same shape, 1.0 where the mask says the truth; other pixels count in neither term (partial cross-entropy, Tang et
+            al. 2018, «Normalized Cut Loss for Weakly-Supervised CNN Segmentation», eq. 1). None: everywhere.
 
     Returns:
         Scalar >= 0. Source: Yan et al. 2022, eq. 4; Wei, Wang and Huang 2019, eq. 3-5; Salehi et al. 2017, «Tversky loss», eq. 3.
     """
     weight = edge_weight(mask, pool_px, edge_gain)
+    if known is not None:
+        weight = weight * known
     cross_entropy = F.binary_cross_entropy_with_logits(logits, mask, reduction="none")
-    weighted = (weight * cross_entropy).sum((1, 2, 3)) / weight.sum((1, 2, 3))
+    weighted = (weight * cross_entropy).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp(min=1.0)
     return (weighted + _overlap_loss(torch.sigmoid(logits), mask, weight, missed_cost)).mean()
 
 

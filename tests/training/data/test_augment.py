@@ -12,8 +12,8 @@ def rng(seed: int) -> np.random.Generator:
 
 
 def view_of(image: np.ndarray, mask: np.ndarray) -> View:
-    """With a transmission that is 1 outside the mask and 0 inside."""
-    return View(image, mask, 1.0 - mask)
+    """With a transmission that is 1 outside the mask and 0 inside, and known where the mask is."""
+    return View(image, mask, 1.0 - mask, mask)
 
 
 def marked(top: int, left: int, side: int = 40) -> View:
@@ -57,6 +57,7 @@ def test_image_mask_and_transmission_of_a_crop_move_together(seed):
     differing = (view.image[..., 0] >= 128) != (view.mask > 0)
     assert differing.mean() < 0.02
     assert np.array_equal(view.transmission <= 0.5, view.mask > 0)
+    assert np.array_equal(view.known, view.mask)
 
 
 def test_a_crop_larger_than_the_frame_is_the_frame():

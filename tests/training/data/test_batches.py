@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.geometry import Box
 from training.data.batches import Batch, Batches, Stage, Views
 from training.data.smoke5k import DataError, Frame, read_frames
 from training.transmission import transmission
@@ -29,7 +30,7 @@ def batches(data: Path, mix: Mapping[str, float], seed: int = 1, stages: tuple[S
 
 
 def equal(one: Batch, other: Batch) -> bool:
-    return all(map(torch.equal, one[:3], other[:3])) and one.files == other.files
+    return all(map(torch.equal, one[:4], other[:4])) and one.files == other.files
 
 
 def test_a_batch_is_a_function_of_seed_and_step_alone(data):
@@ -165,3 +166,19 @@ def test_the_transmission_is_that_of_the_frame_before_its_light_changed(data):
         # Frames and views are 64 px wide here, so that nothing is resampled between the two.
         expected = transmission(image.permute(1, 2, 0).contiguous().numpy())
         assert np.abs(found[0].numpy() - expected).mean() < 0.05
+
+
+def test_a_view_with_boxes_is_whole_smoke_free_by_its_mask_and_unknown_in_and_near_them(data):
+    frame = replace(read_frames(data, "train")[0], mask=None, kind="real_smoke_box", boxes=(Box(32, 24, 32, 24),))
+    drawn = Batches([frame], {"real_smoke_box": 1.0}, (Stage(1, 8, 48, whole=False),), VIEWS, 1)[0]
+    assert not drawn.mask.any()
+    for known in drawn.known[:, 0]:
+        # A third of the width and of the height, and a quarter of that on either side, at any flip.
+        assert 0.45 < (known == 0).any(0).float().mean() < 0.6
+        assert 0.45 < (known == 0).any(1).float().mean() < 0.6
+        assert known[0].all()
+        assert known[-1].all()
+
+
+def test_all_is_known_where_there_is_a_mask(data):
+    assert batches(data, {"real_smoke": 1.0})[0].known.all()

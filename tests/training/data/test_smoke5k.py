@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from models.geometry import Box
 from tests.training.rendered import COLUMNS, HEIGHT_PX, WIDTH_PX
-from training.data.smoke5k import DataError, Frame, load_image, load_mask, read_frames
+from training.data.smoke5k import DataError, Frame, load_image, load_known, load_mask, read_frames
 
 
 @pytest.fixture
@@ -146,23 +147,53 @@ def test_a_manifest_written_by_a_spreadsheet_reads_the_same(data, tmp_path):
 
 @pytest.fixture
 def another(tmp_path: Path) -> Path:
-    """A second folder, with a row that has boxes and no mask."""
+    """A second folder."""
     other = tmp_path / "another"
     other.mkdir()
-    write(other, ["a.png,c-mask.png,real_smoke,cam-c,train", "b.png,,real_smoke_box,cam-d,val"])
+    write(other, ["a.png,c-mask.png,real_smoke,cam-c,train", "b.png,d-mask.png,real_smoke,cam-d,train"])
     return other
 
 
 def test_several_folders_are_read_as_if_they_were_one(folder, another):
-    assert [frame.image for frame in read_frames([folder, another], "train")] == [folder / "a.png", another / "a.png"]
+    assert [frame.image for frame in read_frames([folder, another], "train")] == [
+        folder / "a.png",
+        another / "a.png",
+        another / "b.png",
+    ]
 
 
 def test_a_folder_may_lack_a_split_that_another_has(folder, another):
     assert [frame.image for frame in read_frames([another, folder], "val")] == [folder / "b.png"]
 
 
-def test_smoke_of_which_only_boxes_are_known_is_skipped(another):
-    assert [frame.group for frame in read_frames(another, "all")] == ["cam-c"]
+def test_smoke_of_which_only_boxes_are_known_has_them(another):
+    write(another, ["b.png,,real_smoke_box,cam-d,val,1 2 5 9;0 0 3 3"], "file,mask,kind,group,split,boxes")
+    (frame,) = read_frames(another, "val")
+    assert (frame.kind, frame.mask) == ("real_smoke_box", None)
+    assert frame.boxes == (Box(1, 2, 4, 7), Box(0, 0, 3, 3))
+
+
+def test_what_is_in_and_near_a_box_is_not_known():
+    frame = Frame(Path("a.png"), None, "real_smoke_box", "cam", (Box(10, 20, 8, 4),))
+    unknown = np.argwhere(load_known(frame, (40, 30, 3)) == 0)
+    # A quarter of each side and a pixel more: 3 across, 2 down.
+    assert unknown.min(0).tolist() == [18, 7]
+    assert unknown.max(0).tolist() == [25, 20]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "words"),
+    [
+        ("", r"box '' of b\.png, expected x0 y0 x1 y1"),
+        ("1 2 3", r"box '1 2 3' of b\.png"),
+        ("1 2 5 9;4 4 4 8", r"box '4 4 4 8' of b\.png is empty"),
+        ("-1 0 5 5", r"box '-1 0 5 5' of b\.png is empty or outside"),
+    ],
+)
+def test_boxes_that_are_none_are_named(tmp_path, boxes, words):
+    write(tmp_path, [f"b.png,,real_smoke_box,cam-d,val,{boxes}"], "file,mask,kind,group,split,boxes")
+    with pytest.raises(DataError, match=words):
+        read_frames(tmp_path, "val")
 
 
 def test_a_folder_named_twice_is_refused(folder):

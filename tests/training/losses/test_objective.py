@@ -38,7 +38,7 @@ def test_the_loss_is_the_weighted_sum_of_the_terms(weights):
     for name, value in terms.items():
         if name != "loss":
             assert value.item() == pytest.approx(expected[name].item(), rel=1e-6)
-    weighted = zip((1.0, *weights), expected.values(), strict=True)
+    weighted = zip((1.0, *weights[:3]), expected.values(), strict=True)
     assert terms["loss"].item() == pytest.approx(sum(w * value.item() for w, value in weighted), rel=1e-6)
 
 
@@ -82,3 +82,12 @@ def test_without_free_nats_the_held_divergence_is_that_of_eq_2():
     assert held_divergence(POSTERIOR, 0.0).item() == pytest.approx(
         POSTERIOR.kl_to_standard_normal().sum(dim=1).mean().item()
     )
+
+
+def test_boxes_have_their_weight_on_views_that_have_them():
+    known = torch.ones(2, 1, 8, 8)
+    known[0, :, 2:6, 2:6] = 0.0
+    weights = Weights(0.0, 0.0, 0.0, boxes=0.5)
+    terms = generator_objective(LOGITS, MASK, POSTERIOR, CLEAR, None, weights, CONSTANTS, known)
+    assert terms["boxes"].item() == pytest.approx(math.log(0.7 / 0.5))
+    assert terms["loss"].item() == pytest.approx(terms["structure"].item() + 0.5 * terms["boxes"].item())

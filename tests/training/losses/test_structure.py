@@ -106,3 +106,17 @@ def test_huge_logits_cost_much_and_stay_finite():
     loss.backward()
     assert 1e3 < loss.item() < math.inf
     assert torch.isfinite(logits.grad).all()
+
+
+def test_what_is_not_known_counts_in_neither_term():
+    logits, mask = torch.randn(2, 1, 12, 12), (torch.rand(2, 1, 12, 12) > 0.5).float()
+    known = torch.ones_like(mask)
+    known[:, :, 3:7] = 0.0
+    other = torch.where(known > 0, logits, torch.randn_like(logits) * 9.0)
+    assert structure_loss(logits, mask, known=known).item() == pytest.approx(
+        structure_loss(other, mask, known=known).item()
+    )
+    assert structure_loss(logits, mask, known=torch.ones_like(mask)).item() == pytest.approx(
+        structure_loss(logits, mask).item()
+    )
+    assert torch.isfinite(structure_loss(logits, mask, known=torch.zeros_like(mask)))
