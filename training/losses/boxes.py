@@ -9,11 +9,11 @@ _LEAST = 1e-4
 
 
 def box_projection_loss(logits: Tensor, known: Tensor) -> Tensor:
-    """Mean over views with unknown pixels of how far the smoke in them falls short of filling their columns and rows.
+    """Mean over views of how far the smoke in the unknown pixels falls short of filling their columns and rows.
 
         P_x = sum_x max_y(p u) / sum_x max_y(u),   L = sum over both axes of max(0, log(c / P)) / 2
 
-    with p = sigmoid(s), u = 1 - known and c = 0.7. A view whose pixels are all known has no part in it.
+    with p = sigmoid(s), u = 1 - known and c = 0.7. A view whose pixels are all known falls short of nothing.
 
     Args:
         logits: s, (batch, 1, h, w).
@@ -29,7 +29,7 @@ def box_projection_loss(logits: Tensor, known: Tensor) -> Tensor:
         return logits.new_zeros(())
     smoke, unknown = torch.sigmoid(logits[boxed]) * unknown[boxed], unknown[boxed]
     short = [torch.relu(torch.log(_COVERED / _filled(smoke, unknown, axis).clamp(min=_LEAST))) for axis in (2, 3)]
-    return (sum(short, logits.new_zeros(())) / 2.0).mean()
+    return sum(short, logits.new_zeros(())).sum() / (2.0 * len(logits))
 
 
 def _filled(smoke: Tensor, unknown: Tensor, axis: int) -> Tensor:
