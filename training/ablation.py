@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from training.calibrate import calibrate
 from training.config import Config, read_config
-from training.data.smoke5k import Folders
-from training.evaluate import evaluate, frames_to_score
+from training.data.frames import Folders, frames_to_score
+from training.evaluate import evaluate
 from training.prediction import load_deployed, remembered
 from training.reliability import RAW, TEMPERATURE
 from training.train import Reporter, train

@@ -9,7 +9,7 @@ from models.geometry import fit as fit_frame
 from models.geometry import unfit
 from training.bootstrap import by_group
 from training.calibration import Calibration, Histogram, fit, fit_temperature, logit_histogram
-from training.data.smoke5k import Frame, load_image, load_mask
+from training.data.frames import Frame, load_image, load_mask
 from training.prediction import Deployed, calibrated
 from training.reliability import BOTH, best_form, calibration_table
 

@@ -15,8 +15,8 @@ from training.ablation import AblationError, ablate, card_section, markdown
 from training.calibrate import calibrate
 from training.checkpoint import CheckpointError
 from training.config import ConfigError, read_config
-from training.data.smoke5k import REAL_SMOKE, DataError
-from training.evaluate import evaluate, frames_to_score, spread, write
+from training.data.frames import REAL_SMOKE, DataError, evenly_spaced, frames_to_score
+from training.evaluate import evaluate, write
 from training.export import ExportError, export
 from training.feedback import read_feedback
 from training.int8_measure import table
@@ -99,11 +99,11 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
 
 
 def _against_sampling(options: argparse.Namespace) -> dict[str, Any]:
-    """The deployed pass beside sampling, on frames with smoke spread over the split."""
+    """The deployed pass beside sampling, on frames with smoke evenly_spaced over the split."""
     segmenter, config = load_segmenter(options.model)
     frames = frames_to_score(options.data, options.split, options.subset)
     smoke = [frame for frame in frames if frame.kind == REAL_SMOKE]
-    return compare(segmenter, spread(smoke, _SAMPLED_FRAMES), config.data.size_px, options.samples)
+    return compare(segmenter, evenly_spaced(smoke, _SAMPLED_FRAMES), config.data.size_px, options.samples)
 
 
 def _export(options: argparse.Namespace, console: Console) -> None:

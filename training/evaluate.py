@@ -14,7 +14,7 @@ from models.geometry import RGB
 from training import gating, measurements, metrics, plots
 from training.bootstrap import by_group
 from training.calibration import Histogram
-from training.data.smoke5k import REAL_SMOKE, SYNTHETIC, DataError, Folders, Frame, read_frames
+from training.data.frames import REAL_SMOKE, DataError, Folders, Frame, evenly_spaced, frames_to_score
 from training.doubt import report_doubt
 from training.findings import RegionScore
 from training.pictures import contact_sheet
@@ -24,7 +24,6 @@ from training.reliability import SHOWN, calibration_table, form_of
 from training.report import markdown
 from training.scores import FrameScore, choose_level, nearest_level, score_frames
 from training.selective import COVERAGE, areas, risk_coverage
-from training.subset import choose
 
 _PICTURES = 20
 _CURVE_STEP = 10
@@ -54,7 +53,7 @@ def evaluate(deployed: Deployed, data: Folders, split: str, subset: Path | None 
         deployed: What is scored; a release is also scored at its own threshold.
         data: Data folder or folders.
         split: train, val or all.
-        subset: A list of frames of the split; see `subset.choose`.
+        subset: A list of frames of the split; see `frames.choose`.
 
     Raises:
         DataError: The data folder or the list is not what it must be, or a threshold is to be fitted and there is smoke of fewer
@@ -79,12 +78,6 @@ def evaluate(deployed: Deployed, data: Folders, split: str, subset: Path | None 
     return Evaluation(report, _sheets(scores, deployed, level), _panel(scores, deployed, level))
 
 
-def frames_to_score(data: Folders, split: str, subset: Path | None) -> list[Frame]:
-    """The real frames of a split, or those of them that a list names. Raises DataError."""
-    frames = [frame for frame in read_frames(data, split) if frame.kind != SYNTHETIC]  # type: ignore[arg-type]
-    return choose(frames, data, subset) if subset else frames
-
-
 def write(evaluation: Evaluation, out: Path) -> None:
     """Write report.json, report.md, the contact sheets and the plots into a folder."""
     out.mkdir(parents=True, exist_ok=True)
@@ -97,12 +90,6 @@ def write(evaluation: Evaluation, out: Path) -> None:
         plots.decomposition_panel(evaluation.panel, out / "decomposition.png")
     for name, sheet in evaluation.sheets.items():
         cv2.imwrite(str(out / name), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-
-
-def spread(frames: Sequence[Frame], count: int) -> list[Frame]:
-    """At most `count` frames, evenly over the sequence."""
-    positions = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
-    return [frames[position] for position in positions]
 
 
 def _measure(scores: Sequence[FrameScore], level: int, deployed: Deployed) -> dict[str, Any]:
@@ -176,10 +163,10 @@ def _worst(scores: Sequence[FrameScore], level: int) -> list[Frame]:
 
 
 def _every_few(scores: Sequence[FrameScore]) -> list[Frame]:
-    """About twenty frames spread over the split: three in four with smoke."""
+    """About twenty frames evenly_spaced over the split: three in four with smoke."""
     smoke = [score.frame for score in scores if score.frame.kind == REAL_SMOKE]
     free = [score.frame for score in scores if score.frame.kind != REAL_SMOKE]
-    return spread(smoke, _PICTURES * 3 // 4) + spread(free, _PICTURES // 4)
+    return evenly_spaced(smoke, _PICTURES * 3 // 4) + evenly_spaced(free, _PICTURES // 4)
 
 
 def _require_two_groups(frames: Sequence[Frame], split: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from training.data.smoke5k import DataError
+from training.data.frames import DataError
 
 VERDICTS = ("true_alarm", "false_alarm")
 

@@ -9,7 +9,7 @@ from models.detection import Detection, measure
 from models.geometry import Mask, regions
 from models.maps import SegmentationMaps
 from training import metrics
-from training.data.smoke5k import Frame
+from training.data.frames import Frame
 
 REGION_LEVELS = np.arange(8, metrics.LEVELS, 8)
 """Levels k (threshold k / 256) at which regions are looked for."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.gate import QUANTITIES, Gate
-from training.data.smoke5k import REAL_SMOKE
+from training.data.frames import REAL_SMOKE
 from training.doubt import fit_combination
 from training.findings import RegionScore
 

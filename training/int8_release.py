@@ -12,8 +12,7 @@ import numpy.typing as npt
 from models.geometry import RGB
 from models.golden import read
 from models.manifest import OUTPUTS, Golden, Manifest, describe
-from training.data.smoke5k import Folders, Frame, read_frames
-from training.evaluate import frames_to_score
+from training.data.frames import Folders, Frame, frames_to_score, read_frames
 from training.export import CARD, GOLDEN_TOLERANCE, save_golden_maps
 from training.int8_measure import Criterion, as_numbers, calibration_frames, compare, fitted, table
 from training.onnx_model import OnnxModel

@@ -9,7 +9,7 @@ import numpy as np
 from training import metrics
 from training.bootstrap import by_group, mean_interval
 from training.calibration import brier, fit
-from training.data.smoke5k import REAL_SMOKE
+from training.data.frames import REAL_SMOKE
 from training.scores import FrameScore, Leveled, choose_level, measured, summarise, summarise_each
 
 SIZES = (("under 0.1 %", 0.0, 0.001), ("0.1 % to 1 %", 0.001, 0.01), ("over 1 %", 0.01, 1.01))

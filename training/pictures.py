@@ -8,7 +8,7 @@ import numpy as np
 
 from models.geometry import RGB, Map, Mask, fit, fit_map, unfit
 from models.maps import SegmentationMaps
-from training.data.smoke5k import Frame, load_image, load_mask
+from training.data.frames import Frame, load_image, load_mask
 from training.prediction import Deployed, look
 
 _TRUTH, _PREDICTION = (255, 255, 0), (255, 0, 0)

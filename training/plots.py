@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from models.geometry import RGB, Map, Mask, fit, fit_map
 from models.maps import SegmentationMaps
 from training import metrics
-from training.data.smoke5k import Frame, load_image, load_mask
+from training.data.frames import Frame, load_image, load_mask
 from training.pictures import EPISTEMIC_NATS
 from training.prediction import Deployed, look
 from training.reliability import RAW, reported_form

@@ -14,7 +14,7 @@ from models.geometry import fit, fit_map
 from models.networks.segmenter import SmokeSegmenter
 from models.networks.uncertainty import Uncertainty, binary_entropy, decompose
 from training import metrics
-from training.data.smoke5k import Frame, load_image, load_mask
+from training.data.frames import Frame, load_image, load_mask
 from training.sampling import sample_nested, sample_probabilities
 
 DOUBTFUL_NATS = 0.05

@@ -11,7 +11,7 @@ from models.geometry import RGB, fit, fit_map, unfit
 from models.tiles import Tiles
 from training import metrics
 from training.calibration import Histogram, logit_histogram
-from training.data.smoke5k import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
+from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
 from training.findings import REGION_LEVELS, Findings, find
 from training.prediction import Predict, look
 from training.selective import Sums, squared_error_by_doubt

@@ -12,7 +12,7 @@ from training import checkpoint as checkpoints
 from training.build import build_segmenter
 from training.config import Config, Generator, Optimiser, StageSection
 from training.data.batches import Batch, Batches, Stage, Views
-from training.data.smoke5k import Frame
+from training.data.frames import Frame
 from training.learner import Learner, build_optimiser
 from training.loop import EstimatorPhase, GeneratorPhase, parameter_groups
 from training.losses.objective import Constants, Weights

@@ -16,7 +16,7 @@ from training.average import moving_average
 from training.checkpoint import Checkpoint
 from training.config import Config, ConfigError, StageSection
 from training.data.batches import Batch
-from training.data.smoke5k import Folders, Frame, read_frames
+from training.data.frames import Folders, Frame, read_frames
 from training.learner import Learner
 from training.setup import build_loader, estimator_learner, generator_learner, start_segmenter
 from training.stopping import stop_requests
@@ -58,7 +58,7 @@ def train(config: Config, data: Folders, out: Path, reporter: Reporter, *, valid
 
     Args:
         config: The resolved configuration.
-        data: Data folder or folders, see `training.data.smoke5k`.
+        data: Data folder or folders, see `training.data.frames`.
         out: Folder of the run; a checkpoint in it is resumed, and the resolved configuration is written beside it.
         reporter: Told of every step and validation.
         validated: Whether the averaged model is scored on `val` after each epoch; it is needless where it is scored right afterwards.

@@ -8,8 +8,7 @@ import numpy as np
 from models.geometry import RGB, fit
 from models.networks.segmenter import SmokeSegmenter
 from training import latent_activity
-from training.data.smoke5k import REAL_SMOKE, Frame, load_image
-from training.evaluate import spread
+from training.data.frames import REAL_SMOKE, Frame, evenly_spaced, load_image
 from training.latent_activity import LatentActivity
 from training.pictures import answer_panel
 from training.prediction import torch_predictor
@@ -40,7 +39,7 @@ def validate(segmenter: SmokeSegmenter, frames: Sequence[Frame], size_px: int, f
     scores = score_frames(predict, frames, size_px, _MINIMUM_REGION)
     summary = summarise(scores, choose_level(scores, false_alarms))
     smoke = [frame for frame in frames if frame.kind == REAL_SMOKE]
-    shown = [fit(load_image(frame.image), size_px) for frame in spread(smoke, _SHOWN)]
+    shown = [fit(load_image(frame.image), size_px) for frame in evenly_spaced(smoke, _SHOWN)]
     picture = np.concatenate([answer_panel(frame, predict(frame), summary.threshold) for frame in shown])
-    sampled = [fit(load_image(frame.image), size_px) for frame in spread(frames, _SAMPLED)]
+    sampled = [fit(load_image(frame.image), size_px) for frame in evenly_spaced(frames, _SAMPLED)]
     return Validation(summary, latent_activity.measure(segmenter, sampled), picture)

@@ -18,7 +18,7 @@ from models.networks.segmenter import SmokeSegmenter
 from tests.performance.unfolded import unfolded_coherence
 from training.build import build_segmenter
 from training.config import Config, read_config
-from training.data.smoke5k import read_frames
+from training.data.frames import read_frames
 from training.losses.coherence import coherence_loss
 from training.sampling import dropout_only, in_evaluation, sample_probabilities
 from training.setup import build_loader, generator_learner

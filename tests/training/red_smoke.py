@@ -10,7 +10,7 @@ import numpy as np
 from models.geometry import RGB
 from models.maps import SegmentationMaps
 from tests.training.rendered import COLUMNS
-from training.data.smoke5k import Frame
+from training.data.frames import Frame
 from training.prediction import Deployed, Predict
 
 SIDE = 32

@@ -13,7 +13,7 @@ from training import commands
 from training.__main__ import main
 from training.calibration import Calibration
 from training.config import parse_config
-from training.data.smoke5k import load_image, read_frames
+from training.data.frames import load_image, read_frames
 from training.prediction import calibrated, load_deployed
 from training.train import Interrupted
 

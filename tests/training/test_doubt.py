@@ -8,7 +8,7 @@ import pytest
 
 from models.detection import Detection
 from models.geometry import Region
-from training.data.smoke5k import Frame
+from training.data.frames import Frame
 from training.doubt import auroc, cross_fitted, fit_combination, report_doubt
 from training.findings import RegionScore
 

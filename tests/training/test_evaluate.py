@@ -11,7 +11,7 @@ import pytest
 from tests.training.red_smoke import SIDE, deployed, read_red, say_nothing, write_frame, write_manifest
 from training import bootstrap, measurements
 from training.calibration import Calibration
-from training.data.smoke5k import DataError
+from training.data.frames import DataError
 from training.evaluate import evaluate, write
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.data.smoke5k import DataError
+from training.data.frames import DataError
 from training.feedback import feedback_table, read_feedback
 
 

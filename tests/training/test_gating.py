@@ -7,7 +7,7 @@ import pytest
 from models.detection import Detection
 from models.gate import Gate
 from models.geometry import Region
-from training.data.smoke5k import Frame
+from training.data.frames import Frame
 from training.findings import RegionScore
 from training.gating import Regions, fit_gate, judge, report_gate
 

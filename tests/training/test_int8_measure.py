@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 
 from models.manifest import Manifest
 from training import int8_measure
-from training.data.smoke5k import Frame, read_frames
+from training.data.frames import Frame, read_frames
 from training.int8_measure import Criterion, as_numbers, calibration_frames, compare, fitted, table
 
 

@@ -13,7 +13,7 @@ from training import export as exporting
 from training import released_networks
 from training.build import build_segmenter
 from training.checkpoint import CheckpointError
-from training.data.smoke5k import read_frames
+from training.data.frames import read_frames
 from training.export import export
 from training.onnx_model import OnnxModel
 from training.parity import render_frames

@@ -8,7 +8,7 @@ import torch
 
 from tests.training.conftest import tiny
 from training.build import build_segmenter
-from training.data.smoke5k import read_frames
+from training.data.frames import read_frames
 from training.sampling_free import agreement, compare
 
 

@@ -12,16 +12,9 @@ from models.detection import Detection
 from models.geometry import Region
 from tests.training.red_smoke import SIDE, read_red, say_nothing, write_frame
 from training import metrics
-from training.data.smoke5k import Frame
+from training.data.frames import Frame
 from training.findings import REGION_LEVELS, Findings, RegionScore
-from training.scores import (
-    FrameScore,
-    choose_level,
-    nearest_level,
-    score_frames,
-    summarise,
-    summarise_each,
-)
+from training.scores import FrameScore, choose_level, nearest_level, score_frames, summarise, summarise_each
 
 
 @pytest.fixture

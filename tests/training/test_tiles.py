@@ -11,7 +11,7 @@ from models.tiles import canvas_px, merge, views
 from tests.pictures import noisy
 from tests.training.red_smoke import SIDE, deployed, read_red, write_frame, write_manifest
 from training.__main__ import main
-from training.data.smoke5k import Frame
+from training.data.frames import Frame
 from training.evaluate import evaluate, write
 from training.prediction import look
 from training.report import headline

@@ -16,7 +16,7 @@ import torch
 from tests.training.conftest import Notes, Run, same, tiny
 from training import checkpoint as checkpoints
 from training.checkpoint import CheckpointError
-from training.data.smoke5k import DataError
+from training.data.frames import DataError
 from training.loop import NonFiniteLossError
 from training.train import Interrupted, train
 from training.validation import Validation

@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.geometry import RGB, Map
-from training.data import augment, decoys, synthetic, transplant
+from training.data import augment, copy_paste, distractors, synthetic
 from training.data.augment import View
-from training.data.smoke5k import REAL_SMOKE, SMOKE_FREE, DataError, Frame, load_image, load_mask
-from training.transmission import transmission
+from training.data.frames import REAL_SMOKE, SMOKE_FREE, DataError, Frame, load_image, load_mask
+from training.data.transmission import transmission
 
 RENDERED = "rendered"
-"""A source besides the kinds of `smoke5k`: this package's own smoke over smoke-free frames."""
+"""A source besides the kinds of `frames`: this package's own smoke over smoke-free frames."""
 TRANSPLANTED = "transplanted"
 """Another: smoke lifted off one frame and laid over another, of landscapes with or without smoke of their own."""
 _DONOR = "transplanted smoke"
@@ -76,8 +76,8 @@ class Stage:
 class Views:
     """What varies from view to view: see `augment.crop` and `augment.change_light`.
 
-    `smoke_length` is of rendered smoke, `transplant_size` of transplanted smoke: see `transplant.lay`.
-    `decoys` is the share of views that get up to three pale things of other frames: see `decoys.put`.
+    `smoke_length` is of rendered smoke, `transplant_size` of transplanted smoke: see `copy_paste.lay`.
+    `decoys` is the share of views that get up to three pale things of other frames: see `distractors.put`.
     """
 
     squashed_px: tuple[int, int]
@@ -93,7 +93,7 @@ class Batches(Dataset[Batch]):
 
     Args:
         frames: What to draw from.
-        mix: Share of each source: the kinds of `smoke5k` and `rendered`. Shares need not sum to 1.
+        mix: Share of each source: the kinds of `frames` and `rendered`. Shares need not sum to 1.
         stages: In order.
         views: How frames are varied.
         seed: Together with the step it decides everything.
@@ -154,9 +154,9 @@ class Batches(Dataset[Batch]):
         for _ in range(_LIFTS):
             donor = self._sources[_DONOR].draw(rng)
             donor_image = load_image(donor.image)
-            plume = transplant.lift(donor_image, load_mask(donor, donor_image.shape))
+            plume = copy_paste.lift(donor_image, load_mask(donor, donor_image.shape))
             if plume is not None:
-                return transplant.lay(plume, image, mask, rng, self._views.transplant_size)
+                return copy_paste.lay(plume, image, mask, rng, self._views.transplant_size)
         return image, mask
 
     def _with_decoys(self, image: RGB, mask: Map, rng: np.random.Generator) -> RGB:
@@ -164,9 +164,9 @@ class Batches(Dataset[Batch]):
         for _ in range(int(rng.integers(1, 4))):
             other = self._sources[_OTHER].draw(rng)
             other_image = load_image(other.image)
-            decoy = decoys.take(other_image, load_mask(other, other_image.shape), rng)
+            decoy = distractors.take(other_image, load_mask(other, other_image.shape), rng)
             if decoy is not None:
-                image = decoys.put(decoy, image, mask, rng)
+                image = distractors.put(decoy, image, mask, rng)
         return image
 
     def _cut(self, frame: View, rng: np.random.Generator, stage: Stage) -> View:

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from training.data.batches import Batch, Batches, Stage, Views
-from training.data.smoke5k import DataError, Frame, read_frames
-from training.transmission import transmission
+from training.data.frames import DataError, Frame, read_frames
+from training.data.transmission import transmission
 
 VIEWS = Views(
     squashed_px=(64, 96),

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.transmission import atmospheric_light, dark_channel, transmission
+from training.data.transmission import atmospheric_light, dark_channel, transmission
 
 
 def textured_scene(rng: np.random.Generator, height_px: int = 120, width_px: int = 160) -> np.ndarray:

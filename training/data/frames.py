@@ -108,6 +108,47 @@ def load_mask(frame: Frame, shape: tuple[int, ...]) -> Map:
     return np.asarray(mask > 127, np.float32)
 
 
+def frames_to_score(data: Folders, split: str, subset: Path | None) -> list[Frame]:
+    """The real frames of a split, or those of them that a list names. Raises DataError."""
+    frames = [frame for frame in read_frames(data, split) if frame.kind != SYNTHETIC]  # type: ignore[arg-type]
+    return choose(frames, data, subset) if subset else frames
+
+
+def choose(frames: Sequence[Frame], data: Folders, subset: Path) -> list[Frame]:
+    """The frames that a list names, in its order; each once.
+
+    Args:
+        frames: To choose from: those of a split.
+        data: Data folder or folders, to one of which each name is relative.
+        subset: Text file; empty lines are skipped.
+
+    Raises:
+        DataError: The list cannot be read, names nothing, or names a frame that is not there.
+    """
+    try:
+        names = [line.strip() for line in subset.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{subset}: no list of frames: {error}") from error
+    roots = [data] if isinstance(data, Path) else data
+    known = {frame.image: frame for frame in frames}
+    found = {name: known[root / name] for name in names for root in roots if root / name in known}
+    unknown = [name for name in names if name not in found]
+    if unknown:
+        raise DataError(
+            f"{subset}: {len(unknown)} of {len(names)} names are of no frame of the split, the first is {unknown[0]!r}; expected "
+            "paths as in the manifest's column file"
+        )
+    if not names:
+        raise DataError(f"{subset}: names no frame")
+    return [found[name] for name in dict.fromkeys(names)]
+
+
+def evenly_spaced(frames: Sequence[Frame], count: int) -> list[Frame]:
+    """At most `count` frames, evenly over the sequence."""
+    positions = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    return [frames[position] for position in positions]
+
+
 def _complete(rows: Iterable[dict[str, str]], manifest: Path) -> Iterator[dict[str, str]]:
     """The rows as they are. Raises DataError at the first that ends before its last column, for such a frame would be lost."""
     for row in rows:

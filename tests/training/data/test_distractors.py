@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.geometry import RGB, Map
-from training.data.decoys import Decoy, put, take
+from training.data.distractors import Decoy, put, take
 
 SIZE = (192, 256)
 NOWHERE = np.zeros(SIZE, np.float32)

@@ -1,6 +1,6 @@
 """Pale things that are no smoke (a lit road, a roof, a rock, a scrap of cloud), taken off one frame and put into another.
 
-They are to smoke what `transplant` is to a plume: seen before other grounds, so that it is not enough for the model to know by heart
+They are to smoke what `copy_paste` is to a plume: seen before other grounds, so that it is not enough for the model to know by heart
 what is pale at its few cameras. What they are is not known, only that no mask covers them.
 """
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from models.geometry import RGB, Map
-from training.data import transplant
-from training.data.transplant import Plume, lay, lift
+from training.data import copy_paste
+from training.data.copy_paste import Plume, lay, lift
 
 GROUND, SMOKE = 100, 200
 SIZE = (96, 128)
@@ -143,11 +143,11 @@ def test_a_hole_is_filled_smoothly_from_around_it():
     ramp = np.repeat(np.linspace(0, 255, 64, dtype=np.float32)[None, :, None], 48, axis=0).repeat(3, axis=2)
     unknown = np.zeros((48, 64), np.float32)
     unknown[18:30, 26:38] = 1.0
-    filled = transplant._grown(np.where(unknown[..., None] > 0, 0.0, ramp).astype(np.float32), unknown)
+    filled = copy_paste._grown(np.where(unknown[..., None] > 0, 0.0, ramp).astype(np.float32), unknown)
     assert np.array_equal(filled[unknown == 0], ramp[unknown == 0])
     assert np.abs(filled - ramp).max() < 25
 
 
 def test_what_is_known_everywhere_stays_as_it_is():
     picture = np.random.default_rng(0).random((20, 30, 3)).astype(np.float32)
-    assert np.array_equal(transplant._grown(picture, np.zeros((20, 30), np.float32)), picture)
+    assert np.array_equal(copy_paste._grown(picture, np.zeros((20, 30), np.float32)), picture)
