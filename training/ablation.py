@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from training.calibrate import calibrate
 from training.config import Config, read_config
 from training.data.frames import Folders, frames_to_score
+from training.engine.run import Reporter, train
 from training.evaluate import evaluate
 from training.prediction import load_deployed, remembered
 from training.reliability import RAW, TEMPERATURE
-from training.train import Reporter, train
 
 _OBJECTIVE = "generator.objective"
 _NO_COHERENCE, _NO_ENTROPY = f"{_OBJECTIVE}.coherence_weight=0", f"{_OBJECTIVE}.entropy_weight=0"
@@ -63,7 +63,7 @@ TABLES: Mapping[str, tuple[Row, ...]] = {
 
 
 def ablate(
-    table: str, config: Path, overrides: Sequence[str], data: Folders, out: Path, reporter: Reporter
+    table: str, config: Path, overrides: Sequence[str], data: Folders, out: Path, reporter: Reporter[Any]
 ) -> list[dict[str, Any]]:
     """Train and score the rows of a table; those that are done already are neither trained nor scored again.
 
@@ -84,7 +84,7 @@ def ablate(
     configs = [read_config(config, (*overrides, *row.overrides)) for row in TABLES[table]]
     measured = []
     for row, resolved in zip(TABLES[table], configs, strict=True):
-        checkpoint = train(resolved, data, out / row.name, reporter, validated=False)
+        checkpoint = train(resolved, data, out / row.name, reporter)
         measured.append({"what": row.what, "views": _views(resolved), **_scored_once(resolved, checkpoint, data)})
         (out / "ablation.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
         (out / "ablation.md").write_text(markdown(measured), encoding="utf-8")

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from training.onnx_model import Frames, OnnxModel
+from training.engine.onnx_model import Frames, OnnxModel
 
 _STEPS = 255
 _VALUES_PER_FRAME = 512

@@ -13,22 +13,24 @@ from models.manifest import ManifestError
 from models.networks.backbone import EncoderError, WeightsError
 from training.ablation import AblationError, ablate, card_section, markdown
 from training.calibrate import calibrate
-from training.checkpoint import CheckpointError
 from training.config import ConfigError, read_config
-from training.data.frames import REAL_SMOKE, DataError, evenly_spaced, frames_to_score
+from training.data.frames import REAL_SMOKE, DataError, evenly_spaced, frames_to_score, read_frames
+from training.engine.checkpoint import CheckpointError
+from training.engine.networks import load_segmenter
+from training.engine.run import Interrupted, train
+from training.engine.step import NonFiniteLossError
 from training.evaluate import evaluate, write
 from training.export import ExportError, export
 from training.feedback import read_feedback
 from training.int8_measure import table
 from training.int8_release import quantised_release
-from training.loop import NonFiniteLossError
 from training.parity import ParityError
-from training.prediction import load_deployed, load_segmenter
+from training.prediction import load_deployed
 from training.progress import TerminalReporter
 from training.quantise import QuantiseError
 from training.report import ReportError, headline
 from training.sampling_free import compare
-from training.train import Interrupted, train
+from training.validation import validate
 
 _REFUSALS = (
     AblationError,
@@ -68,8 +70,9 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     config = read_config(options.config, options.overrides)
     out = options.out or Path("runs") / config.name
     console.print(f"{config.name}, configuration {config.sha256()[:12]}, run in {out}")
+    val, scored = read_frames(options.data, "val"), (config.data.size_px, config.false_alarms)
     with TerminalReporter(console, out / "tensorboard") as reporter:
-        last = train(config, options.data, out, reporter)
+        last = train(config, options.data, out, reporter, lambda segmenter: validate(segmenter, val, *scored))
     console.print(f"done: {last}")
 
 

@@ -94,7 +94,7 @@ class Objective(_Section):
 
 
 class Optimiser(_Section):
-    """AdamW, or Adam as in the paper, with a warm-up and a decay of the rate: see `training.schedule`."""
+    """AdamW, or Adam as in the paper, with a warm-up and a decay of the rate: see `training.engine.optimiser`."""
 
     learning_rate: Annotated[float, Field(gt=0)]
     encoder_learning_rate: Annotated[float, Field(gt=0)]

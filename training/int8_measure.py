@@ -17,7 +17,7 @@ from models.maps import SegmentationMaps
 from training import metrics
 from training.calibration import Calibration, reliability
 from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame, load_image
-from training.onnx_model import Frames, OnnxModel
+from training.engine.onnx_model import Frames, OnnxModel
 from training.prediction import Predict, onnx_predictor
 from training.sampling_free import agreement, doubtful
 from training.scores import FrameScore, nearest_level, score_frames, summarise

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.geometry import RGB
 from models.networks.segmenter import SmokeSegmenter
-from training.sampling import in_evaluation
+from training.engine.monte_carlo import in_evaluation
 
 _ACTIVE_VARIANCE = 0.01
 """Variance over images from which on a unit is active (Burda, Grosse and Salakhutdinov 2016, «Importance Weighted Autoencoders»)."""

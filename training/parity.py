@@ -10,7 +10,7 @@ import torch
 from models.manifest import OUTPUTS
 from models.networks.segmenter import SmokeSegmenter
 from training.data.synthetic import add_smoke, render_landscape, render_plume
-from training.onnx_model import Frames, OnnxModel
+from training.engine.onnx_model import Frames, OnnxModel
 
 TOLERANCE = 1e-4
 IDENTITY_TOLERANCE = 1e-6

@@ -13,11 +13,9 @@ from models.manifest import Manifest
 from models.maps import SegmentationMaps
 from models.networks.segmenter import SmokeSegmenter
 from models.tiles import Tiles, merge, views, worth_tiling
-from training import checkpoint as checkpoints
-from training.build import build_segmenter
 from training.calibration import Calibration, apply
-from training.config import Config
-from training.onnx_model import OnnxModel
+from training.engine.networks import load_segmenter
+from training.engine.onnx_model import OnnxModel
 
 Predict = Callable[[RGB], SegmentationMaps]
 """A frame fitted to the model's square (size, size, 3) uint8 -> its maps."""
@@ -104,19 +102,6 @@ def remembered(predict: Predict) -> Predict:
         return kept[key]
 
     return recalled
-
-
-def load_segmenter(path: Path) -> tuple[SmokeSegmenter, Config]:
-    """The averaged networks of a checkpoint, in evaluation mode, and their configuration. Raises CheckpointError."""
-    found = checkpoints.load(path)
-    segmenter = build_segmenter(found.config.network, pretrained=False)
-    try:
-        segmenter.load_state_dict(checkpoints.load_averaged(path))
-    except RuntimeError as error:
-        raise checkpoints.CheckpointError(
-            f"{path}: not of the networks that it names: {' '.join(str(error).split())}"
-        ) from error
-    return segmenter.eval(), found.config
 
 
 def load_deployed(path: Path, minimum_region: float = 0.0002) -> Deployed:

@@ -15,7 +15,7 @@ _LINE_STEPS = 100
 
 
 class TerminalReporter:
-    """A `training.train.Reporter` for a person: use it as a context manager."""
+    """A `training.engine.run.Reporter` for a person: use it as a context manager."""
 
     def __init__(self, console: Console, tensorboard: Path) -> None:
         self._console = console

@@ -15,8 +15,8 @@ from onnxruntime.quantization import QDQQuantizer, QuantType, quant_pre_process
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 
 from training.activation_ranges import activation_ranges
+from training.engine.onnx_model import Frames
 from training.int8_graph import between, convolution, float_tensors, rewritten, summed
-from training.onnx_model import Frames
 
 _GENERATOR = (
     "Add",

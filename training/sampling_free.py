@@ -15,7 +15,7 @@ from models.networks.segmenter import SmokeSegmenter
 from models.networks.uncertainty import Uncertainty, binary_entropy, decompose
 from training import metrics
 from training.data.frames import Frame, load_image, load_mask
-from training.sampling import sample_nested, sample_probabilities
+from training.engine.monte_carlo import sample_nested, sample_probabilities
 
 DOUBTFUL_NATS = 0.05
 """Pixels whose Monte Carlo total exceeds this are compared: elsewhere everything is near 0 and agrees for free."""

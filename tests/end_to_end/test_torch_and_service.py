@@ -12,11 +12,11 @@ from models.geometry import fit
 from models.manifest import OUTPUTS
 from service.__main__ import main as smoke_bvm
 from tests.training.conftest import tiny
-from training import checkpoint as checkpoints
-from training.average import moving_average
-from training.build import build_segmenter
-from training.checkpoint import Checkpoint
 from training.data.synthetic import add_smoke, render_landscape, render_plume
+from training.engine import checkpoint as checkpoints
+from training.engine.checkpoint import Checkpoint
+from training.engine.networks import build_segmenter
+from training.engine.optimiser import moving_average
 from training.export import export
 from training.prediction import load_deployed
 

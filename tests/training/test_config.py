@@ -7,7 +7,7 @@ import pytest
 
 from tests.training.conftest import tiny
 from training.config import ConfigError, parse_config, read_config
-from training.learner import rate_factor
+from training.engine.optimiser import rate_factor
 
 PRESETS = sorted((Path(__file__).resolve().parents[2] / "training/configs").glob("*.toml"))
 

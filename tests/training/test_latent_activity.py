@@ -7,7 +7,7 @@ import torch
 from models.networks.segmenter import SmokeSegmenter
 from tests.pictures import noisy
 from tests.training.conftest import tiny
-from training.build import build_segmenter
+from training.engine.networks import build_segmenter
 from training.latent_activity import LatentActivity, measure
 
 FRAMES = [noisy(seed, 64, 64) // (seed + 1) for seed in range(4)]

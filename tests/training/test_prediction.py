@@ -8,9 +8,8 @@ from models.manifest import OUTPUTS
 from tests.conftest import SIDE, closed_form
 from tests.pictures import noisy
 from tests.training.closed_form import ClosedForm
-from training.checkpoint import CheckpointError
-from training.onnx_model import OnnxModel
-from training.prediction import load_deployed, load_segmenter, onnx_predictor, remembered, torch_predictor
+from training.engine.onnx_model import OnnxModel
+from training.prediction import load_deployed, onnx_predictor, remembered, torch_predictor
 
 
 class Deployable(ClosedForm):
@@ -50,14 +49,6 @@ def test_a_checkpoint_has_no_threshold(tiny_run):
     found = load_deployed(tiny_run.checkpoint)
     assert (found.size_px, found.threshold) == (64, None)
     assert found.description == "checkpoint last.ckpt"
-
-
-def test_a_checkpoint_whose_average_is_of_other_networks_is_refused(tiny_run, tmp_path):
-    state = torch.load(tiny_run.checkpoint, weights_only=True)
-    state["average"].pop("module.generator.head.weight")
-    torch.save(state, tmp_path / "last.ckpt")
-    with pytest.raises(CheckpointError, match=r"last\.ckpt: .*generator\.head\.weight"):
-        load_segmenter(tmp_path / "last.ckpt")
 
 
 def test_what_is_remembered_is_run_once_a_frame(predict):

@@ -9,10 +9,10 @@ from onnx import numpy_helper
 
 from models.manifest import OUTPUTS
 from tests.training.conftest import Run
+from training.engine.networks import load_segmenter
+from training.engine.onnx_model import OnnxModel
 from training.export import to_onnx
-from training.onnx_model import OnnxModel
 from training.parity import render_frames
-from training.prediction import load_segmenter
 from training.quantise import QuantiseError, quantise
 
 FLOAT_HEADS = ("estimator.total.2.weight", "estimator.aleatoric.2.weight", "estimator.encoder.0.0.weight")

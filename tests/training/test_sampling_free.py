@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from tests.training.conftest import tiny
-from training.build import build_segmenter
 from training.data.frames import read_frames
+from training.engine.networks import build_segmenter
 from training.sampling_free import agreement, compare
 
 

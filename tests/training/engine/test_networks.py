@@ -5,7 +5,8 @@ import torch
 
 from models.networks.backbone import WeightsError
 from tests.training.conftest import same, tiny
-from training.build import build_segmenter
+from training.engine.checkpoint import CheckpointError
+from training.engine.networks import build_segmenter, load_segmenter
 
 
 def test_the_networks_have_the_configured_shape():
@@ -29,3 +30,11 @@ def test_weights_come_from_the_configured_file(tmp_path):
     torch.save(source, tmp_path / "encoder.pth")
     network = tiny(f"network.encoder_weights={tmp_path / 'encoder.pth'}").network
     assert same(dict(build_segmenter(network, pretrained=True).generator.backbone.encoder.state_dict()), dict(source))
+
+
+def test_a_checkpoint_whose_average_is_of_other_networks_is_refused(tiny_run, tmp_path):
+    state = torch.load(tiny_run.checkpoint, weights_only=True)
+    state["average"].pop("module.generator.head.weight")
+    torch.save(state, tmp_path / "last.ckpt")
+    with pytest.raises(CheckpointError, match=r"last\.ckpt: .*generator\.head\.weight"):
+        load_segmenter(tmp_path / "last.ckpt")

@@ -8,17 +8,16 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from models.networks.segmenter import SmokeSegmenter
-from training import checkpoint as checkpoints
-from training.build import build_segmenter
 from training.config import Config, Generator, Optimiser, StageSection
 from training.data.batches import Batch, Batches, Stage, Views
 from training.data.frames import Frame
-from training.learner import Learner, build_optimiser
-from training.loop import EstimatorPhase, GeneratorPhase, parameter_groups
+from training.engine import checkpoint as checkpoints
+from training.engine.networks import build_segmenter
+from training.engine.optimiser import Learner, build_optimiser, linear_warmup
+from training.engine.release_weights import fill_from_release
+from training.engine.signals import prepare_worker
+from training.engine.step import EstimatorPhase, GeneratorPhase, parameter_groups
 from training.losses.objective import Constants, Weights
-from training.released_networks import fill_from_release
-from training.schedule import linear_warmup
-from training.stopping import prepare_worker
 
 _VIEWS = 8
 """From which a release's networks find the statistics of their normalisations."""

@@ -11,9 +11,9 @@ from models.networks.latent import DiagonalGaussian
 from models.networks.segmenter import SmokeSegmenter
 from models.networks.uncertainty import decompose
 from training.data.batches import Batch
+from training.engine.monte_carlo import in_evaluation, sample_probabilities
 from training.losses.estimator import estimator_loss
 from training.losses.objective import Constants, Weights, generator_objective
-from training.sampling import in_evaluation, sample_probabilities
 
 
 class NonFiniteLossError(RuntimeError):

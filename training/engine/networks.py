@@ -7,7 +7,8 @@ from models.networks.generator import Generator
 from models.networks.inference_model import InferenceModel
 from models.networks.segmenter import SmokeSegmenter
 from models.networks.uncertainty_estimator import UncertaintyEstimator
-from training.config import Network
+from training.config import Config, Network
+from training.engine import checkpoint as checkpoints
 
 
 def build_segmenter(network: Network, *, pretrained: bool) -> SmokeSegmenter:
@@ -39,6 +40,19 @@ def build_segmenter(network: Network, *, pretrained: bool) -> SmokeSegmenter:
         generator,
         UncertaintyEstimator(network.estimator_channels),
     )
+
+
+def load_segmenter(path: Path) -> tuple[SmokeSegmenter, Config]:
+    """The averaged networks of a checkpoint, in evaluation mode, and their configuration. Raises CheckpointError."""
+    found = checkpoints.load(path)
+    segmenter = build_segmenter(found.config.network, pretrained=False)
+    try:
+        segmenter.load_state_dict(checkpoints.load_averaged(path))
+    except RuntimeError as error:
+        raise checkpoints.CheckpointError(
+            f"{path}: not of the networks that it names: {' '.join(str(error).split())}"
+        ) from error
+    return segmenter.eval(), found.config
 
 
 def _weights(text: str) -> Weights:

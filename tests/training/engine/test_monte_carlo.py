@@ -6,8 +6,8 @@ from torch import nn
 
 from models.networks.segmenter import SmokeSegmenter
 from tests.training.conftest import tiny
-from training.build import build_segmenter
-from training.sampling import dropout_only, sample_nested, sample_probabilities
+from training.engine.monte_carlo import dropout_only, sample_nested, sample_probabilities
+from training.engine.networks import build_segmenter
 
 SAMPLES = 4
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from tests.training.conftest import Run, tiny
-from training.checkpoint import CheckpointError, load_averaged
+from training.engine.checkpoint import CheckpointError, load_averaged
+from training.engine.setup import start_segmenter, step_weights
 from training.losses.objective import Weights
-from training.setup import start_segmenter, step_weights
 
 
 def test_a_run_starts_from_the_averaged_networks_of_another(tiny_run: Run):

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from models.manifest import OUTPUTS, Manifest
 from models.networks.segmenter import SmokeSegmenter
-from training.checkpoint import CheckpointError
-from training.onnx_model import OnnxModel
+from training.engine.checkpoint import CheckpointError
+from training.engine.onnx_model import OnnxModel
 
 _TOLERANCE = 1e-3
 _LEAST_DEVIATION = 1e-3

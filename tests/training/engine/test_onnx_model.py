@@ -5,7 +5,7 @@ import numpy as np
 from models.manifest import OUTPUTS
 from tests.conftest import SIDE, closed_form
 from tests.pictures import noisy
-from training.onnx_model import OnnxModel
+from training.engine.onnx_model import OnnxModel
 
 
 def test_a_file_tells_its_names_types_and_shape(release):

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.conftest import Notes, Run, same, tiny
-from training import checkpoint as checkpoints
-from training.checkpoint import CheckpointError
+from tests.training.conftest import Notes, Run, same, tiny, trained
 from training.data.frames import DataError
-from training.loop import NonFiniteLossError
-from training.train import Interrupted, train
+from training.engine import checkpoint as checkpoints
+from training.engine.checkpoint import CheckpointError
+from training.engine.run import Interrupted, train
+from training.engine.step import NonFiniteLossError
 from training.validation import Validation
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHORT = (
     "generator.stages=[{steps=6,batch=2,size_px=64}]",
     "estimator.stages=[{steps=4,batch=2,size_px=64}]",
@@ -60,7 +60,7 @@ def test_both_phases_run_step_by_step_and_are_validated_per_epoch_and_at_their_e
 
 def test_a_run_that_is_not_to_be_validated_is_not(data: Path, tmp_path: Path):
     notes = Notes()
-    train(tiny(*SHORT), data, tmp_path, notes, validated=False)
+    train(tiny(*SHORT), data, tmp_path, notes)
     assert len(notes.steps) == 10
     assert notes.validations == []
 
@@ -82,11 +82,11 @@ def test_the_last_checkpoint_is_that_of_the_last_step(tiny_run: Run):
 
 def test_the_second_phase_leaves_the_first_ones_networks_as_they_were(data: Path, tmp_path: Path):
     with pytest.raises(Interrupted):
-        train(tiny(*SHORT), data, tmp_path, StopsAt("generator", 6))
+        trained(tiny(*SHORT), data, tmp_path, StopsAt("generator", 6))
     averaged = checkpoints.load(tmp_path / checkpoints.LAST).average
-    last = checkpoints.load(train(tiny(*SHORT), data, tmp_path, Notes()))
-    trained = {name: value for name, value in last.segmenter.items() if not name.startswith("estimator.")}
-    assert same(trained, {name: averaged[f"module.{name}"] for name in trained})
+    last = checkpoints.load(trained(tiny(*SHORT), data, tmp_path, Notes()))
+    learnt = {name: value for name, value in last.segmenter.items() if not name.startswith("estimator.")}
+    assert same(learnt, {name: averaged[f"module.{name}"] for name in learnt})
     moved = [name for name in last.segmenter if not torch.equal(last.segmenter[name], averaged[f"module.{name}"])]
     assert moved
     assert all(name.startswith("estimator.") for name in moved)
@@ -95,11 +95,11 @@ def test_the_second_phase_leaves_the_first_ones_networks_as_they_were(data: Path
 @pytest.mark.parametrize(("phase", "step"), [("generator", 3), ("generator", 6), ("estimator", 2)])
 def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(data: Path, tmp_path: Path, phase: str, step: int):
     whole, parts = Notes(), StopsAt(phase, step)
-    straight = checkpoints.load(train(tiny(*SHORT), data, tmp_path / "straight", whole))
+    straight = checkpoints.load(trained(tiny(*SHORT), data, tmp_path / "straight", whole))
     with pytest.raises(Interrupted):
-        train(tiny(*SHORT), data, tmp_path / "parts", parts)
+        trained(tiny(*SHORT), data, tmp_path / "parts", parts)
     rest = Notes()
-    resumed = checkpoints.load(train(tiny(*SHORT), data, tmp_path / "parts", rest))
+    resumed = checkpoints.load(trained(tiny(*SHORT), data, tmp_path / "parts", rest))
     assert parts.steps + rest.steps == whole.steps
     for part in ("segmenter", "average", "optimisers", "random_state"):
         assert same(getattr(straight, part), getattr(resumed, part)), part
@@ -110,7 +110,7 @@ def test_a_run_that_is_asked_to_stop_saves_after_the_step_in_hand(data: Path, tm
     before = signal.getsignal(number)
     notes = StopsAt("generator", 2, number)
     with pytest.raises(Interrupted, match="stopped after step 2 of phase generator; the same command resumes"):
-        train(tiny(*SHORT), data, tmp_path, notes)
+        trained(tiny(*SHORT), data, tmp_path, notes)
     assert len(notes.steps) == 2
     assert checkpoints.load(tmp_path / checkpoints.LAST).step == 2
     assert signal.getsignal(number) is before
@@ -126,9 +126,9 @@ class StopsAtValidation(Notes):
 
 def test_a_stop_during_the_last_validation_of_a_phase_is_heard(data: Path, tmp_path: Path):
     with pytest.raises(Interrupted, match="stopped after step 6 of phase generator; the same command resumes"):
-        train(tiny(*SHORT), data, tmp_path, StopsAtValidation())
+        trained(tiny(*SHORT), data, tmp_path, StopsAtValidation())
     rest = Notes()
-    train(tiny(*SHORT), data, tmp_path, rest)
+    trained(tiny(*SHORT), data, tmp_path, rest)
     assert [(phase, step) for phase, step, _ in rest.steps] == [("estimator", step) for step in range(1, 5)]
 
 
@@ -151,7 +151,7 @@ def test_a_stop_that_the_whole_process_group_hears_saves_too(data: Path, tmp_pat
 
 def test_a_finished_run_has_nothing_left_to_do(tiny_run: Run):
     content, notes = tiny_run.checkpoint.read_bytes(), Notes()
-    train(tiny_run.config, tiny_run.data, tiny_run.checkpoint.parent, notes)
+    trained(tiny_run.config, tiny_run.data, tiny_run.checkpoint.parent, notes)
     assert notes.steps == []
     assert tiny_run.checkpoint.read_bytes() == content
 
@@ -161,7 +161,7 @@ def test_a_run_is_not_resumed_with_another_configuration(tiny_run: Run):
     with pytest.raises(
         CheckpointError, match=r"last\.ckpt: made with configuration [0-9a-f]{12}, this one is [0-9a-f]{12}"
     ):
-        train(tiny("seed=2"), tiny_run.data, tiny_run.checkpoint.parent, Notes())
+        trained(tiny("seed=2"), tiny_run.data, tiny_run.checkpoint.parent, Notes())
     assert tiny_run.checkpoint.read_bytes() == content
 
 
@@ -169,7 +169,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(data: Path, t
     losses = []
     for number, seed in enumerate((5, 5, 6)):
         notes = Notes()
-        train(tiny(*SHORT, f"seed={seed}"), data, tmp_path / str(number), notes)
+        trained(tiny(*SHORT, f"seed={seed}"), data, tmp_path / str(number), notes)
         losses.append([numbers["loss"] for _, _, numbers in notes.steps])
     assert losses[0] == losses[1]
     assert losses[0] != losses[2]
@@ -177,8 +177,8 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(data: Path, t
 
 def test_a_loader_in_another_process_makes_the_same_run(data: Path, tmp_path: Path):
     here, there = Notes(), Notes()
-    train(tiny(*SHORT), data, tmp_path / "here", here)
-    train(tiny(*SHORT, "workers=1"), data, tmp_path / "there", there)
+    trained(tiny(*SHORT), data, tmp_path / "here", here)
+    trained(tiny(*SHORT, "workers=1"), data, tmp_path / "there", there)
     assert here.steps == there.steps
 
 
@@ -192,7 +192,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_the_last_good_checkpoint_
     with pytest.raises(
         NonFiniteLossError, match=r"step \d+: .*(structure|kl).* is not finite; batch: .*cam-[ab]-\d\.png"
     ):
-        train(tiny(*exploding), data, tmp_path, notes)
+        trained(tiny(*exploding), data, tmp_path, notes)
     last = checkpoints.load(tmp_path / checkpoints.LAST)
     assert last.step == len(notes.steps) >= 1
 
@@ -204,4 +204,4 @@ def test_a_broken_picture_stops_the_run_by_name(data: Path, tmp_path: Path):
     for picture in (broken / "img").glob("cam-b-*.png"):
         picture.write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"cam-[ab]-\d\.png: not a picture that OpenCV can read"):
-        train(tiny(*SHORT), broken, tmp_path / "run", Notes())
+        trained(tiny(*SHORT), broken, tmp_path / "run", Notes())

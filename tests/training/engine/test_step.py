@@ -6,9 +6,9 @@ from lightning_fabric import Fabric
 
 from models.networks.segmenter import SmokeSegmenter
 from tests.training.conftest import tiny
-from training.build import build_segmenter
 from training.data.batches import Batch
-from training.loop import (
+from training.engine.networks import build_segmenter
+from training.engine.step import (
     EstimatorPhase,
     GeneratorPhase,
     NonFiniteLossError,

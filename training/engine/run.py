@@ -1,38 +1,40 @@
 """A training run: two phases, checkpoints, a validation line per epoch; resumes where the last checkpoint stands."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from lightning_fabric import Fabric
 from torch.optim.swa_utils import AveragedModel
 
 from models.networks.segmenter import SmokeSegmenter
-from training import checkpoint as checkpoints
-from training.average import moving_average
-from training.checkpoint import Checkpoint
 from training.config import Config, ConfigError, StageSection
 from training.data.batches import Batch
 from training.data.frames import Folders, Frame, read_frames
-from training.learner import Learner
-from training.setup import build_loader, estimator_learner, generator_learner, start_segmenter
-from training.stopping import stop_requests
-from training.validation import Validation, validate
+from training.engine import checkpoint as checkpoints
+from training.engine.checkpoint import Checkpoint
+from training.engine.optimiser import Learner, moving_average
+from training.engine.setup import build_loader, estimator_learner, generator_learner, start_segmenter
+from training.engine.signals import stop_requests
 
 RESOLVED = "config.json"
 
+Seen = TypeVar("Seen")
+"""What a validation gives, which this module hands on unread."""
+_Seen_contra = TypeVar("_Seen_contra", contravariant=True)
 
-class Reporter(Protocol):
+
+class Reporter(Protocol[_Seen_contra]):
     """Who is told how a run goes: the command line shows it, tests collect it."""
 
     def step(self, phase: str, step: int, steps: int, numbers: dict[str, float], samples_per_s: float) -> None:
         """A step is done; `numbers` are its loss terms and learning rate."""
 
-    def validated(self, phase: str, step: int, validation: Validation) -> None:
-        """The averaged model was scored on the validation frames."""
+    def validated(self, phase: str, step: int, validation: _Seen_contra) -> None:
+        """The averaged model was looked at; `validation` is what the run's `validate` gave."""
 
 
 class Interrupted(Exception):  # noqa: N818 - it is no error: the run was asked to stop, and saved first
@@ -53,7 +55,13 @@ class _Phase:
         return sum(stage.steps for stage in self.stages)
 
 
-def train(config: Config, data: Folders, out: Path, reporter: Reporter, *, validated: bool = True) -> Path:
+def train(
+    config: Config,
+    data: Folders,
+    out: Path,
+    reporter: Reporter[Seen],
+    validate: Callable[[SmokeSegmenter], Seen] | None = None,
+) -> Path:
     """Train both phases, or what is left of them, and return the last checkpoint.
 
     Args:
@@ -61,15 +69,14 @@ def train(config: Config, data: Folders, out: Path, reporter: Reporter, *, valid
         data: Data folder or folders, see `training.data.frames`.
         out: Folder of the run; a checkpoint in it is resumed, and the resolved configuration is written beside it.
         reporter: Told of every step and validation.
-        validated: Whether the averaged model is scored on `val` after each epoch; it is needless where it is scored right afterwards.
+        validate: Looks at the averaged model, in evaluation mode, after each epoch; None where it is scored right afterwards anyway.
 
     Raises:
         Interrupted: On SIGINT or SIGTERM, after saving.
         CheckpointError: The checkpoint in `out` is damaged or was made with another configuration.
         ConfigError: This machine has no such accelerator.
     """
-    val = read_frames(data, "val") if validated else []
-    run = _Run(config, read_frames(data, "train"), val, out, reporter)
+    run = _Run(config, read_frames(data, "train"), out, reporter, validate)
     # Only now is it known that no run with another configuration stands in this folder.
     out.mkdir(parents=True, exist_ok=True)
     (out / RESOLVED).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -78,11 +85,18 @@ def train(config: Config, data: Folders, out: Path, reporter: Reporter, *, valid
     return out / checkpoints.LAST
 
 
-class _Run:
+class _Run(Generic[Seen]):
     """The state of a run: networks, where it stands, and what it saves."""
 
-    def __init__(self, config: Config, frames: list[Frame], val: list[Frame], out: Path, reporter: Reporter) -> None:
-        self._config, self._frames, self._val, self._out, self._reporter = config, frames, val, out, reporter
+    def __init__(
+        self,
+        config: Config,
+        frames: list[Frame],
+        out: Path,
+        reporter: Reporter[Seen],
+        validate: Callable[[SmokeSegmenter], Seen] | None,
+    ) -> None:
+        self._config, self._frames, self._out, self._reporter, self._validate = config, frames, out, reporter, validate
         self._fabric = _fabric(config)
         self._fabric.launch()
         torch.manual_seed(config.seed)
@@ -128,8 +142,8 @@ class _Run:
                     self._save(phase, done, average)
                 if requested():
                     raise _interrupted(phase, done)
-                if self._val and (done % self._config.epoch_steps == 0 or done == phase.steps):
-                    self._validate(phase, done, average)
+                if self._validate and (done % self._config.epoch_steps == 0 or done == phase.steps):
+                    self._reporter.validated(phase.name, done, self._validate(_deployed(average)))
                     self._step_ended = time.monotonic()
             if requested():  # during the last validation
                 raise _interrupted(phase, phase.steps)
@@ -181,12 +195,12 @@ class _Run:
             self._out / checkpoints.LAST,
         )
 
-    def _validate(self, phase: _Phase, step: int, average: AveragedModel) -> None:
-        deployed = average.module
-        assert isinstance(deployed, SmokeSegmenter)  # noqa: S101 - tells mypy what `moving_average` was given
-        deployed.eval()
-        validation = validate(deployed, self._val, self._config.data.size_px, self._config.false_alarms)
-        self._reporter.validated(phase.name, step, validation)
+
+def _deployed(average: AveragedModel) -> SmokeSegmenter:
+    """The averaged networks in evaluation mode."""
+    deployed = average.module
+    assert isinstance(deployed, SmokeSegmenter)  # noqa: S101 - tells mypy what `moving_average` was given
+    return deployed.eval()
 
 
 def _interrupted(phase: _Phase, step: int) -> Interrupted:

@@ -8,19 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from models.networks.segmenter import SmokeSegmenter
-from tests.training.conftest import Run, tiny
+from tests.training.conftest import Run, tiny, trained
 from training import export as exporting
-from training import released_networks
-from training.build import build_segmenter
-from training.checkpoint import CheckpointError
 from training.data.frames import read_frames
+from training.engine import release_weights
+from training.engine.checkpoint import CheckpointError
+from training.engine.networks import build_segmenter, load_segmenter
+from training.engine.onnx_model import OnnxModel
+from training.engine.release_weights import fill_from_release
+from training.engine.setup import start_segmenter
 from training.export import export
-from training.onnx_model import OnnxModel
 from training.parity import render_frames
-from training.prediction import load_segmenter
-from training.released_networks import fill_from_release
-from training.setup import start_segmenter
-from training.train import train
 
 SHIFTED = {"calibration": {"temperature": 1.7, "shift": -0.4}}
 
@@ -82,8 +80,8 @@ def test_a_release_of_other_networks_is_refused_by_tensor(other: str, release: P
 
 
 def test_networks_that_answer_otherwise_are_refused(release: Path, frames: Tensor, monkeypatch: pytest.MonkeyPatch):
-    in_order = released_networks._parts_in_order
-    monkeypatch.setattr(released_networks, "_parts_in_order", lambda *found: (-part for part in in_order(*found)))
+    in_order = release_weights._parts_in_order
+    monkeypatch.setattr(release_weights, "_parts_in_order", lambda *found: (-part for part in in_order(*found)))
     with pytest.raises(CheckpointError, match=r"rebuilt networks answer otherwise: .*expected at most"):
         fill_from_release(fresh(), release, frames)
 
@@ -100,4 +98,4 @@ def test_a_run_starts_from_a_release(release: Path, tiny_run: Run, tmp_path: Pat
         def step(self, *_: object) -> None: ...
         def validated(self, *_: object) -> None: ...
 
-    assert train(config, tiny_run.data, tmp_path / "run", Silent()).is_file()
+    assert trained(config, tiny_run.data, tmp_path / "run", Silent()).is_file()

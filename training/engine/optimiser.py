@@ -1,16 +1,20 @@
-"""Networks that learn by one optimiser: their loss terms, their rate at a step, and the step."""
+"""Networks that learn by one optimiser: their loss terms, their rate at a step, the step, and the moving average that ships.
 
-from collections.abc import Callable, Iterable
+Rates are functions of the step alone, so that resuming needs no scheduler state.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from training.config import Optimiser
 from training.data.batches import Batch
-from training.loop import optimise, set_learning_rate, to_numbers
-from training.schedule import learning_rate_factor, step_factor
+from training.engine.step import optimise, set_learning_rate, to_numbers
 
 Terms = Callable[[nn.Module, Batch, int], dict[str, Tensor]]
 """(module, batch, step) -> loss terms, `loss` among them."""
@@ -65,6 +69,42 @@ def rate_factor(settings: Optimiser, step: int, steps: int) -> float:
 
 
 def build_optimiser(groups: Iterable[dict[str, object]], settings: Optimiser) -> torch.optim.Optimizer:
-    """The optimiser of the configuration over `training.loop.parameter_groups`."""
+    """The optimiser of the configuration over `training.engine.step.parameter_groups`."""
     algorithm = torch.optim.Adam if settings.algorithm == "adam" else torch.optim.AdamW
     return algorithm(list(groups))
+
+
+def learning_rate_factor(step: int, steps: int, warmup_steps: int, final_fraction: float) -> float:
+    """Linear warm-up from 0 to 1, then a cosine from 1 to `final_fraction` at the last step."""
+    if step < warmup_steps:
+        return linear_warmup(step + 1, warmup_steps)
+    progress = (step - warmup_steps) / max(1, steps - warmup_steps)
+    return final_fraction + (1.0 - final_fraction) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+
+
+def step_factor(step: int, warmup_steps: int, decay_step: int, final_fraction: float) -> float:
+    """Linear warm-up from 0 to 1, and `final_fraction` from `decay_step` on (paper: 0.8 after epoch 40)."""
+    return linear_warmup(step + 1, warmup_steps) * (final_fraction if step >= decay_step else 1.0)
+
+
+def linear_warmup(step: int, warmup_steps: int) -> float:
+    """0 at the first step, 1 from `warmup_steps` on."""
+    return min(1.0, step / warmup_steps) if warmup_steps else 1.0
+
+
+def moving_average(module: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of a module's weights and buffers.
+
+    The decay starts low, min(decay, (1 + n) / (10 + n)) at the n-th update, so that the first steps do not linger.
+    """
+    return AveragedModel(module, multi_avg_fn=_update(decay), use_buffers=True)
+
+
+def _update(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    @torch.no_grad()
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        weight = 1.0 - min(decay, (1 + int(count)) / (10 + int(count)))
+        for mean, value in zip(averaged, current, strict=True):
+            mean.lerp_(value, weight) if mean.is_floating_point() else mean.copy_(value)
+
+    return update

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.training.conftest import same, tiny
-from training.checkpoint import Checkpoint, CheckpointError, load, load_averaged, save
+from training.engine.checkpoint import Checkpoint, CheckpointError, load, load_averaged, save
 
 
 @pytest.fixture
