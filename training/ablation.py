@@ -10,8 +10,8 @@ from training.config import Config, read_config
 from training.data.frames import Folders, frames_to_score
 from training.engine.run import Reporter, train
 from training.evaluate import evaluate
+from training.metrics.reliability import RAW, TEMPERATURE
 from training.prediction import load_deployed, remembered
-from training.reliability import RAW, TEMPERATURE
 
 _OBJECTIVE = "generator.objective"
 _NO_COHERENCE, _NO_ENTROPY = f"{_OBJECTIVE}.coherence_weight=0", f"{_OBJECTIVE}.entropy_weight=0"

@@ -11,19 +11,20 @@ import cv2
 import numpy as np
 
 from models.geometry import RGB
-from training import gating, measurements, metrics, plots
-from training.bootstrap import by_group
-from training.calibration import Histogram
+from training import measurements, plots
 from training.data.frames import REAL_SMOKE, DataError, Folders, Frame, evenly_spaced, frames_to_score
-from training.doubt import report_doubt
-from training.findings import RegionScore
+from training.metrics import gate, segmentation
+from training.metrics.bootstrap import by_group
+from training.metrics.calibration import Histogram
+from training.metrics.failure_detection import report_doubt
+from training.metrics.regions import RegionScore
+from training.metrics.reliability import SHOWN, calibration_table, form_of
+from training.metrics.selective import COVERAGE, areas, risk_coverage
 from training.pictures import contact_sheet
 from training.prediction import Deployed
 from training.reference import reference
-from training.reliability import SHOWN, calibration_table, form_of
 from training.report import markdown
 from training.scores import FrameScore, choose_level, nearest_level, score_frames
-from training.selective import COVERAGE, areas, risk_coverage
 
 _PICTURES = 20
 _CURVE_STEP = 10
@@ -72,7 +73,7 @@ def evaluate(deployed: Deployed, data: Folders, split: str, subset: Path | None 
         "tiles": deployed.tiles,
         "subset": {"file": subset.name, "frames": len(frames)} if subset else None,
         "smoke_free_target": deployed.false_alarms,
-        "threshold": level / metrics.LEVELS,
+        "threshold": level / segmentation.LEVELS,
         **_measure(scores, level, deployed),
     }
     return Evaluation(report, _sheets(scores, deployed, level), _panel(scores, deployed, level))
@@ -96,8 +97,8 @@ def _measure(scores: Sequence[FrameScore], level: int, deployed: Deployed) -> di
     table = calibration_table(_histograms(scores), deployed.calibration)
     at_threshold = measurements.with_intervals([(score, level) for score in scores])
     doubts = np.asarray(sum(score.doubts for score in scores))
-    lower = nearest_level(level / metrics.LEVELS / 2.0)
-    regions = gating.Regions(_regions(scores, lower), _regions(scores, level))
+    lower = nearest_level(level / segmentation.LEVELS / 2.0)
+    regions = gate.Regions(_regions(scores, lower), _regions(scores, level))
     return {
         "at_threshold": at_threshold,
         "cross_fitted": _cross_fitted(scores, deployed),
@@ -112,9 +113,10 @@ def _measure(scores: Sequence[FrameScore], level: int, deployed: Deployed) -> di
             "coverage": COVERAGE[_CURVE_STEP - 1 :: _CURVE_STEP].tolist(),
             "risk": {o: risk[_CURVE_STEP - 1 :: _CURVE_STEP].tolist() for o, risk in risk_coverage(doubts).items()},
         },
-        "doubt": report_doubt(regions.released, regions.many) | {"threshold": level / metrics.LEVELS},
-        "doubt_at_lower_threshold": report_doubt(regions.many, regions.many) | {"threshold": lower / metrics.LEVELS},
-        "gate": gating.report_gate(regions) | {"lower_threshold": lower / metrics.LEVELS},
+        "doubt": report_doubt(regions.released, regions.many) | {"threshold": level / segmentation.LEVELS},
+        "doubt_at_lower_threshold": report_doubt(regions.many, regions.many)
+        | {"threshold": lower / segmentation.LEVELS},
+        "gate": gate.report_gate(regions) | {"lower_threshold": lower / segmentation.LEVELS},
         "reference": reference(scores),
         "by_size": measurements.by_size(scores, level),
         "by_group": measurements.by_camera_group(scores, level),
@@ -141,7 +143,7 @@ def _regions(scores: Sequence[FrameScore], level: int) -> list[RegionScore]:
 
 def _sheets(scores: Sequence[FrameScore], deployed: Deployed, level: int) -> dict[str, RGB]:
     chosen = {"contact_sheet.png": _every_few(scores), "worst.png": _worst(scores, level)}
-    threshold = level / metrics.LEVELS
+    threshold = level / segmentation.LEVELS
     return {name: contact_sheet(deployed, frames, threshold) for name, frames in chosen.items()}
 
 
@@ -150,7 +152,7 @@ def _panel(scores: Sequence[FrameScore], deployed: Deployed, level: int) -> list
     if not ranked:
         return []
     chosen = {name: ranked[round(quantile * (len(ranked) - 1))].frame for name, quantile in _PANEL.items()}
-    threshold = level / metrics.LEVELS
+    threshold = level / segmentation.LEVELS
     return [plots.panel_row(name, f, deployed, threshold) for name, f in chosen.items()]
 
 

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from models.geometry import RGB, fit
 from models.manifest import Manifest
 from models.maps import SegmentationMaps
-from training import metrics
-from training.calibration import Calibration, reliability
 from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame, load_image
 from training.engine.onnx_model import Frames, OnnxModel
+from training.metrics import segmentation
+from training.metrics.calibration import Calibration, reliability
 from training.prediction import Predict, onnx_predictor
 from training.sampling_free import agreement, doubtful
 from training.scores import FrameScore, nearest_level, score_frames, summarise
@@ -159,7 +159,9 @@ def _watched(predict: Predict, keep: Callable[[SegmentationMaps], None]) -> Pred
 
 def _ece(scores: Sequence[FrameScore]) -> float:
     """Over all pixels, of the probability as shown."""
-    return metrics.expected_calibration_error(reliability(np.asarray(sum(s.logits for s in scores)), Calibration()))
+    return segmentation.expected_calibration_error(
+        reliability(np.asarray(sum(s.logits for s in scores)), Calibration())
+    )
 
 
 def _in_rounds(files: Sequence[Path], size_px: int, threads: int) -> list[float]:

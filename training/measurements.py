@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from training import metrics
-from training.bootstrap import by_group, mean_interval
-from training.calibration import brier, fit
 from training.data.frames import REAL_SMOKE
+from training.metrics import segmentation
+from training.metrics.bootstrap import by_group, mean_interval
+from training.metrics.calibration import brier, fit
 from training.scores import FrameScore, Leveled, choose_level, measured, summarise, summarise_each
 
 SIZES = (("under 0.1 %", 0.0, 0.001), ("0.1 % to 1 %", 0.001, 0.01), ("over 1 %", 0.01, 1.01))
@@ -59,7 +59,7 @@ def f_betas(scores: Sequence[FrameScore], level: int) -> dict[str, Any]:
     named = [score.frame.group for score in smoke]
     return {
         **{name: float(np.mean(values)) for name, values in readings.items()},
-        "best_threshold": best / metrics.LEVELS,
+        "best_threshold": best / segmentation.LEVELS,
         "intervals": {
             name: mean_interval(by_group(zip(named, values, strict=True))) for name, values in readings.items()
         },
@@ -70,7 +70,7 @@ def by_size(scores: Sequence[FrameScore], level: int) -> dict[str, Any]:
     """Summaries of the frames whose smoke has a size, with intervals; `own_region_recall` is of the regions of that size."""
     return {
         name: with_intervals([(score, level) for score in _of_size(scores, low, high)])
-        | {"threshold": level / metrics.LEVELS, "own_region_recall": _own_region_recall(scores, level, low, high)}
+        | {"threshold": level / segmentation.LEVELS, "own_region_recall": _own_region_recall(scores, level, low, high)}
         for name, low, high in SIZES
     }
 

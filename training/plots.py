@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from models.geometry import RGB, Map, Mask, fit, fit_map
 from models.maps import SegmentationMaps
-from training import metrics
 from training.data.frames import Frame, load_image, load_mask
+from training.metrics import segmentation
+from training.metrics.reliability import RAW, reported_form
 from training.pictures import EPISTEMIC_NATS
 from training.prediction import Deployed, look
-from training.reliability import RAW, reported_form
 
 
 class PanelRow(NamedTuple):
@@ -73,9 +73,9 @@ def decomposition_panel(rows: Sequence[PanelRow], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def reliability_columns(report: Mapping[str, Any]) -> dict[str, metrics.Curve]:
+def reliability_columns(report: Mapping[str, Any]) -> dict[str, segmentation.Curve]:
     """The reliability sums (3, 15) that a report is to show, by their name: raw and calibrated, of this model and of one beside it."""
-    found: dict[str, metrics.Curve] = {}
+    found: dict[str, segmentation.Curve] = {}
     sources = {"": report} | ({"without L_c, ": report["beside"]} if report.get("beside") else {})
     for who, source in sources.items():
         table = source["calibration_table"]
@@ -84,7 +84,7 @@ def reliability_columns(report: Mapping[str, Any]) -> dict[str, metrics.Curve]:
     return found
 
 
-def reliability_diagrams(sums: Mapping[str, metrics.Curve], path: Path) -> None:
+def reliability_diagrams(sums: Mapping[str, segmentation.Curve], path: Path) -> None:
     """Draw how often pixels of each confidence are smoke, and how many there are, side by side, into a PNG file.
 
     Args:
@@ -97,7 +97,7 @@ def reliability_diagrams(sums: Mapping[str, metrics.Curve], path: Path) -> None:
     grid = figure.subplots(2, len(sums), sharex=True, sharey="row", height_ratios=(3, 1), squeeze=False)
     for (name, values), diagram, counts in zip(sums.items(), *grid, strict=True):
         _diagram(diagram, counts, values)
-        error = metrics.expected_calibration_error(values)
+        error = segmentation.expected_calibration_error(values)
         diagram.set_title(f"{name}: ECE {error:.4f}")
     grid[0, 0].set_ylabel("share of smoke")
     grid[1, 0].set_ylabel("pixels")
@@ -118,10 +118,10 @@ def risk_coverage(selective: Mapping[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _diagram(diagram: Axes, counts: Axes, sums: metrics.Curve) -> None:
+def _diagram(diagram: Axes, counts: Axes, sums: segmentation.Curve) -> None:
     pixels, confidence, smoke = (row[sums[0] > 0] for row in sums)
     diagram.plot([0, 1], [0, 1], color="0.6", linewidth=1)
     diagram.plot(confidence / pixels, smoke / pixels, marker="o")
     diagram.set(xlim=(0, 1), ylim=(0, 1))
-    counts.bar((np.flatnonzero(sums[0]) + 0.5) / metrics.BINS, pixels, width=0.9 / metrics.BINS)
+    counts.bar((np.flatnonzero(sums[0]) + 0.5) / segmentation.BINS, pixels, width=0.9 / segmentation.BINS)
     counts.set(xlabel="probability", yscale="log")

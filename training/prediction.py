@@ -13,9 +13,9 @@ from models.manifest import Manifest
 from models.maps import SegmentationMaps
 from models.networks.segmenter import SmokeSegmenter
 from models.tiles import Tiles, merge, views, worth_tiling
-from training.calibration import Calibration, apply
 from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
+from training.metrics.calibration import Calibration, apply
 
 Predict = Callable[[RGB], SegmentationMaps]
 """A frame fitted to the model's square (size, size, 3) uint8 -> its maps."""

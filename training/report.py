@@ -5,7 +5,7 @@ from typing import Any
 
 from training import report_details as details
 from training.feedback import feedback_table
-from training.reliability import reported_form
+from training.metrics.reliability import reported_form
 from training.report_details import number, percent, spread
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.reliability import BOTH, TEMPERATURE
+from training.metrics.reliability import BOTH, TEMPERATURE
 
 SINGLE = ("epistemic", "total", "aleatoric", "one_minus_probability", "epistemic_share")
 FITTED = (TEMPERATURE, BOTH)

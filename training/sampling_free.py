@@ -13,9 +13,9 @@ from torch import Tensor
 from models.geometry import fit, fit_map
 from models.networks.segmenter import SmokeSegmenter
 from models.networks.uncertainty import Uncertainty, binary_entropy, decompose
-from training import metrics
 from training.data.frames import Frame, load_image, load_mask
 from training.engine.monte_carlo import sample_nested, sample_probabilities
+from training.metrics import segmentation
 
 DOUBTFUL_NATS = 0.05
 """Pixels whose Monte Carlo total exceeds this are compared: elsewhere everything is near 0 and agrees for free."""
@@ -48,7 +48,7 @@ class _Frame(NamedTuple):
     pixels: _Pixels
     forms: _Nested
     mean_difference: float
-    f_beta: tuple[metrics.Curve, metrics.Curve]
+    f_beta: tuple[segmentation.Curve, segmentation.Curve]
     seconds: tuple[float, float]
 
 
@@ -189,6 +189,6 @@ def _take(values: Tensor, chosen: Indices) -> Values:
     return values.numpy().ravel()[chosen].astype(np.float64)
 
 
-def _f_beta(probability: Tensor, truth: npt.NDArray[np.float32], size_px: int) -> metrics.Curve:
+def _f_beta(probability: Tensor, truth: npt.NDArray[np.float32], size_px: int) -> segmentation.Curve:
     mask = fit_map(truth, size_px) >= 0.5
-    return metrics.f_beta(metrics.count(probability[0].numpy(), np.asarray(mask)))
+    return segmentation.f_beta(segmentation.count(probability[0].numpy(), np.asarray(mask)))

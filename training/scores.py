@@ -9,12 +9,12 @@ import numpy as np
 from models.drift import thumbnail
 from models.geometry import RGB, fit, fit_map, unfit
 from models.tiles import Tiles
-from training import metrics
-from training.calibration import Histogram, logit_histogram
 from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
-from training.findings import REGION_LEVELS, Findings, find
+from training.metrics import segmentation
+from training.metrics.calibration import Histogram, logit_histogram
+from training.metrics.regions import REGION_LEVELS, Findings, find
+from training.metrics.selective import Sums, squared_error_by_doubt
 from training.prediction import Predict, look
-from training.selective import Sums, squared_error_by_doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class FrameScore:
 
     frame: Frame
     smoke_fraction: float
-    f_beta: metrics.Curve
-    iou: metrics.Curve
-    precision: metrics.Curve
-    recall: metrics.Curve
+    f_beta: segmentation.Curve
+    iou: segmentation.Curve
+    precision: segmentation.Curve
+    recall: segmentation.Curve
     adaptive_f_beta: float
     squared_error: float
     zero_error: float
@@ -107,7 +107,7 @@ def score_frames(
 
 def summarise(scores: Sequence[FrameScore], level: int) -> Summary:
     """Means at the threshold level / 256; `level` is one of REGION_LEVELS."""
-    return summarise_each([(score, level) for score in scores])._replace(threshold=level / metrics.LEVELS)
+    return summarise_each([(score, level) for score in scores])._replace(threshold=level / segmentation.LEVELS)
 
 
 def summarise_each(leveled: Leveled) -> Summary:
@@ -115,7 +115,7 @@ def summarise_each(leveled: Leveled) -> Summary:
     found = {name: _mean([value for _, value in values]) for name, values in measured(leveled).items()}
     kinds = [score.frame.kind for score, _ in leveled]
     return Summary(
-        threshold=_mean([level / metrics.LEVELS for _, level in leveled]),
+        threshold=_mean([level / segmentation.LEVELS for _, level in leveled]),
         smoke_frames=kinds.count(REAL_SMOKE),
         smoke_free_frames=sum(kind in SMOKE_FREE for kind in kinds),
         true_regions=sum(len(score.findings.truth_fractions) for score, _ in _with_smoke(leveled)),
@@ -144,7 +144,7 @@ def measured(leveled: Leveled) -> dict[str, list[tuple[str, float]]]:
 
 def nearest_level(threshold: float) -> int:
     """The one of REGION_LEVELS closest to a probability."""
-    return int(REGION_LEVELS[np.abs(REGION_LEVELS / metrics.LEVELS - threshold).argmin()])
+    return int(REGION_LEVELS[np.abs(REGION_LEVELS / segmentation.LEVELS - threshold).argmin()])
 
 
 def choose_level(scores: Sequence[FrameScore], false_alarms: float) -> int:
@@ -166,17 +166,17 @@ def _score(predict: Predict, frame: Frame, size_px: int, minimum_region: float, 
     mask = load_mask(frame, image.shape) > 0.5
     maps = look(predict, image, size_px, tiles)
     probability = unfit(maps.probability, mask.shape[1], mask.shape[0])
-    counts = metrics.count(probability, mask)
+    counts = segmentation.count(probability, mask)
     truth = fit_map(mask.astype(np.float32), maps.probability.shape[0])
     return FrameScore(
         frame=frame,
         smoke_fraction=float(mask.mean()),
-        f_beta=metrics.f_beta(counts),
-        iou=metrics.iou(counts),
-        precision=metrics.precision(counts),
-        recall=metrics.recall(counts),
-        adaptive_f_beta=metrics.adaptive_f_beta(probability, mask),
-        squared_error=metrics.mean_squared_error(probability, mask),
+        f_beta=segmentation.f_beta(counts),
+        iou=segmentation.iou(counts),
+        precision=segmentation.precision(counts),
+        recall=segmentation.recall(counts),
+        adaptive_f_beta=segmentation.adaptive_f_beta(probability, mask),
+        squared_error=segmentation.mean_squared_error(probability, mask),
         zero_error=float(mask.mean()),
         findings=find(frame, maps, truth > 0, minimum_region),
         logits=logit_histogram(probability, mask),

@@ -7,9 +7,9 @@ import pytest
 
 from tests.training.red_smoke import SIDE, deployed, read_red, write_frame
 from training.calibrate import calibrate
-from training.calibration import Calibration
 from training.data.frames import Frame
-from training.reliability import BOTH, RAW, SHOWN, calibration_table
+from training.metrics.calibration import Calibration
+from training.metrics.reliability import BOTH, RAW, SHOWN, calibration_table
 from training.scores import score_frames
 
 

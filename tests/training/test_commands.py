@@ -11,10 +11,10 @@ from models.manifest import OUTPUTS, Manifest
 from tests.training.conftest import tiny
 from training import commands
 from training.__main__ import main
-from training.calibration import Calibration
 from training.config import parse_config
 from training.data.frames import load_image, read_frames
 from training.engine.run import Interrupted
+from training.metrics.calibration import Calibration
 from training.prediction import calibrated, load_deployed
 
 SHORT = (

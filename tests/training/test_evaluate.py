@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from tests.training.red_smoke import SIDE, deployed, read_red, say_nothing, write_frame, write_manifest
-from training import bootstrap, measurements
-from training.calibration import Calibration
+from training import measurements
 from training.data.frames import DataError
 from training.evaluate import evaluate, write
+from training.metrics import bootstrap
+from training.metrics.calibration import Calibration
 
 
 @pytest.fixture(autouse=True)

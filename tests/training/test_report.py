@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.training.red_smoke import deployed, read_red, write_frame, write_manifest
-from training import bootstrap
-from training.calibration import Calibration
 from training.evaluate import _without_nan, evaluate
+from training.metrics import bootstrap
+from training.metrics.calibration import Calibration
 from training.report import headline, markdown
 
 

@@ -11,9 +11,9 @@ import pytest
 from models.detection import Detection
 from models.geometry import Region
 from tests.training.red_smoke import SIDE, read_red, say_nothing, write_frame
-from training import metrics
 from training.data.frames import Frame
-from training.findings import REGION_LEVELS, Findings, RegionScore
+from training.metrics import segmentation
+from training.metrics.regions import REGION_LEVELS, Findings, RegionScore
 from training.scores import FrameScore, choose_level, nearest_level, score_frames, summarise, summarise_each
 
 
@@ -32,7 +32,7 @@ def region(frame: Frame, true: bool) -> RegionScore:
 
 def made(kind: str, f_beta: dict[int, float] | None = None, alarms_below: int = 0, group: str = "a") -> FrameScore:
     """A score made by hand: F-beta at some levels, a false alarm at every level below one."""
-    curve = np.zeros(metrics.LEVELS)
+    curve = np.zeros(segmentation.LEVELS)
     for level, value in (f_beta or {}).items():
         curve[level] = value
     frame = Frame(Path(f"{kind}.png"), None, kind, group)

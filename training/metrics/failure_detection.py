@@ -9,8 +9,8 @@ import numpy.typing as npt
 from scipy import optimize, special, stats
 
 from models.gate import QUANTITIES
-from training.bootstrap import by_group, interval
-from training.findings import SCORES, RegionScore
+from training.metrics.bootstrap import by_group, interval
+from training.metrics.regions import SCORES, RegionScore
 
 _RIDGE = 1e-2
 """Penalty on the squared weights of standardised quantities: total is aleatoric + epistemic, and false regions are few."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.maps import SegmentationMaps
-from training.selective import COVERAGE, ORDERS, areas, risk_coverage, squared_error_by_doubt
+from training.metrics.selective import COVERAGE, ORDERS, areas, risk_coverage, squared_error_by_doubt
 
 HALF = np.zeros((10, 10), bool)
 HALF[:5] = True

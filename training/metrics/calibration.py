@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import optimize, special
 
 from models.geometry import Map, Mask
-from training import metrics
+from training.metrics import segmentation
 
 UNSURE = (0.05, 0.95)
 """Probabilities between which a pixel is neither surely smoke nor surely none."""
@@ -97,7 +97,7 @@ def fit(histogram: Histogram) -> Calibration:
 
 def reliability(
     histogram: Histogram, calibration: Calibration, band: tuple[float, float] = (0.0, 1.0)
-) -> metrics.Curve:
+) -> segmentation.Curve:
     """Sums for a reliability diagram, (3, 15): per confidence bin the pixels, their probability and their smoke.
 
     Args:
@@ -108,9 +108,9 @@ def reliability(
     probability = special.expit(_CENTRES / calibration.temperature + calibration.shift)
     inside = (probability >= band[0]) & (probability <= band[1])
     pixels = histogram.sum(axis=0) * inside
-    bins = np.minimum((probability * metrics.BINS).astype(np.int64), metrics.BINS - 1)
+    bins = np.minimum((probability * segmentation.BINS).astype(np.int64), segmentation.BINS - 1)
     weights = (pixels, pixels * probability, histogram[1] * inside)
-    return np.stack([np.bincount(bins, weights=weight, minlength=metrics.BINS) for weight in weights])
+    return np.stack([np.bincount(bins, weights=weight, minlength=segmentation.BINS) for weight in weights])
 
 
 def apply(probability: Map, calibration: Calibration) -> Map:

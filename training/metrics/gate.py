@@ -8,8 +8,8 @@ import numpy as np
 
 from models.gate import QUANTITIES, Gate
 from training.data.frames import REAL_SMOKE
-from training.doubt import fit_combination
-from training.findings import RegionScore
+from training.metrics.failure_detection import fit_combination
+from training.metrics.regions import RegionScore
 
 LOST = 0.02
 """Share of the detections that a gate may cost: of true regions, and of frames on which smoke is detected."""

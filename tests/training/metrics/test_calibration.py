@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from tests.training.exact import reliability_of_pixels
-from training import calibration, metrics
-from training.calibration import Calibration
+from tests.training.metrics.exact import reliability_of_pixels
+from training.metrics import calibration, segmentation
+from training.metrics.calibration import Calibration
 
 
 def drawn(seed: int = 0, side: int = 400) -> tuple[np.ndarray, np.ndarray]:
@@ -32,8 +32,8 @@ def test_a_known_distortion_is_undone():
     # logit' = logit / 0.5 + 3, so logit = logit' / 2 - 1.5
     assert found.temperature == pytest.approx(2.0, abs=0.1)
     assert found.shift == pytest.approx(-1.5, abs=0.1)
-    before = metrics.expected_calibration_error(calibration.reliability(histogram, Calibration()))
-    after = metrics.expected_calibration_error(calibration.reliability(histogram, found))
+    before = segmentation.expected_calibration_error(calibration.reliability(histogram, Calibration()))
+    after = segmentation.expected_calibration_error(calibration.reliability(histogram, found))
     assert before > 0.1
     assert after < 0.01
 
@@ -45,8 +45,8 @@ def test_the_negative_log_likelihood_of_a_coin_is_ln_2():
 
 def test_the_histogram_gives_the_same_calibration_error_as_the_pixels():
     probability, truth = drawn(1)
-    exact = metrics.expected_calibration_error(reliability_of_pixels(probability, truth))
-    binned = metrics.expected_calibration_error(
+    exact = segmentation.expected_calibration_error(reliability_of_pixels(probability, truth))
+    binned = segmentation.expected_calibration_error(
         calibration.reliability(calibration.logit_histogram(probability, truth), Calibration())
     )
     assert binned == pytest.approx(exact, abs=2e-3)

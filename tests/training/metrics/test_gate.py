@@ -8,8 +8,8 @@ from models.detection import Detection
 from models.gate import Gate
 from models.geometry import Region
 from training.data.frames import Frame
-from training.findings import RegionScore
-from training.gating import Regions, fit_gate, judge, report_gate
+from training.metrics.gate import Regions, fit_gate, judge, report_gate
+from training.metrics.regions import RegionScore
 
 
 def region(true: bool, doubt: float, number: int, group: str = "a", kind: str = "real_smoke") -> RegionScore:

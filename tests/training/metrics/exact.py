@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.metrics import BINS
+from training.metrics.segmentation import BINS
 
 
 def reliability_of_pixels(probability: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -9,8 +9,8 @@ import pytest
 from models.detection import Detection
 from models.geometry import Region
 from training.data.frames import Frame
-from training.doubt import auroc, cross_fitted, fit_combination, report_doubt
-from training.findings import RegionScore
+from training.metrics.failure_detection import auroc, cross_fitted, fit_combination, report_doubt
+from training.metrics.regions import RegionScore
 
 
 def region(true: bool, group: str = "camera", kind: str = "real_smoke", **values: float) -> RegionScore:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tests.training.test_calibration import drawn
-from training import calibration, metrics
-from training.calibration import Calibration
-from training.reliability import BOTH, RAW, SHOWN, TEMPERATURE, calibration_table, form_of
+from tests.training.metrics.test_calibration import drawn
+from training.metrics import calibration, segmentation
+from training.metrics.calibration import Calibration
+from training.metrics.reliability import BOTH, RAW, SHOWN, TEMPERATURE, calibration_table, form_of
 
 
 def groups(distortion: Calibration, count: int = 3, side: int = 200) -> dict[str, np.ndarray]:
@@ -55,7 +55,7 @@ def test_no_group_is_calibrated_by_a_fit_on_itself():
     by_the_other += calibration.reliability(histograms["b"], calibration.fit(histograms["a"]))
     row = calibration_table(histograms, Calibration())[BOTH]
     assert np.array(row["reliability"]) == pytest.approx(by_the_other)
-    assert row["ece"] == pytest.approx(metrics.expected_calibration_error(by_the_other))
+    assert row["ece"] == pytest.approx(segmentation.expected_calibration_error(by_the_other))
     assert row["ece"] > 0.1
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from models.maps import SegmentationMaps
 from training.data.frames import Frame
-from training.findings import REGION_LEVELS, find, position
+from training.metrics.regions import REGION_LEVELS, find, position
 
 SMOKE, CLOUD, MISSED = np.s_[8:16, 8:16], np.s_[40:48, 40:48], np.s_[56:60, 4:8]
 FRAME = Frame(Path("image.png"), Path("mask.png"), "real_smoke", "camera")

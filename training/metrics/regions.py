@@ -8,10 +8,10 @@ import numpy.typing as npt
 from models.detection import Detection, measure
 from models.geometry import Mask, regions
 from models.maps import SegmentationMaps
-from training import metrics
 from training.data.frames import Frame
+from training.metrics import segmentation
 
-REGION_LEVELS = np.arange(8, metrics.LEVELS, 8)
+REGION_LEVELS = np.arange(8, segmentation.LEVELS, 8)
 """Levels k (threshold k / 256) at which regions are looked for."""
 SCORES = ("epistemic", "total", "aleatoric", "one_minus_probability", "epistemic_share")
 
@@ -50,7 +50,7 @@ class Findings:
     """
 
     regions: tuple[tuple[RegionScore, ...], ...]
-    truth_fractions: metrics.Curve
+    truth_fractions: segmentation.Curve
     truth_found: Flags
 
     def at(self, level: int) -> tuple[RegionScore, ...]:
@@ -75,7 +75,7 @@ def find(frame: Frame, maps: SegmentationMaps, truth: Mask, minimum_region: floa
     true_at = truth_labels[truth]
     found, reached = [], []
     for level in REGION_LEVELS:
-        candidates, labels = regions(maps.probability >= level / metrics.LEVELS, minimum_region)
+        candidates, labels = regions(maps.probability >= level / segmentation.LEVELS, minimum_region)
         large = [region.label for region in candidates]
         found_at = labels[truth]
         hit = set(found_at.tolist()).intersection(large)

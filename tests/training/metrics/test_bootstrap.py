@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from training.bootstrap import by_group, interval, mean_interval
+from training.metrics.bootstrap import by_group, interval, mean_interval
 
 
 def test_items_are_kept_by_group():

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from training import metrics
-from training.bootstrap import interval
-from training.calibration import (
+from training.metrics import segmentation
+from training.metrics.bootstrap import interval
+from training.metrics.calibration import (
     UNSURE,
     Calibration,
     Histogram,
@@ -84,10 +84,10 @@ def _row(by_group: Mapping[str, Histogram], choose: Callable[[Histogram], Calibr
     }
 
 
-def _error(sums: list[metrics.Curve]) -> float:
-    return metrics.expected_calibration_error(np.sum(sums, axis=0))
+def _error(sums: list[segmentation.Curve]) -> float:
+    return segmentation.expected_calibration_error(np.sum(sums, axis=0))
 
 
-def _listed(by_group: Mapping[str, list[metrics.Curve]]) -> list[list[float]]:
+def _listed(by_group: Mapping[str, list[segmentation.Curve]]) -> list[list[float]]:
     total: list[list[float]] = np.sum([sums for group in by_group.values() for sums in group], axis=0).tolist()
     return total
