@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from training.calibrate import calibrate
 from training.config import Config, read_config
 from training.data.frames import Folders, frames_to_score
 from training.engine.run import Reporter, train
-from training.evaluate import evaluate
+from training.evaluation.calibrate import calibrate
+from training.evaluation.evaluate import evaluate
+from training.evaluation.predictor import load_deployed, remembered
 from training.metrics.reliability import RAW, TEMPERATURE
-from training.prediction import load_deployed, remembered
 
 _OBJECTIVE = "generator.objective"
 _NO_COHERENCE, _NO_ENTROPY = f"{_OBJECTIVE}.coherence_weight=0", f"{_OBJECTIVE}.entropy_weight=0"

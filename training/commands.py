@@ -12,25 +12,25 @@ from rich.markdown import Markdown
 from models.manifest import ManifestError
 from models.networks.backbone import EncoderError, WeightsError
 from training.ablation import AblationError, ablate, card_section, markdown
-from training.calibrate import calibrate
 from training.config import ConfigError, read_config
 from training.data.frames import REAL_SMOKE, DataError, evenly_spaced, frames_to_score, read_frames
 from training.engine.checkpoint import CheckpointError
 from training.engine.networks import load_segmenter
 from training.engine.run import Interrupted, train
 from training.engine.step import NonFiniteLossError
-from training.evaluate import evaluate, write
+from training.evaluation.calibrate import calibrate
+from training.evaluation.evaluate import evaluate, write
+from training.evaluation.feedback import read_feedback
+from training.evaluation.predictor import load_deployed
+from training.evaluation.report import ReportError, headline
+from training.evaluation.sampling_agreement import compare
+from training.evaluation.validation import validate
 from training.export import ExportError, export
-from training.feedback import read_feedback
 from training.int8_measure import table
 from training.int8_release import quantised_release
 from training.parity import ParityError
-from training.prediction import load_deployed
 from training.progress import TerminalReporter
 from training.quantise import QuantiseError
-from training.report import ReportError, headline
-from training.sampling_free import compare
-from training.validation import validate
 
 _REFUSALS = (
     AblationError,

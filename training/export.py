@@ -24,8 +24,8 @@ from training.data.synthetic import add_smoke, render_landscape, render_plume
 from training.engine import checkpoint as checkpoints
 from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
+from training.evaluation.pictures import answer_panel
 from training.model_card import model_card
-from training.pictures import answer_panel
 
 MODEL, CARD = "model.onnx", "MODEL_CARD.md"
 GOLDEN_FRAME, GOLDEN_MAPS, GOLDEN_ANSWER = "golden/frame.png", "golden/maps.npz", "golden/answer.png"

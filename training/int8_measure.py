@@ -16,11 +16,11 @@ from models.manifest import Manifest
 from models.maps import SegmentationMaps
 from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame, load_image
 from training.engine.onnx_model import Frames, OnnxModel
+from training.evaluation.predictor import Predict, onnx_predictor
+from training.evaluation.sampling_agreement import agreement, doubtful
+from training.evaluation.scores import FrameScore, nearest_level, score_frames, summarise
 from training.metrics import segmentation
 from training.metrics.calibration import Calibration, reliability
-from training.prediction import Predict, onnx_predictor
-from training.sampling_free import agreement, doubtful
-from training.scores import FrameScore, nearest_level, score_frames, summarise
 
 SPEED, F_BETA, ECE, RANK = 1.4, 0.01, 0.002, 0.97
 """Times faster at least; F-beta and ECE lost at most; rank correlation of epistemic at least."""

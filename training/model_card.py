@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.config import Config
-from training.report import markdown
+from training.evaluation.report import markdown
 
 
 def model_card(

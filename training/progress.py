@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
-from training.validation import Validation
+from training.evaluation.validation import Validation
 
 _SMOOTHING = 0.98
 _LINE_STEPS = 100

@@ -17,8 +17,8 @@ from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import Checkpoint
 from training.engine.networks import build_segmenter
 from training.engine.optimiser import moving_average
+from training.evaluation.predictor import load_deployed
 from training.export import export
-from training.prediction import load_deployed
 
 MAXIMA = {"probability": 1.0, "total": math.log(2), "aleatoric": math.log(2), "epistemic": math.log(2)}
 

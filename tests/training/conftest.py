@@ -13,7 +13,7 @@ from tests.training.rendered import write_data_folder
 from training.config import Config, read_config
 from training.data.frames import read_frames
 from training.engine.run import Reporter, train
-from training.validation import Validation, validate
+from training.evaluation.validation import Validation, validate
 
 
 @dataclass

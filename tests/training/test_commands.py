@@ -14,8 +14,8 @@ from training.__main__ import main
 from training.config import parse_config
 from training.data.frames import load_image, read_frames
 from training.engine.run import Interrupted
+from training.evaluation.predictor import calibrated, load_deployed
 from training.metrics.calibration import Calibration
-from training.prediction import calibrated, load_deployed
 
 SHORT = (
     *("--set", "generator.stages=[{steps=3,batch=2,size_px=64}]"),

@@ -22,9 +22,9 @@ from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import CheckpointError
 from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
+from training.evaluation.predictor import load_deployed
 from training.export import ExportError, export, golden_frame
 from training.parity import ParityError, render_frames
-from training.prediction import load_deployed
 
 REPORT = {"threshold": 0.3125, "ece": 0.02, "by_group": {"cam": {}}}
 

@@ -19,7 +19,7 @@ from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import CheckpointError
 from training.engine.run import Interrupted, train
 from training.engine.step import NonFiniteLossError
-from training.validation import Validation
+from training.evaluation.validation import Validation
 
 ROOT = Path(__file__).resolve().parents[3]
 SHORT = (

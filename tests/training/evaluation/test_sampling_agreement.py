@@ -9,7 +9,7 @@ import torch
 from tests.training.conftest import tiny
 from training.data.frames import read_frames
 from training.engine.networks import build_segmenter
-from training.sampling_free import agreement, compare
+from training.evaluation.sampling_agreement import agreement, compare
 
 
 def test_a_perfect_estimate_ranks_alike_and_errs_by_nothing():

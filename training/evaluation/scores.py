@@ -10,11 +10,11 @@ from models.drift import thumbnail
 from models.geometry import RGB, fit, fit_map, unfit
 from models.tiles import Tiles
 from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
+from training.evaluation.predictor import Predict, look
 from training.metrics import segmentation
 from training.metrics.calibration import Histogram, logit_histogram
 from training.metrics.regions import REGION_LEVELS, Findings, find
 from training.metrics.selective import Sums, squared_error_by_doubt
-from training.prediction import Predict, look
 
 
 @dataclass(frozen=True, slots=True)

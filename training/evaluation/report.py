@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training import report_details as details
-from training.feedback import feedback_table
+from training.evaluation import report_sections as details
+from training.evaluation.feedback import feedback_table
+from training.evaluation.report_sections import number, percent, spread
 from training.metrics.reliability import reported_form
-from training.report_details import number, percent, spread
 
 
 class ReportError(ValueError):

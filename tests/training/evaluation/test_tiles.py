@@ -9,13 +9,13 @@ import pytest
 from models.maps import SegmentationMaps
 from models.tiles import canvas_px, merge, views
 from tests.pictures import noisy
-from tests.training.red_smoke import SIDE, deployed, read_red, write_frame, write_manifest
+from tests.training.evaluation.red_smoke import SIDE, deployed, read_red, write_frame, write_manifest
 from training.__main__ import main
 from training.data.frames import Frame
-from training.evaluate import evaluate, write
-from training.prediction import look
-from training.report import headline
-from training.scores import score_frames
+from training.evaluation.evaluate import evaluate, write
+from training.evaluation.predictor import look
+from training.evaluation.report import headline
+from training.evaluation.scores import score_frames
 
 
 @pytest.fixture

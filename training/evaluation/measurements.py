@@ -1,19 +1,21 @@
 """The numbers of a report: what scores of frames come to, with intervals over camera groups."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
+from models.drift import DRIFTING, Histogram
 from training.data.frames import REAL_SMOKE
+from training.evaluation.scores import FrameScore, Leveled, choose_level, measured, summarise, summarise_each
 from training.metrics import segmentation
 from training.metrics.bootstrap import by_group, mean_interval
 from training.metrics.calibration import brier, fit
-from training.scores import FrameScore, Leveled, choose_level, measured, summarise, summarise_each
 
 SIZES = (("under 0.1 %", 0.0, 0.001), ("0.1 % to 1 %", 0.001, 0.01), ("over 1 %", 0.01, 1.01))
 """Share of the frame that is smoke: name, from, to."""
+_BINS = 10
 
 
 def with_intervals(leveled: Leveled) -> dict[str, Any]:
@@ -90,6 +92,14 @@ def of_group(scores: Sequence[FrameScore], group: str) -> list[FrameScore]:
     return [score for score in scores if score.frame.group == group]
 
 
+def reference(scores: Sequence[FrameScore]) -> dict[str, dict[str, Any]]:
+    """What frames looked like to a model, so that the service can tell that a camera's frames have drifted since its release.
+
+    Per quantity of DRIFTING a histogram over the frames, in bins that hold a tenth of them each where the values allow.
+    """
+    return {name: asdict(_histogram([score.looks[name] for score in scores])) for name in DRIFTING}
+
+
 def _own_region_recall(scores: Sequence[FrameScore], level: int, low: float, high: float) -> dict[str, int]:
     found = [
         bool(reached)
@@ -107,3 +117,10 @@ def _of_size(scores: Sequence[FrameScore], low: float, high: float) -> list[Fram
 def _recalibrated(scores: Sequence[FrameScore], others: Sequence[FrameScore]) -> list[FrameScore]:
     calibration = fit(np.asarray(sum(score.logits for score in others)))
     return [replace(score, squared_error=brier(score.logits, calibration)) for score in scores]
+
+
+def _histogram(values: Sequence[float]) -> Histogram:
+    edges = np.unique(np.quantile(values, np.linspace(0.0, 1.0, _BINS + 1)))
+    if len(edges) < 3:
+        edges = np.array([edges[0] - 1e-6, edges[0], edges[-1] + 1e-6])
+    return Histogram.of(values, edges.tolist())

@@ -10,11 +10,11 @@ import pytest
 
 from models.detection import Detection
 from models.geometry import Region
-from tests.training.red_smoke import SIDE, read_red, say_nothing, write_frame
+from tests.training.evaluation.red_smoke import SIDE, read_red, say_nothing, write_frame
 from training.data.frames import Frame
+from training.evaluation.scores import FrameScore, choose_level, nearest_level, score_frames, summarise, summarise_each
 from training.metrics import segmentation
 from training.metrics.regions import REGION_LEVELS, Findings, RegionScore
-from training.scores import FrameScore, choose_level, nearest_level, score_frames, summarise, summarise_each
 
 
 @pytest.fixture

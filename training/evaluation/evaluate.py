@@ -11,8 +11,13 @@ import cv2
 import numpy as np
 
 from models.geometry import RGB
-from training import measurements, plots
 from training.data.frames import REAL_SMOKE, DataError, Folders, Frame, evenly_spaced, frames_to_score
+from training.evaluation import measurements, plots
+from training.evaluation.measurements import reference
+from training.evaluation.pictures import contact_sheet
+from training.evaluation.predictor import Deployed
+from training.evaluation.report import markdown
+from training.evaluation.scores import FrameScore, choose_level, nearest_level, score_frames
 from training.metrics import gate, segmentation
 from training.metrics.bootstrap import by_group
 from training.metrics.calibration import Histogram
@@ -20,11 +25,6 @@ from training.metrics.failure_detection import report_doubt
 from training.metrics.regions import RegionScore
 from training.metrics.reliability import SHOWN, calibration_table, form_of
 from training.metrics.selective import COVERAGE, areas, risk_coverage
-from training.pictures import contact_sheet
-from training.prediction import Deployed
-from training.reference import reference
-from training.report import markdown
-from training.scores import FrameScore, choose_level, nearest_level, score_frames
 
 _PICTURES = 20
 _CURVE_STEP = 10

@@ -1,12 +1,12 @@
-"""Reference histograms of scored frames, as the manifest takes them."""
+"""What scores come to: reference histograms, as the manifest takes them."""
 
 from dataclasses import replace
 
 import pytest
 
 from models.drift import DRIFTING, Histogram
-from tests.training.test_scores import made
-from training.reference import reference
+from tests.training.evaluation.test_scores import made
+from training.evaluation.measurements import reference
 
 
 def looks(*values: float) -> list:

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.red_smoke import SIDE, deployed, read_red, write_frame
-from training.calibrate import calibrate
+from tests.training.evaluation.red_smoke import SIDE, deployed, read_red, write_frame
 from training.data.frames import Frame
+from training.evaluation.calibrate import calibrate
+from training.evaluation.scores import score_frames
 from training.metrics.calibration import Calibration
 from training.metrics.reliability import BOTH, RAW, SHOWN, calibration_table
-from training.scores import score_frames
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.training.red_smoke import SIDE, deployed, read_red, say_nothing, write_frame, write_manifest
-from training import measurements
+from tests.training.evaluation.red_smoke import SIDE, deployed, read_red, say_nothing, write_frame, write_manifest
 from training.data.frames import DataError
-from training.evaluate import evaluate, write
+from training.evaluation import measurements
+from training.evaluation.evaluate import evaluate, write
 from training.metrics import bootstrap
 from training.metrics.calibration import Calibration
 

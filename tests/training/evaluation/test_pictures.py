@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.pictures import plain
-from tests.training.red_smoke import SIDE, read_red, write_frame
-from training.pictures import answer_panel, contact_sheet, heat, outline
-from training.prediction import Deployed
+from tests.training.evaluation.red_smoke import SIDE, read_red, write_frame
+from training.evaluation.pictures import answer_panel, contact_sheet, heat, outline
+from training.evaluation.predictor import Deployed
 
 
 def test_doubt_is_coloured_on_a_fixed_scale_and_never_stretched():

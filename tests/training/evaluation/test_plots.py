@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tests.training.red_smoke import SIDE, read_red, write_frame
-from training import plots
-from training.pictures import EPISTEMIC_NATS
-from training.prediction import Deployed
+from tests.training.evaluation.red_smoke import SIDE, read_red, write_frame
+from training.evaluation import plots
+from training.evaluation.pictures import EPISTEMIC_NATS
+from training.evaluation.predictor import Deployed
 
 SUMS = np.zeros((3, 15))
 SUMS[:, 3], SUMS[:, 12] = (10, 2, 4), (5, 4, 4)

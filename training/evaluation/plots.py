@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from models.geometry import RGB, Map, Mask, fit, fit_map
 from models.maps import SegmentationMaps
 from training.data.frames import Frame, load_image, load_mask
+from training.evaluation.pictures import EPISTEMIC_NATS
+from training.evaluation.predictor import Deployed, look
 from training.metrics import segmentation
 from training.metrics.reliability import RAW, reported_form
-from training.pictures import EPISTEMIC_NATS
-from training.prediction import Deployed, look
 
 
 class PanelRow(NamedTuple):

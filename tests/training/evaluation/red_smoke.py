@@ -11,7 +11,7 @@ from models.geometry import RGB
 from models.maps import SegmentationMaps
 from tests.training.rendered import COLUMNS
 from training.data.frames import Frame
-from training.prediction import Deployed, Predict
+from training.evaluation.predictor import Deployed, Predict
 
 SIDE = 32
 

@@ -9,7 +9,7 @@ from tests.conftest import SIDE, closed_form
 from tests.pictures import noisy
 from tests.training.closed_form import ClosedForm
 from training.engine.onnx_model import OnnxModel
-from training.prediction import load_deployed, onnx_predictor, remembered, torch_predictor
+from training.evaluation.predictor import load_deployed, onnx_predictor, remembered, torch_predictor
 
 
 class Deployable(ClosedForm):

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.red_smoke import deployed, read_red, write_frame, write_manifest
-from training.evaluate import _without_nan, evaluate
+from tests.training.evaluation.red_smoke import deployed, read_red, write_frame, write_manifest
+from training.evaluation.evaluate import _without_nan, evaluate
+from training.evaluation.report import headline, markdown
 from training.metrics import bootstrap
 from training.metrics.calibration import Calibration
-from training.report import headline, markdown
 
 
 @pytest.fixture(autouse=True)

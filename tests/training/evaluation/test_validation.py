@@ -1,4 +1,4 @@
-"""Whether z is alive: told of networks whose z was cut off at either end."""
+"""What a validation says of z: whether it is alive, told of networks whose z was cut off at either end."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from models.networks.segmenter import SmokeSegmenter
 from tests.pictures import noisy
 from tests.training.conftest import tiny
 from training.engine.networks import build_segmenter
-from training.latent_activity import LatentActivity, measure
+from training.evaluation.validation import LatentActivity, measure
 
 FRAMES = [noisy(seed, 64, 64) // (seed + 1) for seed in range(4)]
 

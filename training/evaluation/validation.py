@@ -1,4 +1,4 @@
-"""Whether z carries anything, or is decoration: what the inference model says of images, and what the generator makes of it."""
+"""What a run looks at between epochs: the scores of the averaged model, the state of z, and a picture."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,10 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.geometry import RGB
+from models.geometry import RGB, fit
 from models.networks.segmenter import SmokeSegmenter
+from training.data.frames import REAL_SMOKE, Frame, evenly_spaced, load_image
 from training.engine.monte_carlo import in_evaluation
+from training.evaluation.pictures import answer_panel
+from training.evaluation.predictor import torch_predictor
+from training.evaluation.scores import Summary, choose_level, score_frames, summarise
 
+_SHOWN, _SAMPLED = 3, 12
+_MINIMUM_REGION = 0.0002
 _ACTIVE_VARIANCE = 0.01
 """Variance over images from which on a unit is active (Burda, Grosse and Salakhutdinov 2016, «Importance Weighted Autoencoders»)."""
 _LEAST_SHARE = 0.01
@@ -45,6 +51,33 @@ class LatentActivity(NamedTuple):
             f"logits vary by {self.logit_std:.2g} of {self.logit_spread:.2g}"
         )
         return f"z is dead: {told}" if self.dead else f"z: {told}"
+
+
+class Validation(NamedTuple):
+    """Scores, what z carries, and (h, w, 3) uint8: a few frames with mask, probability and the three uncertainties."""
+
+    summary: Summary
+    latent: LatentActivity
+    picture: RGB
+
+
+def validate(segmenter: SmokeSegmenter, frames: Sequence[Frame], size_px: int, false_alarms: float) -> Validation:
+    """Score the deployed module.
+
+    Args:
+        segmenter: In evaluation mode.
+        frames: Of `val`, some with smoke.
+        size_px: Side of the model's square.
+        false_alarms: Image-level rate that the threshold keeps where it can.
+    """
+    predict = torch_predictor(segmenter)
+    scores = score_frames(predict, frames, size_px, _MINIMUM_REGION)
+    summary = summarise(scores, choose_level(scores, false_alarms))
+    smoke = [frame for frame in frames if frame.kind == REAL_SMOKE]
+    shown = [fit(load_image(frame.image), size_px) for frame in evenly_spaced(smoke, _SHOWN)]
+    picture = np.concatenate([answer_panel(frame, predict(frame), summary.threshold) for frame in shown])
+    sampled = [fit(load_image(frame.image), size_px) for frame in evenly_spaced(frames, _SAMPLED)]
+    return Validation(summary, measure(segmenter, sampled), picture)
 
 
 @torch.no_grad()

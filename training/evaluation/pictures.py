@@ -9,7 +9,7 @@ import numpy as np
 from models.geometry import RGB, Map, Mask, fit, fit_map, unfit
 from models.maps import SegmentationMaps
 from training.data.frames import Frame, load_image, load_mask
-from training.prediction import Deployed, look
+from training.evaluation.predictor import Deployed, look
 
 _TRUTH, _PREDICTION = (255, 255, 0), (255, 0, 0)
 _COLUMNS = 2

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from training.data.frames import DataError
-from training.feedback import feedback_table, read_feedback
+from training.evaluation.feedback import feedback_table, read_feedback
 
 
 def line(camera: str, verdict: str, assessment: str | None = "smoke") -> str:

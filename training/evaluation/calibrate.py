@@ -8,10 +8,10 @@ import numpy as np
 from models.geometry import fit as fit_frame
 from models.geometry import unfit
 from training.data.frames import Frame, load_image, load_mask
+from training.evaluation.predictor import Deployed, calibrated
 from training.metrics.bootstrap import by_group
 from training.metrics.calibration import Calibration, Histogram, fit, fit_temperature, logit_histogram
 from training.metrics.reliability import BOTH, best_form, calibration_table
-from training.prediction import Deployed, calibrated
 
 
 def calibrate(deployed: Deployed, frames: Sequence[Frame]) -> tuple[Deployed, dict[str, Any]]:
