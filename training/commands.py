@@ -25,12 +25,12 @@ from training.evaluation.predictor import load_deployed
 from training.evaluation.report import ReportError, headline
 from training.evaluation.sampling_agreement import compare
 from training.evaluation.validation import validate
-from training.export import ExportError, export
-from training.int8_measure import table
-from training.int8_release import quantised_release
-from training.parity import ParityError
 from training.progress import TerminalReporter
-from training.quantise import QuantiseError
+from training.release.export import ExportError, export
+from training.release.int8.criteria import table
+from training.release.int8.quantise import QuantiseError
+from training.release.int8.release import quantised_release
+from training.release.parity import ParityError
 
 _REFUSALS = (
     AblationError,

@@ -18,7 +18,7 @@ from training.engine.checkpoint import Checkpoint
 from training.engine.networks import build_segmenter
 from training.engine.optimiser import moving_average
 from training.evaluation.predictor import load_deployed
-from training.export import export
+from training.release.export import export
 
 MAXIMA = {"probability": 1.0, "total": math.log(2), "aleatoric": math.log(2), "epistemic": math.log(2)}
 

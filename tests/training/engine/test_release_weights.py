@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from models.networks.segmenter import SmokeSegmenter
 from tests.training.conftest import Run, tiny, trained
-from training import export as exporting
 from training.data.frames import read_frames
 from training.engine import release_weights
 from training.engine.checkpoint import CheckpointError
@@ -17,8 +16,9 @@ from training.engine.networks import build_segmenter, load_segmenter
 from training.engine.onnx_model import OnnxModel
 from training.engine.release_weights import fill_from_release
 from training.engine.setup import start_segmenter
-from training.export import export
-from training.parity import render_frames
+from training.release import export as exporting
+from training.release.export import export
+from training.release.parity import render_frames
 
 SHIFTED = {"calibration": {"temperature": 1.7, "shift": -0.4}}
 

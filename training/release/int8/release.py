@@ -14,9 +14,9 @@ from models.golden import read
 from models.manifest import OUTPUTS, Golden, Manifest, describe
 from training.data.frames import Folders, Frame, frames_to_score, read_frames
 from training.engine.onnx_model import OnnxModel
-from training.export import CARD, GOLDEN_TOLERANCE, save_golden_maps
-from training.int8_measure import Criterion, as_numbers, calibration_frames, compare, fitted, table
-from training.quantise import QuantiseError, quantise
+from training.release.export import CARD, GOLDEN_TOLERANCE, save_golden_maps
+from training.release.int8.criteria import Criterion, as_numbers, calibration_frames, compare, fitted, table
+from training.release.int8.quantise import QuantiseError, quantise
 
 INT8, GOLDEN_MAPS = "model.int8.onnx", "golden/maps.int8.npz"
 

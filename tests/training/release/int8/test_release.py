@@ -7,12 +7,12 @@ import pytest
 
 from models.manifest import OUTPUTS, Manifest
 from tests.training.conftest import Run
-from training import int8_release
 from training.__main__ import main
-from training.export import export
-from training.int8_measure import Criterion
-from training.int8_release import quantised_release
-from training.quantise import QuantiseError
+from training.release.export import export
+from training.release.int8 import release as int8_release
+from training.release.int8.criteria import Criterion
+from training.release.int8.quantise import QuantiseError
+from training.release.int8.release import quantised_release
 
 COUNT = 6
 

@@ -1,7 +1,7 @@
 """The card says what was used and what was measured."""
 
 from tests.training.conftest import tiny
-from training.model_card import model_card
+from training.release.model_card import model_card
 
 PARITY = {"probability": 3.2e-7, "total": 1e-6}
 

@@ -17,14 +17,14 @@ from models.geometry import fit
 from models.manifest import OUTPUTS, Manifest, ManifestError
 from tests.conftest import build_release
 from tests.training.conftest import Run, tiny
-from training import export as exporting
 from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import CheckpointError
 from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
 from training.evaluation.predictor import load_deployed
-from training.export import ExportError, export, golden_frame
-from training.parity import ParityError, render_frames
+from training.release import export as exporting
+from training.release.export import ExportError, export, golden_frame
+from training.release.parity import ParityError, render_frames
 
 REPORT = {"threshold": 0.3125, "ece": 0.02, "by_group": {"cam": {}}}
 

@@ -9,9 +9,9 @@ import pytest
 from onnx import helper, numpy_helper
 
 from models.manifest import Manifest
-from training import int8_measure
 from training.data.frames import Frame, read_frames
-from training.int8_measure import Criterion, as_numbers, calibration_frames, compare, fitted, table
+from training.release.int8 import criteria as int8_criteria
+from training.release.int8.criteria import Criterion, as_numbers, calibration_frames, compare, fitted, table
 
 
 def frame(kind: str, group: str, number: int) -> Frame:
@@ -25,7 +25,7 @@ def by_name(criteria: list[Criterion]) -> dict[str, Criterion]:
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Speed is no question."""
-    monkeypatch.setattr(int8_measure, "SPEED", 0.0)
+    monkeypatch.setattr(int8_criteria, "SPEED", 0.0)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_model_beside_itself_loses_nothing(release, frames):
 
 
 def test_the_rest_is_not_measured_where_speed_does_not_hold(release, frames, monkeypatch):
-    monkeypatch.setattr(int8_measure, "SPEED", 1e9)
+    monkeypatch.setattr(int8_criteria, "SPEED", 1e9)
     found = compare(Manifest.read(release), release / "model.onnx", release / "model.onnx", frames)
     assert [criterion.holds for criterion in found] == [False] * len(found)
     assert all("processor time" in criterion.name for criterion in found)

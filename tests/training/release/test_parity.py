@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models.manifest import OUTPUTS
 from tests.conftest import SIDE
 from tests.training.closed_form import ClosedForm
-from training.parity import BATCHES, ParityError, check, render_frames
+from training.release.parity import BATCHES, ParityError, check, render_frames
 
 
 @pytest.fixture

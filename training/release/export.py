@@ -18,14 +18,14 @@ from models.geometry import RGB, Map, fit
 from models.manifest import OUTPUTS, Golden, Input, Manifest, describe
 from models.maps import SegmentationMaps
 from models.networks.segmenter import SmokeSegmenter
-from training import parity
 from training.config import Config
 from training.data.synthetic import add_smoke, render_landscape, render_plume
 from training.engine import checkpoint as checkpoints
 from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
 from training.evaluation.pictures import answer_panel
-from training.model_card import model_card
+from training.release import parity
+from training.release.model_card import model_card
 
 MODEL, CARD = "model.onnx", "MODEL_CARD.md"
 GOLDEN_FRAME, GOLDEN_MAPS, GOLDEN_ANSWER = "golden/frame.png", "golden/maps.npz", "golden/answer.png"
