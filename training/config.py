@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from training.losses.objective import Entropy
-
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
 Source = Literal["real_smoke", "synthetic", "clear", "hard_negative", "rendered", "transplanted"]
@@ -79,7 +77,7 @@ class Objective(_Section):
     """sigma_P. Source: the authors' code."""
     sigma_transmission: Annotated[float, Field(gt=0)] = 0.1
     """sigma_T. Source: the authors' code."""
-    entropy: Entropy = "calibrated"
+    entropy: Literal["calibrated", "plain"] = "calibrated"
     """Eq. 10, or `plain` for L_en of Table 4, row 3."""
     entropy_weight: Share = 0.01
     """lambda2; 0 leaves the entropy out. Source: paper, below eq. 11."""

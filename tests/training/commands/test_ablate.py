@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.training.conftest import Notes
-from training import ablation
-from training.ablation import TABLES, AblationError, ablate, card_section, markdown
+from training.commands import ablate as ablation
+from training.commands.ablate import TABLES, AblationError, ablate, card_section, markdown
 from training.config import ConfigError, read_config
 
 SHORT = (

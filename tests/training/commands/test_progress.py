@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from training.commands.progress import TerminalReporter
 from training.evaluation.scores import Summary
 from training.evaluation.validation import LatentActivity, Validation
-from training.progress import TerminalReporter
 
 SUMMARY = Summary(0.25, 0.5, 0.4, 0.001, 0.002, 0.75, 0.125, 8, 16, 0.6, 0.7, 0.8, 9)
 LATENT = LatentActivity(1.5, 3, 8, 0.2, 4.0)

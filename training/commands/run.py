@@ -11,7 +11,8 @@ from rich.markdown import Markdown
 
 from models.manifest import ManifestError
 from models.networks.backbone import EncoderError, WeightsError
-from training.ablation import AblationError, ablate, card_section, markdown
+from training.commands.ablate import AblationError, ablate, card_section, markdown
+from training.commands.progress import TerminalReporter
 from training.config import ConfigError, read_config
 from training.data.frames import REAL_SMOKE, DataError, evenly_spaced, frames_to_score, read_frames
 from training.engine.checkpoint import CheckpointError
@@ -25,7 +26,6 @@ from training.evaluation.predictor import load_deployed
 from training.evaluation.report import ReportError, headline
 from training.evaluation.sampling_agreement import compare
 from training.evaluation.validation import validate
-from training.progress import TerminalReporter
 from training.release.export import ExportError, export
 from training.release.int8.criteria import table
 from training.release.int8.quantise import QuantiseError

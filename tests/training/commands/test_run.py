@@ -9,8 +9,8 @@ import pytest
 
 from models.manifest import OUTPUTS, Manifest
 from tests.training.conftest import tiny
-from training import commands
 from training.__main__ import main
+from training.commands import run as running
 from training.config import parse_config
 from training.data.frames import load_image, read_frames
 from training.engine.run import Interrupted
@@ -117,7 +117,7 @@ def test_a_run_that_was_asked_to_stop_says_how_to_go_on(capsys, data, tmp_path, 
     def stop(*_: object) -> None:
         raise Interrupted("stopped after step 3 of phase generator; the same command resumes")
 
-    monkeypatch.setattr(commands, "train", stop)
+    monkeypatch.setattr(running, "train", stop)
     assert main(["train", "tiny", "--data", str(data), "--out", str(tmp_path)]) == 130
     assert capsys.readouterr().err == "stopped after step 3 of phase generator; the same command resumes\n"
 
