@@ -176,7 +176,5 @@ def test_reading_a_configuration_loads_no_torch():
     code = """import sys; from pathlib import Path; from training.config import read_config
 read_config(Path("tiny"))
 print("torch" in sys.modules)"""
-    read = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PRESETS[0].parents[2]
-    )
+    read = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert read.stdout.strip() == "False"
