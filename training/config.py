@@ -36,8 +36,8 @@ class Network(_Section):
     estimator_channels: Positive = 32
 
 
-class StageSection(_Section):
-    """Some consecutive steps whose views are cut alike: see `training.data.batches.Stage`."""
+class Stage(_Section):
+    """Some consecutive steps whose views are cut alike: `batch` a step, of this side, `whole` squashed frames or crops of them."""
 
     steps: Positive
     batch: Positive
@@ -46,7 +46,12 @@ class StageSection(_Section):
 
 
 class Data(_Section):
-    """Where batches come from: see `training.data.batches`."""
+    """Where batches come from: the share of each source, and what varies from view to view.
+
+    Shares need not sum to 1. `smoke_length` is of rendered smoke, `transplant_size` of transplanted smoke: see
+    `training.data.copy_paste.paste_plume`. `decoys` is the share of views that get up to three pale things of other frames: see
+    `training.data.distractors.paste_distractor`. The rest: see `training.data.augment`.
+    """
 
     size_px: Positive = 480
     mix: Mapping[Source, Share]
@@ -108,7 +113,7 @@ class Optimiser(_Section):
 class Generator(_Section):
     """The generator and the inference model, eq. 11."""
 
-    stages: Annotated[tuple[StageSection, ...], Field(min_length=1)]
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
     optimiser: Optimiser
     objective: Objective = Objective()
     freeze_encoder_norm: bool = True
@@ -119,7 +124,7 @@ class Generator(_Section):
 class Estimator(_Section):
     """g_gamma, eq. 6: beside the generator every `joint_every`-th step (0: never) and in a phase of its own (no stages: none)."""
 
-    stages: tuple[StageSection, ...] = ()
+    stages: tuple[Stage, ...] = ()
     optimiser: Optimiser
     samples: Annotated[int, Field(ge=2)] = 5
     joint_every: Annotated[int, Field(ge=0)] = 0

@@ -53,7 +53,7 @@ class Plume:
     frame: tuple[int, int]
 
 
-def lift(image: RGB, mask: Map) -> Plume | None:
+def cut_plume(image: RGB, mask: Map) -> Plume | None:
     """The largest connected smoke of a frame; None where there is none, or it is too faint, or it fills its frame.
 
     Args:
@@ -82,7 +82,9 @@ def lift(image: RGB, mask: Map) -> Plume | None:
     )
 
 
-def lay(plume: Plume, image: RGB, mask: Map, rng: np.random.Generator, size: tuple[float, float]) -> tuple[RGB, Map]:
+def paste_plume(
+    plume: Plume, image: RGB, mask: Map, rng: np.random.Generator, size: tuple[float, float]
+) -> tuple[RGB, Map]:
     """A frame with the plume before it, at a random size, place and opacity, near the height at which it was seen.
 
     Args:

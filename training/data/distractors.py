@@ -31,7 +31,7 @@ _PLACES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Decoy:
+class Distractor:
     """A thing without its ground.
 
     Attributes:
@@ -47,7 +47,7 @@ class Decoy:
     frame: tuple[int, int]
 
 
-def take(image: RGB, mask: Map, rng: np.random.Generator) -> Decoy | None:
+def cut_distractor(image: RGB, mask: Map, rng: np.random.Generator) -> Distractor | None:
     """One of the pale things of a frame, at random; None where there is none.
 
     Pale is what a white top-hat leaves: image - opening(image). Source: Meyer 1979, as in Serra 1982, chapter XII.
@@ -76,14 +76,14 @@ def take(image: RGB, mask: Map, rng: np.random.Generator) -> Decoy | None:
     columns = slice(max(0, left - _RIM_PX), left + wide + _RIM_PX)
     cover = cv2.dilate((labels[rows, columns] == label).astype(np.float32), np.ones((3, 3), np.uint8))
     soft = np.asarray(cv2.GaussianBlur(cover, (0, 0), 0.7), np.float32)
-    return Decoy(image[rows, columns].astype(np.float32), soft, rows.start / height, (height, width))
+    return Distractor(image[rows, columns].astype(np.float32), soft, rows.start / height, (height, width))
 
 
-def put(decoy: Decoy, image: RGB, mask: Map, rng: np.random.Generator) -> RGB:
+def paste_distractor(distractor: Distractor, image: RGB, mask: Map, rng: np.random.Generator) -> RGB:
     """A frame with the thing in it, at half to twice its size, near the height where it was, where it is pale too and no smoke is.
 
     Args:
-        decoy: What to put there.
+        distractor: What to put there.
         image: (height, width, 3) uint8.
         mask: Its smoke, (height, width).
         rng: Source of size, place, side and opacity.
@@ -93,16 +93,16 @@ def put(decoy: Decoy, image: RGB, mask: Map, rng: np.random.Generator) -> RGB:
     """
     height, width = mask.shape
     factor = float(np.exp(rng.uniform(np.log(0.5), np.log(2.0))))
-    high = round(decoy.cover.shape[0] * factor * height / decoy.frame[0])
-    wide = round(decoy.cover.shape[1] * factor * width / decoy.frame[1])
+    high = round(distractor.cover.shape[0] * factor * height / distractor.frame[0])
+    wide = round(distractor.cover.shape[1] * factor * width / distractor.frame[1])
     if not (2 <= high <= height and 2 <= wide <= width):
         return image
     side = slice(None, None, -1 if rng.random() < 0.5 else 1)
     way = cv2.INTER_AREA if factor < 1.0 else cv2.INTER_LINEAR
-    thing = np.asarray(cv2.resize(decoy.image[:, side], (wide, high), interpolation=way), np.float32)
-    cover = cv2.resize(decoy.cover[:, side], (wide, high), interpolation=way)[..., None] * rng.uniform(0.5, 1.0)
+    thing = np.asarray(cv2.resize(distractor.image[:, side], (wide, high), interpolation=way), np.float32)
+    cover = cv2.resize(distractor.cover[:, side], (wide, high), interpolation=way)[..., None] * rng.uniform(0.5, 1.0)
     for _ in range(_PLACES):
-        top = int(np.clip(round((decoy.top + rng.normal(0.0, 0.08)) * height), 0, height - high))
+        top = int(np.clip(round((distractor.top + rng.normal(0.0, 0.08)) * height), 0, height - high))
         left = int(rng.integers(0, width - wide + 1))
         here = (slice(top, top + high), slice(left, left + wide))
         change = (thing - image[here]) * cover

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch.optim.swa_utils import AveragedModel
 
 from models.networks.segmenter import SmokeSegmenter
-from training.config import Config, ConfigError, StageSection
+from training.config import Config, ConfigError, Stage
 from training.data.batches import Batch
 from training.data.frames import Folders, Frame, read_frames
 from training.engine import checkpoint as checkpoints
@@ -47,7 +47,7 @@ class _Phase:
 
     name: str
     learners: Sequence[Learner]
-    stages: Sequence[StageSection]
+    stages: Sequence[Stage]
     average_decay: float
 
     @property

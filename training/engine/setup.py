@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from models.networks.segmenter import SmokeSegmenter
-from training.config import Config, Generator, Optimiser, StageSection
-from training.data.batches import Batch, Batches, Stage, Views
+from training.config import Config, Generator, Optimiser, Stage
+from training.data.batches import Batch, Batches
 from training.data.frames import Frame
 from training.engine import checkpoint as checkpoints
 from training.engine.networks import build_segmenter
@@ -87,16 +87,10 @@ def step_weights(settings: Generator, step: int) -> Weights:
 
 
 def build_loader(
-    config: Config, frames: Sequence[Frame], phase: str, stages: Sequence[StageSection], first: int
+    config: Config, frames: Sequence[Frame], phase: str, stages: Sequence[Stage], first: int
 ) -> DataLoader[Batch]:
     """The batches of a phase from step `first` on."""
-    data = config.data
-    views = Views(
-        data.squashed_px, data.smoke_centred, data.strength, data.smoke_length, data.transplant_size, data.decoys
-    )
-    mix = {str(source): share for source, share in data.mix.items()}
-    cut = [Stage(stage.steps, stage.batch, stage.size_px, stage.whole) for stage in stages]
-    batches = Batches(frames, mix, cut, views, config.seed + (phase == "estimator"))
+    batches = Batches(frames, config.data, stages, config.seed + (phase == "estimator"))
     return DataLoader(
         batches,
         batch_size=None,
@@ -114,7 +108,7 @@ def _some_views(config: Config, frames: Sequence[Frame]) -> Tensor:
     """What training sees first, (batch, size, size, 3) uint8, as the deployed graph takes it."""
     here = config.model_copy(update={"workers": 0})
     loader = build_loader(
-        here, frames, "generator", [StageSection(steps=1, batch=_VIEWS, size_px=config.data.size_px, whole=True)], 0
+        here, frames, "generator", [Stage(steps=1, batch=_VIEWS, size_px=config.data.size_px, whole=True)], 0
     )
     first: Batch = next(iter(loader))
     return first.image.permute(0, 2, 3, 1).contiguous()

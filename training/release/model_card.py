@@ -60,13 +60,13 @@ def _data(config: Config) -> str:
     return f"""## Data
 Real frames of SMOKE5K's training set (HPWREN cameras, UCSD; FESB, University of Split), its synthetic part, smoke-free landscapes and
 hard negatives, smoke rendered by this package over smoke-free frames, and smoke of one training frame laid over another
-(transplanted), drawn in these shares: {_shares(config)}.{_decoys(config)}
+(transplanted), drawn in these shares: {_shares(config)}.{_distractors(config)}
 SMOKE5K was published for research without a stated licence; so treat these weights as for research, and ask its authors before
 anything else.
 Training and validation share no camera or event."""
 
 
-def _decoys(config: Config) -> str:
+def _distractors(config: Config) -> str:
     share = config.data.decoys
     return (
         f"\nInto {share:g} of the views pale things of other training frames were put, where no smoke is (decoys)."

@@ -8,7 +8,7 @@ import pytest
 
 from models.geometry import RGB, Map
 from training.data import copy_paste
-from training.data.copy_paste import Plume, lay, lift
+from training.data.copy_paste import Plume, cut_plume, paste_plume
 
 GROUND, SMOKE = 100, 200
 SIZE = (96, 128)
@@ -30,7 +30,7 @@ def flat(level: int, size: tuple[int, int] = SIZE) -> RGB:
 
 def lifted(radius: int = 12) -> Plume:
     mask = disc(radius)
-    plume = lift(frame(mask), mask)
+    plume = cut_plume(frame(mask), mask)
     assert plume is not None
     return plume
 
@@ -59,7 +59,9 @@ def test_it_knows_how_low_and_how_large_the_smoke_was():
 
 
 def test_over_its_own_ground_the_smoke_looks_as_it_did():
-    image, mask = lay(lifted(), flat(GROUND), np.zeros(SIZE, np.float32), np.random.default_rng(0), (0.25, 0.25))
+    image, mask = paste_plume(
+        lifted(), flat(GROUND), np.zeros(SIZE, np.float32), np.random.default_rng(0), (0.25, 0.25)
+    )
     core = cv2.erode(mask, np.ones((9, 9), np.uint8)) > 0
     added = image[core].astype(float) - GROUND
     assert added.size
@@ -70,7 +72,9 @@ def test_over_its_own_ground_the_smoke_looks_as_it_did():
 @pytest.mark.parametrize("seed", range(5))
 def test_over_a_brighter_ground_it_hides_what_is_behind_it(seed: int):
     """J' = J + k (a (B - J) + D) for a in [.35, .95] and a density k in [.7, 1.2]."""
-    image, mask = lay(lifted(), flat(220), np.zeros(SIZE, np.float32), np.random.default_rng(seed), (0.25, 0.25))
+    image, mask = paste_plume(
+        lifted(), flat(220), np.zeros(SIZE, np.float32), np.random.default_rng(seed), (0.25, 0.25)
+    )
     core = cv2.erode(mask, np.ones((9, 9), np.uint8)) > 0
     changed = image[core].astype(float) - 220
     if core.any():  # it may be all but as bright as this ground, and is then left out
@@ -80,7 +84,7 @@ def test_over_a_brighter_ground_it_hides_what_is_behind_it(seed: int):
 
 def test_nothing_changes_outside_the_smoke_and_the_arguments_stay_as_they_were():
     ground, empty = flat(40), np.zeros(SIZE, np.float32)
-    image, mask = lay(lifted(), ground, empty, np.random.default_rng(1), (0.25, 0.25))
+    image, mask = paste_plume(lifted(), ground, empty, np.random.default_rng(1), (0.25, 0.25))
     far = cv2.dilate(mask, np.ones((13, 13), np.uint8)) == 0
     assert mask.any()
     assert np.abs(image[far].astype(int) - 40).max() <= 1
@@ -91,7 +95,7 @@ def test_nothing_changes_outside_the_smoke_and_the_arguments_stay_as_they_were()
 def test_smoke_that_is_there_already_stays_smoke():
     there = np.zeros(SIZE, np.float32)
     there[70:73] = 1.0  # a band across the frame, about where the plume's foot comes to lie
-    _, mask = lay(lifted(), flat(40), there, np.random.default_rng(1), (0.25, 0.25))
+    _, mask = paste_plume(lifted(), flat(40), there, np.random.default_rng(1), (0.25, 0.25))
     assert (mask >= there).all()
     assert mask.sum() > there.sum()
 
@@ -99,12 +103,12 @@ def test_smoke_that_is_there_already_stays_smoke():
 @pytest.mark.parametrize("side", [0.1, 0.2, 0.4])
 def test_it_has_the_size_that_was_asked_for(side: float):
     size = (480, 640)
-    _, mask = lay(lifted(), flat(40, size), np.zeros(size, np.float32), np.random.default_rng(2), (side, side))
+    _, mask = paste_plume(lifted(), flat(40, size), np.zeros(size, np.float32), np.random.default_rng(2), (side, side))
     assert np.flatnonzero(mask.any(axis=1)).size / 480 == pytest.approx(side, abs=0.02)
 
 
 def test_it_is_never_laid_more_than_twice_as_large_as_it_was_seen():
-    _, mask = lay(lifted(radius=5), flat(40), np.zeros(SIZE, np.float32), np.random.default_rng(2), (0.9, 0.9))
+    _, mask = paste_plume(lifted(radius=5), flat(40), np.zeros(SIZE, np.float32), np.random.default_rng(2), (0.9, 0.9))
     assert np.flatnonzero(mask.any(axis=1)).size <= 2 * 11 + 2
 
 
@@ -112,7 +116,7 @@ def test_smoke_that_cannot_be_seen_before_a_ground_is_not_called_smoke():
     plume = lifted()
     unseen = replace(plume, difference=np.zeros_like(plume.difference))
     ground, empty = flat(GROUND), np.zeros(SIZE, np.float32)
-    image, mask = lay(unseen, ground, empty, np.random.default_rng(0), (0.25, 0.25))
+    image, mask = paste_plume(unseen, ground, empty, np.random.default_rng(0), (0.25, 0.25))
     assert image is ground
     assert mask is empty
 
@@ -127,13 +131,13 @@ def test_smoke_that_cannot_be_seen_before_a_ground_is_not_called_smoke():
     ],
 )
 def test_smoke_that_cannot_be_told_from_its_ground_is_not_lifted(mask: Map, opacity: float, why: str):
-    assert lift(frame(mask, opacity), mask) is None, why
+    assert cut_plume(frame(mask, opacity), mask) is None, why
 
 
 def test_the_largest_of_several_plumes_is_lifted_and_the_others_are_no_ground():
     large, small = disc(10), disc(4, centre=(86, 60))
     both = np.maximum(large, small)
-    plume = lift(frame(both), both)
+    plume = cut_plume(frame(both), both)
     assert plume is not None
     assert plume.mask.sum() == large.sum()
     assert np.allclose(plume.ground[plume.mask > 0], GROUND, atol=6.0)
