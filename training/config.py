@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
+Entropy = Literal["calibrated", "plain"]
 Source = Literal["real_smoke", "synthetic", "clear", "hard_negative", "rendered", "transplanted"]
 
 
@@ -82,7 +83,7 @@ class Objective(_Section):
     """sigma_P. Source: the authors' code."""
     sigma_transmission: Annotated[float, Field(gt=0)] = 0.1
     """sigma_T. Source: the authors' code."""
-    entropy: Literal["calibrated", "plain"] = "calibrated"
+    entropy: Entropy = "calibrated"
     """Eq. 10, or `plain` for L_en of Table 4, row 3."""
     entropy_weight: Share = 0.01
     """lambda2; 0 leaves the entropy out. Source: paper, below eq. 11."""
@@ -93,7 +94,7 @@ class Objective(_Section):
     kl_warmup_steps: Annotated[int, Field(ge=0)] = 500
     """Over which that weight rises from 0. Source: ours."""
     free_nats: Share = 0.5
-    """Of each dimension of z, that cost nothing. Source: ours; see `training.losses.objective.held_divergence`."""
+    """Of each dimension of z, that cost nothing. Source: ours; see `training.losses.objective.free_nats_divergence`."""
 
 
 class Optimiser(_Section):
@@ -110,7 +111,7 @@ class Optimiser(_Section):
     clip_norm: Annotated[float, Field(gt=0)] = 5.0
 
 
-class Generator(_Section):
+class GeneratorTraining(_Section):
     """The generator and the inference model, eq. 11."""
 
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
@@ -121,7 +122,7 @@ class Generator(_Section):
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
 
 
-class Estimator(_Section):
+class EstimatorTraining(_Section):
     """g_gamma, eq. 6: beside the generator every `joint_every`-th step (0: never) and in a phase of its own (no stages: none)."""
 
     stages: tuple[Stage, ...] = ()
@@ -157,8 +158,8 @@ class Config(_Section):
     false_alarms: Annotated[float, Field(ge=0, le=1)] = 0.05
     network: Network
     data: Data
-    generator: Generator
-    estimator: Estimator
+    generator: GeneratorTraining
+    estimator: EstimatorTraining
 
     @model_validator(mode="after")
     def _shares_sum_to_something(self) -> Self:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from models.networks.backbone import Backbone, Weights, load_weights, normalisation
+from models.networks.backbone import Backbone, EncoderWeights, load_weights, normalisation
 from models.networks.generator import Generator
 from models.networks.inference_model import InferenceModel
 from models.networks.segmenter import SmokeSegmenter
@@ -55,7 +55,7 @@ def load_segmenter(path: Path) -> tuple[SmokeSegmenter, Config]:
     return segmenter.eval(), found.config
 
 
-def _weights(text: str) -> Weights:
+def _weights(text: str) -> EncoderWeights:
     if text == "imagenet" or text == "none":
         return text  # type: ignore[return-value]
     return Path(text)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from models.networks.segmenter import SmokeSegmenter
-from training.config import Config, Generator, Optimiser, Stage
+from training.config import Config, GeneratorTraining, Optimiser, Stage
 from training.data.batches import Batch, Batches
 from training.data.frames import Frame
 from training.engine import checkpoint as checkpoints
@@ -16,8 +16,8 @@ from training.engine.networks import build_segmenter
 from training.engine.optimiser import Learner, build_optimiser, linear_warmup
 from training.engine.release_weights import fill_from_release
 from training.engine.signals import prepare_worker
-from training.engine.step import EstimatorPhase, GeneratorPhase, parameter_groups
-from training.losses.objective import Constants, Weights
+from training.engine.step import EstimatorLoss, GeneratorLoss, parameter_groups
+from training.losses.objective import Weights
 
 _VIEWS = 8
 """From which a release's networks find the statistics of their normalisations."""
@@ -49,9 +49,9 @@ def start_segmenter(config: Config, frames: Sequence[Frame], *, resumed: bool) -
 def generator_learner(config: Config, segmenter: SmokeSegmenter) -> Learner:
     """Eq. 11 on the generator and the inference model."""
     settings = config.generator
-    module = GeneratorPhase(
+    module = GeneratorLoss(
         segmenter,
-        _constants(settings),
+        settings.objective,
         freeze_encoder_norm=settings.freeze_encoder_norm,
         frozen_stride=settings.frozen_stride,
     )
@@ -66,7 +66,7 @@ def generator_learner(config: Config, segmenter: SmokeSegmenter) -> Learner:
 def estimator_learner(config: Config, segmenter: SmokeSegmenter, every: int = 1) -> Learner:
     """Eq. 6 on g_gamma, each `every`-th step."""
     settings = config.estimator
-    module = EstimatorPhase(segmenter, settings.samples)
+    module = EstimatorLoss(segmenter, settings.samples)
 
     def terms(module: nn.Module, batch: Batch, _: int) -> dict[str, Tensor]:
         result: dict[str, Tensor] = module(batch.image)
@@ -76,7 +76,7 @@ def estimator_learner(config: Config, segmenter: SmokeSegmenter, every: int = 1)
     return Learner("estimator", module, terms, settings.optimiser, optimiser, every)
 
 
-def step_weights(settings: Generator, step: int) -> Weights:
+def step_weights(settings: GeneratorTraining, step: int) -> Weights:
     """The weights of a step: the divergence's rises from 0, the entropy's waits for g_gamma."""
     objective = settings.objective
     return Weights(
@@ -112,11 +112,6 @@ def _some_views(config: Config, frames: Sequence[Frame]) -> Tensor:
     )
     first: Batch = next(iter(loader))
     return first.image.permute(0, 2, 3, 1).contiguous()
-
-
-def _constants(settings: Generator) -> Constants:
-    objective = settings.objective
-    return Constants(**{name: getattr(objective, name) for name in Constants.__slots__})
 
 
 def _optimiser(module: nn.Module, segmenter: SmokeSegmenter, settings: Optimiser) -> torch.optim.Optimizer:

@@ -10,17 +10,18 @@ from torch import Tensor, nn
 from models.networks.latent import DiagonalGaussian
 from models.networks.segmenter import SmokeSegmenter
 from models.networks.uncertainty import decompose
+from training.config import Objective
 from training.data.batches import Batch
 from training.engine.monte_carlo import in_evaluation, sample_probabilities
 from training.losses.estimator import estimator_loss
-from training.losses.objective import Constants, Weights, generator_objective
+from training.losses.objective import Weights, generator_objective
 
 
 class NonFiniteLossError(RuntimeError):
     """A loss term became NaN or infinite; the message names the term and the files of the batch."""
 
 
-class GeneratorPhase(nn.Module):
+class GeneratorLoss(nn.Module):
     """What the generator and the inference model learn from: a batch and the weights of a step -> loss terms (eq. 11).
 
     Args:
@@ -31,7 +32,7 @@ class GeneratorPhase(nn.Module):
     """
 
     def __init__(
-        self, segmenter: SmokeSegmenter, constants: Constants, *, freeze_encoder_norm: bool, frozen_stride: int = 0
+        self, segmenter: SmokeSegmenter, constants: Objective, *, freeze_encoder_norm: bool, frozen_stride: int = 0
     ) -> None:
         super().__init__()
         self.normalise = segmenter.normalise
@@ -64,7 +65,7 @@ class GeneratorPhase(nn.Module):
             total: Tensor = estimator(image, torch.sigmoid(logits)).total
         return total
 
-    def train(self, mode: bool = True) -> "GeneratorPhase":
+    def train(self, mode: bool = True) -> "GeneratorLoss":
         """Set the mode; batch statistics of the encoder stay those of ImageNet where they are frozen."""
         super().train(mode)
         if self._freeze_encoder_norm:
@@ -74,7 +75,7 @@ class GeneratorPhase(nn.Module):
         return self
 
 
-class EstimatorPhase(nn.Module):
+class EstimatorLoss(nn.Module):
     """What g_gamma learns from: Monte Carlo targets of a generator that this module leaves as it is (eq. 6)."""
 
     def __init__(self, segmenter: SmokeSegmenter, samples: int) -> None:

@@ -6,18 +6,19 @@ from lightning_fabric import Fabric
 
 from models.networks.segmenter import SmokeSegmenter
 from tests.training.conftest import tiny
+from training.config import Objective
 from training.data.batches import Batch
 from training.engine.networks import build_segmenter
 from training.engine.step import (
-    EstimatorPhase,
-    GeneratorPhase,
+    EstimatorLoss,
+    GeneratorLoss,
     NonFiniteLossError,
     optimise,
     parameter_groups,
     set_learning_rate,
     to_numbers,
 )
-from training.losses.objective import Constants, Weights
+from training.losses.objective import Weights
 
 ALL = Weights(kl=0.1, coherence=0.3, entropy=0.01)
 
@@ -37,9 +38,9 @@ def batch() -> Batch:
     return Batch(image, mask, transmission, ["one.png", "two.png"])
 
 
-def generator_phase(segmenter: SmokeSegmenter, *, frozen_norm: bool = True, frozen_stride: int = 0) -> GeneratorPhase:
-    constants = Constants(31, 5.0, 1.0, 0.3, 5, 3.0, 0.1, "calibrated", free_nats=0.0)
-    phase = GeneratorPhase(segmenter, constants, freeze_encoder_norm=frozen_norm, frozen_stride=frozen_stride)
+def generator_phase(segmenter: SmokeSegmenter, *, frozen_norm: bool = True, frozen_stride: int = 0) -> GeneratorLoss:
+    constants = Objective(free_nats=0.0)
+    phase = GeneratorLoss(segmenter, constants, freeze_encoder_norm=frozen_norm, frozen_stride=frozen_stride)
     return phase.train()
 
 
@@ -61,7 +62,7 @@ def test_the_first_phase_teaches_generator_and_inference_model_whole_and_not_the
 
 def test_the_second_phase_teaches_the_whole_estimator_and_nothing_else(segmenter, batch):
     segmenter.eval()
-    phase = EstimatorPhase(segmenter, samples=2).train()
+    phase = EstimatorLoss(segmenter, samples=2).train()
     phase(batch.image)["loss"].backward()
     assert reached(segmenter) == {"estimator"}
     assert unreached(segmenter.estimator) == []
@@ -104,21 +105,21 @@ def test_the_encoder_is_kept_up_to_the_stride_that_is_asked_for_and_learns_beyon
 def test_beside_the_first_phase_the_estimator_learns_and_leaves_the_modes_of_the_others(segmenter, batch):
     generator_phase(segmenter)
     before = {name: value.clone() for name, value in segmenter.generator.state_dict().items()}
-    EstimatorPhase(segmenter, samples=2).train()(batch.image)["loss"].backward()
+    EstimatorLoss(segmenter, samples=2).train()(batch.image)["loss"].backward()
     assert reached(segmenter) == {"estimator"}
     assert segmenter.generator.dropout.training
     assert all(torch.equal(before[name], value) for name, value in segmenter.generator.state_dict().items())
 
 
 def test_the_second_phase_has_no_parameter_but_the_estimators(segmenter):
-    phase = EstimatorPhase(segmenter, samples=2)
+    phase = EstimatorLoss(segmenter, samples=2)
     assert {id(p) for p in phase.parameters()} == {id(p) for p in segmenter.estimator.parameters()}
 
 
 def test_the_second_phase_leaves_the_frozen_networks_in_evaluation_and_their_statistics_alone(segmenter, batch):
     segmenter.eval()
     frozen = {name: value.clone() for name, value in segmenter.generator.state_dict().items()}
-    EstimatorPhase(segmenter, samples=2).train()(batch.image)
+    EstimatorLoss(segmenter, samples=2).train()(batch.image)
     assert segmenter.estimator.training
     assert not any(module.training for module in segmenter.generator.modules())
     assert all(torch.equal(frozen[name], value) for name, value in segmenter.generator.state_dict().items())
@@ -194,7 +195,7 @@ def test_a_factor_scales_every_rate_from_its_base():
 def test_a_phase_loses_next_to_nothing_in_mixed_precision(segmenter, batch, phase):
     losses = {}
     for precision in ("32-true", "bf16-mixed"):
-        module = generator_phase(segmenter) if phase == "generator" else EstimatorPhase(segmenter, samples=2).train()
+        module = generator_phase(segmenter) if phase == "generator" else EstimatorLoss(segmenter, samples=2).train()
         fabric = Fabric(accelerator="cpu", precision=precision)
         learner = fabric.setup_module(module)
         torch.manual_seed(1)
