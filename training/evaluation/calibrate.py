@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from models.geometry import fit as fit_frame
-from models.geometry import unfit
+from models.geometry import fit, unfit
 from training.data.frames import Frame, load_image, load_mask
 from training.evaluation.predictor import Deployed, calibrated
 from training.metrics.bootstrap import by_group
-from training.metrics.calibration import Calibration, Histogram, fit, fit_temperature, logit_histogram
+from training.metrics.calibration import Calibration, LogitHistogram, fit_calibration, fit_temperature, logit_histogram
 from training.metrics.reliability import BOTH, best_form, calibration_table
 
 
@@ -28,14 +27,14 @@ def calibrate(deployed: Deployed, frames: Sequence[Frame]) -> tuple[Deployed, di
     groups = {group: np.asarray(sum(own)) for group, own in histograms.items()}
     everything = np.asarray(sum(groups.values()))
     with_shift = best_form(calibration_table(groups, Calibration())) == BOTH
-    calibration = fit(everything) if with_shift else fit_temperature(everything, Calibration())
+    calibration = fit_calibration(everything) if with_shift else fit_temperature(everything, Calibration())
     predict = calibrated(deployed.predict, calibration)
     return deployed._replace(predict=predict, calibration=calibration), dict(calibration._asdict())
 
 
-def _histogram(deployed: Deployed, frame: Frame) -> Histogram:
+def _histogram(deployed: Deployed, frame: Frame) -> LogitHistogram:
     """Pixels of a frame, at its own resolution, by logit and truth."""
     image = load_image(frame.image)
     mask = load_mask(frame, image.shape) > 0.5
-    probability = deployed.predict(fit_frame(image, deployed.size_px)).probability
+    probability = deployed.predict(fit(image, deployed.size_px)).probability
     return logit_histogram(unfit(probability, mask.shape[1], mask.shape[0]), mask)

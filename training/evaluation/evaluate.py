@@ -20,9 +20,9 @@ from training.evaluation.report import markdown
 from training.evaluation.scores import FrameScore, choose_level, nearest_level, score_frames
 from training.metrics import gate, segmentation
 from training.metrics.bootstrap import by_group
-from training.metrics.calibration import Histogram
+from training.metrics.calibration import LogitHistogram
 from training.metrics.failure_detection import report_doubt
-from training.metrics.regions import RegionScore
+from training.metrics.regions import RegionMatch
 from training.metrics.reliability import SHOWN, calibration_table, form_of
 from training.metrics.selective import COVERAGE, areas, risk_coverage
 
@@ -98,7 +98,7 @@ def _measure(scores: Sequence[FrameScore], level: int, deployed: Deployed) -> di
     at_threshold = measurements.with_intervals([(score, level) for score in scores])
     doubts = np.asarray(sum(score.doubts for score in scores))
     lower = nearest_level(level / segmentation.LEVELS / 2.0)
-    regions = gate.Regions(_regions(scores, lower), _regions(scores, level))
+    regions = gate.GateRegions(_regions(scores, lower), _regions(scores, level))
     return {
         "at_threshold": at_threshold,
         "cross_fitted": _cross_fitted(scores, deployed),
@@ -131,14 +131,14 @@ def _cross_fitted(scores: Sequence[FrameScore], deployed: Deployed) -> dict[str,
     return measurements.with_intervals(leveled)
 
 
-def _histograms(scores: Sequence[FrameScore]) -> dict[str, Histogram]:
+def _histograms(scores: Sequence[FrameScore]) -> dict[str, LogitHistogram]:
     """Pixels by logit and truth, per camera group."""
     grouped = by_group((score.frame.group, score.logits) for score in scores)
     return {group: np.asarray(sum(histograms)) for group, histograms in grouped.items()}
 
 
-def _regions(scores: Sequence[FrameScore], level: int) -> list[RegionScore]:
-    return [region for score in scores for region in score.findings.at(level)]
+def _regions(scores: Sequence[FrameScore], level: int) -> list[RegionMatch]:
+    return [region for score in scores for region in score.regions.at(level)]
 
 
 def _sheets(scores: Sequence[FrameScore], deployed: Deployed, level: int) -> dict[str, RGB]:
@@ -160,7 +160,7 @@ def _worst(scores: Sequence[FrameScore], level: int) -> list[Frame]:
     """About twenty frames: the lowest F-beta, and the largest false alarms at the lowest level at which they are one."""
     smoke = sorted((s for s in scores if s.frame.kind == REAL_SMOKE), key=lambda score: float(score.f_beta[level]))
     free = [score for score in scores if score.frame.kind != REAL_SMOKE]
-    free.sort(key=lambda score: -sum(bool(found) for found in score.findings.regions))
+    free.sort(key=lambda score: -sum(bool(found) for found in score.regions.matches))
     return [score.frame for score in (*smoke[: _PICTURES * 3 // 4], *free[: _PICTURES // 4])]
 
 

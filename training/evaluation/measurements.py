@@ -11,7 +11,7 @@ from training.data.frames import REAL_SMOKE
 from training.evaluation.scores import FrameScore, Leveled, choose_level, measured, summarise, summarise_each
 from training.metrics import segmentation
 from training.metrics.bootstrap import by_group, mean_interval
-from training.metrics.calibration import brier, fit
+from training.metrics.calibration import brier, fit_calibration
 
 SIZES = (("under 0.1 %", 0.0, 0.001), ("0.1 % to 1 %", 0.001, 0.01), ("over 1 %", 0.01, 1.01))
 """Share of the frame that is smoke: name, from, to."""
@@ -102,9 +102,9 @@ def reference(scores: Sequence[FrameScore]) -> dict[str, dict[str, Any]]:
 
 def _own_region_recall(scores: Sequence[FrameScore], level: int, low: float, high: float) -> dict[str, int]:
     found = [
-        bool(reached)
+        bool(recalled)
         for score in scores
-        for fraction, reached in zip(score.findings.truth_fractions, score.findings.reached(level), strict=True)
+        for fraction, recalled in zip(score.regions.truth_fractions, score.regions.recalled(level), strict=True)
         if low <= fraction < high
     ]
     return {"found": sum(found), "of": len(found)}
@@ -115,7 +115,7 @@ def _of_size(scores: Sequence[FrameScore], low: float, high: float) -> list[Fram
 
 
 def _recalibrated(scores: Sequence[FrameScore], others: Sequence[FrameScore]) -> list[FrameScore]:
-    calibration = fit(np.asarray(sum(score.logits for score in others)))
+    calibration = fit_calibration(np.asarray(sum(score.logits for score in others)))
     return [replace(score, squared_error=brier(score.logits, calibration)) for score in scores]
 
 

@@ -23,23 +23,23 @@ _PIXELS_PER_FRAME = 4000
 _LATENTS = 5
 """z for each dropout mask in nested sampling."""
 
-Values = npt.NDArray[np.float64]
+_Values = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 
 class _Pixels(NamedTuple):
     """Doubtful pixels of one frame, each (n,): sampled and estimated uncertainties in nats, and H(s) of the deployed pass."""
 
-    sampled: tuple[Values, Values, Values]
-    estimated: tuple[Values, Values, Values]
-    entropy: Values
+    sampled: tuple[_Values, _Values, _Values]
+    estimated: tuple[_Values, _Values, _Values]
+    entropy: _Values
 
 
 class _Nested(NamedTuple):
     """Both decompositions of the same samples at the doubtful pixels of one frame, in nats, each (2, n): aleatoric, epistemic."""
 
-    flat: Values
-    nested: Values
+    flat: _Values
+    nested: _Values
 
 
 class _Frame(NamedTuple):
@@ -86,7 +86,7 @@ def compare(segmenter: SmokeSegmenter, frames: Sequence[Frame], size_px: int, sa
     }
 
 
-def agreement(sampled: Values, estimated: Values) -> dict[str, float]:
+def agreement(sampled: _Values, estimated: _Values) -> dict[str, float]:
     """Spearman, Pearson, and mean absolute error in nats of estimates (n,) against samples (n,); 0 where either is constant."""
     varied = len(sampled) > 1 and np.ptp(sampled) > 0 and np.ptp(estimated) > 0
     return {
@@ -185,7 +185,7 @@ def _pixels(sampled: Uncertainty, estimated: Uncertainty, probability: Tensor, c
     )
 
 
-def _take(values: Tensor, chosen: Indices) -> Values:
+def _take(values: Tensor, chosen: Indices) -> _Values:
     return values.numpy().ravel()[chosen].astype(np.float64)
 
 

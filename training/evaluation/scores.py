@@ -12,8 +12,8 @@ from models.tiles import Tiles
 from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
 from training.evaluation.predictor import Predict, look
 from training.metrics import segmentation
-from training.metrics.calibration import Histogram, logit_histogram
-from training.metrics.regions import REGION_LEVELS, Findings, find
+from training.metrics.calibration import LogitHistogram, logit_histogram
+from training.metrics.regions import REGION_LEVELS, FrameRegions, match_regions
 from training.metrics.selective import Sums, squared_error_by_doubt
 
 
@@ -27,7 +27,7 @@ class FrameScore:
         f_beta, iou, precision, recall: At the thresholds k / 256, (256,).
         adaptive_f_beta: At the threshold that is twice the mean probability.
         squared_error: Mean of (p - y)^2; `zero_error` is that of an all-zero map.
-        findings: Regions, at REGION_LEVELS.
+        regions: Those found, at REGION_LEVELS.
         logits: Its pixels by logit and truth, (2, 1025): see `calibration`.
         doubts: Its pixels and their error by doubt: see `selective`.
         looks: By the quantities of `models.drift.DRIFTING`.
@@ -42,18 +42,18 @@ class FrameScore:
     adaptive_f_beta: float
     squared_error: float
     zero_error: float
-    findings: Findings
-    logits: Histogram
+    regions: FrameRegions
+    logits: LogitHistogram
     doubts: Sums
     looks: Mapping[str, float]
 
     def alarms(self, level: int) -> bool:
         """Whether any region is large enough at one of REGION_LEVELS."""
-        return bool(self.findings.at(level))
+        return bool(self.regions.at(level))
 
     def hits(self, level: int) -> bool:
         """Whether any such region overlaps the truth."""
-        return any(region.true for region in self.findings.at(level))
+        return any(region.true for region in self.regions.at(level))
 
 
 class Summary(NamedTuple):
@@ -118,7 +118,7 @@ def summarise_each(leveled: Leveled) -> Summary:
         threshold=_mean([level / segmentation.LEVELS for _, level in leveled]),
         smoke_frames=kinds.count(REAL_SMOKE),
         smoke_free_frames=sum(kind in SMOKE_FREE for kind in kinds),
-        true_regions=sum(len(score.findings.truth_fractions) for score, _ in _with_smoke(leveled)),
+        true_regions=sum(len(score.regions.truth_fractions) for score, _ in _with_smoke(leveled)),
         **found,
     )
 
@@ -137,7 +137,7 @@ def measured(leveled: Leveled) -> dict[str, list[tuple[str, float]]]:
         "detection_rate": [(score.frame.group, float(score.hits(level))) for score, level in smoke],
         "false_alarm_rate": [(score.frame.group, float(score.alarms(level))) for score, level in free],
         "region_recall": [
-            (score.frame.group, float(found)) for score, level in smoke for found in score.findings.reached(level)
+            (score.frame.group, float(found)) for score, level in smoke for found in score.regions.recalled(level)
         ],
     }
 
@@ -178,7 +178,7 @@ def _score(predict: Predict, frame: Frame, size_px: int, minimum_region: float, 
         adaptive_f_beta=segmentation.adaptive_f_beta(probability, mask),
         squared_error=segmentation.mean_squared_error(probability, mask),
         zero_error=float(mask.mean()),
-        findings=find(frame, maps, truth > 0, minimum_region),
+        regions=match_regions(frame, maps, truth > 0, minimum_region),
         logits=logit_histogram(probability, mask),
         doubts=squared_error_by_doubt(maps, truth >= 0.5),
         looks=_looks(fit(image, size_px)) | {"epistemic": float(maps.epistemic.mean(dtype=np.float64))},

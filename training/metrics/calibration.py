@@ -17,7 +17,7 @@ _BOUNDS = ((np.log(0.2), np.log(10.0)), (-10.0, 10.0))
 """Of log T and b: a model that separates its few frames perfectly would ask for T = 0."""
 _CENTRES = (_EDGES[:-1] + _EDGES[1:]) / 2.0
 
-Histogram = npt.NDArray[np.float64]
+LogitHistogram = npt.NDArray[np.float64]
 """Pixels by logit, (2, 1025): first those without smoke, then those with. Histograms of several frames add up."""
 
 
@@ -41,14 +41,14 @@ class Calibration(NamedTuple):
         return Calibration(1.0 / self.temperature, -self.shift * self.temperature)
 
 
-def logit_histogram(probability: Map, mask: Mask) -> Histogram:
+def logit_histogram(probability: Map, mask: Mask) -> LogitHistogram:
     """Count the pixels of one frame by the logit of their probability (h, w) and by their truth (h, w)."""
     clipped = np.clip(probability.astype(np.float64), 1.2e-7, 1.0 - 1.2e-7)
     logits = np.clip(special.logit(clipped), -_LIMIT, _LIMIT)
     return np.stack([np.histogram(logits[chosen], _EDGES)[0] for chosen in (~mask, mask)]).astype(np.float64)
 
 
-def negative_log_likelihood(histogram: Histogram, calibration: Calibration) -> float:
+def negative_log_likelihood(histogram: LogitHistogram, calibration: Calibration) -> float:
     """Mean over pixels of -log p(truth), in nats."""
     scaled = _CENTRES / calibration.temperature + calibration.shift
     without, with_smoke = histogram
@@ -56,7 +56,7 @@ def negative_log_likelihood(histogram: Histogram, calibration: Calibration) -> f
     return float(total / max(histogram.sum(), 1.0))
 
 
-def brier(histogram: Histogram, calibration: Calibration) -> float:
+def brier(histogram: LogitHistogram, calibration: Calibration) -> float:
     """Mean over pixels of (p - y)^2. Source: Brier 1950."""
     probability = special.expit(_CENTRES / calibration.temperature + calibration.shift)
     without, with_smoke = histogram
@@ -64,7 +64,7 @@ def brier(histogram: Histogram, calibration: Calibration) -> float:
     return float(total / max(histogram.sum(), 1.0))
 
 
-def fit_temperature(histogram: Histogram, before: Calibration) -> Calibration:
+def fit_temperature(histogram: LogitHistogram, before: Calibration) -> Calibration:
     """The temperature alone, applied after `before`, with the smallest negative log likelihood; 1 where one class is absent.
 
     Source: Guo et al. 2017, section 4.2.
@@ -79,7 +79,7 @@ def fit_temperature(histogram: Histogram, before: Calibration) -> Calibration:
     return Calibration(float(np.exp(found.x)))
 
 
-def fit(histogram: Histogram) -> Calibration:
+def fit_calibration(histogram: LogitHistogram) -> Calibration:
     """The temperature and shift with the smallest negative log likelihood; the identity where only one class is present.
 
     Source: Platt 1999; Guo et al. 2017, section 4.
@@ -96,7 +96,7 @@ def fit(histogram: Histogram) -> Calibration:
 
 
 def reliability(
-    histogram: Histogram, calibration: Calibration, band: tuple[float, float] = (0.0, 1.0)
+    histogram: LogitHistogram, calibration: Calibration, band: tuple[float, float] = (0.0, 1.0)
 ) -> segmentation.Curve:
     """Sums for a reliability diagram, (3, 15): per confidence bin the pixels, their probability and their smoke.
 

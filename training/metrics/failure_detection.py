@@ -10,15 +10,15 @@ from scipy import optimize, special, stats
 
 from models.gate import QUANTITIES
 from training.metrics.bootstrap import by_group, interval
-from training.metrics.regions import SCORES, RegionScore
+from training.metrics.regions import SCORES, RegionMatch
 
 _RIDGE = 1e-2
 """Penalty on the squared weights of standardised quantities: total is aleatoric + epistemic, and false regions are few."""
 
-Values = npt.NDArray[np.float64]
+_Values = npt.NDArray[np.float64]
 
 
-class Combination(NamedTuple):
+class LogisticScore(NamedTuple):
     """Logistic regression: the log odds of a region being false are `weights` times its quantities, plus `intercept`.
 
     Attributes:
@@ -29,7 +29,7 @@ class Combination(NamedTuple):
     weights: dict[str, float]
     intercept: float
 
-    def score(self, region: RegionScore) -> float:
+    def score(self, region: RegionMatch) -> float:
         """Log odds of being false."""
         return self.intercept + sum(weight * region.detection.means[name] for name, weight in self.weights.items())
 
@@ -48,7 +48,7 @@ def auroc(doubt: Sequence[float], false: Sequence[bool]) -> float:
     return float(statistic / (false_regions * true_regions))
 
 
-def report_doubt(regions: Sequence[RegionScore], many: Sequence[RegionScore]) -> dict[str, Any]:
+def report_doubt(regions: Sequence[RegionMatch], many: Sequence[RegionMatch]) -> dict[str, Any]:
     """AUROC of each score at telling false from true regions, and how many there were of both.
 
     Args:
@@ -77,7 +77,7 @@ def report_doubt(regions: Sequence[RegionScore], many: Sequence[RegionScore]) ->
     }
 
 
-def fit_combination(regions: Sequence[RegionScore]) -> Combination | None:
+def fit_logistic_score(regions: Sequence[RegionMatch]) -> LogisticScore | None:
     """Logistic regression of being false on the quantities, standardised, with a small ridge; None without both kinds."""
     false = np.array([not region.true for region in regions], np.float64)
     if not 0 < false.sum() < len(false):
@@ -87,7 +87,7 @@ def fit_combination(regions: Sequence[RegionScore]) -> Combination | None:
     spread[spread < 1e-9] = np.inf  # what does not vary weighs nothing
     standard = np.column_stack([(quantities - centre) / spread, np.ones(len(false))])
 
-    def loss(weights: Values) -> tuple[float, Values]:
+    def loss(weights: _Values) -> tuple[float, _Values]:
         odds = standard @ weights
         penalty = np.append(_RIDGE * weights[:-1], 0.0)
         value = np.mean(np.logaddexp(0.0, odds) - false * odds) + 0.5 * float(penalty @ weights)
@@ -95,13 +95,13 @@ def fit_combination(regions: Sequence[RegionScore]) -> Combination | None:
 
     found = optimize.minimize(loss, np.zeros(standard.shape[1]), jac=True, method="L-BFGS-B").x
     weights = found[:-1] / spread
-    return Combination(dict(zip(QUANTITIES, weights.tolist(), strict=True)), float(found[-1] - weights @ centre))
+    return LogisticScore(dict(zip(QUANTITIES, weights.tolist(), strict=True)), float(found[-1] - weights @ centre))
 
 
-def cross_fitted(regions: Sequence[RegionScore], many: Sequence[RegionScore]) -> list[float]:
+def cross_fitted(regions: Sequence[RegionMatch], many: Sequence[RegionMatch]) -> list[float]:
     """Every region's log odds of being false by a fit on those of many of other camera groups; 0 where these are of one kind."""
     fits = {
-        group: fit_combination([region for region in many if region.frame.group != group])
+        group: fit_logistic_score([region for region in many if region.frame.group != group])
         for group in {region.frame.group for region in regions}
     }
     chosen = [(region, fits[region.frame.group]) for region in regions]

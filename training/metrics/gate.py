@@ -8,14 +8,14 @@ import numpy as np
 
 from models.gate import QUANTITIES, Gate
 from training.data.frames import REAL_SMOKE
-from training.metrics.failure_detection import fit_combination
-from training.metrics.regions import RegionScore
+from training.metrics.failure_detection import fit_logistic_score
+from training.metrics.regions import RegionMatch
 
 LOST = 0.02
 """Share of the detections that a gate may cost: of true regions, and of frames on which smoke is detected."""
 
 
-class Regions(NamedTuple):
+class GateRegions(NamedTuple):
     """What a gate is fitted on.
 
     Attributes:
@@ -23,15 +23,15 @@ class Regions(NamedTuple):
         released: At the released threshold, for which the limit is fitted and which the service shows.
     """
 
-    many: Sequence[RegionScore]
-    released: Sequence[RegionScore]
+    many: Sequence[RegionMatch]
+    released: Sequence[RegionMatch]
 
-    def without(self, group: str) -> "Regions":
+    def without(self, group: str) -> "GateRegions":
         """Those of the other camera groups."""
-        return Regions(*([region for region in regions if region.frame.group != group] for regions in self))
+        return GateRegions(*([region for region in regions if region.frame.group != group] for regions in self))
 
 
-class Outcome(NamedTuple):
+class GateOutcome(NamedTuple):
     """What a gate does to regions, each a pair: without it, with it.
 
     Attributes:
@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
     true_regions: tuple[int, int]
 
 
-def fit_gate(regions: Regions) -> Gate | None:
+def fit_gate(regions: GateRegions) -> Gate | None:
     """The gate that drops the most false released regions within LOST, and of those the one that costs the fewest true ones.
 
     Weights are those of the logistic regression on many regions, or of one quantity alone.
@@ -55,7 +55,7 @@ def fit_gate(regions: Regions) -> Gate | None:
     Returns:
         None where the regions do not include both kinds, or where no gate drops a false region within LOST.
     """
-    combination = fit_combination(regions.many)
+    combination = fit_logistic_score(regions.many)
     if combination is None:
         return None
     # The intercept does not order regions: a limit of its own takes its place.
@@ -67,7 +67,7 @@ def fit_gate(regions: Regions) -> Gate | None:
     return best[0] if best and best[1][0] else None
 
 
-def report_gate(regions: Regions) -> dict[str, Any]:
+def report_gate(regions: GateRegions) -> dict[str, Any]:
     """The gate fitted on all camera groups, and what gates do that were fitted on the other groups than the one they judge.
 
     Returns:
@@ -79,23 +79,23 @@ def report_gate(regions: Regions) -> dict[str, Any]:
     return {
         "gate": asdict(gate) if gate else None,
         **outcomes,
-        "at_lower_threshold": _outcomes(Regions(regions.many, regions.many))[1],
+        "at_lower_threshold": _outcomes(GateRegions(regions.many, regions.many))[1],
         "fitted_on": {"many": _counts(regions.many), "released": _counts(regions.released)},
         "lost_allowed": LOST,
     }
 
 
-def judge(regions: Sequence[RegionScore], gates: Sequence[Gate | None]) -> Outcome:
+def judge(regions: Sequence[RegionMatch], gates: Sequence[Gate | None]) -> GateOutcome:
     """What is left of regions where each has its gate; None doubts nothing."""
     passed = [r for r, gate in zip(regions, gates, strict=True) if not (gate and gate.doubts(r.detection.means))]
 
-    def pair(count: Callable[[Sequence[RegionScore]], int]) -> tuple[int, int]:
+    def pair(count: Callable[[Sequence[RegionMatch]], int]) -> tuple[int, int]:
         return count(regions), count(passed)
 
-    return Outcome(pair(_false_alarm_frames), pair(_false), pair(_detected_frames), pair(_true))
+    return GateOutcome(pair(_false_alarm_frames), pair(_false), pair(_detected_frames), pair(_true))
 
 
-def _outcomes(regions: Regions) -> tuple[Gate | None, dict[str, dict[str, tuple[int, int]]]]:
+def _outcomes(regions: GateRegions) -> tuple[Gate | None, dict[str, dict[str, tuple[int, int]]]]:
     """The gate fitted on all groups, and what it and the gates fitted on the other groups do."""
     gate = fit_gate(regions)
     held_out = {group: fit_gate(regions.without(group)) for group in {r.frame.group for r in regions.released}}
@@ -105,7 +105,7 @@ def _outcomes(regions: Regions) -> tuple[Gate | None, dict[str, dict[str, tuple[
     }
 
 
-def _gates(weights: Mapping[str, float], regions: Sequence[RegionScore]) -> list[Gate]:
+def _gates(weights: Mapping[str, float], regions: Sequence[RegionMatch]) -> list[Gate]:
     """The gates of these weights that part the regions differently, the highest limit first; the limits lie between two scores."""
     scores = np.unique([Gate(weights, 0.0).score(region.detection.means) for region in regions])[::-1]
     limits = [*((scores[1:] + scores[:-1]) / 2.0).tolist(), *scores[-1:].tolist()]
@@ -113,11 +113,11 @@ def _gates(weights: Mapping[str, float], regions: Sequence[RegionScore]) -> list
     return [Gate(dict(weights), limit) for limit in limits[: _false(regions) + int(LOST * _true(regions))]]
 
 
-def _is_affordable(outcome: Outcome) -> bool:
+def _is_affordable(outcome: GateOutcome) -> bool:
     return all(before - after <= LOST * before for before, after in (outcome.true_regions, outcome.detected_frames))
 
 
-def _gain(outcome: Outcome) -> tuple[int, int]:
+def _gain(outcome: GateOutcome) -> tuple[int, int]:
     """False regions dropped; and, negative, true ones."""
     return (
         outcome.false_regions[0] - outcome.false_regions[1],
@@ -125,21 +125,21 @@ def _gain(outcome: Outcome) -> tuple[int, int]:
     )
 
 
-def _counts(regions: Sequence[RegionScore]) -> dict[str, int]:
+def _counts(regions: Sequence[RegionMatch]) -> dict[str, int]:
     return {"true": _true(regions), "false": _false(regions)}
 
 
-def _true(regions: Sequence[RegionScore]) -> int:
+def _true(regions: Sequence[RegionMatch]) -> int:
     return sum(region.true for region in regions)
 
 
-def _false(regions: Sequence[RegionScore]) -> int:
+def _false(regions: Sequence[RegionMatch]) -> int:
     return sum(not region.true for region in regions)
 
 
-def _detected_frames(regions: Sequence[RegionScore]) -> int:
+def _detected_frames(regions: Sequence[RegionMatch]) -> int:
     return len({region.frame for region in regions if region.true})
 
 
-def _false_alarm_frames(regions: Sequence[RegionScore]) -> int:
+def _false_alarm_frames(regions: Sequence[RegionMatch]) -> int:
     return len({region.frame for region in regions if region.frame.kind != REAL_SMOKE})

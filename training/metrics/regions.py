@@ -19,7 +19,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class RegionScore:
+class RegionMatch:
     """A detected region and what the model says of it.
 
     Attributes:
@@ -40,29 +40,29 @@ class RegionScore:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class FrameRegions:
     """Of one frame.
 
     Attributes:
-        regions: At each of REGION_LEVELS, the regions of at least the smallest size.
+        matches: At each of REGION_LEVELS, the regions of at least the smallest size.
         truth_fractions: Share of the frame of each true region, (n,).
         truth_found: Whether any such region overlaps it, (levels, n).
     """
 
-    regions: tuple[tuple[RegionScore, ...], ...]
+    matches: tuple[tuple[RegionMatch, ...], ...]
     truth_fractions: segmentation.Curve
     truth_found: Flags
 
-    def at(self, level: int) -> tuple[RegionScore, ...]:
+    def at(self, level: int) -> tuple[RegionMatch, ...]:
         """The regions at one of REGION_LEVELS."""
-        return self.regions[position(level)]
+        return self.matches[position(level)]
 
-    def reached(self, level: int) -> Flags:
+    def recalled(self, level: int) -> Flags:
         """Which true regions are found at one of REGION_LEVELS, (n,)."""
         return np.asarray(self.truth_found[position(level)])
 
 
-def find(frame: Frame, maps: SegmentationMaps, truth: Mask, minimum_region: float) -> Findings:
+def match_regions(frame: Frame, maps: SegmentationMaps, truth: Mask, minimum_region: float) -> FrameRegions:
     """Look for regions at every level.
 
     Args:
@@ -80,10 +80,10 @@ def find(frame: Frame, maps: SegmentationMaps, truth: Mask, minimum_region: floa
         found_at = labels[truth]
         hit = set(found_at.tolist()).intersection(large)
         seen = set(true_at[np.isin(found_at, large)].tolist()) if hit else set()
-        found.append(tuple(RegionScore(frame, d.region.label in hit, d) for d in measure(candidates, labels, maps)))
+        found.append(tuple(RegionMatch(frame, d.region.label in hit, d) for d in measure(candidates, labels, maps)))
         reached.append([region.label in seen for region in real])
     fractions = np.array([region.area_px / truth.size for region in real], np.float64)
-    return Findings(tuple(found), fractions, np.array(reached, np.bool_).reshape(len(REGION_LEVELS), len(real)))
+    return FrameRegions(tuple(found), fractions, np.array(reached, np.bool_).reshape(len(REGION_LEVELS), len(real)))
 
 
 def position(level: int) -> int:

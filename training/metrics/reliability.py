@@ -10,9 +10,9 @@ from training.metrics.bootstrap import interval
 from training.metrics.calibration import (
     UNSURE,
     Calibration,
-    Histogram,
+    LogitHistogram,
     brier,
-    fit,
+    fit_calibration,
     fit_temperature,
     negative_log_likelihood,
     reliability,
@@ -38,7 +38,7 @@ def reported_form(report: Mapping[str, Any]) -> str:
     return str(report.get("calibrated_by") or best_form(report["calibration_table"]))
 
 
-def calibration_table(by_group: Mapping[str, Histogram], shown: Calibration | None) -> dict[str, dict[str, Any]]:
+def calibration_table(by_group: Mapping[str, LogitHistogram], shown: Calibration | None) -> dict[str, dict[str, Any]]:
     """ECE, Brier score and negative log likelihood of the probability, by how it is calibrated.
 
     Args:
@@ -58,18 +58,18 @@ def calibration_table(by_group: Mapping[str, Histogram], shown: Calibration | No
     return table | {
         RAW: _row(by_group, lambda _: raw),
         TEMPERATURE: _row(by_group, lambda own: raw.then(fit_temperature(everything - own, raw))),
-        BOTH: _row(by_group, lambda own: fit(everything - own)),
+        BOTH: _row(by_group, lambda own: fit_calibration(everything - own)),
     }
 
 
-def _row(by_group: Mapping[str, Histogram], choose: Callable[[Histogram], Calibration]) -> dict[str, Any]:
+def _row(by_group: Mapping[str, LogitHistogram], choose: Callable[[LogitHistogram], Calibration]) -> dict[str, Any]:
     """One row, where the calibration of a group's pixels may depend on the others'."""
     chosen = {group: choose(own) for group, own in by_group.items()}
     pixels = {group: float(own.sum()) for group, own in by_group.items()}
     everywhere = {group: [reliability(own, chosen[group])] for group, own in by_group.items()}
     unsure = {group: [reliability(own, chosen[group], UNSURE)] for group, own in by_group.items()}
 
-    def mean(measure: Callable[[Histogram, Calibration], float]) -> float:
+    def mean(measure: Callable[[LogitHistogram, Calibration], float]) -> float:
         return sum(measure(own, chosen[g]) * pixels[g] for g, own in by_group.items()) / max(sum(pixels.values()), 1.0)
 
     return {

@@ -14,7 +14,7 @@ from tests.training.evaluation.red_smoke import SIDE, read_red, say_nothing, wri
 from training.data.frames import Frame
 from training.evaluation.scores import FrameScore, choose_level, nearest_level, score_frames, summarise, summarise_each
 from training.metrics import segmentation
-from training.metrics.regions import REGION_LEVELS, Findings, RegionScore
+from training.metrics.regions import REGION_LEVELS, FrameRegions, RegionMatch
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def frames(tmp_path: Path) -> list[Frame]:
     ]
 
 
-def region(frame: Frame, true: bool) -> RegionScore:
-    return RegionScore(frame, true, Detection(Region(0, 0, 2, 2, 4, 1), 0.01, 0.9, 0.2, 0.1, 0.1))
+def region(frame: Frame, true: bool) -> RegionMatch:
+    return RegionMatch(frame, true, Detection(Region(0, 0, 2, 2, 4, 1), 0.01, 0.9, 0.2, 0.1, 0.1))
 
 
 def made(kind: str, f_beta: dict[int, float] | None = None, alarms_below: int = 0, group: str = "a") -> FrameScore:
@@ -36,8 +36,8 @@ def made(kind: str, f_beta: dict[int, float] | None = None, alarms_below: int = 
     for level, value in (f_beta or {}).items():
         curve[level] = value
     frame = Frame(Path(f"{kind}.png"), None, kind, group)
-    regions = tuple((region(frame, False),) if level < alarms_below else () for level in REGION_LEVELS)
-    findings = Findings(regions, np.zeros(0), np.zeros((len(REGION_LEVELS), 0), bool))
+    matches = tuple((region(frame, False),) if level < alarms_below else () for level in REGION_LEVELS)
+    regions = FrameRegions(matches, np.zeros(0), np.zeros((len(REGION_LEVELS), 0), bool))
     return FrameScore(
         frame=frame,
         smoke_fraction=0.1,
@@ -45,7 +45,7 @@ def made(kind: str, f_beta: dict[int, float] | None = None, alarms_below: int = 
         adaptive_f_beta=0.5,
         squared_error=0.0,
         zero_error=0.1,
-        findings=findings,
+        regions=regions,
         logits=np.zeros((2, 1025)),
         doubts=np.zeros((5, 1024, 2)),
         looks={"brightness": 0.5, "contrast": 0.1, "epistemic": 0.0},

@@ -51,7 +51,7 @@ def test_a_speck_is_missed_by_the_square_and_found_with_tiles(speck):
     (with_tiles,) = score_frames(read_red, [speck], SIDE, 0.0002, "2x2")
     assert not without.hits(128)
     assert with_tiles.hits(128)
-    assert with_tiles.findings.truth_fractions.tolist() == [1 / canvas_px(SIDE) ** 2]
+    assert with_tiles.regions.truth_fractions.tolist() == [1 / canvas_px(SIDE) ** 2]
 
 
 def test_a_report_says_that_there_were_tiles_and_is_none_to_release(capsys, tmp_path, speck):

@@ -18,7 +18,7 @@ def drawn(seed: int = 0, side: int = 400) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_an_honest_model_is_left_as_it_is():
-    found = calibration.fit(calibration.logit_histogram(*drawn()))
+    found = calibration.fit_calibration(calibration.logit_histogram(*drawn()))
     assert found.temperature == pytest.approx(1.0, abs=0.05)
     assert found.shift == pytest.approx(0.0, abs=0.05)
 
@@ -28,7 +28,7 @@ def test_a_known_distortion_is_undone():
     distortion = Calibration(temperature=0.5, shift=3.0)
     distorted = calibration.apply(honest, distortion)
     histogram = calibration.logit_histogram(distorted, truth)
-    found = calibration.fit(histogram)
+    found = calibration.fit_calibration(histogram)
     # logit' = logit / 0.5 + 3, so logit = logit' / 2 - 1.5
     assert found.temperature == pytest.approx(2.0, abs=0.1)
     assert found.shift == pytest.approx(-1.5, abs=0.1)
@@ -60,7 +60,7 @@ def test_a_band_leaves_the_sure_pixels_out():
 
 def test_frames_without_any_smoke_cannot_be_fitted_and_change_nothing():
     histogram = calibration.logit_histogram(np.full((8, 8), 0.2, np.float32), np.zeros((8, 8), bool))
-    assert calibration.fit(histogram) == Calibration()
+    assert calibration.fit_calibration(histogram) == Calibration()
 
 
 def test_applying_keeps_the_order_and_the_identity_changes_nothing():

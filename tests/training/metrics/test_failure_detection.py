@@ -9,15 +9,15 @@ import pytest
 from models.detection import Detection
 from models.geometry import Region
 from training.data.frames import Frame
-from training.metrics.failure_detection import auroc, cross_fitted, fit_combination, report_doubt
-from training.metrics.regions import RegionScore
+from training.metrics.failure_detection import auroc, cross_fitted, fit_logistic_score, report_doubt
+from training.metrics.regions import RegionMatch
 
 
-def region(true: bool, group: str = "camera", kind: str = "real_smoke", **values: float) -> RegionScore:
+def region(true: bool, group: str = "camera", kind: str = "real_smoke", **values: float) -> RegionMatch:
     means = {"mean_probability": 0.9, "total": 0.2, "aleatoric": 0.1, "epistemic": 0.1} | values
     mask = Path("mask.png") if kind == "real_smoke" else None
     frame = Frame(Path(f"{group}.png"), mask, kind, group)
-    return RegionScore(frame, true, Detection(Region(0, 0, 2, 2, 4, 1), 0.01, **means))
+    return RegionMatch(frame, true, Detection(Region(0, 0, 2, 2, 4, 1), 0.01, **means))
 
 
 def test_doubting_every_false_region_more_is_one_and_the_reverse_is_zero():
@@ -46,7 +46,7 @@ def test_each_score_is_reported_with_the_counts():
     assert report["one_minus_probability"] == 0.5
 
 
-def many(groups: str, tell: str, rng: np.random.Generator, count: int = 40) -> list[RegionScore]:
+def many(groups: str, tell: str, rng: np.random.Generator, count: int = 40) -> list[RegionMatch]:
     """Regions of some cameras of which the false ones are doubted more by one quantity, and no others."""
     return [
         region(
@@ -58,7 +58,7 @@ def many(groups: str, tell: str, rng: np.random.Generator, count: int = 40) -> l
 
 
 def test_the_combination_finds_the_quantity_that_tells_and_its_sign():
-    found = fit_combination(many("ab", "epistemic", np.random.default_rng(0)))
+    found = fit_logistic_score(many("ab", "epistemic", np.random.default_rng(0)))
     assert found.weights["epistemic"] > 10 * max(abs(found.weights[name]) for name in ("total", "aleatoric"))
     sure, doubtful = region(True, epistemic=0.05, total=0.3), region(False, epistemic=0.1, total=0.3)
     assert found.score(sure) < 0 < found.score(doubtful)
@@ -66,20 +66,20 @@ def test_the_combination_finds_the_quantity_that_tells_and_its_sign():
 
 def test_the_combination_is_as_sure_as_the_data_where_the_quantities_say_nothing():
     # Three in four are false whatever is said: the log odds are ln 3, as the mean of a Bernoulli asks for.
-    found = fit_combination([region(index % 4 == 0) for index in range(40)])
+    found = fit_logistic_score([region(index % 4 == 0) for index in range(40)])
     assert found.score(region(True)) == pytest.approx(math.log(3), abs=1e-3)
 
 
 def test_one_kind_of_region_alone_cannot_be_fitted():
-    assert fit_combination([region(True), region(True)]) is None
-    assert fit_combination([]) is None
+    assert fit_logistic_score([region(True), region(True)]) is None
+    assert fit_logistic_score([]) is None
 
 
 def test_no_region_is_scored_by_a_fit_on_its_own_camera():
     # In camera b the sign is the other way round: held out, each camera is ranked by what the other taught, wrongly.
     rng = np.random.default_rng(1)
     right = many("a", "epistemic", rng)
-    wrong = [RegionScore(r.frame, not r.true, r.detection) for r in many("b", "epistemic", rng)]
+    wrong = [RegionMatch(r.frame, not r.true, r.detection) for r in many("b", "epistemic", rng)]
     scores, false = cross_fitted([*right, *wrong], [*right, *wrong]), [not r.true for r in (*right, *wrong)]
     assert auroc(scores[:40], false[:40]) < 0.1
     assert auroc(scores[40:], false[40:]) < 0.1

@@ -51,8 +51,8 @@ def test_no_group_is_calibrated_by_a_fit_on_itself():
     honest, truth = drawn(3, side=100)
     timid = calibration.apply(honest, Calibration(shift=-2.0))
     histograms = {"a": calibration.logit_histogram(honest, truth), "b": calibration.logit_histogram(timid, truth)}
-    by_the_other = calibration.reliability(histograms["a"], calibration.fit(histograms["b"]))
-    by_the_other += calibration.reliability(histograms["b"], calibration.fit(histograms["a"]))
+    by_the_other = calibration.reliability(histograms["a"], calibration.fit_calibration(histograms["b"]))
+    by_the_other += calibration.reliability(histograms["b"], calibration.fit_calibration(histograms["a"]))
     row = calibration_table(histograms, Calibration())[BOTH]
     assert np.array(row["reliability"]) == pytest.approx(by_the_other)
     assert row["ece"] == pytest.approx(segmentation.expected_calibration_error(by_the_other))

@@ -42,13 +42,13 @@ _COMMON = np.linspace(1.0, 0.3, 15)
 _EACH = np.linspace(0.6, 1.4, 9)
 """Shares of the extremes that are tried: for both ends at once, then for each end beside the best of those."""
 
-Values = npt.NDArray[np.float32]
+_Values = npt.NDArray[np.float32]
 
 
 class _Drawn(NamedTuple):
     """Some values of a tensor in one frame, and the extremes of all of them."""
 
-    values: Values
+    values: _Values
     lowest: float
     highest: float
 
@@ -134,7 +134,7 @@ def activation_ranges(
     return {name: _range(found) for name, found in drawn.items()}
 
 
-def least_error_range(values: Values, lowest: float, highest: float) -> tuple[float, float]:
+def least_error_range(values: _Values, lowest: float, highest: float) -> tuple[float, float]:
     """The range within [lowest, highest], and with 0 in it, whose 256 steps round values with the least cubed error.
 
     Clipping a few far values may cost less than a coarse step costs the others.
@@ -146,7 +146,7 @@ def least_error_range(values: Values, lowest: float, highest: float) -> tuple[fl
     return float(low), float(high)
 
 
-def rounding_error(values: Values, lowest: float, highest: float) -> float:
+def rounding_error(values: _Values, lowest: float, highest: float) -> float:
     """Mean cubed distance of values from the nearest of 256 steps from `lowest` to `highest`, one of which is 0."""
     step = (highest - lowest) / _STEPS
     if step <= 0.0:
@@ -182,7 +182,7 @@ def _as_tensors_data(ranges: dict[str, tuple[float, float]]) -> TensorsData:
     return TensorsData(CalibrationMethod.MinMax, found)
 
 
-def _draw(values: Values, rng: np.random.Generator) -> _Drawn:
+def _draw(values: _Values, rng: np.random.Generator) -> _Drawn:
     few = values if len(values) <= _VALUES_PER_FRAME else values[rng.integers(0, len(values), _VALUES_PER_FRAME)]
     return _Drawn(few, float(values.min()), float(values.max()))
 
