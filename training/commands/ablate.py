@@ -10,7 +10,7 @@ from training.data.frames import Folders, frames_to_score
 from training.engine.run import Reporter, train
 from training.evaluation.calibrate import calibrate
 from training.evaluation.evaluate import evaluate
-from training.evaluation.predictor import load_deployed, remembered
+from training.evaluation.predictor import cached, load_predictor
 from training.metrics.reliability import RAW, TEMPERATURE
 
 _OBJECTIVE = "generator.objective"
@@ -76,7 +76,7 @@ def ablate(
         reporter: Told of every step.
 
     Returns:
-        Per row: what it is, views, and scores with their intervals; see `markdown`.
+        Per row: what it is, views, and scores with their intervals; see `ablation_table`.
 
     Raises:
         ConfigError: A row is no valid configuration, before anything is trained.
@@ -87,11 +87,11 @@ def ablate(
         checkpoint = train(resolved, data, out / row.name, reporter)
         measured.append({"what": row.what, "views": _views(resolved), **_scored_once(resolved, checkpoint, data)})
         (out / "ablation.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
-        (out / "ablation.md").write_text(markdown(measured), encoding="utf-8")
+        (out / "ablation.md").write_text(ablation_table(measured), encoding="utf-8")
     return measured
 
 
-def markdown(measured: Sequence[dict[str, Any]]) -> str:
+def ablation_table(measured: Sequence[dict[str, Any]]) -> str:
     """The rows in Markdown, each score with its 95 % interval; ECE as trained too, since L_c is to calibrate that."""
     scores = list(_SCORES)
     lines = [
@@ -114,7 +114,7 @@ def card_section(path: Path) -> str:
     """
     try:
         measured = json.loads(path.read_text(encoding="utf-8"))
-        rows = markdown(measured)
+        rows = ablation_table(measured)
     except (KeyError, TypeError, ValueError) as error:
         raise AblationError(f"{path}: no ablation.json of `ablate`: {error!r}") from error
     if not measured:
@@ -142,8 +142,8 @@ def _scored_once(config: Config, checkpoint: Path, data: Folders) -> dict[str, A
 
 def _scores(checkpoint: Path, data: Folders) -> dict[str, tuple[float, Sequence[float]]]:
     """Each score held out, and its interval."""
-    deployed = load_deployed(checkpoint)
-    once = deployed._replace(predict=remembered(deployed.predict))
+    predictor = load_predictor(checkpoint)
+    once = predictor._replace(predict=cached(predictor.predict))
     fitted, _ = calibrate(once, frames_to_score(data, "val", None))
     report = evaluate(fitted, data, "val").report
     held_out, calibration, f_beta = report["cross_fitted"], report["calibration_table"], report["f_beta"]

@@ -11,7 +11,7 @@ from rich.markdown import Markdown
 
 from models.manifest import ManifestError
 from models.networks.backbone import EncoderError, WeightsError
-from training.commands.ablate import AblationError, ablate, card_section, markdown
+from training.commands.ablate import AblationError, ablate, ablation_table, card_section
 from training.commands.progress import TerminalReporter
 from training.config import ConfigError, read_config
 from training.data.frames import REAL_SMOKE, DataError, evenly_spaced, frames_to_score, read_frames
@@ -22,9 +22,9 @@ from training.engine.step import NonFiniteLossError
 from training.evaluation.calibrate import calibrate
 from training.evaluation.evaluate import evaluate, write
 from training.evaluation.feedback import read_feedback
-from training.evaluation.predictor import load_deployed
+from training.evaluation.predictor import load_predictor
 from training.evaluation.report import ReportError, headline
-from training.evaluation.sampling_agreement import compare
+from training.evaluation.sampling_agreement import compare_with_sampling
 from training.evaluation.validation import validate
 from training.release.export import ExportError, export
 from training.release.int8.criteria import table
@@ -81,20 +81,20 @@ def _ablate(options: argparse.Namespace, console: Console) -> None:
     out = options.out or Path("runs") / f"ablation-{options.table}-{config.name}"
     with TerminalReporter(console, out / "tensorboard") as reporter:
         measured = ablate(options.table, options.config, options.overrides, options.data, out, reporter)
-    console.print(Markdown(markdown(measured)))
+    console.print(Markdown(ablation_table(measured)))
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
-    deployed = load_deployed(options.model)._replace(tiles=options.tiles)
+    predictor = load_predictor(options.model)._replace(tiles=options.tiles)
     added: dict[str, Any] = {"beside": _beside(options.beside)} if options.beside else {}
     if options.feedback:
         added["feedback"] = read_feedback(options.feedback)
-    if deployed.threshold is None:
+    if predictor.threshold is None:
         frames = frames_to_score(options.data, options.split, options.subset)
-        deployed, added["calibration"] = calibrate(deployed, frames)
+        predictor, added["calibration"] = calibrate(predictor, frames)
     if options.samples:
         added["sampling_free"] = _against_sampling(options)
-    evaluation = evaluate(deployed, options.data, options.split, options.subset)
+    evaluation = evaluate(predictor, options.data, options.split, options.subset)
     evaluation.report.update(added)
     write(evaluation, options.out)
     console.print(Markdown(headline(evaluation.report)))
@@ -102,11 +102,11 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
 
 
 def _against_sampling(options: argparse.Namespace) -> dict[str, Any]:
-    """The deployed pass beside sampling, on frames with smoke evenly_spaced over the split."""
+    """The deployed pass beside sampling, on frames with smoke spread over the split."""
     segmenter, config = load_segmenter(options.model)
     frames = frames_to_score(options.data, options.split, options.subset)
     smoke = [frame for frame in frames if frame.kind == REAL_SMOKE]
-    return compare(segmenter, evenly_spaced(smoke, _SAMPLED_FRAMES), config.data.size_px, options.samples)
+    return compare_with_sampling(segmenter, evenly_spaced(smoke, _SAMPLED_FRAMES), config.data.size_px, options.samples)
 
 
 def _export(options: argparse.Namespace, console: Console) -> None:

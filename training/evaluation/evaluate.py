@@ -15,7 +15,7 @@ from training.data.frames import REAL_SMOKE, DataError, Folders, Frame, evenly_s
 from training.evaluation import measurements, plots
 from training.evaluation.measurements import reference
 from training.evaluation.pictures import contact_sheet
-from training.evaluation.predictor import Deployed
+from training.evaluation.predictor import Predictor
 from training.evaluation.report import markdown
 from training.evaluation.scores import FrameScore, choose_level, nearest_level, score_frames
 from training.metrics import gate, segmentation
@@ -47,11 +47,11 @@ class Evaluation:
     panel: Sequence[plots.PanelRow]
 
 
-def evaluate(deployed: Deployed, data: Folders, split: str, subset: Path | None = None) -> Evaluation:
+def evaluate(predictor: Predictor, data: Folders, split: str, subset: Path | None = None) -> Evaluation:
     """Score a model on a split.
 
     Args:
-        deployed: What is scored; a release is also scored at its own threshold.
+        predictor: What is scored; a release is also scored at its own threshold.
         data: Data folder or folders.
         split: train, val or all.
         subset: A list of frames of the split; see `frames.choose`.
@@ -61,22 +61,24 @@ def evaluate(deployed: Deployed, data: Folders, split: str, subset: Path | None 
             than two camera groups.
     """
     frames = frames_to_score(data, split, subset)
-    if deployed.threshold is None:
+    if predictor.threshold is None:
         _require_two_groups(frames, split)
-    scores = score_frames(deployed.predict, frames, deployed.size_px, deployed.minimum_region, deployed.tiles)
+    scores = score_frames(predictor.predict, frames, predictor.size_px, predictor.minimum_region, predictor.tiles)
     level = (
-        choose_level(scores, deployed.false_alarms) if deployed.threshold is None else nearest_level(deployed.threshold)
+        choose_level(scores, predictor.false_alarms)
+        if predictor.threshold is None
+        else nearest_level(predictor.threshold)
     )
     report = {
-        "model": deployed.description,
+        "model": predictor.description,
         "split": split,
-        "tiles": deployed.tiles,
+        "tiles": predictor.tiles,
         "subset": {"file": subset.name, "frames": len(frames)} if subset else None,
-        "smoke_free_target": deployed.false_alarms,
+        "smoke_free_target": predictor.false_alarms,
         "threshold": level / segmentation.LEVELS,
-        **_measure(scores, level, deployed),
+        **_measure(scores, level, predictor),
     }
-    return Evaluation(report, _sheets(scores, deployed, level), _panel(scores, deployed, level))
+    return Evaluation(report, _sheets(scores, predictor, level), _panel(scores, predictor, level))
 
 
 def write(evaluation: Evaluation, out: Path) -> None:
@@ -86,28 +88,28 @@ def write(evaluation: Evaluation, out: Path) -> None:
     (out / "report.json").write_text(json.dumps(_without_nan(report), indent=2) + "\n", encoding="utf-8")
     (out / "report.md").write_text(markdown(report), encoding="utf-8")
     plots.reliability_diagrams(plots.reliability_columns(report), out / "reliability.png")
-    plots.risk_coverage(report["selective"], out / "risk_coverage.png")
+    plots.plot_risk_coverage(report["selective"], out / "risk_coverage.png")
     if evaluation.panel:
         plots.decomposition_panel(evaluation.panel, out / "decomposition.png")
     for name, sheet in evaluation.sheets.items():
         cv2.imwrite(str(out / name), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
 
-def _measure(scores: Sequence[FrameScore], level: int, deployed: Deployed) -> dict[str, Any]:
-    table = calibration_table(_histograms(scores), deployed.calibration)
+def _measure(scores: Sequence[FrameScore], level: int, predictor: Predictor) -> dict[str, Any]:
+    table = calibration_table(_histograms(scores), predictor.calibration)
     at_threshold = measurements.with_intervals([(score, level) for score in scores])
     doubts = np.asarray(sum(score.doubts for score in scores))
     lower = nearest_level(level / segmentation.LEVELS / 2.0)
     regions = gate.GateRegions(_regions(scores, lower), _regions(scores, level))
     return {
         "at_threshold": at_threshold,
-        "cross_fitted": _cross_fitted(scores, deployed),
+        "cross_fitted": _cross_fitted(scores, predictor),
         "f_beta_interval": at_threshold["intervals"]["f_beta"],
         "f_beta": measurements.f_betas(scores, level),
         "ece": table[SHOWN]["ece"],
         "ece_unsure": table[SHOWN]["ece_unsure"],
         "calibration_table": table,
-        "calibrated_by": form_of(deployed.calibration),
+        "calibrated_by": form_of(predictor.calibration),
         "selective": {
             **areas(doubts),
             "coverage": COVERAGE[_CURVE_STEP - 1 :: _CURVE_STEP].tolist(),
@@ -123,11 +125,11 @@ def _measure(scores: Sequence[FrameScore], level: int, deployed: Deployed) -> di
     }
 
 
-def _cross_fitted(scores: Sequence[FrameScore], deployed: Deployed) -> dict[str, Any] | None:
+def _cross_fitted(scores: Sequence[FrameScore], predictor: Predictor) -> dict[str, Any] | None:
     """What thresholds fitted on the other groups are worth; None where there are no two groups with smoke to fit on."""
     if len({score.frame.group for score in scores if score.frame.kind == REAL_SMOKE}) < 2:
         return None
-    leveled = measurements.held_out(scores, deployed.false_alarms, calibrated=deployed.calibration is not None)
+    leveled = measurements.held_out(scores, predictor.false_alarms, calibrated=predictor.calibration is not None)
     return measurements.with_intervals(leveled)
 
 
@@ -141,19 +143,19 @@ def _regions(scores: Sequence[FrameScore], level: int) -> list[RegionMatch]:
     return [region for score in scores for region in score.regions.at(level)]
 
 
-def _sheets(scores: Sequence[FrameScore], deployed: Deployed, level: int) -> dict[str, RGB]:
+def _sheets(scores: Sequence[FrameScore], predictor: Predictor, level: int) -> dict[str, RGB]:
     chosen = {"contact_sheet.png": _every_few(scores), "worst.png": _worst(scores, level)}
     threshold = level / segmentation.LEVELS
-    return {name: contact_sheet(deployed, frames, threshold) for name, frames in chosen.items()}
+    return {name: contact_sheet(predictor, frames, threshold) for name, frames in chosen.items()}
 
 
-def _panel(scores: Sequence[FrameScore], deployed: Deployed, level: int) -> list[plots.PanelRow]:
+def _panel(scores: Sequence[FrameScore], predictor: Predictor, level: int) -> list[plots.PanelRow]:
     ranked = sorted((s for s in scores if s.frame.kind == REAL_SMOKE), key=lambda score: float(score.f_beta[level]))
     if not ranked:
         return []
     chosen = {name: ranked[round(quantile * (len(ranked) - 1))].frame for name, quantile in _PANEL.items()}
     threshold = level / segmentation.LEVELS
-    return [plots.panel_row(name, f, deployed, threshold) for name, f in chosen.items()]
+    return [plots.panel_row(name, f, predictor, threshold) for name, f in chosen.items()]
 
 
 def _worst(scores: Sequence[FrameScore], level: int) -> list[Frame]:
@@ -165,7 +167,7 @@ def _worst(scores: Sequence[FrameScore], level: int) -> list[Frame]:
 
 
 def _every_few(scores: Sequence[FrameScore]) -> list[Frame]:
-    """About twenty frames evenly_spaced over the split: three in four with smoke."""
+    """About twenty frames spread over the split: three in four with smoke."""
     smoke = [score.frame for score in scores if score.frame.kind == REAL_SMOKE]
     free = [score.frame for score in scores if score.frame.kind != REAL_SMOKE]
     return evenly_spaced(smoke, _PICTURES * 3 // 4) + evenly_spaced(free, _PICTURES // 4)

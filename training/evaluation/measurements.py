@@ -8,7 +8,14 @@ import numpy as np
 
 from models.drift import DRIFTING, Histogram
 from training.data.frames import REAL_SMOKE
-from training.evaluation.scores import FrameScore, Leveled, choose_level, measured, summarise, summarise_each
+from training.evaluation.scores import (
+    FrameScore,
+    LeveledScores,
+    choose_level,
+    summarise,
+    summarise_each,
+    values_by_group,
+)
 from training.metrics import segmentation
 from training.metrics.bootstrap import by_group, mean_interval
 from training.metrics.calibration import brier, fit_calibration
@@ -18,13 +25,13 @@ SIZES = (("under 0.1 %", 0.0, 0.001), ("0.1 % to 1 %", 0.001, 0.01), ("over 1 %"
 _BINS = 10
 
 
-def with_intervals(leveled: Leveled) -> dict[str, Any]:
+def with_intervals(leveled: LeveledScores) -> dict[str, Any]:
     """A Summary, and under `intervals` 95 % of each of its means, camera groups resampled."""
-    intervals = {name: mean_interval(by_group(values)) for name, values in measured(leveled).items()}
+    intervals = {name: mean_interval(by_group(values)) for name, values in values_by_group(leveled).items()}
     return summarise_each(leveled)._asdict() | {"intervals": intervals}
 
 
-def held_out(scores: Sequence[FrameScore], false_alarms: float, *, calibrated: bool) -> Leveled:
+def held_out(scores: Sequence[FrameScore], false_alarms: float, *, calibrated: bool) -> LeveledScores:
     """Every frame with the level fitted on the other groups, so that none is both fitted and scored on.
 
     Args:
@@ -33,7 +40,7 @@ def held_out(scores: Sequence[FrameScore], false_alarms: float, *, calibrated: b
         calibrated: Whether the probability is a fitted one: then its squared error, too, is that of a fit on the other groups.
     """
     leveled: list[tuple[FrameScore, int]] = []
-    for group in groups(scores):
+    for group in camera_groups(scores):
         others = [score for score in scores if score.frame.group != group]
         level = choose_level(others, false_alarms)
         own = of_group(scores, group)
@@ -79,10 +86,10 @@ def by_size(scores: Sequence[FrameScore], level: int) -> dict[str, Any]:
 
 def by_camera_group(scores: Sequence[FrameScore], level: int) -> dict[str, Any]:
     """Summaries of each group."""
-    return {group: summarise(of_group(scores, group), level)._asdict() for group in groups(scores)}
+    return {group: summarise(of_group(scores, group), level)._asdict() for group in camera_groups(scores)}
 
 
-def groups(scores: Sequence[FrameScore]) -> list[str]:
+def camera_groups(scores: Sequence[FrameScore]) -> list[str]:
     """The camera groups, in alphabetical order."""
     return sorted({score.frame.group for score in scores})
 

@@ -9,7 +9,7 @@ import numpy as np
 from models.geometry import RGB, Map, Mask, fit, fit_map, unfit
 from models.maps import SegmentationMaps
 from training.data.frames import Frame, load_image, load_mask
-from training.evaluation.predictor import Deployed, look
+from training.evaluation.predictor import Predictor, predict_frame
 
 _TRUTH, _PREDICTION = (255, 255, 0), (255, 0, 0)
 _COLUMNS = 2
@@ -48,21 +48,21 @@ def answer_panel(frame: RGB, maps: SegmentationMaps, threshold: float) -> RGB:
     return np.concatenate([_captioned(tile, name) for tile, name in zip(tiles, names, strict=True)], axis=1)
 
 
-def contact_sheet(deployed: Deployed, frames: Sequence[Frame], threshold: float) -> RGB:
+def contact_sheet(predictor: Predictor, frames: Sequence[Frame], threshold: float) -> RGB:
     """Per frame: the frame, truth (yellow) and prediction (red) on it, the probability, total and epistemic uncertainty.
 
     Scales are fixed: total from 0 to ln 2 nats, epistemic from 0 to EPISTEMIC_NATS.
     """
-    strips = [_strip(deployed, frame, threshold) for frame in frames]
+    strips = [_strip(predictor, frame, threshold) for frame in frames]
     blank = np.zeros_like(strips[0])
     strips += [blank] * (-len(strips) % _COLUMNS)
     rows = [np.concatenate(strips[start : start + _COLUMNS], axis=1) for start in range(0, len(strips), _COLUMNS)]
     return np.concatenate(rows)
 
 
-def _strip(deployed: Deployed, frame: Frame, threshold: float) -> RGB:
+def _strip(predictor: Predictor, frame: Frame, threshold: float) -> RGB:
     image = load_image(frame.image)
-    maps = look(deployed.predict, image, deployed.size_px, deployed.tiles)
+    maps = predict_frame(predictor.predict, image, predictor.size_px, predictor.tiles)
     side = maps.probability.shape[0]
     truth = fit_map(load_mask(frame, image.shape), side) >= 0.5
     square = fit(image, side)

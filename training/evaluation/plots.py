@@ -13,7 +13,7 @@ from models.geometry import RGB, Map, Mask, fit, fit_map
 from models.maps import SegmentationMaps
 from training.data.frames import Frame, load_image, load_mask
 from training.evaluation.pictures import EPISTEMIC_NATS
-from training.evaluation.predictor import Deployed, look
+from training.evaluation.predictor import Predictor, predict_frame
 from training.metrics import segmentation
 from training.metrics.reliability import RAW, reported_form
 
@@ -35,10 +35,10 @@ class PanelRow(NamedTuple):
     maps: SegmentationMaps
 
 
-def panel_row(name: str, frame: Frame, deployed: Deployed, threshold: float) -> PanelRow:
+def panel_row(name: str, frame: Frame, predictor: Predictor, threshold: float) -> PanelRow:
     """A frame with what the model makes of it."""
     image = load_image(frame.image)
-    maps = look(deployed.predict, image, deployed.size_px, deployed.tiles)
+    maps = predict_frame(predictor.predict, image, predictor.size_px, predictor.tiles)
     side = maps.probability.shape[0]
     truth = fit_map(load_mask(frame, image.shape), side) >= 0.5
     square = fit(image, side)
@@ -104,7 +104,7 @@ def reliability_diagrams(sums: Mapping[str, segmentation.Curve], path: Path) -> 
     figure.savefig(path, dpi=120)
 
 
-def risk_coverage(selective: Mapping[str, Any], path: Path) -> None:
+def plot_risk_coverage(selective: Mapping[str, Any], path: Path) -> None:
     """Draw the squared error of the pixels kept against the share kept, per order of leaving out, into a PNG file."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     whole, end = figure.subplots(1, 2)

@@ -21,7 +21,7 @@ Predict = Callable[[RGB], SegmentationMaps]
 """A frame fitted to the model's square (size, size, 3) uint8 -> its maps."""
 
 
-class Deployed(NamedTuple):
+class Predictor(NamedTuple):
     """A model ready to be scored.
 
     Attributes:
@@ -45,7 +45,7 @@ class Deployed(NamedTuple):
     tiles: Tiles | None = None
 
 
-def look(predict: Predict, image: RGB, size_px: int, tiles: Tiles | None = None) -> SegmentationMaps:
+def predict_frame(predict: Predict, image: RGB, size_px: int, tiles: Tiles | None = None) -> SegmentationMaps:
     """The maps of a frame, as the service answers: of the whole, or merged with its tiles where they show more of it.
 
     Args:
@@ -91,7 +91,7 @@ def calibrated(predict: Predict, calibration: Calibration) -> Predict:
     return shown
 
 
-def remembered(predict: Predict) -> Predict:
+def cached(predict: Predict) -> Predict:
     """The same graph, run once on each frame: 3.7 MB a frame of 480 x 480 are kept for the next time it is asked for."""
     kept: dict[bytes, SegmentationMaps] = {}
 
@@ -104,7 +104,7 @@ def remembered(predict: Predict) -> Predict:
     return recalled
 
 
-def load_deployed(path: Path, minimum_region: float = 0.0002) -> Deployed:
+def load_predictor(path: Path, minimum_region: float = 0.0002) -> Predictor:
     """A checkpoint file on torch, or a release folder, verified, on onnxruntime.
 
     Raises:
@@ -118,11 +118,11 @@ def load_deployed(path: Path, minimum_region: float = 0.0002) -> Deployed:
         name = f"{manifest.name}-{manifest.version}"
         calibration = _calibration_of(manifest)
         size_px, region, threshold = manifest.input.size_px, manifest.minimum_region, manifest.threshold
-        return Deployed(predict, size_px, region, threshold, name, calibration=calibration)
+        return Predictor(predict, size_px, region, threshold, name, calibration=calibration)
     segmenter, config = load_segmenter(path)
     segmenter = segmenter.to(memory_format=torch.channels_last)
     predict, name = torch_predictor(segmenter), f"checkpoint {path.name}"
-    return Deployed(predict, config.data.size_px, minimum_region, None, name, config.false_alarms)
+    return Predictor(predict, config.data.size_px, minimum_region, None, name, config.false_alarms)
 
 
 def _calibration_of(manifest: Manifest) -> Calibration | None:

@@ -52,7 +52,9 @@ class _Frame(NamedTuple):
     seconds: tuple[float, float]
 
 
-def compare(segmenter: SmokeSegmenter, frames: Sequence[Frame], size_px: int, samples: int = 50) -> dict[str, Any]:
+def compare_with_sampling(
+    segmenter: SmokeSegmenter, frames: Sequence[Frame], size_px: int, samples: int = 50
+) -> dict[str, Any]:
     """Compare the deployed pass with Monte Carlo sampling of the same networks.
 
     Args:

@@ -10,7 +10,7 @@ from models.drift import thumbnail
 from models.geometry import RGB, fit, fit_map, unfit
 from models.tiles import Tiles
 from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
-from training.evaluation.predictor import Predict, look
+from training.evaluation.predictor import Predict, predict_frame
 from training.metrics import segmentation
 from training.metrics.calibration import LogitHistogram, logit_histogram
 from training.metrics.regions import REGION_LEVELS, FrameRegions, match_regions
@@ -86,7 +86,7 @@ class Summary(NamedTuple):
     true_regions: int
 
 
-Leveled = Sequence[tuple[FrameScore, int]]
+LeveledScores = Sequence[tuple[FrameScore, int]]
 """Frames, each with the level of its threshold."""
 
 
@@ -110,9 +110,9 @@ def summarise(scores: Sequence[FrameScore], level: int) -> Summary:
     return summarise_each([(score, level) for score in scores])._replace(threshold=level / segmentation.LEVELS)
 
 
-def summarise_each(leveled: Leveled) -> Summary:
+def summarise_each(leveled: LeveledScores) -> Summary:
     """Means where every frame has its own threshold, as in cross-fitting; `threshold` is then their mean."""
-    found = {name: _mean([value for _, value in values]) for name, values in measured(leveled).items()}
+    found = {name: _mean([value for _, value in values]) for name, values in values_by_group(leveled).items()}
     kinds = [score.frame.kind for score, _ in leveled]
     return Summary(
         threshold=_mean([level / segmentation.LEVELS for _, level in leveled]),
@@ -123,7 +123,7 @@ def summarise_each(leveled: Leveled) -> Summary:
     )
 
 
-def measured(leveled: Leveled) -> dict[str, list[tuple[str, float]]]:
+def values_by_group(leveled: LeveledScores) -> dict[str, list[tuple[str, float]]]:
     """The values whose means are a Summary, by its names, each with the camera group that it is of."""
     smoke = _with_smoke(leveled)
     free = [(score, level) for score, level in leveled if score.frame.kind in SMOKE_FREE]
@@ -164,7 +164,7 @@ def choose_level(scores: Sequence[FrameScore], false_alarms: float) -> int:
 def _score(predict: Predict, frame: Frame, size_px: int, minimum_region: float, tiles: Tiles | None) -> FrameScore:
     image = load_image(frame.image)
     mask = load_mask(frame, image.shape) > 0.5
-    maps = look(predict, image, size_px, tiles)
+    maps = predict_frame(predict, image, size_px, tiles)
     probability = unfit(maps.probability, mask.shape[1], mask.shape[0])
     counts = segmentation.count(probability, mask)
     truth = fit_map(mask.astype(np.float32), maps.probability.shape[0])
@@ -191,7 +191,7 @@ def _looks(square: RGB) -> dict[str, float]:
     return {"brightness": float(grey.mean()), "contrast": float(grey.std())}
 
 
-def _with_smoke(leveled: Leveled) -> list[tuple[FrameScore, int]]:
+def _with_smoke(leveled: LeveledScores) -> list[tuple[FrameScore, int]]:
     return [(score, level) for score, level in leveled if score.frame.kind == REAL_SMOKE]
 
 

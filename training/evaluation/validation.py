@@ -77,11 +77,11 @@ def validate(segmenter: SmokeSegmenter, frames: Sequence[Frame], size_px: int, f
     shown = [fit(load_image(frame.image), size_px) for frame in evenly_spaced(smoke, _SHOWN)]
     picture = np.concatenate([answer_panel(frame, predict(frame), summary.threshold) for frame in shown])
     sampled = [fit(load_image(frame.image), size_px) for frame in evenly_spaced(frames, _SAMPLED)]
-    return Validation(summary, measure(segmenter, sampled), picture)
+    return Validation(summary, latent_activity(segmenter, sampled), picture)
 
 
 @torch.no_grad()
-def measure(segmenter: SmokeSegmenter, frames: Sequence[RGB]) -> LatentActivity:
+def latent_activity(segmenter: SmokeSegmenter, frames: Sequence[RGB]) -> LatentActivity:
     """Activity of z over frames, dropout off; torch's random state is left as it was, and always the same z are drawn.
 
     Args:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.training.conftest import Notes
 from training.commands import ablate as ablation
-from training.commands.ablate import TABLES, AblationError, ablate, card_section, markdown
+from training.commands.ablate import TABLES, AblationError, ablate, ablation_table, card_section
 from training.config import ConfigError, read_config
 
 SHORT = (
@@ -25,7 +25,7 @@ def test_four_rows_are_trained_on_equal_samples_and_scored(data: Path, tmp_path:
     assert [row["what"] for row in measured] == [row.what for row in TABLES["paper"]]
     assert {row["views"] for row in measured} == {12}
     assert json.loads((tmp_path / "ablation.json").read_text()) == json.loads(json.dumps(measured))
-    assert (tmp_path / "ablation.md").read_text() == markdown(measured)
+    assert (tmp_path / "ablation.md").read_text() == ablation_table(measured)
     per_row = [set().union(*(numbers for _, _, numbers in notes.steps[start : start + 6])) for start in (0, 6, 12, 18)]
     assert [("coherence" in terms, "entropy" in terms) for terms in per_row] == [
         (False, False),
@@ -85,7 +85,7 @@ LINE = (
 
 
 def test_the_table_has_a_line_per_row():
-    assert markdown([ROW]).splitlines()[2] == LINE
+    assert ablation_table([ROW]).splitlines()[2] == LINE
 
 
 def test_a_model_card_gets_the_table_of_a_file(tmp_path: Path):

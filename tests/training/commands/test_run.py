@@ -14,7 +14,7 @@ from training.commands import run as running
 from training.config import parse_config
 from training.data.frames import load_image, read_frames
 from training.engine.run import Interrupted
-from training.evaluation.predictor import calibrated, load_deployed
+from training.evaluation.predictor import calibrated, load_predictor
 from training.metrics.calibration import Calibration
 
 SHORT = (
@@ -174,8 +174,8 @@ def test_train_evaluate_export_and_evaluate_again(capsys, data, tmp_path):
     )
 
     calibration = Calibration(first["calibration"]["temperature"], first["calibration"]["shift"])
-    by_torch = calibrated(load_deployed(run / "last.ckpt").predict, calibration)
-    by_onnxruntime = load_deployed(release).predict
+    by_torch = calibrated(load_predictor(run / "last.ckpt").predict, calibration)
+    by_onnxruntime = load_predictor(release).predict
     for frame in read_frames(data, "val")[:3]:
         square = np.ascontiguousarray(load_image(frame.image)[:64, :64])
         for name, one, other in zip(OUTPUTS, by_torch(square), by_onnxruntime(square), strict=True):

@@ -11,7 +11,7 @@ from models.geometry import RGB
 from models.maps import SegmentationMaps
 from tests.training.rendered import COLUMNS
 from training.data.frames import Frame
-from training.evaluation.predictor import Deployed, Predict
+from training.evaluation.predictor import Predict, Predictor
 
 SIDE = 32
 
@@ -52,6 +52,6 @@ def say_nothing(frame: RGB) -> SegmentationMaps:
     return SegmentationMaps(*(np.zeros(frame.shape[:2], np.float32) for _ in range(4)))
 
 
-def deployed(predict: Predict, threshold: float | None = None) -> Deployed:
+def predictor(predict: Predict, threshold: float | None = None) -> Predictor:
     """A predictor as `evaluate` takes it."""
-    return Deployed(predict, SIDE, 0.0002, threshold, "a fake")
+    return Predictor(predict, SIDE, 0.0002, threshold, "a fake")

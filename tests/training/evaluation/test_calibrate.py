@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.evaluation.red_smoke import SIDE, deployed, read_red, write_frame
+from tests.training.evaluation.red_smoke import SIDE, predictor, read_red, write_frame
 from training.data.frames import Frame
 from training.evaluation.calibrate import calibrate
 from training.evaluation.scores import score_frames
@@ -20,7 +20,7 @@ def overconfident(tmp_path: Path) -> list[Frame]:
 
 
 def test_the_fit_makes_the_probability_honest_also_on_cameras_held_out(overconfident):
-    model, found = calibrate(deployed(read_red), overconfident)
+    model, found = calibrate(predictor(read_red), overconfident)
     scores = score_frames(model.predict, overconfident, SIDE, 0.0002)
     table = calibration_table({score.frame.group: score.logits for score in scores}, model.calibration)
     assert table[RAW]["ece"] > 0.3
@@ -30,7 +30,7 @@ def test_the_fit_makes_the_probability_honest_also_on_cameras_held_out(overconfi
 
 
 def test_the_calibrated_model_keeps_the_order_of_probabilities_and_its_doubt(overconfident):
-    model, found = calibrate(deployed(read_red), overconfident)
+    model, found = calibrate(predictor(read_red), overconfident)
     assert model.calibration == Calibration(**found)
     ramp = np.zeros((SIDE, SIDE, 3), np.uint8)
     ramp[..., 0] = np.linspace(1, 254, SIDE).astype(np.uint8)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.training.evaluation.red_smoke import SIDE, deployed, read_red, say_nothing, write_frame, write_manifest
+from tests.training.evaluation.red_smoke import SIDE, predictor, read_red, say_nothing, write_frame, write_manifest
 from training.data.frames import DataError
 from training.evaluation import measurements
 from training.evaluation.evaluate import evaluate, write
@@ -47,7 +47,7 @@ def strict(text: str) -> dict:
 
 
 def test_a_perfect_predictor_is_perfect_in_every_table(folder):
-    report = evaluate(deployed(read_red), folder, "val").report
+    report = evaluate(predictor(read_red), folder, "val").report
     for summary in (
         report["at_threshold"],
         report["cross_fitted"],
@@ -65,7 +65,7 @@ def test_a_perfect_predictor_is_perfect_in_every_table(folder):
 
 
 def test_a_predictor_that_says_nothing_has_the_error_of_all_zero(folder):
-    summary = evaluate(deployed(say_nothing), folder, "val").report["at_threshold"]
+    summary = evaluate(predictor(say_nothing), folder, "val").report["at_threshold"]
     assert summary["mean_squared_error"] == summary["zero_error"] == 0.25
     assert summary["false_alarm_rate"] == 0.0
 
@@ -78,12 +78,12 @@ def test_no_group_is_scored_at_a_threshold_that_it_was_fitted_on(folder, monkeyp
         return 128
 
     monkeypatch.setattr(measurements, "choose_level", record)
-    evaluate(deployed(read_red, threshold=0.5), folder, "val")
+    evaluate(predictor(read_red, threshold=0.5), folder, "val")
     assert fitted == [{"b", "c"}, {"a", "c"}, {"a", "b"}]
 
 
 def test_cross_fitting_scores_each_camera_at_the_others_threshold(disagreeing):
-    report = evaluate(deployed(read_red), disagreeing, "val").report
+    report = evaluate(predictor(read_red), disagreeing, "val").report
     # Fitted on b, the threshold lies above 0.5, where a has nothing: 0. Fitted on a, the first of equals is 8 / 256, where all of
     # b is smoke: precision 1/4 and recall 1.
     everything = 1.3 * 0.25 / (0.3 * 0.25 + 1)
@@ -93,12 +93,12 @@ def test_cross_fitting_scores_each_camera_at_the_others_threshold(disagreeing):
 
 
 def test_a_release_is_scored_at_its_own_threshold(folder):
-    report = evaluate(deployed(read_red, threshold=0.77), folder, "val").report
+    report = evaluate(predictor(read_red, threshold=0.77), folder, "val").report
     assert report["threshold"] == report["at_threshold"]["threshold"] == 200 / 256
 
 
 def test_smoke_is_sorted_by_its_size(folder):
-    by_size = evaluate(deployed(read_red), folder, "val").report["by_size"]
+    by_size = evaluate(predictor(read_red), folder, "val").report["by_size"]
     assert [summary["smoke_frames"] for summary in by_size.values()] == [0, 0, 9]
 
 
@@ -106,7 +106,7 @@ def test_the_interval_spans_cameras_and_not_frames(tmp_path):
     # One camera is read perfectly, the other not at all: whole cameras are resampled, so every mean from 0 to 1 occurs.
     frames = [write_frame(tmp_path, f"a{number}", "a") for number in range(5)]
     frames += [write_frame(tmp_path, f"b{number}", "b", smoke=0) for number in range(5)]
-    report = evaluate(deployed(read_red), write_manifest(tmp_path, frames), "val").report
+    report = evaluate(predictor(read_red), write_manifest(tmp_path, frames), "val").report
     assert report["at_threshold"]["f_beta"] == pytest.approx(0.5)
     assert report["f_beta_interval"] == [0.0, 1.0]
 
@@ -116,19 +116,19 @@ def test_synthetic_frames_are_not_scored(folder):
         path = folder / "smoke5k_synthetic" / name
         path.parent.mkdir(parents=True)
         path.write_bytes(b"no picture")
-    assert evaluate(deployed(read_red), folder, "all").report["at_threshold"]["smoke_frames"] == 9
+    assert evaluate(predictor(read_red), folder, "all").report["at_threshold"]["smoke_frames"] == 9
 
 
 @pytest.mark.parametrize("kinds", [["real_smoke"], ["clear", "clear"], ["real_smoke", "clear"]])
 def test_a_split_with_smoke_of_one_camera_is_refused_since_nothing_is_left_to_fit_on(tmp_path, kinds):
     frames = [write_frame(tmp_path, f"f{number}", f"g{number}", kind=kind) for number, kind in enumerate(kinds)]
     with pytest.raises(DataError, match=r"split 'val' has smoke frames of [01] camera groups, expected at least 2"):
-        evaluate(deployed(read_red), write_manifest(tmp_path, frames), "val")
+        evaluate(predictor(read_red), write_manifest(tmp_path, frames), "val")
 
 
 def test_what_is_written_can_be_read_by_anything(disagreeing, tmp_path):
     out = tmp_path / "deep/report"
-    found = evaluate(deployed(read_red), disagreeing, "val")
+    found = evaluate(predictor(read_red), disagreeing, "val")
     write(found, out)
     report = strict((out / "report.json").read_text())
     assert report["at_threshold"]["f_beta"] == found.report["at_threshold"]["f_beta"]
@@ -140,7 +140,7 @@ def test_what_is_written_can_be_read_by_anything(disagreeing, tmp_path):
 
 
 def test_the_sheet_shows_what_was_found_in_its_own_colours(folder, tmp_path):
-    found = evaluate(deployed(read_red), folder, "val")
+    found = evaluate(predictor(read_red), folder, "val")
     write(found, tmp_path)
     written = cv2.cvtColor(cv2.imread(str(tmp_path / "contact_sheet.png")), cv2.COLOR_BGR2RGB)
     assert np.array_equal(written, found.sheets["contact_sheet.png"])
@@ -151,19 +151,19 @@ def test_the_sheet_shows_what_was_found_in_its_own_colours(folder, tmp_path):
 def test_a_list_of_frames_is_scored_alone_and_named(folder, tmp_path):
     subset = tmp_path / "difficult.txt"
     subset.write_text("a0.png\nb1.png\na-clear.png\n")
-    report = evaluate(deployed(read_red), folder, "val", subset).report
+    report = evaluate(predictor(read_red), folder, "val", subset).report
     assert report["subset"] == {"file": "difficult.txt", "frames": 3}
     assert (report["at_threshold"]["smoke_frames"], report["at_threshold"]["smoke_free_frames"]) == (2, 1)
     subset.write_text("a0.png\nb9.png\n")
     with pytest.raises(DataError, match=r"'b9\.png'"):
-        evaluate(deployed(read_red), folder, "val", subset)
+        evaluate(predictor(read_red), folder, "val", subset)
 
 
 def test_a_release_is_scored_on_smoke_free_frames_alone(tmp_path):
     frames = [
         write_frame(tmp_path, f"{name}", name, kind="clear", background=level) for name, level in (("a", 0), ("b", 200))
     ]
-    found = evaluate(deployed(read_red, threshold=0.5), write_manifest(tmp_path, frames), "val")
+    found = evaluate(predictor(read_red, threshold=0.5), write_manifest(tmp_path, frames), "val")
     write(found, tmp_path / "out")
     report = strict((tmp_path / "out/report.json").read_text())
     assert (report["at_threshold"]["false_alarm_rate"], report["cross_fitted"]) == (0.5, None)
@@ -173,21 +173,21 @@ def test_a_release_is_scored_on_smoke_free_frames_alone(tmp_path):
 
 def test_a_release_is_scored_on_one_camera_alone(tmp_path):
     folder = write_manifest(tmp_path, [write_frame(tmp_path, "a", "a")])
-    found = evaluate(deployed(read_red, threshold=0.5), folder, "val")
+    found = evaluate(predictor(read_red, threshold=0.5), folder, "val")
     write(found, tmp_path / "out")
     assert found.report["cross_fitted"] is None
     assert found.report["at_threshold"]["f_beta"] == 1.0
 
 
 def test_regions_are_ranked_at_the_threshold_and_at_half_of_it(folder):
-    report = evaluate(deployed(read_red, threshold=0.5), folder, "val").report
+    report = evaluate(predictor(read_red, threshold=0.5), folder, "val").report
     assert (report["doubt"]["threshold"], report["doubt_at_lower_threshold"]["threshold"]) == (0.5, 0.25)
     assert report["doubt"]["true_regions"] == 9
     assert report["gate"]["fitted_on"]["released"] == {"true": 9, "false": 0}
 
 
 def test_calibration_held_out_enters_the_squared_error_of_a_calibrated_model(disagreeing):
-    calibrated = deployed(read_red)._replace(calibration=Calibration())
+    calibrated = predictor(read_red)._replace(calibration=Calibration())
     report = evaluate(calibrated, disagreeing, "val").report
     assert report["cross_fitted"]["mean_squared_error"] != pytest.approx(report["at_threshold"]["mean_squared_error"])
     assert set(report["calibration_table"]) == {"as shown", "raw", "temperature", "temperature and shift"}
@@ -196,7 +196,7 @@ def test_calibration_held_out_enters_the_squared_error_of_a_calibrated_model(dis
 
 def test_the_worst_come_first_on_their_sheet(tmp_path):
     frames = [write_frame(tmp_path, f"{g}{n}", g, smoke=255 if n else 0) for g in "ab" for n in (1, 0)]
-    found = evaluate(deployed(read_red, threshold=0.5), write_manifest(tmp_path, frames), "val")
+    found = evaluate(predictor(read_red, threshold=0.5), write_manifest(tmp_path, frames), "val")
     # Missed smoke is outlined as truth alone, in yellow; what is found is outlined in red over it.
     first, third = found.sheets["worst.png"][160, 320:640], found.sheets["worst.png"][480, 320:640]
     assert (first == (255, 255, 0)).all(axis=1).any()

@@ -8,7 +8,7 @@ import pytest
 from tests.pictures import plain
 from tests.training.evaluation.red_smoke import SIDE, read_red, write_frame
 from training.evaluation.pictures import answer_panel, contact_sheet, heat, outline
-from training.evaluation.predictor import Deployed
+from training.evaluation.predictor import Predictor
 
 
 def test_doubt_is_coloured_on_a_fixed_scale_and_never_stretched():
@@ -40,13 +40,13 @@ def test_an_outline_follows_the_mask_and_leaves_its_argument():
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_sheet_has_two_frames_a_row(tmp_path, count):
     frames = [write_frame(tmp_path, str(number), "a") for number in range(count)]
-    sheet = contact_sheet(Deployed(read_red, SIDE, 0.0002, None, "red"), frames, 0.5)
+    sheet = contact_sheet(Predictor(read_red, SIDE, 0.0002, None, "red"), frames, 0.5)
     assert sheet.shape == (320 * math.ceil(count / 2), 2 * 5 * 320, 3)
     assert sheet.dtype == np.uint8
 
 
 def test_a_sheet_shows_probability_and_doubt_beside_the_frame(tmp_path):
-    sheet = contact_sheet(Deployed(read_red, SIDE, 0.0002, None, "red"), [write_frame(tmp_path, "one", "a")], 0.5)
+    sheet = contact_sheet(Predictor(read_red, SIDE, 0.0002, None, "red"), [write_frame(tmp_path, "one", "a")], 0.5)
     probability, total = sheet[160, 2 * 320 :][:320], sheet[160, 3 * 320 :][:320]
     assert probability[10].sum() > 550
     assert probability[300].sum() < 20

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from tests.training.evaluation.red_smoke import SIDE, read_red, write_frame
 from training.evaluation import plots
 from training.evaluation.pictures import EPISTEMIC_NATS
-from training.evaluation.predictor import Deployed
+from training.evaluation.predictor import Predictor
 
 SUMS = np.zeros((3, 15))
 SUMS[:, 3], SUMS[:, 12] = (10, 2, 4), (5, 4, 4)
@@ -61,7 +61,7 @@ def test_a_diagram_is_of_share_against_confidence(tmp_path, figures):
 
 def test_the_panel_has_the_papers_columns_on_fixed_scales_in_nats(tmp_path, figures):
     frame = write_frame(tmp_path, "one", "a")
-    row = plots.panel_row("easy", frame, Deployed(read_red, SIDE, 0.0002, None, "red"), 0.5)
+    row = plots.panel_row("easy", frame, Predictor(read_red, SIDE, 0.0002, None, "red"), 0.5)
     assert row.truth[:, : SIDE // 4].all()
     assert np.array_equal(row.truth, row.prediction)
     plots.decomposition_panel([row, row._replace(name="hard")], tmp_path / "panel.png")
@@ -74,7 +74,7 @@ def test_the_panel_has_the_papers_columns_on_fixed_scales_in_nats(tmp_path, figu
 
 def test_the_risk_is_drawn_for_each_order(tmp_path, figures):
     coverage = [0.5, 1.0]
-    plots.risk_coverage(
+    plots.plot_risk_coverage(
         {"coverage": coverage, "risk": {"total": [0.1, 0.2], "oracle": [0.0, 0.2]}}, tmp_path / "risk.png"
     )
     whole = figures[0].axes[0]

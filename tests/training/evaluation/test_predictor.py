@@ -9,7 +9,7 @@ from tests.conftest import SIDE, closed_form
 from tests.pictures import noisy
 from tests.training.closed_form import ClosedForm
 from training.engine.onnx_model import OnnxModel
-from training.evaluation.predictor import load_deployed, onnx_predictor, remembered, torch_predictor
+from training.evaluation.predictor import cached, load_predictor, onnx_predictor, torch_predictor
 
 
 class Deployable(ClosedForm):
@@ -40,18 +40,18 @@ def test_prediction_follows_no_gradient(predict):
 
 
 def test_a_release_brings_its_own_size_threshold_and_smallest_region(release):
-    found = load_deployed(release)
+    found = load_predictor(release)
     assert (found.size_px, found.threshold, found.minimum_region) == (SIDE, 0.5, 0.01)
     assert found.description == "smoke-test-0.0.1"
 
 
 def test_a_checkpoint_has_no_threshold(tiny_run):
-    found = load_deployed(tiny_run.checkpoint)
+    found = load_predictor(tiny_run.checkpoint)
     assert (found.size_px, found.threshold) == (64, None)
     assert found.description == "checkpoint last.ckpt"
 
 
-def test_what_is_remembered_is_run_once_a_frame(predict):
+def test_what_is_cached_is_run_once_a_frame(predict):
     frame = noisy(3, SIDE, SIDE)
     asked = []
 
@@ -59,10 +59,10 @@ def test_what_is_remembered_is_run_once_a_frame(predict):
         asked.append(image)
         return predict(image)
 
-    recalled = remembered(counted)
+    again = cached(counted)
     other = frame.copy()
     other[0, 0] ^= 1
-    answers = [recalled(image) for image in (frame, other, frame.copy(), other)]
+    answers = [again(image) for image in (frame, other, frame.copy(), other)]
     assert len(asked) == 2
     assert answers[2] is answers[0]
     assert answers[3] is answers[1]

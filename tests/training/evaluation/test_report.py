@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.evaluation.red_smoke import deployed, read_red, write_frame, write_manifest
+from tests.training.evaluation.red_smoke import predictor, read_red, write_frame, write_manifest
 from training.evaluation.evaluate import _without_nan, evaluate
 from training.evaluation.report import headline, markdown
 from training.metrics import bootstrap
@@ -23,7 +23,7 @@ def report(tmp_path: Path) -> dict:
     """Three cameras: a and b with smoke that is found, c with none and half of its frames an alarm; and the model is calibrated."""
     frames = [write_frame(tmp_path, f"{group}{number}", group) for group in "ab" for number in range(2)]
     frames += [write_frame(tmp_path, f"c{level}", "c", kind="clear", background=level) for level in (0, 200)]
-    model = deployed(read_red, threshold=0.5)._replace(calibration=Calibration())
+    model = predictor(read_red, threshold=0.5)._replace(calibration=Calibration())
     found = evaluate(model, write_manifest(tmp_path, frames), "val").report
     return found | {"calibration": {"temperature": 1.5, "shift": -0.25}}
 

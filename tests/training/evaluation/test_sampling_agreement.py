@@ -9,7 +9,7 @@ import torch
 from tests.training.conftest import tiny
 from training.data.frames import read_frames
 from training.engine.networks import build_segmenter
-from training.evaluation.sampling_agreement import agreement, compare
+from training.evaluation.sampling_agreement import agreement, compare_with_sampling
 
 
 def test_a_perfect_estimate_ranks_alike_and_errs_by_nothing():
@@ -37,7 +37,7 @@ def test_without_dropout_and_spread_of_z_sampling_is_the_deployed_pass_and_the_e
         segmenter.inference_model.log_variance.bias.fill_(-50.0)
         segmenter.generator.deep_from_latent.weight.zero_()
     frames = read_frames(data, "val")[:2]
-    report = compare(segmenter, frames, config.data.size_px, samples=3)
+    report = compare_with_sampling(segmenter, frames, config.data.size_px, samples=3)
     assert report["pixels"] > 100
     assert report["mean_absolute_difference"] < 1e-5
     assert report["f_beta"]["deployed"] == pytest.approx(report["f_beta"]["sampled"], abs=1e-6)
@@ -48,7 +48,7 @@ def test_without_dropout_and_spread_of_z_sampling_is_the_deployed_pass_and_the_e
 def test_dropout_makes_the_samples_differ_and_their_epistemic_part_is_above_zero(data: Path):
     config = tiny("network.dropout=0.5")
     segmenter = build_segmenter(config.network, pretrained=False).eval()
-    report = compare(segmenter, read_frames(data, "val")[:1], config.data.size_px, samples=4)
+    report = compare_with_sampling(segmenter, read_frames(data, "val")[:1], config.data.size_px, samples=4)
     assert report["mean_absolute_difference"] > 1e-4
     assert report["epistemic"]["trivial"]["error_nats"] > 0.0
     assert report["frames"] == 1
@@ -59,7 +59,7 @@ def test_averaging_over_z_first_moves_what_z_leaves_open_from_epistemic_to_aleat
     segmenter = build_segmenter(config.network, pretrained=False).eval()
     with torch.no_grad():
         segmenter.generator.deep_from_latent.weight.mul_(100.0)
-    nested = compare(segmenter, read_frames(data, "val")[:1], config.data.size_px, samples=10)["nested"]
+    nested = compare_with_sampling(segmenter, read_frames(data, "val")[:1], config.data.size_px, samples=10)["nested"]
     assert (nested["masks"], nested["latents"]) == (2, 5)
     moved = nested["aleatoric"]["nested"] - nested["aleatoric"]["flat"]
     assert moved > 0.0
@@ -72,6 +72,6 @@ def test_without_spread_of_z_both_forms_are_one(data: Path):
     segmenter = build_segmenter(config.network, pretrained=False).eval()
     with torch.no_grad():
         segmenter.generator.deep_from_latent.weight.zero_()
-    nested = compare(segmenter, read_frames(data, "val")[:1], config.data.size_px, samples=10)["nested"]
+    nested = compare_with_sampling(segmenter, read_frames(data, "val")[:1], config.data.size_px, samples=10)["nested"]
     assert nested["epistemic"]["flat"] > 0.0
     assert nested["epistemic"]["distance"] < 1e-6

@@ -9,11 +9,11 @@ import pytest
 from models.maps import SegmentationMaps
 from models.tiles import canvas_px, merge, views
 from tests.pictures import noisy
-from tests.training.evaluation.red_smoke import SIDE, deployed, read_red, write_frame, write_manifest
+from tests.training.evaluation.red_smoke import SIDE, predictor, read_red, write_frame, write_manifest
 from training.__main__ import main
 from training.data.frames import Frame
 from training.evaluation.evaluate import evaluate, write
-from training.evaluation.predictor import look
+from training.evaluation.predictor import predict_frame
 from training.evaluation.report import headline
 from training.evaluation.scores import score_frames
 
@@ -31,7 +31,7 @@ def speck(tmp_path) -> Frame:
 def test_a_frame_is_looked_at_as_the_service_does():
     image = noisy(1, 90, 50)
     expected = merge([read_red(view) for view in views(image, SIDE)])
-    for found, map_of_all in zip(look(read_red, image, SIDE, "2x2"), expected, strict=True):
+    for found, map_of_all in zip(predict_frame(read_red, image, SIDE, "2x2"), expected, strict=True):
         np.testing.assert_array_equal(found, map_of_all)
 
 
@@ -42,7 +42,7 @@ def test_a_frame_that_the_square_does_not_shrink_is_looked_at_once():
         seen.append(view.shape)
         return read_red(view)
 
-    look(count, noisy(1, SIDE, 20), SIDE, "2x2")
+    predict_frame(count, noisy(1, SIDE, 20), SIDE, "2x2")
     assert seen == [(SIDE, SIDE, 3)]
 
 
@@ -56,7 +56,7 @@ def test_a_speck_is_missed_by_the_square_and_found_with_tiles(speck):
 
 def test_a_report_says_that_there_were_tiles_and_is_none_to_release(capsys, tmp_path, speck):
     frames = [speck, write_frame(tmp_path, "free", "b", kind="clear")]
-    model = deployed(read_red, 0.5)._replace(tiles="2x2")
+    model = predictor(read_red, 0.5)._replace(tiles="2x2")
     evaluation = evaluate(model, write_manifest(tmp_path, frames), "val")
     write(evaluation, tmp_path / "out")
     assert json.loads((tmp_path / "out/report.json").read_text())["tiles"] == "2x2"

@@ -21,7 +21,7 @@ from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import CheckpointError
 from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
-from training.evaluation.predictor import load_deployed
+from training.evaluation.predictor import load_predictor
 from training.release import export as exporting
 from training.release.export import ExportError, export, golden_frame
 from training.release.parity import ParityError, render_frames
@@ -165,11 +165,11 @@ def test_a_checkpoint_that_is_none_is_refused_before_anything_is_made(tmp_path):
 
 def test_a_release_is_not_loaded_once_it_is_tampered_with(released, tmp_path):
     copied = shutil.copytree(released, tmp_path / released.name)
-    assert load_deployed(copied).threshold == 0.5
+    assert load_predictor(copied).threshold == 0.5
     raw = json.loads((copied / "manifest.json").read_text())
     (copied / raw["models"]["fp32"]).write_bytes(b"another model")
     with pytest.raises(ManifestError, match=r"model\.onnx: found"):
-        load_deployed(copied)
+        load_predictor(copied)
 
 
 def test_a_trace_takes_every_batch(released):

@@ -58,7 +58,7 @@ def fitted(frames: Iterable[Frame], size_px: int) -> Iterable[Frames]:
     return (np.ascontiguousarray(fit(load_image(frame.image), size_px))[None] for frame in frames)
 
 
-def compare(manifest: Manifest, fp32: Path, int8: Path, frames: Sequence[Frame]) -> list[Criterion]:
+def compare_precisions(manifest: Manifest, fp32: Path, int8: Path, frames: Sequence[Frame]) -> list[Criterion]:
     """Hold the int8 file against the float one.
 
     Args:

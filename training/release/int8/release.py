@@ -15,10 +15,10 @@ from models.manifest import OUTPUTS, Golden, Manifest, describe
 from training.data.frames import Folders, Frame, frames_to_score, read_frames
 from training.engine.onnx_model import OnnxModel
 from training.release.export import CARD, GOLDEN_TOLERANCE, save_golden_maps
-from training.release.int8.criteria import Criterion, as_numbers, calibration_frames, compare, fitted, table
+from training.release.int8.criteria import Criterion, as_numbers, calibration_frames, compare_precisions, fitted, table
 from training.release.int8.quantise import QuantiseError, quantise
 
-INT8, GOLDEN_MAPS = "model.int8.onnx", "golden/maps.int8.npz"
+INT8, INT8_GOLDEN_MAPS = "model.int8.onnx", "golden/maps.int8.npz"
 
 
 def quantised_release(
@@ -52,7 +52,7 @@ def quantised_release(
             fed = fitted(frames, manifest.input.size_px)
             # A release runs on processors that its maker has not seen, so its weights have seven bits: see `quantise`.
             quantise(fp32, fed, int8, reduce_range=True, float_features=kept)
-            criteria = compare(manifest, fp32, int8, scored)
+            criteria = compare_precisions(manifest, fp32, int8, scored)
             if all(criterion.holds for criterion in criteria):
                 said = section(criteria, count, kept)
                 return criteria, _written(release, manifest, int8, out, criteria, said) if out else None
@@ -91,7 +91,7 @@ def _written(
             manifest,
             models={**manifest.models, "int8": INT8},
             goldens={**manifest.goldens, "int8": golden},
-            files={file: describe(made / file) for file in (*manifest.files, INT8, GOLDEN_MAPS)},
+            files={file: describe(made / file) for file in (*manifest.files, INT8, INT8_GOLDEN_MAPS)},
             numbers={**manifest.numbers, "int8": as_numbers(criteria)},
         ).write(made)
         shutil.move(made, out / release.name)
@@ -106,9 +106,9 @@ def _write_golden(folder: Path, manifest: Manifest) -> Golden:
     """
     frame = read(folder, manifest.golden, manifest.input.size_px)[0]
     fused, apart = (_maps(OnnxModel(folder / INT8, optimised=optimised), frame) for optimised in (True, False))
-    save_golden_maps(folder / GOLDEN_MAPS, fused)
+    save_golden_maps(folder / INT8_GOLDEN_MAPS, fused)
     furthest = max(float(np.abs(fused[name] - apart[name]).max()) for name in OUTPUTS)
-    return Golden(manifest.golden.frame, GOLDEN_MAPS, max(GOLDEN_TOLERANCE, 2.0 * furthest))
+    return Golden(manifest.golden.frame, INT8_GOLDEN_MAPS, max(GOLDEN_TOLERANCE, 2.0 * furthest))
 
 
 def _maps(model: OnnxModel, frame: RGB) -> dict[str, npt.NDArray[np.float32]]:

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from models.manifest import Manifest
 from training.data.frames import Frame, read_frames
 from training.release.int8 import criteria as int8_criteria
-from training.release.int8.criteria import Criterion, as_numbers, calibration_frames, compare, fitted, table
+from training.release.int8.criteria import Criterion, as_numbers, calibration_frames, compare_precisions, fitted, table
 
 
 def frame(kind: str, group: str, number: int) -> Frame:
@@ -58,7 +58,7 @@ def test_pictures_are_fitted_to_the_models_square(frames):
 @pytest.mark.usefixtures("fast")
 def test_a_model_beside_itself_loses_nothing(release, frames):
     file = release / "model.onnx"
-    found = by_name(compare(Manifest.read(release), file, file, frames))
+    found = by_name(compare_precisions(Manifest.read(release), file, file, frames))
     assert (found["F-beta at the threshold"].found, found["ECE"].found) == (0.0, 0.0)
     assert found["rank correlation of epistemic"].found == pytest.approx(1.0)
     assert all(criterion.holds for name, criterion in found.items() if "processor time" not in name)
@@ -69,7 +69,7 @@ def test_a_model_beside_itself_loses_nothing(release, frames):
 
 def test_the_rest_is_not_measured_where_speed_does_not_hold(release, frames, monkeypatch):
     monkeypatch.setattr(int8_criteria, "SPEED", 1e9)
-    found = compare(Manifest.read(release), release / "model.onnx", release / "model.onnx", frames)
+    found = compare_precisions(Manifest.read(release), release / "model.onnx", release / "model.onnx", frames)
     assert [criterion.holds for criterion in found] == [False] * len(found)
     assert all("processor time" in criterion.name for criterion in found)
 
@@ -83,7 +83,7 @@ def test_a_model_that_finds_the_opposite_fails(release, frames, tmp_path):
     model.graph.node.append(helper.make_node("Sub", ["one", "red_share"], ["probability"]))
     onnx.save(model, tmp_path / "opposite.onnx")
     manifest = replace(Manifest.read(release), threshold=0.75)
-    found = by_name(compare(manifest, release / "model.onnx", tmp_path / "opposite.onnx", frames))
+    found = by_name(compare_precisions(manifest, release / "model.onnx", tmp_path / "opposite.onnx", frames))
     lost = found["F-beta at the threshold"]
     assert lost.found == pytest.approx(lost.fp32 - lost.int8)
     assert found["ECE"].fp32 != found["ECE"].int8
@@ -97,7 +97,9 @@ def test_the_rank_is_of_epistemic_and_falls_where_its_order_turns(release, frame
     node.output[0] = "before"
     model.graph.node.append(helper.make_node("Neg", ["before"], ["epistemic"]))
     onnx.save(model, tmp_path / "turned.onnx")
-    found = by_name(compare(Manifest.read(release), release / "model.onnx", tmp_path / "turned.onnx", frames))
+    found = by_name(
+        compare_precisions(Manifest.read(release), release / "model.onnx", tmp_path / "turned.onnx", frames)
+    )
     rank = found["rank correlation of epistemic"]
     assert (rank.found, rank.holds) == (pytest.approx(-1.0), False)
 

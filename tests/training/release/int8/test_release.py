@@ -26,7 +26,7 @@ def released(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def judge(monkeypatch: pytest.MonkeyPatch, *holds: bool) -> None:
     """Whatever is measured, these are the criteria."""
     criteria = [Criterion(f"thing {number}", 1.0, 0.5, 2.0, "2", held) for number, held in enumerate(holds)]
-    monkeypatch.setattr(int8_release, "compare", lambda *_: criteria)
+    monkeypatch.setattr(int8_release, "compare_precisions", lambda *_: criteria)
 
 
 def test_where_all_holds_the_release_has_both_models_and_verifies(released, data, tmp_path, monkeypatch):
@@ -68,7 +68,7 @@ def test_where_one_thing_does_not_hold_nothing_is_written(released, data, tmp_pa
 def test_what_is_tried_first_gives_way_to_the_next_where_it_misses(released, data, tmp_path, monkeypatch):
     missed, held = (Criterion("speed", 1.0, 0.5, 2.0, "2", holds) for holds in (False, True))
     answers = iter([[missed], [held]])
-    monkeypatch.setattr(int8_release, "compare", lambda *_: next(answers))
+    monkeypatch.setattr(int8_release, "compare_precisions", lambda *_: next(answers))
     _, made = quantised_release(released, data, tmp_path, COUNT)
     assert "the encoder up to feature f2" in (made / "MODEL_CARD.md").read_text(encoding="utf-8")
 
