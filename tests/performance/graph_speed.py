@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from models.networks.backbone import Backbone, normalisation
 from models.networks.segmenter import SmokeSegmenter
-from training.build import build_segmenter
 from training.config import read_config
+from training.engine.networks import build_segmenter
 
 _BARE = "tf_efficientnet_lite0"
 _WARM_UP = 3

@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 
 from training.config import Config, read_config
 from training.data.batches import Batch
-from training.setup import estimator_learner, generator_learner, start_segmenter
+from training.engine.setup import estimator_learner, generator_learner, start_segmenter
 
 _PRECISIONS = ("32-true", "bf16-mixed")
 _WARM_UP = 10

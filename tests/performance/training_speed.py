@@ -16,12 +16,12 @@ from torch import Tensor
 
 from models.networks.segmenter import SmokeSegmenter
 from tests.performance.unfolded import unfolded_coherence
-from training.build import build_segmenter
 from training.config import Config, read_config
-from training.data.smoke5k import read_frames
+from training.data.frames import read_frames
+from training.engine.monte_carlo import dropout_only, in_evaluation, sample_probabilities
+from training.engine.networks import build_segmenter
+from training.engine.setup import build_loader, generator_learner
 from training.losses.coherence import coherence_loss
-from training.sampling import dropout_only, in_evaluation, sample_probabilities
-from training.setup import build_loader, generator_learner
 
 _COHERENCES = {"shifted": coherence_loss, "unfolded": unfolded_coherence}
 

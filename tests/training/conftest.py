@@ -11,8 +11,9 @@ import torch
 
 from tests.training.rendered import write_data_folder
 from training.config import Config, read_config
-from training.train import train
-from training.validation import Validation
+from training.data.frames import read_frames
+from training.engine.run import Reporter, train
+from training.evaluation.validation import Validation, validate
 
 
 @dataclass
@@ -44,6 +45,12 @@ def tiny(*overrides: str) -> Config:
     return read_config(Path("tiny"), overrides)
 
 
+def trained(config: Config, data: Path, out: Path, reporter: Reporter[Validation]) -> Path:
+    """A run as `smoke-bvm-train train` makes it: scored on `val` after each epoch."""
+    val = read_frames(data, "val")
+    return train(config, data, out, reporter, lambda it: validate(it, val, config.data.size_px, config.false_alarms))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_hub() -> Iterator[None]:
     """No test reaches for a network."""
@@ -67,7 +74,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Both phases of `tiny.toml`, trained once; read only."""
     config, notes = tiny(), Notes()
-    checkpoint = train(config, data, tmp_path_factory.mktemp("tiny"), notes)
+    checkpoint = trained(config, data, tmp_path_factory.mktemp("tiny"), notes)
     return Run(config, data, checkpoint, notes)
 
 

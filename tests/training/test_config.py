@@ -1,15 +1,18 @@
 """The resolved configuration: what is unknown or impossible is refused by key, and a hash tells runs apart."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.training.conftest import tiny
 from training.config import ConfigError, parse_config, read_config
-from training.learner import rate_factor
+from training.engine.optimiser import rate_factor
 
-PRESETS = sorted((Path(__file__).resolve().parents[2] / "training/configs").glob("*.toml"))
+ROOT = Path(__file__).resolve().parents[2]
+PRESETS = sorted((ROOT / "training/configs").glob("*.toml"))
 
 
 @pytest.fixture
@@ -167,3 +170,11 @@ def test_a_configuration_cannot_be_changed_once_it_is_resolved():
 def test_a_value_that_no_run_could_use_is_refused_before_it_starts(override):
     with pytest.raises(ConfigError, match=override.partition("=")[0]):
         read_config(Path("tiny"), [override])
+
+
+def test_reading_a_configuration_loads_no_torch():
+    code = """import sys; from pathlib import Path; from training.config import read_config
+read_config(Path("tiny"))
+print("torch" in sys.modules)"""
+    read = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert read.stdout.strip() == "False"

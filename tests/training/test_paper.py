@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from tests.performance.paper_preset import fall, losses_on_one_batch
-from tests.training.conftest import Notes
-from tests.training.test_train import StopsAt
-from training import checkpoint as checkpoints
+from tests.training.conftest import Notes, trained
+from tests.training.engine.test_run import StopsAt
 from training.config import Config, read_config
-from training.train import Interrupted, train
+from training.engine import checkpoint as checkpoints
+from training.engine.run import Interrupted
 
 pytestmark = pytest.mark.slow
 
@@ -36,9 +36,9 @@ def test_the_loss_on_one_batch_falls(data: Path):
 def test_it_stops_and_resumes(data: Path, tmp_path: Path):
     config = paper("estimator.joint_every=2", "generator.objective.entropy_from_step=1")
     with pytest.raises(Interrupted):
-        train(config, data, tmp_path, StopsAt("generator", 2))
+        trained(config, data, tmp_path, StopsAt("generator", 2))
     notes = Notes()
-    last = checkpoints.load(train(config, data, tmp_path, notes))
+    last = checkpoints.load(trained(config, data, tmp_path, notes))
     assert [step for _, step, _ in notes.steps] == [3]
     assert (last.phase, last.step) == ("generator", 3)
     assert set(last.optimisers) == {"generator", "estimator"}

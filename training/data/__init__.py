@@ -1,1 +1,1 @@
-"""Frames with masks: reading, rendering, augmenting, batching."""
+"""Frames with masks: read, rendered, pasted, augmented, batched."""

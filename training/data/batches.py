@@ -1,8 +1,8 @@
 """Training batches: the batch of a step is a function of the seed and the step alone, so that resuming needs no sampler state."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,13 +11,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.geometry import RGB, Map
-from training.data import augment, decoys, synthetic, transplant
+from training.config import Data, Stage
+from training.data import augment, copy_paste, distractors, synthetic
 from training.data.augment import View
-from training.data.smoke5k import BOXED, REAL_SMOKE, SMOKE_FREE, DataError, Frame, load_image, load_known, load_mask
-from training.transmission import transmission
+from training.data.frames import BOXED, REAL_SMOKE, SMOKE_FREE, DataError, Frame, load_image, load_known, load_mask
+from training.data.transmission import transmission
 
 RENDERED = "rendered"
-"""A source besides the kinds of `smoke5k`: this package's own smoke over smoke-free frames."""
+"""A source besides the kinds of `frames`: this package's own smoke over smoke-free frames."""
 TRANSPLANTED = "transplanted"
 """Another: smoke lifted off one frame and laid over another, of landscapes with or without smoke of their own."""
 _DONOR = "transplanted smoke"
@@ -57,63 +58,28 @@ class Batch(NamedTuple):
     files: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """How the views of some consecutive steps are cut.
-
-    Attributes:
-        steps: How many steps it lasts.
-        batch: Views a step.
-        size_px: Side of a view.
-        whole: The whole squashed frame instead of a crop.
-    """
-
-    steps: int
-    batch: int
-    size_px: int
-    whole: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Views:
-    """What varies from view to view: see `augment.crop` and `augment.change_light`.
-
-    `smoke_length` is of rendered smoke, `transplant_size` of transplanted smoke: see `transplant.lay`.
-    `decoys` is the share of views that get up to three pale things of other frames: see `decoys.put`.
-    """
-
-    squashed_px: tuple[int, int]
-    smoke_centred: float
-    strength: float
-    smoke_length: tuple[float, float]
-    transplant_size: tuple[float, float]
-    decoys: float
-
-
 class Batches(Dataset[Batch]):
     """`batches[step]` for a step in [0, sum of the stages' steps).
 
     Args:
         frames: What to draw from.
-        mix: Share of each source: the kinds of `smoke5k` and `rendered`. Shares need not sum to 1.
+        data: Share of each source, and how frames are varied.
         stages: In order.
-        views: How frames are varied.
         seed: Together with the step it decides everything.
 
     Raises:
         DataError: A source with a share > 0 has no frames.
     """
 
-    def __init__(
-        self, frames: Sequence[Frame], mix: Mapping[str, float], stages: Sequence[Stage], views: Views, seed: int
-    ) -> None:
-        self._names = [name for name in mix if mix[name] > 0]
-        needed = [*self._names, *([_DONOR] if TRANSPLANTED in self._names else []), *([_OTHER] if views.decoys else [])]
+    def __init__(self, frames: Sequence[Frame], data: Data, stages: Sequence[Stage], seed: int) -> None:
+        shares = {str(source): share for source, share in data.mix.items() if share > 0}
+        self._names = list(shares)
+        needed = [*self._names, *([_DONOR] if TRANSPLANTED in self._names else []), *([_OTHER] if data.decoys else [])]
         self._sources = {name: _Source(_frames_of(frames, name), name) for name in needed}
-        self._shares = np.array([mix[name] for name in self._names], np.float64)
+        self._shares = np.array(list(shares.values()), np.float64)
         self._shares /= self._shares.sum()
         self._stages = tuple(stages)
-        self._views = views
+        self._data = data
         self._seed = seed
 
     def __len__(self) -> int:
@@ -142,20 +108,19 @@ class Batches(Dataset[Batch]):
         image = load_image(frame.image)
         mask = load_mask(frame, image.shape)
         if name == RENDERED:
-            image, mask = _with_rendered_smoke(image, rng, self._views.smoke_length)
+            image, mask = _with_rendered_smoke(image, rng, self._data.smoke_length)
         if name == TRANSPLANTED:
             image, mask = self._with_transplanted_smoke(image, mask, rng)
         known = load_known(frame, image.shape)
-        if rng.random() < self._views.decoys:
-            image = self._with_decoys(image, np.maximum(mask, 1.0 - known), rng.spawn(1)[0])
+        if rng.random() < self._data.decoys:
+            image = self._with_distractors(image, np.maximum(mask, 1.0 - known), rng.spawn(1)[0])
         # A crop might cut a box in two, and no one knows on which side its smoke is.
         whole = stage.whole or name == BOXED
-        view = augment.flip(
-            self._cut(View(image, mask, transmission(image), known), rng, stage.size_px, whole=whole), rng
-        )
+        seen = View(image, mask, transmission(image), known)
+        view = augment.flip(self._cut(seen, rng, stage.size_px, whole=whole), rng)
         image = view.image
         for change in (augment.add_haze_bank, augment.add_sun, augment.change_light, augment.change_quality):
-            image = change(image, rng, self._views.strength)
+            image = change(image, rng, self._data.strength)
         return replace(view, image=image), str(frame.image)
 
     def _with_transplanted_smoke(self, image: RGB, mask: Map, rng: np.random.Generator) -> tuple[RGB, Map]:
@@ -163,19 +128,19 @@ class Batches(Dataset[Batch]):
         for _ in range(_LIFTS):
             donor = self._sources[_DONOR].draw(rng)
             donor_image = load_image(donor.image)
-            plume = transplant.lift(donor_image, load_mask(donor, donor_image.shape))
+            plume = copy_paste.cut_plume(donor_image, load_mask(donor, donor_image.shape))
             if plume is not None:
-                return transplant.lay(plume, image, mask, rng, self._views.transplant_size)
+                return copy_paste.paste_plume(plume, image, mask, rng, self._data.transplant_size)
         return image, mask
 
-    def _with_decoys(self, image: RGB, mask: Map, rng: np.random.Generator) -> RGB:
+    def _with_distractors(self, image: RGB, mask: Map, rng: np.random.Generator) -> RGB:
         """The frame with one to three pale things of other frames."""
         for _ in range(int(rng.integers(1, 4))):
             other = self._sources[_OTHER].draw(rng)
             other_image = load_image(other.image)
-            decoy = decoys.take(other_image, load_mask(other, other_image.shape), rng)
-            if decoy is not None:
-                image = decoys.put(decoy, image, mask, rng)
+            distractor = distractors.cut_distractor(other_image, load_mask(other, other_image.shape), rng)
+            if distractor is not None:
+                image = distractors.paste_distractor(distractor, image, mask, rng)
         return image
 
     def _cut(self, frame: View, rng: np.random.Generator, size_px: int, *, whole: bool) -> View:
@@ -185,8 +150,8 @@ class Batches(Dataset[Batch]):
             frame,
             rng,
             size_px=size_px,
-            squashed_px=self._views.squashed_px,
-            smoke_centred=self._views.smoke_centred,
+            squashed_px=self._data.squashed_px,
+            smoke_centred=self._data.smoke_centred,
         )
 
 

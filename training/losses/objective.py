@@ -1,19 +1,17 @@
 """What training minimises (eq. 2 and 11); the only place where losses are weighted."""
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from models.networks.latent import DiagonalGaussian
+from training.config import Entropy, Objective
 from training.losses.boxes import box_projection_loss
 from training.losses.calibrated_entropy import calibrated_entropy_loss, entropy_loss
 from training.losses.coherence import coherence_loss
 from training.losses.structure import structure_loss
-
-Entropy = Literal["calibrated", "plain"]
 
 
 class Weights(NamedTuple):
@@ -25,21 +23,6 @@ class Weights(NamedTuple):
     boxes: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Constants:
-    """What stays as it is for a whole run; see `training.config.Objective` for the source of each."""
-
-    pool_px: int
-    edge_gain: float
-    missed_cost: float
-    coherence_scale: float
-    kernel_px: int
-    sigma_position_px: float
-    sigma_transmission: float
-    entropy: Entropy
-    free_nats: float
-
-
 def generator_objective(
     logits: Tensor,
     mask: Tensor,
@@ -47,7 +30,7 @@ def generator_objective(
     transmission: Tensor,
     total: Tensor | None,
     weights: Weights,
-    constants: Constants,
+    constants: Objective,
     known: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Negative evidence lower bound of the generator and the inference model, with both regularisers.
@@ -63,7 +46,7 @@ def generator_objective(
         transmission: T, the same shape as y.
         total: U_p of g_gamma, the same shape; needed where the calibrated entropy has a weight. No gradient reaches it.
         weights: Of this step.
-        constants: Of the run.
+        constants: Of the run; what it says of weights is in `weights` already.
         known: Where y says the truth, the same shape; None: everywhere.
 
     Returns:
@@ -71,7 +54,7 @@ def generator_objective(
     """
     structure = structure_loss(logits, mask, constants.pool_px, constants.edge_gain, constants.missed_cost, known)
     terms = {"structure": structure, "kl": posterior.kl_to_standard_normal().sum(dim=1).mean()}
-    loss = structure + weights.kl * held_divergence(posterior, constants.free_nats)
+    loss = structure + weights.kl * free_nats_divergence(posterior, constants.free_nats)
     if weights.boxes and known is not None:
         terms["boxes"] = box_projection_loss(logits, known)
         loss = loss + weights.boxes * terms["boxes"]
@@ -84,7 +67,7 @@ def generator_objective(
     return {"loss": loss, **terms}
 
 
-def held_divergence(posterior: DiagonalGaussian, free_nats: float) -> Tensor:
+def free_nats_divergence(posterior: DiagonalGaussian, free_nats: float) -> Tensor:
     """sum_d max(free_nats, mean over the batch of KL_d): the first nats of each dimension cost nothing, so that z is worth using.
 
     Source: Kingma et al. 2016, «Improved Variational Inference with Inverse Autoregressive Flow», eq. 15. With 0 it is eq. 2's term.
@@ -92,7 +75,7 @@ def held_divergence(posterior: DiagonalGaussian, free_nats: float) -> Tensor:
     return posterior.kl_to_standard_normal().mean(dim=0).clamp(min=free_nats).sum()
 
 
-def _coherence(logits: Tensor, transmission: Tensor, constants: Constants) -> Tensor:
+def _coherence(logits: Tensor, transmission: Tensor, constants: Objective) -> Tensor:
     """Eq. 7 and 8 on both maps reduced to `coherence_scale` of their size."""
     size = [max(constants.kernel_px, round(constants.coherence_scale * side)) for side in logits.shape[2:]]
     prediction = F.interpolate(torch.sigmoid(logits), size, mode="area")

@@ -10,23 +10,25 @@ import pytest
 import torch
 
 from models.geometry import Box
-from training.data.batches import Batch, Batches, Stage, Views
-from training.data.smoke5k import DataError, Frame, read_frames
-from training.transmission import transmission
+from training.config import Data, Source, Stage
+from training.data.batches import Batch, Batches
+from training.data.frames import DataError, Frame, read_frames
+from training.data.transmission import transmission
 
-VIEWS = Views(
-    squashed_px=(64, 96),
-    smoke_centred=1.0,
-    strength=1.0,
-    smoke_length=(0.3, 0.6),
-    transplant_size=(0.2, 0.4),
-    decoys=0.0,
-)
-STAGES = (Stage(5, 3, 64, whole=False), Stage(2, 2, 48, whole=True))
+STAGES = (Stage(steps=5, batch=3, size_px=64), Stage(steps=2, batch=2, size_px=48, whole=True))
 
 
-def batches(data: Path, mix: Mapping[str, float], seed: int = 1, stages: tuple[Stage, ...] = STAGES) -> Batches:
-    return Batches(read_frames(data, "train"), mix, stages, VIEWS, seed)
+def views(mix: Mapping[Source, float], **others: float) -> Data:
+    smoke = {"smoke_length": (0.3, 0.6), "transplant_size": (0.2, 0.4)}
+    return Data.model_validate({"mix": mix, "squashed_px": (64, 96), "smoke_centred": 1.0, **smoke, **others})
+
+
+def whole(batch: int, size_px: int = 64) -> tuple[Stage]:
+    return (Stage(steps=1, batch=batch, size_px=size_px, whole=True),)
+
+
+def batches(data: Path, mix: Mapping[Source, float], seed: int = 1, stages: tuple[Stage, ...] = STAGES) -> Batches:
+    return Batches(read_frames(data, "train"), views(mix), stages, seed)
 
 
 def equal(one: Batch, other: Batch) -> bool:
@@ -66,7 +68,7 @@ def test_stages_follow_each_other_with_their_own_sizes(data):
 
 @pytest.mark.parametrize("kind", ["real_smoke", "rendered", "transplanted"])
 def test_smoke_has_a_mask(data, kind):
-    drawn = batches(data, {kind: 1.0}, stages=(Stage(1, 24, 64, whole=True),))[0]
+    drawn = batches(data, {kind: 1.0}, stages=whole(24))[0]
     assert (drawn.mask.sum((1, 2, 3)) > 0).float().mean() > 0.9
 
 
@@ -76,14 +78,12 @@ def test_smoke_free_frames_have_none(data, kind):
 
 
 def test_rendered_smoke_lies_on_smoke_free_frames(data):
-    files = [
-        Path(file).stem for file in batches(data, {"rendered": 1.0}, stages=(Stage(1, 16, 64, whole=True),))[0].files
-    ]
+    files = [Path(file).stem for file in batches(data, {"rendered": 1.0}, stages=whole(16))[0].files]
     assert {stem.rpartition("-")[2] for stem in files} == {"4", "5"}
 
 
 def test_transplanted_smoke_lies_on_landscapes_with_and_without_smoke_of_their_own(data):
-    drawn = batches(data, {"transplanted": 1.0}, stages=(Stage(1, 40, 64, whole=True),))[0]
+    drawn = batches(data, {"transplanted": 1.0}, stages=whole(40))[0]
     kinds = [Path(file).stem.rpartition("-")[2] for file in drawn.files]
     assert set(kinds) == {"0", "1", "2", "3", "4"}  # those with smoke of their own, and the clear one
     on_clear = torch.tensor([kind == "4" for kind in kinds])
@@ -91,7 +91,7 @@ def test_transplanted_smoke_lies_on_landscapes_with_and_without_smoke_of_their_o
 
 
 def test_sources_come_in_their_shares_whatever_these_sum_to(data):
-    many = batches(data, {"real_smoke": 6, "clear": 2, "hard_negative": 0}, stages=(Stage(1, 400, 16, whole=True),))[0]
+    many = batches(data, {"real_smoke": 6, "clear": 2, "hard_negative": 0}, stages=whole(400, 16))[0]
     kinds = Counter(Path(file).stem.rpartition("-")[2] for file in many.files)
     assert kinds["5"] == 0
     assert 70 < kinds["4"] < 130
@@ -105,7 +105,7 @@ def test_a_source_without_frames_is_refused_by_name(data, source):
         if source == "synthetic" or frame.kind not in (source, *free(source))
     ]
     with pytest.raises(DataError, match=f"the configuration asks for .*{source}.* found none"):
-        Batches(only, {source: 1.0}, STAGES, VIEWS, 1)
+        Batches(only, views({source: 1.0}), STAGES, 1)
 
 
 def free(source: str) -> tuple[str, ...]:
@@ -117,13 +117,13 @@ def test_without_smoke_to_lift_there_is_none_to_transplant(data):
     with pytest.raises(
         DataError, match="the configuration asks for 'transplanted smoke', that is for frames with smoke to lift"
     ):
-        Batches(smoke_free, {"transplanted": 1.0}, STAGES, VIEWS, 1)
+        Batches(smoke_free, views({"transplanted": 1.0}), STAGES, 1)
 
 
-def test_as_many_views_get_decoys_as_were_asked_for_and_no_mask_changes(data):
-    frames, stages = read_frames(data, "train"), (Stage(1, 200, 64, whole=True),)
+def test_as_many_views_get_distractors_as_were_asked_for_and_no_mask_changes(data):
+    frames, stages = read_frames(data, "train"), whole(200)
     calm, some, all_ = (
-        Batches(frames, {"real_smoke": 1.0}, stages, replace(VIEWS, strength=0.0, decoys=share), seed=3)[0]
+        Batches(frames, views({"real_smoke": 1.0}, strength=0.0, decoys=share), stages, seed=3)[0]
         for share in (0.0, 0.4, 1.0)
     )
     changed = [(one.image != calm.image).flatten(1).any(1) for one in (some, all_)]
@@ -135,10 +135,10 @@ def test_as_many_views_get_decoys_as_were_asked_for_and_no_mask_changes(data):
         assert torch.equal(one.image * one.mask, calm.image * calm.mask)
 
 
-def test_decoys_without_landscapes_to_take_them_from_are_refused(data):
+def test_distractors_without_landscapes_to_take_them_from_are_refused(data):
     skies = [frame for frame in read_frames(data, "train") if frame.kind == "hard_negative"]
     with pytest.raises(DataError, match="'decoys', that is for landscapes to take pale things from"):
-        Batches(skies, {"hard_negative": 1.0}, STAGES, replace(VIEWS, decoys=0.1), 1)
+        Batches(skies, views({"hard_negative": 1.0}, decoys=0.1), STAGES, 1)
 
 
 def test_a_source_without_a_share_needs_no_frames(data):
@@ -149,17 +149,16 @@ def test_a_camera_is_drawn_with_the_root_of_its_number_of_frames(data):
     frame = next(frame for frame in read_frames(data, "train") if frame.kind == "clear")
     frames = [Frame(frame.image, None, "clear", "many")] * 90
     rare = Frame(next(data.glob("img/cam-b-4.png")), None, "clear", "few")
-    drawn = Batches([*frames, *[rare] * 10], {"clear": 1.0}, (Stage(1, 600, 16, whole=True),), VIEWS, 3)[0]
+    drawn = Batches([*frames, *[rare] * 10], views({"clear": 1.0}), whole(600, 16), 3)[0]
     share = sum(file == str(rare.image) for file in drawn.files) / 600
     # sqrt(10) / (sqrt(10) + sqrt(90)) = 1/4, and not 1/10.
     assert share == pytest.approx(0.25, abs=0.06)
 
 
 def test_the_transmission_is_that_of_the_frame_before_its_light_changed(data):
-    still = replace(VIEWS, strength=0.0)
-    frames, stages = read_frames(data, "train"), (Stage(1, 6, 64, whole=True),)
-    calm = Batches(frames, {"real_smoke": 1.0}, stages, still, seed=3)[0]
-    lit = Batches(frames, {"real_smoke": 1.0}, stages, VIEWS, seed=3)[0]
+    frames, stages = read_frames(data, "train"), whole(6)
+    calm = Batches(frames, views({"real_smoke": 1.0}, strength=0.0), stages, seed=3)[0]
+    lit = Batches(frames, views({"real_smoke": 1.0}), stages, seed=3)[0]
     assert not torch.equal(calm.image, lit.image)
     assert torch.equal(calm.transmission, lit.transmission)
     for image, found in zip(calm.image, calm.transmission, strict=True):
@@ -170,7 +169,7 @@ def test_the_transmission_is_that_of_the_frame_before_its_light_changed(data):
 
 def test_a_view_with_boxes_is_whole_smoke_free_by_its_mask_and_unknown_in_and_near_them(data):
     frame = replace(read_frames(data, "train")[0], mask=None, kind="real_smoke_box", boxes=(Box(32, 24, 32, 24),))
-    drawn = Batches([frame], {"real_smoke_box": 1.0}, (Stage(1, 8, 48, whole=False),), VIEWS, 1)[0]
+    drawn = Batches([frame], views({"real_smoke_box": 1.0}), (Stage(steps=1, batch=8, size_px=48),), 1)[0]
     assert not drawn.mask.any()
     for known in drawn.known[:, 0]:
         # A third of the width and of the height, and a quarter of that on either side, at any flip.

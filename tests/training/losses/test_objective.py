@@ -1,20 +1,20 @@
 """What the first phase minimises, from terms whose value is known."""
 
 import math
-from dataclasses import replace
 
 import pytest
 import torch
 
 from models.networks.latent import DiagonalGaussian
+from training.config import Objective
 from training.losses.calibrated_entropy import calibrated_entropy_loss, entropy_loss
 from training.losses.coherence import coherence_loss
-from training.losses.objective import Constants, Weights, generator_objective, held_divergence
+from training.losses.objective import Weights, free_nats_divergence, generator_objective
 from training.losses.structure import structure_loss
 
 LOGITS, MASK = torch.zeros(2, 1, 8, 8), torch.ones(2, 1, 8, 8)
 CLEAR = torch.ones(2, 1, 8, 8)
-CONSTANTS = Constants(31, 5.0, 1.0, 1.0, 5, 3.0, 0.1, "calibrated", free_nats=0.0)
+CONSTANTS = Objective(coherence_scale=1.0, free_nats=0.0)
 POSTERIOR = DiagonalGaussian(torch.full((2, 4), 0.5), torch.full((2, 4), -1.0))
 
 
@@ -49,7 +49,9 @@ def test_a_term_without_a_weight_is_not_computed():
 
 def test_the_plain_entropy_needs_no_estimator_and_the_calibrated_one_says_that_it_does():
     weights = Weights(0.0, 0.0, 0.01)
-    plain = generator_objective(LOGITS, MASK, POSTERIOR, CLEAR, None, weights, replace(CONSTANTS, entropy="plain"))
+    plain = generator_objective(
+        LOGITS, MASK, POSTERIOR, CLEAR, None, weights, CONSTANTS.model_copy(update={"entropy": "plain"})
+    )
     assert plain["entropy"].item() == pytest.approx(entropy_loss(LOGITS).item())
     with pytest.raises(ValueError, match="calibrated entropy needs the estimator's total uncertainty; found none"):
         generator_objective(LOGITS, MASK, POSTERIOR, CLEAR, None, weights, CONSTANTS)
@@ -60,7 +62,7 @@ def test_the_coherence_is_computed_at_a_fraction_of_the_size():
     logits, transmission = torch.randn(2, 1, 8, 8), torch.rand(2, 1, 8, 8)
     large_logits, large_transmission = (torch.kron(values, torch.ones(10, 10)) for values in (logits, transmission))
     mask = torch.ones(2, 1, 80, 80)
-    tenth = replace(CONSTANTS, coherence_scale=0.1)
+    tenth = CONSTANTS.model_copy(update={"coherence_scale": 0.1})
     terms = generator_objective(large_logits, mask, POSTERIOR, large_transmission, None, Weights(0.0, 1.0, 0.0), tenth)
     assert terms["coherence"].item() == pytest.approx(
         coherence_loss(torch.sigmoid(logits), transmission).item(), rel=1e-5
@@ -70,7 +72,7 @@ def test_the_coherence_is_computed_at_a_fraction_of_the_size():
 def test_the_first_nats_of_each_dimension_are_free_and_push_nowhere():
     # Divergences of 2 and of 1/8 nats; half a nat is free.
     mean = torch.tensor([[2.0, 0.5], [2.0, 0.5]], requires_grad=True)
-    held = held_divergence(DiagonalGaussian(mean, torch.zeros(2, 2)), free_nats=0.5)
+    held = free_nats_divergence(DiagonalGaussian(mean, torch.zeros(2, 2)), free_nats=0.5)
     assert held.item() == pytest.approx(2.0 + 0.5)
     held.backward()
     assert mean.grad is not None
@@ -79,7 +81,7 @@ def test_the_first_nats_of_each_dimension_are_free_and_push_nowhere():
 
 
 def test_without_free_nats_the_held_divergence_is_that_of_eq_2():
-    assert held_divergence(POSTERIOR, 0.0).item() == pytest.approx(
+    assert free_nats_divergence(POSTERIOR, 0.0).item() == pytest.approx(
         POSTERIOR.kl_to_standard_normal().sum(dim=1).mean().item()
     )
 

@@ -1,0 +1,182 @@
+"""The commands from end to end: each refusal is one line, and train, evaluate, export follow each other."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.manifest import OUTPUTS, Manifest
+from tests.training.conftest import tiny
+from training.__main__ import main
+from training.commands import run as running
+from training.config import parse_config
+from training.data.frames import load_image, read_frames
+from training.engine.run import Interrupted
+from training.evaluation.predictor import calibrated, load_predictor
+from training.metrics.calibration import Calibration
+
+SHORT = (
+    *("--set", "generator.stages=[{steps=3,batch=2,size_px=64}]"),
+    *("--set", "estimator.stages=[{steps=2,batch=2,size_px=64}]"),
+)
+
+ABLATED = {"what": "without sky", "views": 12} | {
+    score: (0.5, [0.4, 0.6])
+    for score in ("F-beta", "maximal F-beta", "mMSE", "false alarms", "ECE as trained", "ECE after temperature")
+}
+
+
+def refusal(capsys, *arguments: str | Path) -> str:
+    """The one line on stderr of a call that is refused."""
+    assert main([str(argument) for argument in arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"smoke-bvm-train {arguments[0]}: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["speed=1"], "speed: Extra inputs are not permitted"),
+        (["seed"], "expected section.key=value"),
+        (["network.encoder=resnet5O"], "'resnet5O' is none that timm"),
+        (["network.encoder_weights=imagenet"], "network.encoder_weights=FILE"),
+        (["network.encoder_weights=absent.pth"], "absent.pth"),
+        (["data.mix={synthetic=1}"], "'synthetic'"),
+        (["accelerator=gpuu"], "accelerator 'gpuu', precision '32-true': "),
+    ],
+)
+def test_a_wrong_configuration_is_one_line(capsys, data, tmp_path, overrides, words):
+    settings = [part for override in overrides for part in ("--set", override)]
+    assert words in refusal(capsys, "train", "tiny", "--data", data, "--out", tmp_path / "run", *settings)
+    assert not (tmp_path / "run/last.ckpt").exists()
+
+
+def test_a_missing_configuration_is_one_line(capsys, data, tmp_path):
+    line = refusal(capsys, "train", tmp_path / "absent.toml", "--data", data, "--out", tmp_path / "run")
+    assert "absent.toml: no such file, nor a preset" in line
+
+
+def test_a_folder_without_data_is_one_line_that_leaves_no_run_behind(capsys, tmp_path):
+    line = refusal(capsys, "train", "tiny", "--data", tmp_path, "--out", tmp_path / "run")
+    assert "manifest.csv: not found" in line
+    assert not (tmp_path / "run/config.json").exists()
+
+
+def test_a_run_folder_that_is_a_file_is_one_line(capsys, data, tmp_path):
+    (tmp_path / "run").write_text("a file")
+    assert str(tmp_path / "run") in refusal(capsys, "train", "tiny", "--data", data, "--out", tmp_path / "run")
+
+
+def test_a_broken_picture_in_a_loaders_process_is_one_line_with_its_name(capsys, data, tmp_path):
+    broken = shutil.copytree(data, tmp_path / "data")
+    for picture in (broken / "img").glob("cam-[ab]-*.png"):
+        picture.write_bytes(b"no picture")
+    line = refusal(capsys, "train", "tiny", "--data", broken, "--out", tmp_path / "run", "--set", "workers=1")
+    assert "not a picture that OpenCV can read" in line
+    assert str(broken / "img") in line
+
+
+def test_the_configuration_of_a_run_stays_beside_it_when_another_is_refused(capsys, tiny_run, tmp_path):
+    out = shutil.copytree(tiny_run.checkpoint.parent, tmp_path / "run")
+    before = (out / "config.json").read_text()
+    assert "made with configuration" in refusal(
+        capsys, "train", "tiny", "--data", tiny_run.data, "--out", out, "--set", "seed=2"
+    )
+    assert (out / "config.json").read_text() == before
+    assert parse_config(json.loads(before), "config.json") == tiny()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "export"])
+@pytest.mark.parametrize(("content", "words"), [(None, "not found"), (b"no checkpoint", "")])
+def test_a_file_that_is_no_checkpoint_is_one_line(capsys, data, tmp_path, command, content, words):
+    path = tmp_path / "model.ckpt"
+    if content is not None:
+        path.write_bytes(content)
+    rest = ["--data", data] if command == "evaluate" else ["--version", "0.1.0"]
+    line = refusal(capsys, command, path, *rest, "--out", tmp_path / "out")
+    assert f"{path}: {words}" in line
+
+
+def test_a_folder_that_is_no_release_is_one_line(capsys, data, tmp_path):
+    assert "manifest.json: not found" in refusal(capsys, "evaluate", tmp_path, "--data", data)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{"])
+def test_a_report_that_is_none_is_one_line_and_nothing_is_released(capsys, tiny_run, tmp_path, text):
+    (tmp_path / "report.json").write_text(text)
+    arguments = ("export", tiny_run.checkpoint, "--version", "0.1.0", "--evaluation", tmp_path / "report.json")
+    line = refusal(capsys, *arguments, "--out", tmp_path / "released")
+    assert "report.json: no report.json of `evaluate`" in line
+    assert not (tmp_path / "released").exists()
+
+
+def test_a_run_that_was_asked_to_stop_says_how_to_go_on(capsys, data, tmp_path, monkeypatch):
+    def stop(*_: object) -> None:
+        raise Interrupted("stopped after step 3 of phase generator; the same command resumes")
+
+    monkeypatch.setattr(running, "train", stop)
+    assert main(["train", "tiny", "--data", str(data), "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "stopped after step 3 of phase generator; the same command resumes\n"
+
+
+def test_a_list_that_names_an_unknown_frame_is_one_line(capsys, data, tiny_run, tmp_path):
+    (tmp_path / "list.txt").write_text("img/absent.png\n")
+    line = refusal(capsys, "evaluate", tiny_run.checkpoint, "--data", data, "--subset", tmp_path / "list.txt")
+    assert "list.txt: 1 of 1 names are of no frame of the split, the first is 'img/absent.png'" in line
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"threshold": 0.5}'])
+def test_a_report_of_another_kind_cannot_stand_beside(capsys, data, tiny_run, tmp_path, text):
+    (tmp_path / "report.json").write_text(text)
+    line = refusal(capsys, "evaluate", tiny_run.checkpoint, "--data", data, "--beside", tmp_path / "report.json")
+    assert "report.json: no report.json of `evaluate`" in line
+
+
+def test_train_evaluate_export_and_evaluate_again(capsys, data, tmp_path):
+    run, report, released = tmp_path / "run", tmp_path / "report", tmp_path / "released"
+    assert main(["train", "tiny", "--data", str(data), "--out", str(run), *SHORT]) == 0
+    sampled = ["--samples", "5", "--data", str(data), "--out", str(report)]
+    assert main(["evaluate", str(run / "last.ckpt"), *sampled]) == 0
+    arguments = ["--version", "0.2.0", "--evaluation", str(report / "report.json"), "--out", str(released)]
+    (tmp_path / "ablation.json").write_text(json.dumps([ABLATED]))
+    arguments += ["--remark", "Stopped twice.", "--ablation", str(tmp_path / "ablation.json")]
+    assert main(["export", str(run / "last.ckpt"), *arguments]) == 0
+    release = released / "smoke-tiny-0.2.0"
+    beside = ["--beside", str(report / "report.json"), "--out", str(tmp_path / "again")]
+    assert main(["evaluate", str(release), "--data", str(data), *beside]) == 0
+    told = capsys.readouterr().out
+    assert "val F-beta" in told
+    assert "smoke-tiny-0.2.0" in told
+
+    card = (release / "MODEL_CARD.md").read_text()
+    assert card.index("Stopped twice.") < card.index("| without sky | 12 |") < card.index("## Measured")
+
+    manifest = Manifest.read(release)
+    manifest.verify(release)
+    first = json.loads((report / "report.json").read_text())
+    again = json.loads((tmp_path / "again/report.json").read_text())
+    assert manifest.threshold == first["threshold"] == again["threshold"]
+    assert manifest.numbers["at_threshold"] == first["at_threshold"]
+    assert set(manifest.reference) == {"brightness", "contrast", "epistemic"}
+    assert again["beside"]["calibration_table"] == first["calibration_table"]
+    assert first["sampling_free"]["nested"]["latents"] == 5
+    assert again["calibration_table"]["raw"]["ece"] == pytest.approx(first["calibration_table"]["raw"]["ece"], abs=0.01)
+    assert "without L_c (checkpoint last.ckpt): raw" in (tmp_path / "again/report.md").read_text()
+    assert again["at_threshold"]["mean_squared_error"] == pytest.approx(
+        first["at_threshold"]["mean_squared_error"], abs=1e-4
+    )
+    assert (
+        manifest.provenance["configuration_sha256"]
+        == parse_config(json.loads((run / "config.json").read_text()), "config.json").sha256()
+    )
+
+    calibration = Calibration(first["calibration"]["temperature"], first["calibration"]["shift"])
+    by_torch = calibrated(load_predictor(run / "last.ckpt").predict, calibration)
+    by_onnxruntime = load_predictor(release).predict
+    for frame in read_frames(data, "val")[:3]:
+        square = np.ascontiguousarray(load_image(frame.image)[:64, :64])
+        for name, one, other in zip(OUTPUTS, by_torch(square), by_onnxruntime(square), strict=True):
+            assert np.abs(one - other).max() <= 1e-4, name

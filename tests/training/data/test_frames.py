@@ -1,0 +1,241 @@
+"""A data folder read as it is, or refused in words that name the file."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from models.geometry import Box
+from tests.training.rendered import COLUMNS, HEIGHT_PX, WIDTH_PX
+from training.data.frames import DataError, Frame, choose, load_image, load_known, load_mask, read_frames
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A manifest of two rows, whose pictures nobody opens."""
+    write(tmp_path, ["a.png,a-mask.png,real_smoke,cam-a,train", "b.png,,clear,cam-b,val"])
+    return tmp_path
+
+
+def write(folder: Path, rows: list[str], columns: str = ",".join(COLUMNS)) -> None:
+    (folder / "manifest.csv").write_text("\n".join([columns, *rows]) + "\n")
+
+
+def test_a_split_holds_its_own_frames_in_the_manifests_order(data):
+    train, val = read_frames(data, "train"), read_frames(data, "val")
+    assert [frame.image.stem for frame in train] == [f"cam-{group}-{number}" for group in "ab" for number in range(6)]
+    assert {frame.group for frame in val} == {"cam-c", "cam-d"}
+    assert read_frames(data, "all") == train + val
+
+
+def test_a_frame_knows_its_mask_its_kind_and_its_camera(folder):
+    assert read_frames(folder, "all") == [
+        Frame(folder / "a.png", folder / "a-mask.png", "real_smoke", "cam-a"),
+        Frame(folder / "b.png", None, "clear", "cam-b"),
+    ]
+
+
+def test_columns_that_nobody_asked_for_are_no_trouble(tmp_path):
+    write(tmp_path, ["9,train,cam,clear,,a.png"], "width,split,group,kind,mask,file")
+    assert read_frames(tmp_path, "train")[0].image == tmp_path / "a.png"
+
+
+def test_the_synthetic_part_belongs_to_train_alone(folder):
+    for name in ("img/s2.jpg", "img/s1.jpg", "gt/s1.png", "gt/s2.png"):
+        path = folder / "smoke5k_synthetic" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    kinds = {split: [frame.kind for frame in read_frames(folder, split)] for split in ("train", "val", "all")}
+    assert kinds["train"] == ["real_smoke", "synthetic", "synthetic"]
+    assert kinds["val"] == ["clear"]
+    assert kinds["all"] == ["real_smoke", "clear", "synthetic", "synthetic"]
+    assert [frame.mask.name for frame in read_frames(folder, "train")[1:]] == ["s1.png", "s2.png"]
+
+
+def test_a_synthetic_image_without_a_mask_is_named(folder):
+    for name in ("img/s1.jpg", "img/s2.jpg", "gt/s1.png"):
+        path = folder / "smoke5k_synthetic" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with pytest.raises(DataError, match=r"smoke5k_synthetic: 1 images without a mask, the first is s2\.jpg"):
+        read_frames(folder, "train")
+
+
+def test_a_folder_without_a_manifest_says_what_was_expected(tmp_path):
+    with pytest.raises(
+        DataError, match=r"manifest\.csv: not found; expected a data folder with a manifest\.csv \(file, mask, "
+    ):
+        read_frames(tmp_path, "train")
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "words"),
+    [
+        (["a.png,clear"], "file,kind", "no column mask, group, split; found"),
+        ([], None, "no frame of split 'train'"),
+        (["a.png,,fog,cam,train"], None, r"kind 'fog' of a\.png, expected one of real_smoke, synthetic, clear"),
+        (["a.png,,real_smoke,cam,train"], None, r"a\.png is real_smoke and its mask is ''"),
+        (["a.png,m.png,clear,cam,train"], None, r"a\.png is clear and its mask is 'm\.png'"),
+        (["a.png,,clear"], None, r"row of a\.png is incomplete: group, split"),
+        (["a.png,,clear,cam"], None, r"row of a\.png is incomplete: split"),
+    ],
+)
+def test_a_manifest_that_does_not_say_enough_is_refused(tmp_path, rows, columns, words):
+    write(tmp_path, rows, columns or ",".join(COLUMNS))
+    with pytest.raises(DataError, match=rf"manifest\.csv: {words}"):
+        read_frames(tmp_path, "train")
+
+
+def test_a_picture_comes_red_first(tmp_path):
+    cv2.imwrite(str(tmp_path / "red.png"), np.full((4, 6, 3), (0, 0, 255), np.uint8))
+    image = load_image(tmp_path / "red.png")
+    assert image.shape == (4, 6, 3)
+    assert (image == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("absent.png", "not found"), ("text.png", "not a picture that OpenCV can read")]
+)
+def test_a_picture_that_cannot_be_had_is_named(tmp_path, name, words):
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(DataError, match=f"{name}: {words}"):
+        load_image(tmp_path / name)
+
+
+def test_a_mask_is_zeros_and_ones_cut_at_half(tmp_path):
+    cv2.imwrite(str(tmp_path / "mask.png"), np.array([[0, 127, 128, 255]], np.uint8))
+    mask = load_mask(Frame(tmp_path / "a.png", tmp_path / "mask.png", "real_smoke", "cam"), (1, 4, 3))
+    assert mask.dtype == np.float32
+    assert mask.tolist() == [[0.0, 0.0, 1.0, 1.0]]
+
+
+def test_a_smoke_free_frame_has_a_mask_of_zeros(tmp_path):
+    mask = load_mask(Frame(tmp_path / "a.png", None, "clear", "cam"), (3, 5, 3))
+    assert mask.shape == (3, 5)
+    assert not mask.any()
+
+
+def test_a_mask_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"gone\.png: not found or not a picture"):
+        load_mask(Frame(tmp_path / "a.png", tmp_path / "gone.png", "real_smoke", "cam"), (3, 5, 3))
+
+
+def test_a_mask_of_another_size_is_named_with_both(tmp_path):
+    cv2.imwrite(str(tmp_path / "mask.png"), np.zeros((2, 2), np.uint8))
+    with pytest.raises(DataError, match=r"mask\.png: mask is \(2, 2\), its image a\.png is \(3, 5\)"):
+        load_mask(Frame(tmp_path / "a.png", tmp_path / "mask.png", "real_smoke", "cam"), (3, 5, 3))
+
+
+def test_the_rendered_folder_is_what_its_manifest_says(data):
+    for frame in read_frames(data, "all"):
+        image = load_image(frame.image)
+        assert image.shape == (HEIGHT_PX, WIDTH_PX, 3)
+        assert load_mask(frame, image.shape).any() == (frame.kind == "real_smoke")
+
+
+def test_a_manifest_written_by_a_spreadsheet_reads_the_same(data, tmp_path):
+    copied = shutil.copytree(data, tmp_path / "copied")
+    with (copied / "manifest.csv").open(newline="") as stream:
+        rows = list(csv.reader(stream))
+    with (copied / "manifest.csv").open("w", newline="", encoding="utf-8-sig") as stream:
+        csv.writer(stream, lineterminator="\r\n", quoting=csv.QUOTE_ALL).writerows(rows)
+    assert [f.image.name for f in read_frames(copied, "all")] == [f.image.name for f in read_frames(data, "all")]
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> Path:
+    """A second folder."""
+    other = tmp_path / "another"
+    other.mkdir()
+    write(other, ["a.png,c-mask.png,real_smoke,cam-c,train", "b.png,d-mask.png,real_smoke,cam-d,train"])
+    return other
+
+
+def test_several_folders_are_read_as_if_they_were_one(folder, another):
+    assert [frame.image for frame in read_frames([folder, another], "train")] == [
+        folder / "a.png",
+        another / "a.png",
+        another / "b.png",
+    ]
+
+
+def test_a_folder_may_lack_a_split_that_another_has(folder, another):
+    assert [frame.image for frame in read_frames([another, folder], "val")] == [folder / "b.png"]
+
+
+def test_smoke_of_which_only_boxes_are_known_has_them(another):
+    write(another, ["b.png,,real_smoke_box,cam-d,val,1 2 5 9;0 0 3 3"], "file,mask,kind,group,split,boxes")
+    (frame,) = read_frames(another, "val")
+    assert (frame.kind, frame.mask) == ("real_smoke_box", None)
+    assert frame.boxes == (Box(1, 2, 4, 7), Box(0, 0, 3, 3))
+
+
+def test_what_is_in_and_near_a_box_is_not_known():
+    frame = Frame(Path("a.png"), None, "real_smoke_box", "cam", (Box(10, 20, 8, 4),))
+    unknown = np.argwhere(load_known(frame, (40, 30, 3)) == 0)
+    # A quarter of each side and a pixel more: 3 across, 2 down.
+    assert unknown.min(0).tolist() == [18, 7]
+    assert unknown.max(0).tolist() == [25, 20]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "words"),
+    [
+        ("", r"box '' of b\.png, expected x0 y0 x1 y1"),
+        ("1 2 3", r"box '1 2 3' of b\.png"),
+        ("1 2 5 9;4 4 4 8", r"box '4 4 4 8' of b\.png is empty"),
+        ("-1 0 5 5", r"box '-1 0 5 5' of b\.png is empty or outside"),
+    ],
+)
+def test_boxes_that_are_none_are_named(tmp_path, boxes, words):
+    write(tmp_path, [f"b.png,,real_smoke_box,cam-d,val,{boxes}"], "file,mask,kind,group,split,boxes")
+    with pytest.raises(DataError, match=words):
+        read_frames(tmp_path, "val")
+
+
+def test_a_folder_named_twice_is_refused(folder):
+    with pytest.raises(DataError, match="named twice"):
+        read_frames([folder, folder / "." / ".." / folder.name], "train")
+
+
+DATA = Path("data")
+FRAMES = [Frame(DATA / f"img/{name}.png", None, "clear", "a") for name in ("one", "two", "three")]
+
+
+def listed(folder: Path, text: str) -> Path:
+    path = folder / "difficult.txt"
+    path.write_text(text)
+    return path
+
+
+def test_the_frames_of_the_list_are_taken_in_its_order_and_once(tmp_path):
+    chosen = choose(FRAMES, DATA, listed(tmp_path, "img/three.png\n\n  img/one.png \nimg/three.png\n"))
+    assert chosen == [FRAMES[2], FRAMES[0]]
+
+
+def test_an_unknown_name_is_refused_by_its_name(tmp_path):
+    with pytest.raises(DataError, match=r"difficult\.txt: 2 of 3 names are of no frame .* 'img/four\.png'"):
+        choose(FRAMES, DATA, listed(tmp_path, "img/one.png\nimg/four.png\nimg/five.png\n"))
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_an_empty_list_is_refused(tmp_path, text):
+    with pytest.raises(DataError, match="names no frame"):
+        choose(FRAMES, DATA, listed(tmp_path, text))
+
+
+def test_a_missing_list_and_one_that_is_no_text_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"absent\.txt: no list of frames"):
+        choose(FRAMES, DATA, tmp_path / "absent.txt")
+    (tmp_path / "picture.txt").write_bytes(b"\xff\xfe\x80")
+    with pytest.raises(DataError, match=r"picture\.txt: no list of frames"):
+        choose(FRAMES, DATA, tmp_path / "picture.txt")
+
+
+def test_a_name_may_be_of_any_of_several_folders(tmp_path):
+    other = Frame(Path("more/img/four.png"), None, "clear", "b")
+    chosen = choose([*FRAMES, other], [DATA, Path("more")], listed(tmp_path, "img/four.png\nimg/one.png\n"))
+    assert chosen == [other, FRAMES[0]]

@@ -1,0 +1,58 @@
+"""What a run is made of: where the networks start, and the weights of a step."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.conftest import Run, tiny
+from training.engine.checkpoint import CheckpointError, load_averaged
+from training.engine.setup import start_segmenter, step_weights
+from training.losses.objective import Weights
+
+
+def test_a_run_starts_from_the_averaged_networks_of_another(tiny_run: Run):
+    started = start_segmenter(tiny(f"initial={tiny_run.checkpoint}"), (), resumed=False).state_dict()
+    averaged = load_averaged(tiny_run.checkpoint)
+    assert started.keys() == averaged.keys()
+    assert all(torch.equal(started[name], averaged[name]) for name in started)
+
+
+def test_a_run_that_is_resumed_does_not_look_for_where_it_started():
+    start_segmenter(tiny("initial=long/gone.ckpt"), (), resumed=True)
+
+
+def test_an_initial_checkpoint_of_other_networks_is_refused_by_tensor(tiny_run: Run, tmp_path: Path):
+    state = torch.load(tiny_run.checkpoint, weights_only=True)
+    del state["average"]["module.generator.head.weight"]
+    torch.save(state, tmp_path / "other.ckpt")
+    with pytest.raises(
+        CheckpointError, match=r"other\.ckpt: of other networks: 1 tensors differ, .*'generator\.head\.weight'"
+    ):
+        start_segmenter(tiny(f"initial={tmp_path / 'other.ckpt'}"), (), resumed=False)
+
+
+def test_statistics_that_an_older_checkpoint_does_not_know_are_found_anew(tiny_run: Run, tmp_path: Path):
+    state = torch.load(tiny_run.checkpoint, weights_only=True)
+    names = [name for name in state["average"] if "deep_feature_norm" in name]
+    for name in names:
+        del state["average"][name]
+    torch.save(state, tmp_path / "older.ckpt")
+    started = start_segmenter(tiny(f"initial={tmp_path / 'older.ckpt'}"), (), resumed=False)
+    assert len(names) == 3
+    assert torch.equal(
+        started.generator.deep_feature_norm.running_mean, torch.zeros(started.generator.deep_feature_norm.num_features)
+    )
+
+
+def test_a_missing_initial_checkpoint_is_refused_by_name():
+    with pytest.raises(CheckpointError, match=r"gone\.ckpt: not found"):
+        start_segmenter(tiny("initial=gone.ckpt"), (), resumed=False)
+
+
+def test_the_divergence_comes_slowly_and_the_entropy_when_the_estimator_is_warm():
+    settings = tiny().generator  # the divergence warms up over 10 steps, the entropy starts at step 12
+    assert step_weights(settings, 0) == Weights(kl=0.0, coherence=0.3, entropy=0.0, boxes=0.5)
+    assert step_weights(settings, 5).kl == pytest.approx(0.005)
+    assert step_weights(settings, 11) == Weights(kl=0.01, coherence=0.3, entropy=0.0, boxes=0.5)
+    assert step_weights(settings, 12) == Weights(kl=0.01, coherence=0.3, entropy=0.01, boxes=0.5)

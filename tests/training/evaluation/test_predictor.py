@@ -1,0 +1,69 @@
+"""One function of a frame, whether torch runs it or onnxruntime."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.manifest import OUTPUTS
+from tests.conftest import SIDE, closed_form
+from tests.pictures import noisy
+from tests.training.closed_form import ClosedForm
+from training.engine.onnx_model import OnnxModel
+from training.evaluation.predictor import cached, load_predictor, onnx_predictor, torch_predictor
+
+
+class Deployable(ClosedForm):
+    """The closed form with the buffer that tells where a segmenter lives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("temperature", torch.ones(()))
+
+
+@pytest.fixture(params=["torch", "onnxruntime"])
+def predict(request, release):
+    return (
+        torch_predictor(Deployable()) if request.param == "torch" else onnx_predictor(OnnxModel(release / "model.onnx"))
+    )
+
+
+@pytest.mark.parametrize("frame", [noisy(3, SIDE, SIDE), noisy(3, SIDE, SIDE)[:, ::-1]], ids=["frame", "mirrored view"])
+def test_a_frame_gives_its_closed_form(predict, frame):
+    expected = closed_form(frame)
+    for name, values in zip(OUTPUTS, predict(frame), strict=True):
+        assert values.dtype == np.float32
+        assert values == pytest.approx(expected[name], abs=1e-6)
+
+
+def test_prediction_follows_no_gradient(predict):
+    assert all(isinstance(values, np.ndarray) for values in predict(noisy(0, SIDE, SIDE)))
+
+
+def test_a_release_brings_its_own_size_threshold_and_smallest_region(release):
+    found = load_predictor(release)
+    assert (found.size_px, found.threshold, found.minimum_region) == (SIDE, 0.5, 0.01)
+    assert found.description == "smoke-test-0.0.1"
+
+
+def test_a_checkpoint_has_no_threshold(tiny_run):
+    found = load_predictor(tiny_run.checkpoint)
+    assert (found.size_px, found.threshold) == (64, None)
+    assert found.description == "checkpoint last.ckpt"
+
+
+def test_what_is_cached_is_run_once_a_frame(predict):
+    frame = noisy(3, SIDE, SIDE)
+    asked = []
+
+    def counted(image):
+        asked.append(image)
+        return predict(image)
+
+    again = cached(counted)
+    other = frame.copy()
+    other[0, 0] ^= 1
+    answers = [again(image) for image in (frame, other, frame.copy(), other)]
+    assert len(asked) == 2
+    assert answers[2] is answers[0]
+    assert answers[3] is answers[1]
+    assert all(np.array_equal(*maps) for maps in zip(answers[0], predict(frame), strict=True))

@@ -1,0 +1,113 @@
+"""What int8 is held to, measured where it is known: on a model beside itself, and beside ones that are wrong."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from models.manifest import Manifest
+from training.data.frames import Frame, read_frames
+from training.release.int8 import criteria as int8_criteria
+from training.release.int8.criteria import Criterion, as_numbers, calibration_frames, compare_precisions, fitted, table
+
+
+def frame(kind: str, group: str, number: int) -> Frame:
+    return Frame(Path(f"{group}-{number}.png"), None, kind, group)
+
+
+def by_name(criteria: list[Criterion]) -> dict[str, Criterion]:
+    return {criterion.name: criterion for criterion in criteria}
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Speed is no question."""
+    monkeypatch.setattr(int8_criteria, "SPEED", 0.0)
+
+
+@pytest.fixture
+def frames(data: Path) -> list[Frame]:
+    return read_frames(data, "val")[:6]
+
+
+def test_calibration_frames_are_two_thirds_smoke_and_come_from_every_camera():
+    frames = [frame("real_smoke", f"cam-{camera}", number) for camera in range(5) for number in range(40)]
+    frames += [frame(kind, f"{kind}-camera", number) for kind in ("clear", "hard_negative") for number in range(20)]
+    frames += [frame("synthetic", "synthetic", number) for number in range(500)]
+    found = calibration_frames(frames, 60)
+    assert len({picture.image for picture in found}) == 60
+    assert [picture.kind for picture in found[:40]] == ["real_smoke"] * 40
+    assert {picture.group: sum(other.group == picture.group for other in found) for picture in found[:40]} == {
+        f"cam-{camera}": 8 for camera in range(5)
+    }
+    assert not [picture for picture in found if picture.kind == "synthetic"]
+
+
+def test_calibration_frames_are_the_same_at_every_call():
+    frames = [frame("real_smoke", "cam", number) for number in range(40)]
+    assert calibration_frames(frames, 9) == calibration_frames(frames, 9)
+
+
+def test_pictures_are_fitted_to_the_models_square(frames):
+    assert [picture.shape for picture in fitted(frames[:2], 48)] == [(1, 48, 48, 3)] * 2
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_model_beside_itself_loses_nothing(release, frames):
+    file = release / "model.onnx"
+    found = by_name(compare_precisions(Manifest.read(release), file, file, frames))
+    assert (found["F-beta at the threshold"].found, found["ECE"].found) == (0.0, 0.0)
+    assert found["rank correlation of epistemic"].found == pytest.approx(1.0)
+    assert all(criterion.holds for name, criterion in found.items() if "processor time" not in name)
+    slow = found["ms of processor time, 1 thread"]
+    assert slow.fp32 > 0.0
+    assert slow.found == pytest.approx(slow.fp32 / slow.int8)
+
+
+def test_the_rest_is_not_measured_where_speed_does_not_hold(release, frames, monkeypatch):
+    monkeypatch.setattr(int8_criteria, "SPEED", 1e9)
+    found = compare_precisions(Manifest.read(release), release / "model.onnx", release / "model.onnx", frames)
+    assert [criterion.holds for criterion in found] == [False] * len(found)
+    assert all("processor time" in criterion.name for criterion in found)
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_model_that_finds_the_opposite_fails(release, frames, tmp_path):
+    model = onnx.load(release / "model.onnx")
+    node = next(node for node in model.graph.node if "probability" in node.output)
+    node.output[0] = "red_share"
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(1.0), "one"))
+    model.graph.node.append(helper.make_node("Sub", ["one", "red_share"], ["probability"]))
+    onnx.save(model, tmp_path / "opposite.onnx")
+    manifest = replace(Manifest.read(release), threshold=0.75)
+    found = by_name(compare_precisions(manifest, release / "model.onnx", tmp_path / "opposite.onnx", frames))
+    lost = found["F-beta at the threshold"]
+    assert lost.found == pytest.approx(lost.fp32 - lost.int8)
+    assert found["ECE"].fp32 != found["ECE"].int8
+    assert found["rank correlation of epistemic"].holds
+
+
+@pytest.mark.usefixtures("fast")
+def test_the_rank_is_of_epistemic_and_falls_where_its_order_turns(release, frames, tmp_path):
+    model = onnx.load(release / "model.onnx")
+    node = next(node for node in model.graph.node if "epistemic" in node.output)
+    node.output[0] = "before"
+    model.graph.node.append(helper.make_node("Neg", ["before"], ["epistemic"]))
+    onnx.save(model, tmp_path / "turned.onnx")
+    found = by_name(
+        compare_precisions(Manifest.read(release), release / "model.onnx", tmp_path / "turned.onnx", frames)
+    )
+    rank = found["rank correlation of epistemic"]
+    assert (rank.found, rank.holds) == (pytest.approx(-1.0), False)
+
+
+def test_the_table_says_what_holds_and_what_does_not():
+    criteria = [Criterion("speed", 3.0, 2.0, 1.5, "1.4", True), Criterion("rank", 1.0, 0.5, 0.5, ">= 0.97", False)]
+    assert table(criteria).splitlines()[2:] == [
+        "| speed | 3 | 2 | 1.5 | 1.4 | yes |",
+        "| rank | 1 | 0.5 | 0.5 | >= 0.97 | **no** |",
+    ]
+    assert as_numbers(criteria) == {"speed": 1.5, "rank": 0.5}

@@ -1,0 +1,90 @@
+"""A release with both models is complete and verifies, or nothing is written."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.manifest import OUTPUTS, Manifest
+from tests.training.conftest import Run
+from training.__main__ import main
+from training.release.export import export
+from training.release.int8 import release as int8_release
+from training.release.int8.criteria import Criterion
+from training.release.int8.quantise import QuantiseError
+from training.release.int8.release import quantised_release
+
+COUNT = 6
+
+
+@pytest.fixture(scope="module")
+def released(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of the tiny run; read only."""
+    return export(tiny_run.checkpoint, tmp_path_factory.mktemp("float"), None, "0.1.0", {})
+
+
+def judge(monkeypatch: pytest.MonkeyPatch, *holds: bool) -> None:
+    """Whatever is measured, these are the criteria."""
+    criteria = [Criterion(f"thing {number}", 1.0, 0.5, 2.0, "2", held) for number, held in enumerate(holds)]
+    monkeypatch.setattr(int8_release, "compare_precisions", lambda *_: criteria)
+
+
+def test_where_all_holds_the_release_has_both_models_and_verifies(released, data, tmp_path, monkeypatch):
+    judge(monkeypatch, True, True)
+    criteria, made = quantised_release(released, data, tmp_path / "out", COUNT)
+    assert made == tmp_path / "out" / released.name
+    before, after = Manifest.read(released), Manifest.read(made)
+    after.verify(made)
+    assert after.models == {"fp32": "model.onnx", "int8": "model.int8.onnx"}
+    assert after.sha256 == before.sha256
+    assert after.numbers["int8"] == {"thing 0": 2.0, "thing 1": 2.0}
+    assert {str(path.relative_to(made)) for path in made.rglob("*") if path.is_file()} == {
+        *after.files,
+        "manifest.json",
+    }
+    assert "| thing 1 | 1 | 0.5 | 2 | 2 | yes |" in (made / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert [path.name for path in made.parent.iterdir()] == [released.name]
+    assert len(criteria) == 2
+
+
+def test_int8_has_golden_maps_of_its_own_with_room_for_another_processor(released, data, tmp_path, monkeypatch):
+    judge(monkeypatch, True)
+    _, made = quantised_release(released, data, tmp_path, COUNT)
+    golden = Manifest.read(made).goldens["int8"]
+    assert (golden.frame, golden.maps) == ("golden/frame.png", "golden/maps.int8.npz")
+    assert golden.tolerance >= 0.01
+    own, floats = np.load(made / golden.maps), np.load(made / "golden/maps.npz")
+    assert set(own) == set(OUTPUTS)
+    assert np.abs(own["probability"] - floats["probability"]).max() > 0.0
+
+
+def test_where_one_thing_does_not_hold_nothing_is_written(released, data, tmp_path, monkeypatch):
+    judge(monkeypatch, True, False)
+    criteria, made = quantised_release(released, data, tmp_path / "out", COUNT)
+    assert (made, [criterion.holds for criterion in criteria]) == (None, [True, False])
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_tried_first_gives_way_to_the_next_where_it_misses(released, data, tmp_path, monkeypatch):
+    missed, held = (Criterion("speed", 1.0, 0.5, 2.0, "2", holds) for holds in (False, True))
+    answers = iter([[missed], [held]])
+    monkeypatch.setattr(int8_release, "compare_precisions", lambda *_: next(answers))
+    _, made = quantised_release(released, data, tmp_path, COUNT)
+    assert "the encoder up to feature f2" in (made / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def test_a_release_that_is_there_already_is_refused_before_any_work(released, data):
+    with pytest.raises(QuantiseError, match="exists already, and a release is immutable; choose another --out"):
+        quantised_release(released, data, released.parent, COUNT)
+
+
+def test_too_few_frames_are_refused_in_words(released, data, tmp_path):
+    with pytest.raises(QuantiseError, match="found 12 real frames to calibrate on, expected 304"):
+        quantised_release(released, data, tmp_path / "out", 304)
+
+
+def test_the_command_prints_the_table_and_what_was_missed(released, data, capsys):
+    assert main(["quantise", str(released), "--data", str(data), "--frames", str(COUNT)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "found asked holds" in shown
+    assert "nothing written; missed: " in shown

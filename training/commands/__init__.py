@@ -1,0 +1,1 @@
+"""What each command of `smoke-bvm-train` does, and how it is told."""

@@ -1,0 +1,162 @@
+"""Ablations: configurations that differ in one thing, trained on equal samples and scored alike; one is Table 4."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from training.config import Config, read_config
+from training.data.frames import Folders, frames_to_score
+from training.engine.run import Reporter, train
+from training.evaluation.calibrate import calibrate
+from training.evaluation.evaluate import evaluate
+from training.evaluation.predictor import cached, load_predictor
+from training.metrics.reliability import RAW, TEMPERATURE
+
+_OBJECTIVE = "generator.objective"
+_NO_COHERENCE, _NO_ENTROPY = f"{_OBJECTIVE}.coherence_weight=0", f"{_OBJECTIVE}.entropy_weight=0"
+
+_SCORED = "scores.json"
+_SCORES = {
+    "F-beta": 3,
+    "maximal F-beta": 3,
+    "mMSE": 5,
+    "false alarms": 3,
+    "ECE as trained": 4,
+    "ECE after temperature": 4,
+}
+"""What is shown of a row, each with its decimals."""
+
+
+class AblationError(ValueError):
+    """A file has no rows of `ablate`; the message names it and says what it lacks."""
+
+
+class Row(NamedTuple):
+    """A row of a table: its folder, what it is, and what it changes in the configuration."""
+
+    name: str
+    what: str
+    overrides: tuple[str, ...] = ()
+
+
+TABLES: Mapping[str, tuple[Row, ...]] = {
+    "paper": (
+        Row("1-structure", "L_bnn", (_NO_COHERENCE, _NO_ENTROPY)),
+        Row("2-coherence", "L_bnn + L_trans", (_NO_ENTROPY,)),
+        Row("3-entropy", "L_bnn + L_trans + L_en", (f"{_OBJECTIVE}.entropy=plain",)),
+        Row("4-calibrated", "L_bnn + L_trans + L_c", (f"{_OBJECTIVE}.entropy=calibrated",)),
+    ),
+    "recipe": (
+        Row("1-as-it-is", "as it is: lite2, stride 4"),
+        Row("2-stride-8", "decoder at stride 8", ("network.decoder_stride=8",)),
+        Row("3-no-coherence", "without L_trans", (_NO_COHERENCE,)),
+        Row("4-no-entropy", "without L_c", (_NO_ENTROPY,)),
+        Row("5-no-synthetic", "without smoke5k_synthetic", ("data.mix.synthetic=0",)),
+        Row("6-lite0", "encoder lite0", ("network.encoder=tf_efficientnet_lite0",)),
+        Row("7-no-transplanted", "without transplanted smoke", ("data.mix.transplanted=0",)),
+        Row("8-no-decoys", "without decoys", ("data.decoys=0",)),
+        Row("9-eq-4", "eq. 4 as published", (f"{_OBJECTIVE}.pool_px=31", f"{_OBJECTIVE}.missed_cost=1")),
+    ),
+}
+"""`paper`: Table 4, more and more of eq. 11. `recipe`: `embedded` less one thing at a time."""
+
+
+def ablate(
+    table: str, config: Path, overrides: Sequence[str], data: Folders, out: Path, reporter: Reporter[Any]
+) -> list[dict[str, Any]]:
+    """Train and score the rows of a table; those that are done already are neither trained nor scored again.
+
+    Args:
+        table: Of `TABLES`.
+        config: File or preset, with all losses on.
+        overrides: Of all rows, as on the command line.
+        data: Data folder or folders; trained on `train`, scored on `val`.
+        out: Gets a run folder per row, `ablation.json` and `ablation.md`.
+        reporter: Told of every step.
+
+    Returns:
+        Per row: what it is, views, and scores with their intervals; see `ablation_table`.
+
+    Raises:
+        ConfigError: A row is no valid configuration, before anything is trained.
+    """
+    configs = [read_config(config, (*overrides, *row.overrides)) for row in TABLES[table]]
+    measured = []
+    for row, resolved in zip(TABLES[table], configs, strict=True):
+        checkpoint = train(resolved, data, out / row.name, reporter)
+        measured.append({"what": row.what, "views": _views(resolved), **_scored_once(resolved, checkpoint, data)})
+        (out / "ablation.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+        (out / "ablation.md").write_text(ablation_table(measured), encoding="utf-8")
+    return measured
+
+
+def ablation_table(measured: Sequence[dict[str, Any]]) -> str:
+    """The rows in Markdown, each score with its 95 % interval; ECE as trained too, since L_c is to calibrate that."""
+    scores = list(_SCORES)
+    lines = [
+        f"| | views | {' | '.join(scores)} |",
+        f"| --- | --- |{' --- |' * len(scores)}",
+    ]
+    lines += [
+        f"| {row['what']} | {row['views']:,} | {' | '.join(_cell(row[name], _SCORES[name]) for name in scores)} |"
+        for row in measured
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def card_section(path: Path) -> str:
+    """The rows of an `ablation.json` in Markdown, with a heading, as they stand in a model card.
+
+    Raises:
+        AblationError: The file holds no such rows.
+        OSError: It cannot be read.
+    """
+    try:
+        measured = json.loads(path.read_text(encoding="utf-8"))
+        rows = ablation_table(measured)
+    except (KeyError, TypeError, ValueError) as error:
+        raise AblationError(f"{path}: no ablation.json of `ablate`: {error!r}") from error
+    if not measured:
+        raise AblationError(f"{path}: no ablation.json of `ablate`: it has no rows")
+    return f"""### Ablation
+One thing at a time left out or changed. Each row is a run of its own from the same start, on as many views as it says, scored held out
+on `val`; in brackets the 95 % interval over camera groups. Short runs, to be compared with each other and not with the release.
+
+{rows}"""
+
+
+def _cell(score: tuple[float, Sequence[float]], decimals: int) -> str:
+    value, (low, high) = score
+    return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+def _scored_once(config: Config, checkpoint: Path, data: Folders) -> dict[str, Any]:
+    """The scores of a row, from the file beside its checkpoint where the same configuration was scored before."""
+    kept, of = checkpoint.with_name(_SCORED), config.sha256()
+    if not kept.is_file() or json.loads(kept.read_text(encoding="utf-8"))["configuration_sha256"] != of:
+        found = {"configuration_sha256": of, "scores": _scores(checkpoint, data)}
+        kept.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return dict(json.loads(kept.read_text(encoding="utf-8"))["scores"])
+
+
+def _scores(checkpoint: Path, data: Folders) -> dict[str, tuple[float, Sequence[float]]]:
+    """Each score held out, and its interval."""
+    predictor = load_predictor(checkpoint)
+    once = predictor._replace(predict=cached(predictor.predict))
+    fitted, _ = calibrate(once, frames_to_score(data, "val", None))
+    report = evaluate(fitted, data, "val").report
+    held_out, calibration, f_beta = report["cross_fitted"], report["calibration_table"], report["f_beta"]
+    intervals = held_out["intervals"]
+    return {
+        "F-beta": (held_out["f_beta"], intervals["f_beta"]),
+        "maximal F-beta": (f_beta["maximal"], f_beta["intervals"]["maximal"]),
+        "mMSE": (held_out["mean_squared_error"], intervals["mean_squared_error"]),
+        "false alarms": (held_out["false_alarm_rate"], intervals["false_alarm_rate"]),
+        "ECE as trained": (calibration[RAW]["ece"], calibration[RAW]["ece_interval"]),
+        "ECE after temperature": (calibration[TEMPERATURE]["ece"], calibration[TEMPERATURE]["ece_interval"]),
+    }
+
+
+def _views(config: Config) -> int:
+    return sum(stage.steps * stage.batch for stage in config.generator.stages)

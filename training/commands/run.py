@@ -1,0 +1,151 @@
+"""What each command of `smoke-bvm-train` does, and how it is told on the terminal."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markdown import Markdown
+
+from models.manifest import ManifestError
+from models.networks.backbone import EncoderError, WeightsError
+from training.commands.ablate import AblationError, ablate, ablation_table, card_section
+from training.commands.progress import TerminalReporter
+from training.config import ConfigError, read_config
+from training.data.frames import REAL_SMOKE, DataError, evenly_spaced, frames_to_score
+from training.engine.checkpoint import CheckpointError
+from training.engine.networks import load_segmenter
+from training.engine.run import Interrupted, train
+from training.engine.step import NonFiniteLossError
+from training.evaluation.calibrate import calibrate
+from training.evaluation.evaluate import evaluate, write
+from training.evaluation.feedback import read_feedback
+from training.evaluation.predictor import load_predictor
+from training.evaluation.report import ReportError, headline
+from training.evaluation.sampling_agreement import compare_with_sampling
+from training.evaluation.validation import validate
+from training.release.export import ExportError, export
+from training.release.int8.criteria import table
+from training.release.int8.quantise import QuantiseError
+from training.release.int8.release import quantised_release
+from training.release.parity import ParityError
+
+_REFUSALS = (
+    AblationError,
+    CheckpointError,
+    ConfigError,
+    DataError,
+    EncoderError,
+    ExportError,
+    ManifestError,
+    NonFiniteLossError,
+    OSError,
+    ParityError,
+    QuantiseError,
+    ReportError,
+    WeightsError,
+)
+
+
+_SAMPLED_FRAMES = 24
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the chosen command: 0 on success, 2 where the input is refused in words, 130 where it was asked to stop."""
+    commands = {"train": _train, "ablate": _ablate, "evaluate": _evaluate, "export": _export, "quantise": _quantise}
+    try:
+        commands[options.command](options, Console())
+    except _REFUSALS as error:
+        sys.stderr.write(f"smoke-bvm-train {options.command}: {_line(error)}\n")
+        return 2
+    except Interrupted as stop:
+        sys.stderr.write(f"{stop}\n")
+        return 130
+    return 0
+
+
+def _train(options: argparse.Namespace, console: Console) -> None:
+    config = read_config(options.config, options.overrides)
+    out = options.out or Path("runs") / config.name
+    console.print(f"{config.name}, configuration {config.sha256()[:12]}, run in {out}")
+    val, scored = frames_to_score(options.data, "val", None), (config.data.size_px, config.false_alarms)
+    with TerminalReporter(console, out / "tensorboard") as reporter:
+        last = train(config, options.data, out, reporter, lambda segmenter: validate(segmenter, val, *scored))
+    console.print(f"done: {last}")
+
+
+def _ablate(options: argparse.Namespace, console: Console) -> None:
+    config = read_config(options.config, options.overrides)
+    out = options.out or Path("runs") / f"ablation-{options.table}-{config.name}"
+    with TerminalReporter(console, out / "tensorboard") as reporter:
+        measured = ablate(options.table, options.config, options.overrides, options.data, out, reporter)
+    console.print(Markdown(ablation_table(measured)))
+
+
+def _evaluate(options: argparse.Namespace, console: Console) -> None:
+    predictor = load_predictor(options.model)._replace(tiles=options.tiles)
+    added: dict[str, Any] = {"beside": _beside(options.beside)} if options.beside else {}
+    if options.feedback:
+        added["feedback"] = read_feedback(options.feedback)
+    if predictor.threshold is None:
+        frames = frames_to_score(options.data, options.split, options.subset)
+        predictor, added["calibration"] = calibrate(predictor, frames)
+    if options.samples:
+        added["sampling_free"] = _against_sampling(options)
+    evaluation = evaluate(predictor, options.data, options.split, options.subset)
+    evaluation.report.update(added)
+    write(evaluation, options.out)
+    console.print(Markdown(headline(evaluation.report)))
+    console.print(f"{', '.join(sorted(path.name for path in options.out.iterdir()))} are in {options.out}")
+
+
+def _against_sampling(options: argparse.Namespace) -> dict[str, Any]:
+    """The deployed pass beside sampling, on frames with smoke spread over the split."""
+    segmenter, config = load_segmenter(options.model)
+    frames = frames_to_score(options.data, options.split, options.subset)
+    smoke = [frame for frame in frames if frame.kind == REAL_SMOKE]
+    return compare_with_sampling(segmenter, evenly_spaced(smoke, _SAMPLED_FRAMES), config.data.size_px, options.samples)
+
+
+def _export(options: argparse.Namespace, console: Console) -> None:
+    report = _read_report(options.evaluation, "threshold") if options.evaluation else {}
+    if report.get("tiles"):
+        raise ReportError(f"{options.evaluation}: measured with tiles, expected a report of the whole frame alone")
+    remark = options.remark
+    if options.ablation:
+        remark = f"{remark}\n\n{card_section(options.ablation)}"
+    folder = export(options.checkpoint, options.out, options.name, options.version, report, remark)
+    console.print(f"released: {folder}")
+
+
+def _quantise(options: argparse.Namespace, console: Console) -> None:
+    criteria, folder = quantised_release(
+        options.release, options.data, options.out, options.frames, options.float_features
+    )
+    console.print(Markdown(table(criteria)))
+    missed = [criterion.name for criterion in criteria if not criterion.holds]
+    console.print(f"released: {folder}" if folder else f"nothing written; missed: {', '.join(missed) or 'nothing'}")
+
+
+def _line(error: Exception) -> str:
+    """An error in one line: its first, but its last where a loader's process sent its traceback along."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1] if "DataLoader worker" in lines[0] else lines[0]
+
+
+def _beside(path: Path) -> dict[str, Any]:
+    """What a report shows of another model: how far its probabilities mean what they say."""
+    report = _read_report(path, "calibration_table")
+    return {key: report[key] for key in ("model", "split", "calibration_table", "calibrated_by") if key in report}
+
+
+def _read_report(path: Path, wanted: str) -> dict[str, Any]:
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReportError(f"{path}: no report.json of `evaluate`: {error}") from error
+    if not isinstance(report, dict) or wanted not in report:
+        raise ReportError(f"{path}: no report.json of `evaluate`: it names no {wanted}")
+    return report

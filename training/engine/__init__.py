@@ -1,0 +1,1 @@
+"""From a configuration to a checkpoint: networks, steps, optimisers, sampling, resuming."""

@@ -1,0 +1,134 @@
+"""Configuration -> what a run is made of: networks where they start, learners, and the loader of a phase."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from models.networks.segmenter import SmokeSegmenter
+from training.config import Config, GeneratorTraining, Optimiser, Stage
+from training.data.batches import Batch, Batches
+from training.data.frames import Frame
+from training.engine import checkpoint as checkpoints
+from training.engine.networks import build_segmenter
+from training.engine.optimiser import Learner, build_optimiser, linear_warmup
+from training.engine.release_weights import fill_from_release
+from training.engine.signals import prepare_worker
+from training.engine.step import EstimatorLoss, GeneratorLoss, parameter_groups
+from training.losses.objective import Weights
+
+_VIEWS = 8
+"""From which a release's networks find the statistics of their normalisations."""
+
+
+def start_segmenter(config: Config, frames: Sequence[Frame], *, resumed: bool) -> SmokeSegmenter:
+    """The networks at the first step: with the encoder's weights, or those of the initial checkpoint or release; empty if resumed.
+
+    Args:
+        config: The resolved configuration.
+        frames: To train on; a release's networks find the statistics of their normalisations on some of them.
+        resumed: A checkpoint fills them.
+
+    Raises:
+        CheckpointError: The initial checkpoint is damaged, or it or the release is of other networks.
+        ManifestError: The initial folder is no release.
+    """
+    initial = Path(config.initial)
+    segmenter = build_segmenter(config.network, pretrained=not resumed and not config.initial)
+    if resumed or not config.initial:
+        return segmenter
+    if initial.is_dir():
+        fill_from_release(segmenter, initial, _some_views(config, frames))
+    else:
+        _fill(segmenter, initial)
+    return segmenter
+
+
+def generator_learner(config: Config, segmenter: SmokeSegmenter) -> Learner:
+    """Eq. 11 on the generator and the inference model."""
+    settings = config.generator
+    module = GeneratorLoss(
+        segmenter,
+        settings.objective,
+        freeze_encoder_norm=settings.freeze_encoder_norm,
+        frozen_stride=settings.frozen_stride,
+    )
+
+    def terms(module: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+        result: dict[str, Tensor] = module(
+            batch.image, batch.mask, batch.transmission, batch.known, step_weights(settings, step)
+        )
+        return result
+
+    return Learner("generator", module, terms, settings.optimiser, _optimiser(module, segmenter, settings.optimiser))
+
+
+def estimator_learner(config: Config, segmenter: SmokeSegmenter, every: int = 1) -> Learner:
+    """Eq. 6 on g_gamma, each `every`-th step."""
+    settings = config.estimator
+    module = EstimatorLoss(segmenter, settings.samples)
+
+    def terms(module: nn.Module, batch: Batch, _: int) -> dict[str, Tensor]:
+        result: dict[str, Tensor] = module(batch.image)
+        return result
+
+    optimiser = _optimiser(module, segmenter, settings.optimiser)
+    return Learner("estimator", module, terms, settings.optimiser, optimiser, every)
+
+
+def step_weights(settings: GeneratorTraining, step: int) -> Weights:
+    """The weights of a step: the divergence's rises from 0, the entropy's waits for g_gamma."""
+    objective = settings.objective
+    return Weights(
+        kl=objective.kl_weight * linear_warmup(step, objective.kl_warmup_steps),
+        coherence=objective.coherence_weight,
+        entropy=objective.entropy_weight if step >= objective.entropy_from_step else 0.0,
+        boxes=objective.box_weight,
+    )
+
+
+def build_loader(
+    config: Config, frames: Sequence[Frame], phase: str, stages: Sequence[Stage], first: int
+) -> DataLoader[Batch]:
+    """The batches of a phase from step `first` on."""
+    batches = Batches(frames, config.data, stages, config.seed + (phase == "estimator"))
+    return DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(first, len(batches)),
+        num_workers=config.workers,
+        worker_init_fn=prepare_worker,
+        # Its own, for a loader draws from it as it starts: from torch's, a resumed run would go on with other numbers.
+        generator=torch.Generator(),
+        # A forked child inherits OpenCV's thread pool without its threads and waits for them for ever.
+        multiprocessing_context="spawn" if config.workers else None,
+    )
+
+
+def _some_views(config: Config, frames: Sequence[Frame]) -> Tensor:
+    """What training sees first, (batch, size, size, 3) uint8, as the deployed graph takes it."""
+    here = config.model_copy(update={"workers": 0})
+    loader = build_loader(
+        here, frames, "generator", [Stage(steps=1, batch=_VIEWS, size_px=config.data.size_px, whole=True)], 0
+    )
+    first: Batch = next(iter(loader))
+    return first.image.permute(0, 2, 3, 1).contiguous()
+
+
+def _optimiser(module: nn.Module, segmenter: SmokeSegmenter, settings: Optimiser) -> torch.optim.Optimizer:
+    encoder = segmenter.generator.backbone.parameters()
+    rates = settings.encoder_learning_rate, settings.learning_rate
+    return build_optimiser(parameter_groups(module, encoder, *rates, settings.weight_decay), settings)
+
+
+def _fill(segmenter: SmokeSegmenter, path: Path) -> None:
+    """Copy a checkpoint's averaged networks; statistics that it does not know yet are found anew in training."""
+    found = segmenter.load_state_dict(checkpoints.load_averaged(path), strict=False)
+    parameters = {name for name, _ in segmenter.named_parameters()}
+    lost = [*found.unexpected_keys, *(name for name in found.missing_keys if name in parameters)]
+    if lost:
+        raise checkpoints.CheckpointError(
+            f"{path}: of other networks: {len(lost)} tensors differ, the first is {lost[0]!r}"
+        )

@@ -1,0 +1,133 @@
+"""The numbers of a report: what scores of frames come to, with intervals over camera groups."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from models.drift import DRIFTING, Histogram
+from training.data.frames import REAL_SMOKE
+from training.evaluation.scores import (
+    FrameScore,
+    LeveledScores,
+    choose_level,
+    summarise,
+    summarise_each,
+    values_by_group,
+)
+from training.metrics import segmentation
+from training.metrics.bootstrap import by_group, mean_interval
+from training.metrics.calibration import brier, fit_calibration
+
+SIZES = (("under 0.1 %", 0.0, 0.001), ("0.1 % to 1 %", 0.001, 0.01), ("over 1 %", 0.01, 1.01))
+"""Share of the frame that is smoke: name, from, to."""
+_BINS = 10
+
+
+def with_intervals(leveled: LeveledScores) -> dict[str, Any]:
+    """A Summary, and under `intervals` 95 % of each of its means, camera groups resampled."""
+    intervals = {name: mean_interval(by_group(values)) for name, values in values_by_group(leveled).items()}
+    return summarise_each(leveled)._asdict() | {"intervals": intervals}
+
+
+def held_out(scores: Sequence[FrameScore], false_alarms: float, *, calibrated: bool) -> LeveledScores:
+    """Every frame with the level fitted on the other groups, so that none is both fitted and scored on.
+
+    Args:
+        scores: Of frames with smoke of two groups at least.
+        false_alarms: Rate that the fitted level keeps where it can.
+        calibrated: Whether the probability is a fitted one: then its squared error, too, is that of a fit on the other groups.
+    """
+    leveled: list[tuple[FrameScore, int]] = []
+    for group in camera_groups(scores):
+        others = [score for score in scores if score.frame.group != group]
+        level = choose_level(others, false_alarms)
+        own = of_group(scores, group)
+        leveled += [(score, level) for score in (_recalibrated(own, others) if calibrated else own)]
+    return leveled
+
+
+def f_betas(scores: Sequence[FrameScore], level: int) -> dict[str, Any]:
+    """The four readings of F-beta, beta^2 = 0.3, since the paper says neither beta nor threshold; each a mean over smoke frames.
+
+    Returns:
+        `mean` over the 256 thresholds, `adaptive` at twice each map's mean, `maximal` of the curve of means, and `at_threshold`; under
+        `intervals` those of camera groups resampled (`maximal` at the threshold that is best for all frames); `best_threshold`.
+    """
+    smoke = [score for score in scores if score.frame.kind == REAL_SMOKE]
+    if not smoke:
+        return {}
+    best = int(np.mean([score.f_beta for score in smoke], axis=0).argmax())
+    readings = {
+        "mean": [float(score.f_beta.mean()) for score in smoke],
+        "adaptive": [score.adaptive_f_beta for score in smoke],
+        "maximal": [float(score.f_beta[best]) for score in smoke],
+        "at_threshold": [float(score.f_beta[level]) for score in smoke],
+    }
+    named = [score.frame.group for score in smoke]
+    return {
+        **{name: float(np.mean(values)) for name, values in readings.items()},
+        "best_threshold": best / segmentation.LEVELS,
+        "intervals": {
+            name: mean_interval(by_group(zip(named, values, strict=True))) for name, values in readings.items()
+        },
+    }
+
+
+def by_size(scores: Sequence[FrameScore], level: int) -> dict[str, Any]:
+    """Summaries of the frames whose smoke has a size, with intervals; `own_region_recall` is of the regions of that size."""
+    return {
+        name: with_intervals([(score, level) for score in _of_size(scores, low, high)])
+        | {"threshold": level / segmentation.LEVELS, "own_region_recall": _own_region_recall(scores, level, low, high)}
+        for name, low, high in SIZES
+    }
+
+
+def by_camera_group(scores: Sequence[FrameScore], level: int) -> dict[str, Any]:
+    """Summaries of each group."""
+    return {group: summarise(of_group(scores, group), level)._asdict() for group in camera_groups(scores)}
+
+
+def camera_groups(scores: Sequence[FrameScore]) -> list[str]:
+    """The camera groups, in alphabetical order."""
+    return sorted({score.frame.group for score in scores})
+
+
+def of_group(scores: Sequence[FrameScore], group: str) -> list[FrameScore]:
+    """The scores of one camera group."""
+    return [score for score in scores if score.frame.group == group]
+
+
+def reference(scores: Sequence[FrameScore]) -> dict[str, dict[str, Any]]:
+    """What frames looked like to a model, so that the service can tell that a camera's frames have drifted since its release.
+
+    Per quantity of DRIFTING a histogram over the frames, in bins that hold a tenth of them each where the values allow.
+    """
+    return {name: asdict(_histogram([score.looks[name] for score in scores])) for name in DRIFTING}
+
+
+def _own_region_recall(scores: Sequence[FrameScore], level: int, low: float, high: float) -> dict[str, int]:
+    found = [
+        bool(recalled)
+        for score in scores
+        for fraction, recalled in zip(score.regions.truth_fractions, score.regions.recalled(level), strict=True)
+        if low <= fraction < high
+    ]
+    return {"found": sum(found), "of": len(found)}
+
+
+def _of_size(scores: Sequence[FrameScore], low: float, high: float) -> list[FrameScore]:
+    return [score for score in scores if score.frame.kind == REAL_SMOKE and low <= score.smoke_fraction < high]
+
+
+def _recalibrated(scores: Sequence[FrameScore], others: Sequence[FrameScore]) -> list[FrameScore]:
+    calibration = fit_calibration(np.asarray(sum(score.logits for score in others)))
+    return [replace(score, squared_error=brier(score.logits, calibration)) for score in scores]
+
+
+def _histogram(values: Sequence[float]) -> Histogram:
+    edges = np.unique(np.quantile(values, np.linspace(0.0, 1.0, _BINS + 1)))
+    if len(edges) < 3:
+        edges = np.array([edges[0] - 1e-6, edges[0], edges[-1] + 1e-6])
+    return Histogram.of(values, edges.tolist())

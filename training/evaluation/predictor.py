@@ -1,0 +1,131 @@
+"""The deployed graph as a function of one frame, whether torch runs it or onnxruntime."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from models.geometry import RGB, fit
+from models.manifest import Manifest
+from models.maps import SegmentationMaps
+from models.networks.segmenter import SmokeSegmenter
+from models.tiles import Tiles, merge, views, worth_tiling
+from training.engine.networks import load_segmenter
+from training.engine.onnx_model import OnnxModel
+from training.metrics.calibration import Calibration, apply
+
+Predict = Callable[[RGB], SegmentationMaps]
+"""A frame fitted to the model's square (size, size, 3) uint8 -> its maps."""
+
+
+class Predictor(NamedTuple):
+    """A model ready to be scored.
+
+    Attributes:
+        predict: The deployed graph.
+        size_px: Side of its square.
+        minimum_region: Smallest region that counts, as a fraction of the frame.
+        threshold: The released one; None for a checkpoint, which has none.
+        false_alarms: Image-level rate that a fitted threshold keeps where it can.
+        description: What it is, for reports.
+        calibration: What the shown probability is calibrated by; None where that is not known.
+        tiles: Those that are looked at beside the whole frame.
+    """
+
+    predict: Predict
+    size_px: int
+    minimum_region: float
+    threshold: float | None
+    description: str
+    false_alarms: float = 0.05
+    calibration: Calibration | None = None
+    tiles: Tiles | None = None
+
+
+def predict_frame(predict: Predict, image: RGB, size_px: int, tiles: Tiles | None = None) -> SegmentationMaps:
+    """The maps of a frame, as the service answers: of the whole, or merged with its tiles where they show more of it.
+
+    Args:
+        predict: The deployed graph.
+        image: (height, width, 3) uint8 RGB.
+        size_px: Side of the model's square.
+        tiles: Which.
+    """
+    height, width = image.shape[:2]
+    if tiles and worth_tiling(width, height, size_px):
+        return SegmentationMaps(*merge([predict(view) for view in views(image, size_px)]))
+    return predict(fit(image, size_px))
+
+
+def torch_predictor(segmenter: SmokeSegmenter) -> Predict:
+    """The deployed module, one frame at a time. Put it in evaluation mode first."""
+    device = segmenter.temperature.device
+
+    @torch.inference_mode()
+    def predict(frame: RGB) -> SegmentationMaps:
+        batch = torch.from_numpy(np.ascontiguousarray(frame))[None].to(device)
+        return SegmentationMaps(*(np.asarray(output[0].cpu().numpy(), np.float32) for output in segmenter(batch)))
+
+    return predict
+
+
+def onnx_predictor(model: OnnxModel) -> Predict:
+    """The released graph on onnxruntime, one frame at a time."""
+
+    def predict(frame: RGB) -> SegmentationMaps:
+        return SegmentationMaps(*(output[0] for output in model.run(np.ascontiguousarray(frame)[None])))
+
+    return predict
+
+
+def calibrated(predict: Predict, calibration: Calibration) -> Predict:
+    """The same graph with another temperature and shift of the shown probability, as `export` writes them into it."""
+
+    def shown(frame: RGB) -> SegmentationMaps:
+        maps = predict(frame)
+        return maps._replace(probability=apply(maps.probability, calibration))
+
+    return shown
+
+
+def cached(predict: Predict) -> Predict:
+    """The same graph, run once on each frame: 3.7 MB a frame of 480 x 480 are kept for the next time it is asked for."""
+    kept: dict[bytes, SegmentationMaps] = {}
+
+    def recalled(frame: RGB) -> SegmentationMaps:
+        key = hashlib.sha256(frame.tobytes()).digest()
+        if key not in kept:
+            kept[key] = predict(frame)
+        return kept[key]
+
+    return recalled
+
+
+def load_predictor(path: Path, minimum_region: float = 0.0002) -> Predictor:
+    """A checkpoint file on torch, or a release folder, verified, on onnxruntime.
+
+    Raises:
+        CheckpointError: The file is no checkpoint.
+        ManifestError: The folder is no release, or breaks its promise.
+    """
+    if path.is_dir():
+        manifest = Manifest.read(path)
+        manifest.verify(path)
+        predict = onnx_predictor(OnnxModel(path / manifest.models["fp32"]))
+        name = f"{manifest.name}-{manifest.version}"
+        calibration = _calibration_of(manifest)
+        size_px, region, threshold = manifest.input.size_px, manifest.minimum_region, manifest.threshold
+        return Predictor(predict, size_px, region, threshold, name, calibration=calibration)
+    segmenter, config = load_segmenter(path)
+    segmenter = segmenter.to(memory_format=torch.channels_last)
+    predict, name = torch_predictor(segmenter), f"checkpoint {path.name}"
+    return Predictor(predict, config.data.size_px, minimum_region, None, name, config.false_alarms)
+
+
+def _calibration_of(manifest: Manifest) -> Calibration | None:
+    """The temperature and shift that its evaluation fitted and `export` put into the graph."""
+    fitted = manifest.numbers.get("calibration")
+    return Calibration(float(fitted["temperature"]), float(fitted["shift"])) if fitted else None

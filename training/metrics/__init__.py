@@ -1,0 +1,1 @@
+"""Numbers from maps, regions and truth: no files, no networks."""

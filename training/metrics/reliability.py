@@ -1,0 +1,93 @@
+"""How far probabilities mean what they say: raw and calibrated, each frame calibrated by a fit on the other camera groups."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from training.metrics import segmentation
+from training.metrics.bootstrap import interval
+from training.metrics.calibration import (
+    UNSURE,
+    Calibration,
+    LogitHistogram,
+    brier,
+    fit_calibration,
+    fit_temperature,
+    negative_log_likelihood,
+    reliability,
+)
+
+RAW, TEMPERATURE, BOTH, SHOWN = "raw", "temperature", "temperature and shift", "as shown"
+
+
+def best_form(table: Mapping[str, Mapping[str, Any]]) -> str:
+    """The way of calibrating that does best on groups held out, by negative log likelihood; `as shown` where none is known."""
+    return min((TEMPERATURE, BOTH), key=lambda name: float(table[name]["nll"])) if RAW in table else SHOWN
+
+
+def form_of(calibration: Calibration | None) -> str:
+    """The way in which a model is calibrated; `as shown` where that is not known."""
+    if calibration is None:
+        return SHOWN
+    return BOTH if calibration.shift else TEMPERATURE
+
+
+def reported_form(report: Mapping[str, Any]) -> str:
+    """The way in which the model of a report is calibrated; in reports of before 0.4.0, which do not name it, what did best there."""
+    return str(report.get("calibrated_by") or best_form(report["calibration_table"]))
+
+
+def calibration_table(by_group: Mapping[str, LogitHistogram], shown: Calibration | None) -> dict[str, dict[str, Any]]:
+    """ECE, Brier score and negative log likelihood of the probability, by how it is calibrated.
+
+    Args:
+        by_group: Pixels of each camera group by shown logit and truth.
+        shown: What the shown probability is calibrated by; None where that is not known, and so is what it was before.
+
+    Returns:
+        Rows `as shown`; and where it is known, `raw`, `temperature` (alone) and `temperature and shift`, the last two fitted for each
+        group on the others. Each: `ece` over all pixels and `ece_unsure` over those with a probability in [.05, .95], with group-
+        bootstrap intervals; `brier`; `nll` in nats; `reliability` and `reliability_unsure`, the sums for a diagram (3, 15).
+    """
+    everything = np.asarray(sum(by_group.values()))
+    table = {SHOWN: _row(by_group, lambda _: Calibration())}
+    if shown is None:
+        return table
+    raw = shown.undone()
+    return table | {
+        RAW: _row(by_group, lambda _: raw),
+        TEMPERATURE: _row(by_group, lambda own: raw.then(fit_temperature(everything - own, raw))),
+        BOTH: _row(by_group, lambda own: fit_calibration(everything - own)),
+    }
+
+
+def _row(by_group: Mapping[str, LogitHistogram], choose: Callable[[LogitHistogram], Calibration]) -> dict[str, Any]:
+    """One row, where the calibration of a group's pixels may depend on the others'."""
+    chosen = {group: choose(own) for group, own in by_group.items()}
+    pixels = {group: float(own.sum()) for group, own in by_group.items()}
+    everywhere = {group: [reliability(own, chosen[group])] for group, own in by_group.items()}
+    unsure = {group: [reliability(own, chosen[group], UNSURE)] for group, own in by_group.items()}
+
+    def mean(measure: Callable[[LogitHistogram, Calibration], float]) -> float:
+        return sum(measure(own, chosen[g]) * pixels[g] for g, own in by_group.items()) / max(sum(pixels.values()), 1.0)
+
+    return {
+        "ece": _error([sums for group in everywhere.values() for sums in group]),
+        "ece_interval": interval(everywhere, _error),
+        "ece_unsure": _error([sums for group in unsure.values() for sums in group]),
+        "ece_unsure_interval": interval(unsure, _error),
+        "brier": mean(brier),
+        "nll": mean(negative_log_likelihood),
+        "reliability": _listed(everywhere),
+        "reliability_unsure": _listed(unsure),
+    }
+
+
+def _error(sums: list[segmentation.Curve]) -> float:
+    return segmentation.expected_calibration_error(np.sum(sums, axis=0))
+
+
+def _listed(by_group: Mapping[str, list[segmentation.Curve]]) -> list[list[float]]:
+    total: list[list[float]] = np.sum([sums for group in by_group.values() for sums in group], axis=0).tolist()
+    return total
