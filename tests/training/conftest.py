@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def tiny(*overrides: str) -> Config:
 def trained(config: Config, data: Path, out: Path, reporter: Reporter[Validation]) -> Path:
     """A run as `smoke-bvm-train train` makes it: scored on `val` after each epoch."""
     val = read_frames(data, "val")
-    return train(config, data, out, reporter, lambda it: validate(it, val, config.data.size_px, config.false_alarms))
+    scored = partial(validate, frames=val, size_px=config.data.size_px, false_alarms=config.false_alarms)
+    return train(config, data, out, reporter, scored)
 
 
 @pytest.fixture(autouse=True, scope="session")

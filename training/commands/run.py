@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,10 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     config = read_config(options.config, options.overrides)
     out = options.out or Path("runs") / config.name
     console.print(f"{config.name}, configuration {config.sha256()[:12]}, run in {out}")
-    val, scored = frames_to_score(options.data, "val", None), (config.data.size_px, config.false_alarms)
+    val = frames_to_score(options.data, "val", None)
+    scored = partial(validate, frames=val, size_px=config.data.size_px, false_alarms=config.false_alarms)
     with TerminalReporter(console, out / "tensorboard") as reporter:
-        last = train(config, options.data, out, reporter, lambda segmenter: validate(segmenter, val, *scored))
+        last = train(config, options.data, out, reporter, scored)
     console.print(f"done: {last}")
 
 
