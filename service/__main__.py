@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from models.tiles import TILES
-from service.errors import RequestError, StartError
+from service.errors import SOME_FAILED, USAGE, RequestError, StartError
 from service.order import DEFAULT_OUTPUTS, OUTPUTS, OVERLAY, Order, parse_outputs
 from service.settings import Settings
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from service.files import Task
-
-_USAGE: Final = 2
-_SOME_FAILED: Final = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,7 +119,7 @@ def _replay(chosen: argparse.Namespace) -> int:
         replay(show, settings, policy_of(settings), Console(width=120))
     except (RequestError, OSError) as error:
         print(f"smoke-bvm: {error}", file=sys.stderr)  # noqa: T201
-        return _SOME_FAILED
+        return SOME_FAILED
     return 0
 
 
@@ -144,19 +141,19 @@ def _segment(chosen: argparse.Namespace) -> int:
     console = Console(stderr=True)
     if any(path.is_dir() and path.resolve() == chosen.out.resolve() for path in chosen.inputs):
         console.print(f"--out {chosen.out} is one of the inputs; expected a folder of its own", markup=False)
-        return _USAGE
+        return USAGE
     try:
         order = Order(chosen.outputs, chosen.resolution, chosen.threshold, chosen.tiles, chosen.encoding)
     except RequestError as error:
         console.print(str(error), markup=False)
-        return _USAGE
+        return USAGE
     tasks = name_tasks(collect(chosen.inputs, chosen.out))
     if not tasks:
         console.print("no JPEG, PNG or WebP files found", style="red")
-        return _SOME_FAILED
+        return SOME_FAILED
     failed = _work(tasks, order, chosen, console)
     console.print(f"{len(tasks) - failed} of {len(tasks)} pictures segmented into {chosen.out}", markup=False)
-    return _SOME_FAILED if failed else 0
+    return SOME_FAILED if failed else 0
 
 
 def _work(tasks: "list[Task]", order: Order, chosen: argparse.Namespace, console: "Console") -> int:

@@ -1,6 +1,5 @@
 """What is said of a camera over HTTP: its alarm in each reply, and all that is known of it under /cameras."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +8,7 @@ from service.alarm import Arrival, State
 from service.cameras import AlarmNow, Camera
 from service.findings import RegionBody
 from service.summary import Assessment
+from service.timestamps import instant
 
 _Text = Annotated[str, Field(max_length=64)]
 
@@ -113,10 +113,3 @@ class FeedbackBody(BaseModel):
     camera_id: str
     verdict: Literal["true_alarm", "false_alarm"]
     written: bool = Field(description="Appended to SMOKE_FEEDBACK_FILE.")
-
-
-def instant(seconds: float | None) -> str | None:
-    """Seconds since 1970 as RFC 3339; None for none."""
-    if not seconds:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from service.camera_bodies import CameraBody, Feedback, instant
+from service.camera_bodies import CameraBody, Feedback
 from service.prediction import Identity
+from service.timestamps import instant
 
 _WRITING: Final = threading.Lock()
 

@@ -18,9 +18,9 @@ from typing import Final
 
 import aiomqtt
 
-from service.camera_bodies import instant
 from service.cameras import Change
 from service.outbox import DeliveryFailed
+from service.timestamps import instant
 
 _LOG = logging.getLogger("service.notifications")
 _TIMEOUT_S: Final = 5.0

@@ -1,6 +1,5 @@
 """The query of `POST /segment`: what may be asked, checked in words."""
 
-import re
 from datetime import datetime
 from typing import Annotated, Final, Self
 
@@ -9,8 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from models.tiles import VIEWS, Tiles
 from service.errors import ParameterInvalid
 from service.order import DEFAULT_OUTPUTS, OUTPUTS, Encoding, Order, Resolution, parse_outputs
+from service.timestamps import check_instant
 
-_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 CAMERA_ID: Final = r"^[A-Za-z0-9_.-]{1,64}$"
 _ONE_OF: Final = "(" + "|".join(OUTPUTS) + ")"
 
@@ -23,24 +22,13 @@ def _check_outputs(text: str) -> str:
     return text
 
 
-def _check_instant(text: str) -> str:
-    """Time with an offset, as RFC 3339 has it; a `+` that is not written %2B arrives as a space."""
-    try:
-        if not _RFC3339.fullmatch(text):
-            raise ValueError(text)
-        datetime.fromisoformat(text.upper())
-    except ValueError:
-        raise ValueError("expected RFC 3339, as in 2026-05-01T12:00:00Z or 2026-05-01T14:00:00%2B02:00") from None
-    return text
-
-
 class SegmentQuery(BaseModel):
     """The query of `POST /segment`; an unknown parameter is refused rather than ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     camera_id: str | None = Field(None, pattern=CAMERA_ID, description="Which camera; repeated in the reply.")
-    captured_at: Annotated[str, AfterValidator(_check_instant)] | None = Field(
+    captured_at: Annotated[str, AfterValidator(check_instant)] | None = Field(
         None,
         max_length=40,
         description="When the frame was taken (RFC 3339).",

@@ -16,9 +16,9 @@ from typing import Final
 import httpx2
 
 from service.alarm import State
-from service.camera_bodies import instant
 from service.cameras import Change
 from service.outbox import DeliveryFailed
+from service.timestamps import instant
 
 SIGNATURE: Final = "X-Smoke-Signature"
 _TIMEOUT_S: Final = 5.0
