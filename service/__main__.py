@@ -109,14 +109,14 @@ def _serve(chosen: argparse.Namespace) -> int:
 def _replay(chosen: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from service.camera_file import policy_of
+    from service.components import alarm_policy
     from service.replay_command import Show, replay
 
     settings = Settings.load(model_dir=chosen.model_dir)
     repeat, shift_px = max(0, chosen.repeat), max(0, chosen.jitter)
     show = Show(chosen.folders, chosen.interval, repeat, shift_px, chosen.out, chosen.threshold)
     try:
-        replay(show, settings, policy_of(settings), Console(width=120))
+        replay(show, settings, alarm_policy(settings), Console(width=120))
     except (RequestError, OSError) as error:
         print(f"smoke-bvm: {error}", file=sys.stderr)  # noqa: T201
         return SOME_FAILED
@@ -158,15 +158,15 @@ def _segment(chosen: argparse.Namespace) -> int:
 
 def _work(tasks: "list[Task]", order: Order, chosen: argparse.Namespace, console: "Console") -> int:
     """Load the model and answer the tasks; returns how many failed."""
+    from service.components import load, worker_options
     from service.files import Desk, segment_files
     from service.image import Limits
-    from service.pipeline import Threads, open_pipeline
-    from service.session import load
+    from service.pipeline import open_pipeline
     from service.slot import Slot
 
     settings = Settings.load(model_dir=chosen.model_dir)
     slot = Slot(load(settings))
-    with open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max)) as pipeline:
+    with open_pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline:
         desk = Desk(pipeline, order, chosen.out, settings.body_max_bytes)
         return segment_files(tasks, desk, console)
 

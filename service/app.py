@@ -8,9 +8,8 @@ from typing import Final
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
-from service import admin, camera_routes, documentation, probes, problems, routes
+from service import admin, camera_routes, components, documentation, probes, problems, routes
 from service.access import SeparatePorts
-from service.camera_file import CameraFile, policy_of
 from service.cameras import Cameras
 from service.envelope import Envelope
 from service.gpu import gpu_memory
@@ -20,15 +19,15 @@ from service.keys import KeyRing
 from service.lifecycle import Lifecycle
 from service.line import Line, Patience
 from service.metrics import Metrics
-from service.notifications import Notifications, channels_of
+from service.notifications import Notifications
 from service.pace import Pace
-from service.permits import Ceilings, Permits
-from service.pipeline import Threads, open_pipeline
+from service.permits import Permits
+from service.pipeline import open_pipeline
 from service.recovery import Recovery
 from service.reload import Reloader
 from service.settings import Settings
 from service.slot import Loaded, Slot
-from service.upkeep import restore, upkeep
+from service.upkeep import upkeep
 from service.wiring import Wiring
 
 _DISCARD_FACTOR: Final = 2
@@ -40,7 +39,7 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
 
     Args:
         settings: Read once, passed inward as values.
-        load: Loads and checks the release to serve (`service.session.load`), or gives a fake; called once here, and
+        load: Loads and checks the release to serve (`service.components.load`), or gives a fake; called once here, and
             again for each reload.
 
     Returns:
@@ -54,15 +53,15 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
     metrics = Metrics(slot.model.identity)
     slot.on_change = lambda model: metrics.serving(model.identity)
     batch_max = slot.model.batch_max
-    pace = Pace(slot.model.runners * batch_max, Threads.of(settings).workers, batch_max)
+    pace = Pace(slot.model.runners * batch_max, components.worker_options(settings).workers, batch_max)
     patience = Patience(settings.wait_max_ms / 1000.0, settings.burst_s)
-    lifecycle = Lifecycle(_permits(settings), Line(pace, patience))
+    lifecycle = Lifecycle(Permits(components.in_flight_limits(settings)), Line(pace, patience))
     reloader = Reloader(slot, load, metrics.reloaded)
-    channels = channels_of(settings)
+    channels = components.channels(settings)
     for channel in channels:
         metrics.cameras.sends(channel.name)
     notifications = Notifications(channels, metrics.cameras.notified)
-    cameras = _cameras(settings, metrics, notifications)
+    cameras = components.cameras(settings, metrics.cameras, notifications)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -102,14 +101,6 @@ def _route(app: FastAPI, settings: Settings) -> None:
     app.router.routes.extend(documentation.routes())
 
 
-def _cameras(settings: Settings, metrics: Metrics, notifications: Notifications) -> Cameras:
-    """The cameras as they were before a restart."""
-    rules = CameraFile(settings.cameras_file, policy_of(settings))
-    cameras = Cameras(settings.cameras_max, rules, metrics.cameras, notifications.tell)
-    restore(cameras, settings.state_file)
-    return cameras
-
-
 @contextmanager
 def _started(
     settings: Settings,
@@ -123,7 +114,9 @@ def _started(
     """Everything that has threads; leaving it finishes what was accepted."""
     with (
         Recovery(slot, metrics.rebuilt),
-        open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max), metrics.observe_batch, pace) as pipeline,
+        open_pipeline(
+            slot, components.worker_options(settings), Limits(settings.pixels_max), metrics.observe_batch, pace
+        ) as pipeline,
     ):
         wiring = Wiring(settings, slot, pipeline, metrics, lifecycle, reloader, cameras)
         metrics.watch(lambda: pipeline.queue_depth, lambda: wiring.ready, lambda: wiring.live)
@@ -131,14 +124,3 @@ def _started(
         metrics.watch_gpu(gpu_memory() if slot.model.identity.provider != "cpu" else None)
         metrics.watch_wait(lambda: lifecycle.line.wait_s)
         yield wiring
-
-
-def _permits(settings: Settings) -> Permits:
-    return Permits(
-        Ceilings(
-            settings.requests_max,
-            settings.camera_requests_max,
-            settings.inflight_bytes_max,
-            settings.inflight_pixels_max,
-        )
-    )

@@ -22,7 +22,6 @@ import numpy.typing as npt
 
 from service.errors import SettingsInvalid
 from service.evidence import Box, Policy
-from service.settings import Settings
 
 _LOG = logging.getLogger("service.cameras")
 _GRID: Final = 200
@@ -131,13 +130,6 @@ class CameraFile:
         if error != self.error:
             _LOG.error("cameras file refused; the rules from before stay in force", extra={"error": error})
         self.error = error
-
-
-def policy_of(settings: Settings) -> Policy:
-    """What the settings say of every camera."""
-    return Policy(
-        settings.alarm_frames, settings.alarm_hits, settings.alarm_window_s, cooldown_s=settings.alarm_cooldown_s
-    )
 
 
 def _rule(name: str, table: Any, base: Rule) -> Rule:  # noqa: ANN401 - decoded TOML

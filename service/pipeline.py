@@ -10,12 +10,11 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from models.maps import SegmentationMaps
 from models.tiles import Tiles, canvas_px
 from service.batcher import Batcher, Sizes, ignore
-from service.cores import cores
 from service.encode import MASK, EncodedMap, Size, encode_maps, mask_at
 from service.image import Limits, decode, no_hold
 from service.order import OVERLAY, Order
@@ -23,7 +22,6 @@ from service.overlay import Picture, overlay
 from service.pace import Pace
 from service.prediction import Identity
 from service.quality import Look, look_at
-from service.settings import Settings
 from service.slot import Answer, Slot
 from service.summary import Standard, Summary, summarise
 from service.ticket import Ticket
@@ -74,11 +72,6 @@ class Threads:
     workers: int
     queue_max: int
     batch_wait_s: float = 0.0
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """What the settings say."""
-        return cls(settings.workers or cores(), settings.queue_max, settings.batch_wait_ms / 1000.0)
 
 
 class Pipeline:

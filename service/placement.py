@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from service.settings import Arena, Precision, Provider, Settings
+from service.settings import Arena, Precision, Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +34,3 @@ class Placement:
     cuda_graphs: bool = True
     tensorrt_cache_dir: Path | None = None
     precision: Literal["auto"] | Precision = "auto"
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """What the settings say."""
-        return cls(
-            settings.provider,
-            settings.require_provider,
-            settings.threads,
-            settings.runners,
-            settings.batch_max,
-            settings.cuda_arena,
-            settings.cuda_memory_max_bytes,
-            settings.cuda_graphs,
-            settings.tensorrt_cache_dir,
-            settings.precision,
-        )

@@ -13,13 +13,13 @@ from rich.table import Table
 
 from service.camera_file import Rule
 from service.cameras import sightings_of
+from service.components import load, worker_options
 from service.evidence import Box, Policy
 from service.image import Limits, decode
 from service.order import Order
-from service.pipeline import Threads, open_pipeline
+from service.pipeline import open_pipeline
 from service.recording import Label, Recording, jittered, read_recording
 from service.replay import Shot, Total, compare
-from service.session import load
 from service.settings import Settings
 from service.slot import Slot
 
@@ -58,7 +58,7 @@ def replay(show: Show, settings: Settings, base: Policy, console: Console) -> No
     recordings = [read_recording(folder) for folder in show.folders]
     slot, limits = Slot(load(settings)), Limits(settings.pixels_max)
     manifest, order = slot.model.manifest, Order((), threshold=show.threshold)
-    with open_pipeline(slot, Threads.of(settings), limits) as pipeline:
+    with open_pipeline(slot, worker_options(settings), limits) as pipeline:
 
         def look(body: bytes, label: Label | None) -> Shot:
             segmentation = asyncio.run(pipeline.segment(body, order))

@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 
 from models.manifest import Manifest
 from service.app import create_app
+from service.components import load
 from service.connections import ConnectionLimits, limited
 from service.errors import AddressUnusable, SettingsInvalid, StartError
 from service.keys import KeyRing
@@ -31,7 +32,6 @@ from service.logs import start_logging
 from service.memory import limit_heap
 from service.notice import Notice
 from service.reload import Reloader
-from service.session import load
 from service.settings import Settings
 
 _LOG = logging.getLogger(__name__)

@@ -24,8 +24,6 @@ from service.errors import ModelUnusable, ProviderUnusable
 from service.golden import check_golden
 from service.placement import Placement
 from service.prediction import Identity
-from service.settings import Settings
-from service.slot import Loaded
 
 _LOG = logging.getLogger(__name__)
 _BATCH_SIZES: Final = (1, 2, 4, 8)
@@ -130,17 +128,6 @@ def open_model(folder: Path, placement: Placement) -> OnnxModel:
         },
     )
     return model
-
-
-def load(settings: Settings) -> Loaded:
-    """Open the release that the settings name now; `reopen` opens that same folder again.
-
-    Raises:
-        ModelUnusable, ProviderUnusable: See `open_model`.
-    """
-    # Resolved: a link that is moved on names the next release, and must not make this one another when it is rebuilt.
-    folder, placement = settings.release().resolve(), Placement.of(settings)
-    return Loaded(open_model(folder, placement), lambda: open_model(folder, placement))
 
 
 def _int8_or_none(folder: Path, manifest: Manifest, placement: Placement) -> OnnxModel | None:

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from models.manifest import newest_release
 from service import settings as module
+from service.components import runtime_options
 from service.errors import ModelUnusable, SettingsInvalid
 from service.placement import Placement
 from service.settings import Settings
@@ -64,7 +65,7 @@ def test_the_placement_is_what_the_settings_say():
     chosen = {"provider": "tensorrt", "require_provider": "cuda", "threads": 3, "runners": 2, "batch_max": 4}
     memory = {"cuda_arena": "doubling", "cuda_memory_max_bytes": 2**30, "tensorrt_cache_dir": Path("/cache")}
     expected = Placement("tensorrt", "cuda", 3, 2, 4, **memory)
-    assert Placement.of(Settings.load(**chosen, **memory)) == expected
+    assert runtime_options(Settings.load(**chosen, **memory)) == expected
 
 
 @pytest.mark.parametrize(
