@@ -162,7 +162,7 @@ def _work(tasks: "list[Task]", order: Order, chosen: argparse.Namespace, console
     from service.files import Desk, segment_files
     from service.image import Limits
     from service.pipeline import open_pipeline
-    from service.slot import Slot
+    from service.runtime.slot import Slot
 
     settings = Settings.load(model_dir=chosen.model_dir)
     slot = Slot(load(settings))

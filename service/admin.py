@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Request
 
 from service.access import needs
 from service.keys import Scope
-from service.prediction import Model
 from service.problems import documented
-from service.reload import Reloader
+from service.runtime.model import Model
+from service.runtime.reload import Reloader
 from service.schemas import ReleaseBody
 
 router = APIRouter(

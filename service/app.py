@@ -12,7 +12,6 @@ from service import admin, camera_routes, components, documentation, probes, pro
 from service.access import SeparatePorts
 from service.cameras import Cameras
 from service.envelope import Envelope
-from service.gpu import gpu_memory
 from service.heartbeat import heartbeat
 from service.image import Limits
 from service.keys import KeyRing
@@ -23,10 +22,11 @@ from service.notifications import Notifications
 from service.pace import Pace
 from service.permits import Permits
 from service.pipeline import open_pipeline
-from service.recovery import Recovery
-from service.reload import Reloader
+from service.runtime.process import gpu_memory
+from service.runtime.recovery import Recovery
+from service.runtime.reload import Reloader
+from service.runtime.slot import Loaded, Slot
 from service.settings import Settings
-from service.slot import Loaded, Slot
 from service.upkeep import upkeep
 from service.wiring import Wiring
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from service.camera_file import CameraFile
 from service.camera_metrics import CameraMetrics
 from service.cameras import Cameras
-from service.cores import cores
 from service.errors import SettingsInvalid
 from service.evidence import Policy
 from service.mqtt import Broker, Mqtt
@@ -13,10 +12,11 @@ from service.notifications import Notifications
 from service.outbox import Channel
 from service.permits import Ceilings
 from service.pipeline import Threads
-from service.placement import Placement
-from service.session import open_model
+from service.runtime.process import cores
+from service.runtime.providers import Placement
+from service.runtime.session import open_model
+from service.runtime.slot import Loaded
 from service.settings import Settings
-from service.slot import Loaded
 from service.upkeep import restore
 from service.webhook import Webhook
 
@@ -25,7 +25,7 @@ def load(settings: Settings) -> Loaded:
     """Open the release that the settings name now; `reopen` opens that same folder again.
 
     Raises:
-        ModelUnusable, ProviderUnusable: See `service.session.open_model`.
+        ModelUnusable, ProviderUnusable: See `service.runtime.session.open_model`.
     """
     # Resolved: a link that is moved on names the next release, and must not make this one another when it is rebuilt.
     folder, options = settings.release().resolve(), runtime_options(settings)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from service.camera_bodies import CameraBody, Feedback
-from service.prediction import Identity
+from service.runtime.model import Identity
 from service.timestamps import instant
 
 _WRITING: Final = threading.Lock()

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from models.tiles import Tiles
 from service.pipeline import Segmentation, Stages
-from service.prediction import Identity
+from service.runtime.model import Identity
 from service.summary import REGIONS_MAX, Assessment, Doubt, Place
 
 

@@ -10,7 +10,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from service.camera_metrics import CameraMetrics
 from service.permits import Budget, Permits
-from service.prediction import Identity
+from service.runtime.model import Identity
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _SECONDS: Final = tuple(0.001 * 2**power for power in range(15))

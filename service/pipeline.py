@@ -20,9 +20,9 @@ from service.image import Limits, decode, no_hold
 from service.order import OVERLAY, Order
 from service.overlay import Picture, overlay
 from service.pace import Pace
-from service.prediction import Identity
 from service.quality import Look, look_at
-from service.slot import Answer, Slot
+from service.runtime.model import Identity
+from service.runtime.slot import Answer, Slot
 from service.summary import Standard, Summary, summarise
 from service.ticket import Ticket
 from service.views import Answers, Views, answer_each, at_model_size, show, unite

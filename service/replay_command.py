@@ -20,8 +20,8 @@ from service.order import Order
 from service.pipeline import open_pipeline
 from service.recording import Label, Recording, jittered, read_recording
 from service.replay import Shot, Total, compare
+from service.runtime.slot import Slot
 from service.settings import Settings
-from service.slot import Slot
 
 _SEED: Final = 20261123
 Look = Callable[[bytes, Label | None], Shot]

@@ -14,8 +14,8 @@ from service.findings import Findings, LatencyBody, ModelBody
 from service.order import Encoding
 from service.overlay import Picture
 from service.pipeline import Segmentation
-from service.prediction import Identity
 from service.query import SegmentQuery
+from service.runtime.model import Identity
 
 
 class MapScale(BaseModel):

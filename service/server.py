@@ -29,9 +29,9 @@ from service.errors import AddressUnusable, SettingsInvalid, StartError
 from service.keys import KeyRing
 from service.lifecycle import Lifecycle, Phase
 from service.logs import start_logging
-from service.memory import limit_heap
 from service.notice import Notice
-from service.reload import Reloader
+from service.runtime.process import limit_heap
+from service.runtime.reload import Reloader
 from service.settings import Settings
 
 _LOG = logging.getLogger(__name__)

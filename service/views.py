@@ -7,7 +7,7 @@ from models.geometry import RGB, fit, fit_map
 from models.maps import SegmentationMaps
 from models.tiles import merge, views, worth_tiling
 from service.order import Order
-from service.slot import Answer, Slot
+from service.runtime.slot import Answer, Slot
 
 Views = tuple[RGB, ...]
 """Each (size_px, size_px, 3) uint8; the whole frame first."""

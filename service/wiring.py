@@ -6,9 +6,9 @@ from service.cameras import Cameras
 from service.lifecycle import Lifecycle, Phase
 from service.metrics import Metrics
 from service.pipeline import Pipeline
-from service.reload import Reloader
+from service.runtime.reload import Reloader
+from service.runtime.slot import Slot
 from service.settings import Settings
-from service.slot import Slot
 
 
 @dataclass(frozen=True, slots=True)

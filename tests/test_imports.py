@@ -41,7 +41,7 @@ def test_importing_the_application_reads_no_environment_and_starts_no_thread():
     assert imported.stdout.strip() == "1", imported.stderr
 
 
-@pytest.mark.parametrize("module", ["service.session", "training.onnx_model"])
+@pytest.mark.parametrize("module", ["service.runtime.session", "training.onnx_model"])
 def test_onnxruntime_reports_nothing_to_its_makers(module, tmp_path):
     quiet = {
         name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")

@@ -8,7 +8,7 @@ import pytest
 
 from models.manifest import newest_release
 from service.metrics import Metrics
-from service.prediction import Identity
+from service.runtime.model import Identity
 from service.schemas import SegmentReply
 from service.settings import Settings
 

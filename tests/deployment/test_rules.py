@@ -11,7 +11,7 @@ import yaml
 
 from service import errors
 from service.metrics import Metrics
-from service.prediction import Identity
+from service.runtime.model import Identity
 from tests.end_to_end.monitoring import alertmanager_copy
 from tests.tools import program
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from models.manifest import newest_release
-from service.gpu import gpu_memory
-from service.placement import Placement
-from service.session import OnnxModel, open_model
+from service.runtime.process import gpu_memory
+from service.runtime.providers import Placement
+from service.runtime.session import OnnxModel, open_model
 
 _PLACEMENTS = {
     "CPU": Placement(provider="cpu", require="cpu"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import ProviderUnusable
-from service.placement import Placement
+from service.runtime.providers import Placement
 from tests.performance.gpu_speed import Row, measure, table
 
 

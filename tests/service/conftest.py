@@ -14,11 +14,11 @@ from models.manifest import Manifest
 from models.maps import SegmentationMaps
 from service.app import create_app
 from service.errors import ModelUnusable
-from service.placement import Placement
-from service.prediction import Identity, Model
-from service.session import OnnxModel, open_model
+from service.runtime.model import Identity, Model
+from service.runtime.providers import Placement
+from service.runtime.session import OnnxModel, open_model
+from service.runtime.slot import Loaded
 from service.settings import Settings
-from service.slot import Loaded
 from tests.conftest import closed_form
 
 Open = Callable[..., TestClient]
@@ -29,6 +29,7 @@ class ObedientModel:
     """The closed form in numpy; waits while it is held, fails or answers nonsense on demand."""
 
     runners = 1
+    batch_sizes = (1,)
     batch_max = 1
 
     def __init__(self, manifest: Manifest) -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service.metrics import Metrics
-from service.prediction import Identity
+from service.runtime.model import Identity
 from tests.pictures import file_of, plume
 
 BODY = file_of(plume())

@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from service.gpu import gpu_memory
+from service.runtime.process import gpu_memory
 
 
 @pytest.fixture

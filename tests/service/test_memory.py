@@ -4,18 +4,18 @@ import sys
 
 import pytest
 
-from service import memory
+from service.runtime import process
 
 GLIBC = platform.libc_ver()[0] == "glibc"
 GROWTH = """
 import sys, threading
 import numpy as np
-from service import memory
+from service.runtime import process
 
 def resident_mib():
     return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
 
-assert memory.limit_heap()
+assert process.limit_heap()
 before = resident_mib()
 blocks = [np.ones(2**20 + 2**16 * number, np.uint8) for number in range(32)]
 held = resident_mib() - before
@@ -34,9 +34,9 @@ def test_large_blocks_go_back_to_the_system_at_once():
 
 @pytest.mark.skipif(not GLIBC, reason="the C library is not glibc")
 def test_free_memory_can_be_given_back():
-    assert memory.give_back()
+    assert process.give_back()
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())
-    assert (memory.limit_heap(), memory.give_back()) == (False, False)
+    monkeypatch.setattr(process.ctypes, "CDLL", lambda _: object())
+    assert (process.limit_heap(), process.give_back()) == (False, False)

@@ -7,9 +7,8 @@ import onnxruntime as ort
 import pytest
 
 from models.manifest import OUTPUTS, Manifest
-from service.placement import Placement
-from service.providers import batches, fell_back, found, tries_graphs, wanted
-from service.session import FixedBuffers
+from service.runtime.io_binding import FixedBuffers
+from service.runtime.providers import Placement, batches, fell_back, found, tries_graphs, wanted
 from tests.conftest import closed_form
 from tests.pictures import noisy
 

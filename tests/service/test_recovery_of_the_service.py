@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from service.recovery import Pauses
+from service.runtime.recovery import Pauses
 from tests.service.test_faults import BODY, counts, post, wait_until
 
 

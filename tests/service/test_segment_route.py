@@ -6,8 +6,8 @@ import pytest
 
 from models.gate import Gate
 from models.geometry import fit
-from service.placement import Placement
-from service.session import open_model
+from service.runtime.providers import Placement
+from service.runtime.session import open_model
 from tests.conftest import THRESHOLD, build_release, closed_form
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
 

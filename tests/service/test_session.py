@@ -11,9 +11,9 @@ import pytest
 
 from models.manifest import Golden, Input, Manifest, describe
 from service.errors import ModelUnusable, ProviderUnusable
-from service.placement import Placement
-from service.prediction import Identity
-from service.session import OnnxModel, _check_provider, open_model
+from service.runtime.model import Identity
+from service.runtime.providers import Placement
+from service.runtime.session import OnnxModel, _check_provider, open_model
 from tests.conftest import build_release, closed_form
 from tests.pictures import file_of, noisy, plain
 
@@ -264,7 +264,7 @@ def test_where_no_graph_can_be_recorded_the_model_opens_without_and_says_so(rele
             raise ModelUnusable("cannot capture")
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
-    monkeypatch.setattr("service.session._open_session", refuse_graphs)
+    monkeypatch.setattr("service.runtime.session._open_session", refuse_graphs)
     assert open_model(release, Placement()).predict([noisy(3)])
     assert tried == [True, False]
     assert [(record.message, record.reason) for record in caplog.records if record.levelno == logging.WARNING] == [

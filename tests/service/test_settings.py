@@ -7,7 +7,7 @@ from models.manifest import newest_release
 from service import settings as module
 from service.components import runtime_options
 from service.errors import ModelUnusable, SettingsInvalid
-from service.placement import Placement
+from service.runtime.providers import Placement
 from service.settings import Settings
 
 

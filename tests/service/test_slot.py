@@ -5,9 +5,9 @@ import pytest
 
 from models.manifest import Input
 from service.errors import ModelUnavailable, ModelUnusable, NothingToRollBack, ReleaseRefused, ReloadBusy
-from service.recovery import FAILED, REBUILT, Pauses, Recovery
-from service.reload import REFUSED, ROLLED_BACK, SWAPPED, Reloader
-from service.slot import Loaded, Slot
+from service.runtime.recovery import FAILED, REBUILT, Pauses, Recovery
+from service.runtime.reload import REFUSED, ROLLED_BACK, SWAPPED, Reloader
+from service.runtime.slot import Loaded, Slot
 from tests.pictures import plain
 from tests.service.conftest import ObedientModel
 

@@ -10,8 +10,8 @@ from service import snapshot
 from service.alarm import State, Watch
 from service.app import create_app
 from service.cameras import Camera
+from service.runtime.slot import Loaded
 from service.settings import Settings
-from service.slot import Loaded
 from tests.pictures import file_of, plain, plume
 
 

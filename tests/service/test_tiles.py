@@ -19,9 +19,9 @@ from service.line import Line, Patience
 from service.order import Order
 from service.pace import Pace
 from service.permits import Ceilings, Permits
-from service.placement import Placement
-from service.session import OnnxModel, open_model
-from service.slot import Loaded, Slot
+from service.runtime.providers import Placement
+from service.runtime.session import OnnxModel, open_model
+from service.runtime.slot import Loaded, Slot
 from service.ticket import Ticket
 from service.views import answer_each, show, unite
 from tests.conftest import SIDE, build_release, closed_form

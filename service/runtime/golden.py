@@ -2,35 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from models.geometry import RGB
 from models.golden import read
-from models.manifest import OUTPUTS, Manifest, ManifestError
+from models.manifest import OUTPUTS, ManifestError
 from models.maps import SegmentationMaps
 from service.errors import ModelUnusable
-from service.prediction import Identity
+from service.runtime.model import Model
 
 
-class Answering(Protocol):
-    """What is checked: a loaded model."""
-
-    @property
-    def manifest(self) -> Manifest: ...  # noqa: D102
-
-    @property
-    def identity(self) -> Identity: ...  # noqa: D102
-
-    @property
-    def batch_sizes(self) -> tuple[int, ...]: ...  # noqa: D102
-
-    def predict(self, frames: Sequence[RGB]) -> list[SegmentationMaps]: ...  # noqa: D102
-
-
-def check_golden(model: Answering, folder: Path) -> None:
+def check_golden(model: Model, folder: Path) -> None:
     """Hold the golden frame's maps against the expected ones, at every batch size.
 
     Raises:
@@ -47,7 +32,7 @@ def check_golden(model: Answering, folder: Path) -> None:
                 _check_close(getattr(prediction, name), expected[name], golden.tolerance, f"{name} (batch of {size})")
 
 
-def _predict_or_refuse(model: Answering, frames: Sequence[RGB]) -> list[SegmentationMaps]:
+def _predict_or_refuse(model: Model, frames: Sequence[RGB]) -> list[SegmentationMaps]:
     try:
         return model.predict(frames)
     except Exception as error:  # onnxruntime's errors share no base class

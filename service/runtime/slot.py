@@ -11,7 +11,7 @@ from typing import Final
 from models.geometry import RGB
 from models.maps import SegmentationMaps
 from service.errors import ModelUnavailable, NothingToRollBack
-from service.prediction import Model
+from service.runtime.model import Model
 
 _PATIENCE_S: Final = 30.0
 """How long frames that were accepted wait for a model that is being rebuilt."""

@@ -27,7 +27,8 @@ class Model(Protocol):
         manifest: What it promises.
         identity: Who it is.
         runners: How many threads may call `predict` at once with profit.
-        batch_max: Most frames in one call.
+        batch_sizes: How many frames a call is worked on as; a smaller one is padded to the next.
+        batch_max: Most frames in one call: the last of them.
     """
 
     @property
@@ -38,6 +39,9 @@ class Model(Protocol):
 
     @property
     def runners(self) -> int: ...  # noqa: D102
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]: ...  # noqa: D102
 
     @property
     def batch_max(self) -> int: ...  # noqa: D102

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
-from service.slot import Loaded, Slot
+from service.runtime.slot import Loaded, Slot
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("service.recovery")
 REBUILT: Final = "rebuilt"
 FAILED: Final = "failed"
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import Final
 
 from service.errors import NothingToRollBack, ReleaseRefused, ReloadBusy, RequestError, StartError
-from service.memory import give_back
-from service.prediction import Model
-from service.slot import Loaded, Slot
+from service.runtime.model import Model
+from service.runtime.process import give_back
+from service.runtime.slot import Loaded, Slot
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("service.reload")
 SWAPPED: Final = "swapped"
 REFUSED: Final = "refused"
 ROLLED_BACK: Final = "rolled_back"

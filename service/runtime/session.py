@@ -1,31 +1,30 @@
-"""A release -> a loaded, checked model on onnxruntime; the only importer of onnxruntime.
+"""A release -> a loaded, checked model on onnxruntime.
 
 Before a model answers anyone: every file's sha256, the graph's inputs and outputs against the manifest, and the golden
 frame at every batch size that will be used (which is also the warm-up).
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 
 from models.geometry import RGB
 from models.manifest import OUTPUTS, Manifest, ManifestError
 from models.maps import SegmentationMaps
-from service import providers
-from service.cores import cores
 from service.errors import ModelUnusable, ProviderUnusable
-from service.golden import check_golden
-from service.placement import Placement
-from service.prediction import Identity
+from service.runtime import providers
+from service.runtime.golden import check_golden
+from service.runtime.io_binding import FixedBuffers
+from service.runtime.model import Identity
+from service.runtime.process import cores
+from service.runtime.providers import Placement
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("service.session")
 _BATCH_SIZES: Final = (1, 2, 4, 8)
 _RUNNERS_MAX: Final = 4
 
@@ -51,55 +50,6 @@ class OnnxModel:
         padding = [np.zeros_like(frames[0])] * (size - len(frames))
         maps = self.session.run(OUTPUTS, {self.manifest.input.name: np.stack([*frames, *padding])})
         return [SegmentationMaps(*(values[number] for values in maps)) for number in range(len(frames))]
-
-
-class FixedBuffers:
-    """A session whose inputs and outputs stay in the same memory of the device, one set per batch size.
-
-    Nothing is allocated per batch, and no output crosses the bus before all are ready. One thread owns the session, at the
-    warm-up as later: a CUDA graph is captured per thread, and per batch size. The tests run it on the CPU's memory.
-
-    Args:
-        session: On the device.
-        manifest: Names and sizes.
-        batch_sizes: Every size that `run` will be called with.
-        device: Of onnxruntime's names: cuda or cpu.
-    """
-
-    def __init__(self, session: Any, manifest: Manifest, batch_sizes: Sequence[int], device: str) -> None:  # noqa: ANN401
-        self._session = session
-        self._owner = ThreadPoolExecutor(1, thread_name_prefix="session")
-        side = manifest.input.size_px
-        self._sets = {size: self._bound(manifest.input.name, (size, side, side), device) for size in batch_sizes}
-        self._options = {size: _graph_of(size) for size in batch_sizes}
-
-    def run(self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
-        """As a session's own `run`, for the one input."""
-        return self._owner.submit(self._run, outputs, next(iter(feeds.values()))).result()
-
-    def _run(self, outputs: Sequence[str], frames: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        binding, fed, filled = self._sets[len(frames)]
-        fed.update_inplace(np.ascontiguousarray(frames))
-        self._session.run_with_iobinding(binding, self._options[len(frames)])
-        # Copied: on the CPU `numpy` is a view of memory that the next batch overwrites.
-        return [np.array(filled[name].numpy()) for name in outputs]
-
-    def _bound(self, name: str, shape: tuple[int, int, int], device: str) -> tuple[Any, Any, dict[str, Any]]:
-        """A binding, the buffer that is fed, and those that are filled."""
-        binding = self._session.io_binding()
-        fed = ort.OrtValue.ortvalue_from_numpy(np.zeros((*shape, 3), np.uint8), device, 0)
-        binding.bind_ortvalue_input(name, fed)
-        filled = {name: ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, device, 0) for name in OUTPUTS}
-        for output, buffer in filled.items():
-            binding.bind_ortvalue_output(output, buffer)
-        return binding, fed, filled
-
-
-def _graph_of(size: int) -> Any:  # noqa: ANN401
-    """Options of a run; where CUDA graphs are on, each batch size has its own. Other providers ignore the entry."""
-    options = ort.RunOptions()
-    options.add_run_config_entry("gpu_graph_id", str(size))
-    return options
 
 
 def open_model(folder: Path, placement: Placement) -> OnnxModel:
