@@ -15,17 +15,17 @@ from service.envelope import Envelope
 from service.heartbeat import heartbeat
 from service.image import Limits
 from service.keys import KeyRing
-from service.lifecycle import Lifecycle
-from service.line import Line, Patience
 from service.metrics import Metrics
 from service.notifications import Notifications
-from service.pace import Pace
-from service.permits import Permits
 from service.pipeline import open_pipeline
 from service.runtime.process import gpu_memory
 from service.runtime.recovery import Recovery
 from service.runtime.reload import Reloader
 from service.runtime.slot import Loaded, Slot
+from service.scheduling.admission import Lifecycle
+from service.scheduling.backlog import Line, Patience
+from service.scheduling.permits import Permits
+from service.scheduling.service_time import Pace
 from service.settings import Settings
 from service.upkeep import upkeep
 from service.wiring import Wiring

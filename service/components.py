@@ -10,12 +10,12 @@ from service.evidence import Policy
 from service.mqtt import Broker, Mqtt
 from service.notifications import Notifications
 from service.outbox import Channel
-from service.permits import Ceilings
 from service.pipeline import Threads
 from service.runtime.process import cores
 from service.runtime.providers import Placement
 from service.runtime.session import open_model
 from service.runtime.slot import Loaded
+from service.scheduling.permits import Ceilings
 from service.settings import Settings
 from service.upkeep import restore
 from service.webhook import Webhook

@@ -9,8 +9,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from prometheus_client.process_collector import ProcessCollector
 
 from service.camera_metrics import CameraMetrics
-from service.permits import Budget, Permits
 from service.runtime.model import Identity
+from service.scheduling.permits import Budget, Permits
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _SECONDS: Final = tuple(0.001 * 2**power for power in range(15))

@@ -14,17 +14,17 @@ from typing import TypeVar
 
 from models.maps import SegmentationMaps
 from models.tiles import Tiles, canvas_px
-from service.batcher import Batcher, Sizes, ignore
 from service.encode import MASK, EncodedMap, Size, encode_maps, mask_at
 from service.image import Limits, decode, no_hold
 from service.order import OVERLAY, Order
 from service.overlay import Picture, overlay
-from service.pace import Pace
 from service.quality import Look, look_at
 from service.runtime.model import Identity
 from service.runtime.slot import Answer, Slot
+from service.scheduling.batcher import Batcher, Sizes, ignore
+from service.scheduling.context import Ticket
+from service.scheduling.service_time import Pace
 from service.summary import Standard, Summary, summarise
-from service.ticket import Ticket
 from service.views import Answers, Views, answer_each, at_model_size, show, unite
 
 T = TypeVar("T")

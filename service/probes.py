@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from service.lifecycle import Phase
+from service.scheduling.admission import Phase
 from service.schemas import HealthBody
 from service.wiring import Wiring
 

@@ -10,11 +10,11 @@ from starlette.requests import ClientDisconnect, Request
 
 from service.body import check_media_type, read_body
 from service.errors import ClientGone, DeadlineExceeded
-from service.lifecycle import Inside
 from service.multipart import boundary_of, take_frame
 from service.query import SegmentQuery
+from service.scheduling.admission import Inside
+from service.scheduling.context import Ticket
 from service.settings import Settings
-from service.ticket import Ticket
 
 DEADLINE_MAX_MS: Final = 600_000
 Offload = Callable[[Callable[[], bytes]], Awaitable[bytes]]

@@ -27,11 +27,11 @@ from service.components import load
 from service.connections import ConnectionLimits, limited
 from service.errors import AddressUnusable, SettingsInvalid, StartError
 from service.keys import KeyRing
-from service.lifecycle import Lifecycle, Phase
 from service.logs import start_logging
 from service.notice import Notice
 from service.runtime.process import limit_heap
 from service.runtime.reload import Reloader
+from service.scheduling.admission import Lifecycle, Phase
 from service.settings import Settings
 
 _LOG = logging.getLogger(__name__)

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from service.cameras import Cameras
-from service.lifecycle import Lifecycle, Phase
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.runtime.reload import Reloader
 from service.runtime.slot import Slot
+from service.scheduling.admission import Lifecycle, Phase
 from service.settings import Settings
 
 

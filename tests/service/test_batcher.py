@@ -3,9 +3,9 @@ import time
 
 import pytest
 
-from service.batcher import Batcher, Sizes
 from service.errors import DeadlineExceeded, Draining, InferenceFailed, ServiceFull, Superseded
-from service.ticket import Ticket
+from service.scheduling.batcher import Batcher, Sizes
+from service.scheduling.context import Ticket
 
 WAIT_S = 5.0
 
@@ -237,7 +237,7 @@ def test_a_batch_that_hangs_is_seen():
 
 
 def test_a_batch_that_hangs_is_not_waited_for_at_the_end(monkeypatch):
-    monkeypatch.setattr("service.batcher._HUNG_S", 0.05)
+    monkeypatch.setattr("service.scheduling.batcher._HUNG_S", 0.05)
     gate = Gate()
     started_s = time.perf_counter()
     with Batcher(gate, sizes()) as batcher:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.fair_queue import FairQueue
+from service.scheduling.fair_queue import FairQueue
 
 
 def filled(*jobs: tuple[str, int]) -> FairQueue[int]:

@@ -65,7 +65,7 @@ def break_fitting(patch, failure) -> None:
 
 
 def break_submitting(patch, failure) -> None:
-    from service.batcher import Batcher
+    from service.scheduling.batcher import Batcher
 
     submit = Batcher.submit
 

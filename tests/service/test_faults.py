@@ -152,7 +152,7 @@ def test_a_request_inside_when_the_draining_starts_is_answered(open_client, obed
 
 def test_a_runner_that_died_is_said_by_every_probe_it_concerns(open_client, obedient, monkeypatch):
     client = open_client(obedient)
-    monkeypatch.setattr("service.batcher.Batcher.alive", False)
+    monkeypatch.setattr("service.scheduling.batcher.Batcher.alive", False)
     assert client.get("/health/live").status_code == 503
     assert client.get("/health/ready").status_code == 503
     assert client.get("/health/startup").status_code == 200

@@ -1,10 +1,10 @@
 import pytest
 
 from service.errors import Draining, ServiceFull
-from service.lifecycle import Lifecycle, Phase
-from service.line import Line, Patience
-from service.pace import Pace
-from service.permits import Ceilings, Permits
+from service.scheduling.admission import Lifecycle, Phase
+from service.scheduling.backlog import Line, Patience
+from service.scheduling.permits import Ceilings, Permits
+from service.scheduling.service_time import Pace
 
 
 def door(requests_max: int = 1) -> Lifecycle:

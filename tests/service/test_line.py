@@ -3,9 +3,9 @@ import math
 import pytest
 
 from service.errors import ServiceFull
-from service.line import Line, Patience
-from service.pace import Pace
-from service.ticket import Ticket
+from service.scheduling.backlog import Line, Patience
+from service.scheduling.context import Ticket
+from service.scheduling.service_time import Pace
 from tests.performance.open_loop import percentile
 
 RUN_S = 0.1

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from service.pace import Pace
+from service.scheduling.service_time import Pace
 
 
 def test_nothing_is_known_before_the_first_frame():
@@ -65,5 +65,5 @@ def work(pace: Pace, monkeypatch, seconds: float, task=lambda: None) -> None:
     """Have a worker be busy for exactly so long."""
     times = iter((10.0, 10.0 + seconds))
     with monkeypatch.context() as patch:
-        patch.setattr("service.pace.time.perf_counter", lambda: next(times))
+        patch.setattr("service.scheduling.service_time.time.perf_counter", lambda: next(times))
         pace.timed(task)

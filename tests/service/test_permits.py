@@ -1,7 +1,7 @@
 import pytest
 
 from service.errors import ClientGone, ServiceFull
-from service.permits import Ceilings, Permits
+from service.scheduling.permits import Ceilings, Permits
 
 
 def permits(requests: int = 4, camera_requests: int = 4, most_bytes: int = 100, pixels: int = 100) -> Permits:

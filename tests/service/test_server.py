@@ -6,10 +6,10 @@ import pytest
 import uvicorn
 
 from service.errors import AddressUnusable
-from service.lifecycle import Lifecycle, Phase
-from service.line import Line, Patience
-from service.pace import Pace
-from service.permits import Ceilings, Permits
+from service.scheduling.admission import Lifecycle, Phase
+from service.scheduling.backlog import Line, Patience
+from service.scheduling.permits import Ceilings, Permits
+from service.scheduling.service_time import Pace
 from service.server import DrainingServer, bind
 
 

@@ -12,17 +12,17 @@ from models.geometry import fit_map
 from models.maps import SegmentationMaps
 from models.tiles import merge, views
 from service.__main__ import main
-from service.batcher import Batcher, Sizes
 from service.errors import DeadlineExceeded, ServiceFull, Superseded
-from service.fair_queue import FairQueue
-from service.line import Line, Patience
 from service.order import Order
-from service.pace import Pace
-from service.permits import Ceilings, Permits
 from service.runtime.providers import Placement
 from service.runtime.session import OnnxModel, open_model
 from service.runtime.slot import Loaded, Slot
-from service.ticket import Ticket
+from service.scheduling.backlog import Line, Patience
+from service.scheduling.batcher import Batcher, Sizes
+from service.scheduling.context import Ticket
+from service.scheduling.fair_queue import FairQueue
+from service.scheduling.permits import Ceilings, Permits
+from service.scheduling.service_time import Pace
 from service.views import answer_each, show, unite
 from tests.conftest import SIDE, build_release, closed_form
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.errors import ServiceFull
-from service.pace import Pace
-from service.ticket import Ticket
+from service.scheduling.context import Ticket
+from service.scheduling.service_time import Pace
 
 _RETRY_MAX_S: Final = 30
 _SHORT_BURST_S: Final = 0.25

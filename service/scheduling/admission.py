@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from service.errors import Draining
-from service.line import Line, Spot
-from service.permits import Permits, Place
-from service.ticket import Ticket
+from service.scheduling.backlog import Line, Spot
+from service.scheduling.context import Ticket
+from service.scheduling.permits import Permits, Place
 
 
 class Phase(StrEnum):

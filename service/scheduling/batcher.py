@@ -22,8 +22,8 @@ from service.errors import (
     ServiceFull,
     Superseded,
 )
-from service.fair_queue import FairQueue
-from service.ticket import Ticket
+from service.scheduling.context import Ticket
+from service.scheduling.fair_queue import FairQueue
 
 T = TypeVar("T")
 R = TypeVar("R")
