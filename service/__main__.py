@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from models.tiles import TILES
 from service.errors import SOME_FAILED, USAGE, RequestError, StartError
-from service.order import DEFAULT_OUTPUTS, OUTPUTS, OVERLAY, Order, parse_outputs
+from service.pipeline.options import DEFAULT_OUTPUTS, OUTPUTS, OVERLAY, Order, parse_outputs
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -160,8 +160,8 @@ def _work(tasks: "list[Task]", order: Order, chosen: argparse.Namespace, console
     """Load the model and answer the tasks; returns how many failed."""
     from service.components import load, worker_options
     from service.files import Desk, segment_files
-    from service.image import Limits
-    from service.pipeline import open_pipeline
+    from service.pipeline.decode import Limits
+    from service.pipeline.pipeline import open_pipeline
     from service.runtime.slot import Slot
 
     settings = Settings.load(model_dir=chosen.model_dir)

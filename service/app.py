@@ -13,11 +13,11 @@ from service.access import SeparatePorts
 from service.cameras import Cameras
 from service.envelope import Envelope
 from service.heartbeat import heartbeat
-from service.image import Limits
 from service.keys import KeyRing
 from service.metrics import Metrics
 from service.notifications import Notifications
-from service.pipeline import open_pipeline
+from service.pipeline.decode import Limits
+from service.pipeline.pipeline import open_pipeline
 from service.runtime.process import gpu_memory
 from service.runtime.recovery import Recovery
 from service.runtime.reload import Reloader

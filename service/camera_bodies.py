@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.alarm import Arrival, State
 from service.cameras import AlarmNow, Camera
 from service.findings import RegionBody
-from service.summary import Assessment
+from service.pipeline.detections import Assessment
 from service.timestamps import instant
 
 _Text = Annotated[str, Field(max_length=64)]

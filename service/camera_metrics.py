@@ -8,8 +8,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from service.alarm import State
-from service.quality import FLAGS
-from service.summary import Doubt, Summary
+from service.pipeline.detections import Doubt, Summary
+from service.pipeline.image_stats import FLAGS
 
 OTHER: Final = "other"
 _NATS: Final = tuple(2.0**power for power in (-9, -7, -5, -3, -2, -1))

@@ -17,8 +17,8 @@ from service.camera_file import CameraFile, Rule
 from service.camera_metrics import OTHER, CameraMetrics, Standing
 from service.drift import Drift
 from service.evidence import Box, Sighting
-from service.quality import Look, Stillness, flaws
-from service.summary import Assessment, Place, Summary
+from service.pipeline.detections import Assessment, Place, Summary
+from service.pipeline.image_stats import Look, Stillness, flaws
 
 _LOG = logging.getLogger("service.cameras")
 _SILENT_S: Final = 3600.0

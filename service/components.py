@@ -10,7 +10,7 @@ from service.evidence import Policy
 from service.mqtt import Broker, Mqtt
 from service.notifications import Notifications
 from service.outbox import Channel
-from service.pipeline import Threads
+from service.pipeline.workers import Threads
 from service.runtime.process import cores
 from service.runtime.providers import Placement
 from service.runtime.session import open_model

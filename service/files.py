@@ -13,8 +13,8 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from service.errors import BodyTooLarge, RequestError
 from service.findings import LatencyBody
-from service.order import Order
-from service.pipeline import Pipeline, Segmentation
+from service.pipeline.options import Order
+from service.pipeline.pipeline import Pipeline, Segmentation
 from service.schemas import FileReport, MapFile
 
 _SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})

@@ -6,9 +6,9 @@ from typing import Any, Self
 from pydantic import BaseModel, Field
 
 from models.tiles import Tiles
-from service.pipeline import Segmentation, Stages
+from service.pipeline.detections import REGIONS_MAX, Assessment, Doubt, Place
+from service.pipeline.pipeline import Segmentation, Stages
 from service.runtime.model import Identity
-from service.summary import REGIONS_MAX, Assessment, Doubt, Place
 
 
 class ModelBody(BaseModel):

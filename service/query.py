@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from models.tiles import VIEWS, Tiles
 from service.errors import ParameterInvalid
-from service.order import DEFAULT_OUTPUTS, OUTPUTS, Encoding, Order, Resolution, parse_outputs
+from service.pipeline.options import DEFAULT_OUTPUTS, OUTPUTS, Encoding, Order, Resolution, parse_outputs
 from service.timestamps import check_instant
 
 CAMERA_ID: Final = r"^[A-Za-z0-9_.-]{1,64}$"

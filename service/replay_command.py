@@ -15,9 +15,9 @@ from service.camera_file import Rule
 from service.cameras import sightings_of
 from service.components import load, worker_options
 from service.evidence import Box, Policy
-from service.image import Limits, decode
-from service.order import Order
-from service.pipeline import open_pipeline
+from service.pipeline.decode import Limits, decode
+from service.pipeline.options import Order
+from service.pipeline.pipeline import open_pipeline
 from service.recording import Label, Recording, jittered, read_recording
 from service.replay import Shot, Total, compare
 from service.runtime.slot import Slot

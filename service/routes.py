@@ -14,7 +14,7 @@ from service.keys import Scope
 from service.metrics import CONTENT_TYPE
 from service.multipart import MEDIA_TYPE as FORM
 from service.multipart import PART
-from service.pipeline import Segmentation
+from service.pipeline.pipeline import Segmentation
 from service.probes import Wired
 from service.problems import documented
 from service.query import SegmentQuery

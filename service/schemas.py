@@ -9,11 +9,10 @@ from pydantic import BaseModel, Field
 from models.manifest import Manifest
 from service.camera_bodies import FrameAlarmBody
 from service.cameras import AlarmNow
-from service.encode import EncodedMap
 from service.findings import Findings, LatencyBody, ModelBody
-from service.order import Encoding
-from service.overlay import Picture
-from service.pipeline import Segmentation
+from service.pipeline.encode import EncodedMap, Picture
+from service.pipeline.options import Encoding
+from service.pipeline.pipeline import Segmentation
 from service.query import SegmentQuery
 from service.runtime.model import Identity
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from service.cameras import Cameras
 from service.metrics import Metrics
-from service.pipeline import Pipeline
+from service.pipeline.pipeline import Pipeline
 from service.runtime.reload import Reloader
 from service.runtime.slot import Slot
 from service.scheduling.admission import Lifecycle, Phase

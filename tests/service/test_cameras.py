@@ -13,8 +13,8 @@ from service.camera_metrics import CameraMetrics
 from service.cameras import Cameras, Change, Sight
 from service.drift import FRAMES_MIN
 from service.evidence import Policy
-from service.quality import Look
-from service.summary import Doubt, Place, Smoke, Summary
+from service.pipeline.detections import Doubt, Place, Smoke, Summary
+from service.pipeline.image_stats import Look
 
 NOISE = np.random.default_rng(0)
 

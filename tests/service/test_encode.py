@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from models.manifest import Output
 from models.maps import SegmentationMaps
-from service.encode import MASK, Size, encode_maps, mask_at, quantise
+from service.pipeline.encode import MASK, Size, encode_maps, mask_at, quantise
 from tests.pictures import array_of, floats_of
 
 LN2 = math.log(2)

@@ -39,7 +39,7 @@ def is_marked(pixels) -> bool:
 
 
 def break_decoding(patch, failure) -> None:
-    from service import pipeline
+    from service.pipeline import pipeline
 
     decode = pipeline.decode
 
@@ -52,7 +52,7 @@ def break_decoding(patch, failure) -> None:
 
 
 def break_fitting(patch, failure) -> None:
-    from service import pipeline
+    from service.pipeline import pipeline
 
     show = pipeline.show
 
@@ -78,7 +78,7 @@ def break_submitting(patch, failure) -> None:
 
 
 def break_summing_up(patch, failure) -> None:
-    from service import pipeline
+    from service.pipeline import pipeline
 
     summarise = pipeline.summarise
 
@@ -91,7 +91,7 @@ def break_summing_up(patch, failure) -> None:
 
 
 def break_encoding(patch, failure) -> None:
-    from service import pipeline
+    from service.pipeline import pipeline
 
     encode_maps = pipeline.encode_maps
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from service.overlay import overlay
+from service.pipeline.encode import overlay
 from tests.pictures import array_of, plain
 
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from service.quality import Stillness, flaws, look_at
+from service.pipeline.image_stats import Stillness, flaws, look_at
 
 
 def scene(seed: int = 0) -> np.ndarray:

@@ -6,9 +6,9 @@ import pytest
 from models.gate import Gate
 from models.geometry import Box
 from models.maps import SegmentationMaps
-from service.encode import Size
 from service.errors import InferenceFailed
-from service.summary import REGIONS_MAX, Assessment, Standard, Summary, summarise
+from service.pipeline.detections import REGIONS_MAX, Assessment, Standard, Summary, summarise
+from service.pipeline.encode import Size
 
 LN2 = math.log(2)
 

@@ -13,7 +13,8 @@ from models.maps import SegmentationMaps
 from models.tiles import merge, views
 from service.__main__ import main
 from service.errors import DeadlineExceeded, ServiceFull, Superseded
-from service.order import Order
+from service.pipeline.options import Order
+from service.pipeline.tiling import answer_each, show, unite
 from service.runtime.providers import Placement
 from service.runtime.session import OnnxModel, open_model
 from service.runtime.slot import Loaded, Slot
@@ -23,7 +24,6 @@ from service.scheduling.context import Ticket
 from service.scheduling.fair_queue import FairQueue
 from service.scheduling.permits import Ceilings, Permits
 from service.scheduling.service_time import Pace
-from service.views import answer_each, show, unite
 from tests.conftest import SIDE, build_release, closed_form
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
 from tests.service.test_batcher import WAIT_S, Gate

@@ -1,6 +1,6 @@
 """Maps -> 8-bit PNG files on a fixed scale: byte 0 is the output's minimum, byte 255 its maximum, for every frame.
 
-Or -> .npz files of the values themselves.
+Or -> .npz files of the values themselves. And for people the photograph with the smoke drawn on it, as a JPEG file.
 """
 
 import io
@@ -12,12 +12,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.geometry import Map, Mask, unfit
+from models.geometry import RGB, Map, Mask, unfit
 from models.manifest import Output
 from models.maps import SegmentationMaps
-from service.order import Encoding
+from service.pipeline.options import Encoding
 
 MASK: Final = Output("mask", "1", 0.0, 1.0, "uint8")
+_TINT: Final = np.array([255.0, 64.0, 32.0], dtype=np.float32)
+_TINT_SHARE: Final = 0.35
+_EDGE: Final = (255, 32, 0)
+_JPEG: Final = (cv2.IMWRITE_JPEG_QUALITY, 90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +123,33 @@ def npz(name: str, values: Map | Mask) -> bytes:
     stream, named = io.BytesIO(), dict[str, Any]({name: values})
     np.savez(stream, **named)
     return stream.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A JPEG file and its size in pixels."""
+
+    width: int
+    height: int
+    data: bytes
+
+
+def overlay(frame: RGB, mask: Mask) -> Picture:
+    """Draw the mask onto the frame.
+
+    Args:
+        frame: (height, width, 3) uint8 RGB; left as it is.
+        mask: (height, width) bool.
+    """
+    height, width = mask.shape
+    picture = _tinted(frame, mask)
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(picture, outlines, -1, _EDGE, thickness=max(1, round(min(width, height) / 400)))
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), _JPEG)
+    return Picture(width, height, data.tobytes())
+
+
+def _tinted(frame: RGB, mask: Mask) -> npt.NDArray[np.uint8]:
+    picture = frame.copy()
+    picture[mask] = ((1.0 - _TINT_SHARE) * frame[mask] + _TINT_SHARE * _TINT).astype(np.uint8)
+    return picture

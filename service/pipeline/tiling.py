@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from models.geometry import RGB, fit, fit_map
 from models.maps import SegmentationMaps
 from models.tiles import merge, views, worth_tiling
-from service.order import Order
+from service.pipeline.options import Order
 from service.runtime.slot import Answer, Slot
 
 Views = tuple[RGB, ...]

@@ -11,8 +11,8 @@ from models.detection import Detection, detect
 from models.gate import Gate
 from models.geometry import Box, Mask, box_on_frame
 from models.maps import SegmentationMaps
-from service.encode import Size
 from service.errors import InferenceFailed
+from service.pipeline.encode import Size
 
 REGIONS_MAX: Final = 32
 """Most regions in a reply, the largest ones: a noisy frame has thousands."""

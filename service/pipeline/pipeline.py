@@ -14,18 +14,18 @@ from typing import TypeVar
 
 from models.maps import SegmentationMaps
 from models.tiles import Tiles, canvas_px
-from service.encode import MASK, EncodedMap, Size, encode_maps, mask_at
-from service.image import Limits, decode, no_hold
-from service.order import OVERLAY, Order
-from service.overlay import Picture, overlay
-from service.quality import Look, look_at
+from service.pipeline.decode import Limits, decode, no_hold
+from service.pipeline.detections import Standard, Summary, summarise
+from service.pipeline.encode import MASK, EncodedMap, Picture, Size, encode_maps, mask_at, overlay
+from service.pipeline.image_stats import Look, look_at
+from service.pipeline.options import OVERLAY, Order
+from service.pipeline.tiling import Answers, Views, answer_each, at_model_size, show, unite
+from service.pipeline.workers import Threads
 from service.runtime.model import Identity
 from service.runtime.slot import Answer, Slot
 from service.scheduling.batcher import Batcher, Sizes, ignore
 from service.scheduling.context import Ticket
 from service.scheduling.service_time import Pace
-from service.summary import Standard, Summary, summarise
-from service.views import Answers, Views, answer_each, at_model_size, show, unite
 
 T = TypeVar("T")
 
@@ -57,21 +57,6 @@ class Segmentation:
     look: Look | None
     tiles: Tiles | None
     map_px: int
-
-
-@dataclass(frozen=True, slots=True)
-class Threads:
-    """How a pipeline is manned.
-
-    Attributes:
-        workers: Threads that decode and encode.
-        queue_max: Most frames that wait for the model.
-        batch_wait_s: How long a batch waits to be filled.
-    """
-
-    workers: int
-    queue_max: int
-    batch_wait_s: float = 0.0
 
 
 class Pipeline:
@@ -114,7 +99,7 @@ class Pipeline:
             body: The file.
             order: What is wanted of it.
             ticket: Its place in the queue; by default that of a frame of no camera, without a deadline.
-            hold_pixels: See `service.image.decode`.
+            hold_pixels: See `service.pipeline.decode.decode`.
 
         Raises:
             RequestError: One of its classes per cause.
