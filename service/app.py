@@ -10,7 +10,8 @@ from fastapi.security import HTTPBearer
 
 from service import admin, camera_routes, components, documentation, probes, problems, routes
 from service.access import SeparatePorts
-from service.cameras import Cameras
+from service.cameras.registry import Cameras
+from service.cameras.snapshot import upkeep
 from service.envelope import Envelope
 from service.heartbeat import heartbeat
 from service.keys import KeyRing
@@ -27,7 +28,6 @@ from service.scheduling.backlog import Line, Patience
 from service.scheduling.permits import Permits
 from service.scheduling.service_time import Pace
 from service.settings import Settings
-from service.upkeep import upkeep
 from service.wiring import Wiring
 
 _DISCARD_FACTOR: Final = 2

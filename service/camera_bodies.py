@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.alarm import Arrival, State
-from service.cameras import AlarmNow, Camera
+from service.cameras.alarm import Arrival, State
+from service.cameras.camera import AlarmNow, Camera
 from service.findings import RegionBody
 from service.pipeline.detections import Assessment
 from service.timestamps import instant

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from service.camera_file import CameraFile
-from service.camera_metrics import CameraMetrics
-from service.cameras import Cameras
+from service.cameras.evidence import Policy
+from service.cameras.metrics import CameraMetrics
+from service.cameras.registry import Cameras
+from service.cameras.rules import CameraFile
+from service.cameras.snapshot import restore
 from service.errors import SettingsInvalid
-from service.evidence import Policy
 from service.mqtt import Broker, Mqtt
 from service.notifications import Notifications
 from service.outbox import Channel
@@ -17,7 +18,6 @@ from service.runtime.session import open_model
 from service.runtime.slot import Loaded
 from service.scheduling.permits import Ceilings
 from service.settings import Settings
-from service.upkeep import restore
 from service.webhook import Webhook
 
 

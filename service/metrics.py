@@ -1,4 +1,4 @@
-"""Every instrument and bucket of the service but the cameras' (`service.camera_metrics`), in a registry of its own."""
+"""Every instrument and bucket of the service but the cameras' (`service.cameras.metrics`), in a registry of its own."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
-from service.camera_metrics import CameraMetrics
+from service.cameras.metrics import CameraMetrics
 from service.runtime.model import Identity
 from service.scheduling.permits import Budget, Permits
 

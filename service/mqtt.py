@@ -18,7 +18,7 @@ from typing import Final
 
 import aiomqtt
 
-from service.cameras import Change
+from service.cameras.camera import Change
 from service.outbox import DeliveryFailed
 from service.timestamps import instant
 

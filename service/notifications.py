@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from service.cameras import Change
+from service.cameras.camera import Change
 from service.outbox import Channel, Outbox
 
 

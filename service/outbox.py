@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.cameras import Change
+from service.cameras.camera import Change
 
 _LOG = logging.getLogger("service.notifications")
 

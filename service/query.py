@@ -6,11 +6,11 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from models.tiles import VIEWS, Tiles
+from service.cameras.camera import CAMERA_ID
 from service.errors import ParameterInvalid
 from service.pipeline.options import DEFAULT_OUTPUTS, OUTPUTS, Encoding, Order, Resolution, parse_outputs
 from service.timestamps import check_instant
 
-CAMERA_ID: Final = r"^[A-Za-z0-9_.-]{1,64}$"
 _ONE_OF: Final = "(" + "|".join(OUTPUTS) + ")"
 
 

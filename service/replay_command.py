@@ -11,15 +11,15 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from service.camera_file import Rule
-from service.cameras import sightings_of
+from service.cameras.camera import sightings_of
+from service.cameras.evidence import Box, Policy
+from service.cameras.replay import Shot, Total, compare
+from service.cameras.rules import Rule
 from service.components import load, worker_options
-from service.evidence import Box, Policy
 from service.pipeline.decode import Limits, decode
 from service.pipeline.options import Order
 from service.pipeline.pipeline import open_pipeline
 from service.recording import Label, Recording, jittered, read_recording
-from service.replay import Shot, Total, compare
 from service.runtime.slot import Slot
 from service.settings import Settings
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from service.access import needs
 from service.body import MEDIA_TYPES, while_connected
-from service.cameras import AlarmNow, Sight
+from service.cameras.camera import AlarmNow, Sight
 from service.findings import LatencyBody
 from service.keys import Scope
 from service.metrics import CONTENT_TYPE
@@ -102,11 +102,15 @@ def _watch(query: SegmentQuery, wiring: Wiring, segmentation: Segmentation) -> A
     if query.camera_id is None or segmentation.look is None:
         return None
     manifest = wiring.slot.model.manifest
-    sight = Sight(query.captured_s, time.time(), segmentation.summary, segmentation.map_px, segmentation.look)
-    reference = dict(manifest.reference or {})
-    if segmentation.tiles:
-        reference.pop("epistemic", None)  # The release's was counted without tiles.
-    return wiring.cameras.observe(query.camera_id, sight, reference)
+    sight = Sight(
+        query.captured_s,
+        time.time(),
+        segmentation.summary,
+        segmentation.map_px,
+        segmentation.look,
+        tiled=segmentation.tiles is not None,
+    )
+    return wiring.cameras.observe(query.camera_id, sight, manifest.reference or {})
 
 
 async def _reply(

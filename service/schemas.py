@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from models.manifest import Manifest
 from service.camera_bodies import FrameAlarmBody
-from service.cameras import AlarmNow
+from service.cameras.camera import AlarmNow
 from service.findings import Findings, LatencyBody, ModelBody
 from service.pipeline.encode import EncodedMap, Picture
 from service.pipeline.options import Encoding

@@ -15,8 +15,8 @@ from typing import Final
 
 import httpx2
 
-from service.alarm import State
-from service.cameras import Change
+from service.cameras.alarm import State
+from service.cameras.camera import Change
 from service.outbox import DeliveryFailed
 from service.timestamps import instant
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.cameras import Cameras
+from service.cameras.registry import Cameras
 from service.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
 from service.runtime.reload import Reloader

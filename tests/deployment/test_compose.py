@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from service.camera_file import CameraFile
-from service.evidence import Policy
+from service.cameras.evidence import Policy
+from service.cameras.rules import CameraFile
 from service.keys import KeyRing, Scope
 from service.settings import Settings
 from tests.tools import program

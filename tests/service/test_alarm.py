@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.alarm import Arrival, State, Watch
-from service.evidence import Policy, Sighting
+from service.cameras.alarm import Arrival, State, Watch
+from service.cameras.evidence import Policy, Sighting
 
 HERE = (0.4, 0.4, 0.5, 0.5)
 THERE = (0.8, 0.1, 0.9, 0.2)

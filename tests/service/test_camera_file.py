@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from service.camera_file import CameraFile, Rules
+from service.cameras.evidence import Policy
+from service.cameras.rules import CameraFile, Rules
 from service.errors import SettingsInvalid
-from service.evidence import Policy
 
 TEXT = """
 [default]

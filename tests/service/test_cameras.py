@@ -7,12 +7,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from models.detection import Detection
 from models.drift import Histogram
 from models.geometry import Box, Region
-from service.alarm import Arrival, State
-from service.camera_file import CameraFile, Rule
-from service.camera_metrics import CameraMetrics
-from service.cameras import Cameras, Change, Sight
-from service.drift import FRAMES_MIN
-from service.evidence import Policy
+from service.cameras.alarm import Arrival, State
+from service.cameras.camera import Change, Sight
+from service.cameras.evidence import Policy
+from service.cameras.health import FRAMES_MIN
+from service.cameras.metrics import CameraMetrics
+from service.cameras.registry import Cameras
+from service.cameras.rules import CameraFile, Rule
 from service.pipeline.detections import Doubt, Place, Smoke, Summary
 from service.pipeline.image_stats import Look
 

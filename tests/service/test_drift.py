@@ -1,7 +1,7 @@
 import pytest
 
 from models.drift import Histogram, psi
-from service.drift import FRAMES_MIN, Drift
+from service.cameras.health import FRAMES_MIN, Drift
 
 HALVES = Histogram((0.0, 0.5, 1.0), (0.5, 0.5))
 

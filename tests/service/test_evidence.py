@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from service.evidence import Policy, Sighting, merge, overlaps, weigh
+from service.cameras.evidence import Policy, Sighting, merge, overlaps, weigh
 
 EXACT = Policy(overlap=0.25, margin=0.0)
 

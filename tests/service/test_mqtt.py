@@ -13,8 +13,8 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from service.alarm import State
-from service.cameras import Change
+from service.cameras.alarm import State
+from service.cameras.camera import Change
 from service.mqtt import Broker, Mqtt, discovery
 from service.outbox import DeliveryFailed, Outbox, Patience
 from tests.pictures import file_of, plume

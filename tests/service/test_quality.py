@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from service.pipeline.image_stats import Stillness, flaws, look_at
+from service.cameras.health import Stillness, flaws
+from service.pipeline.image_stats import look_at
 
 
 def scene(seed: int = 0) -> np.ndarray:

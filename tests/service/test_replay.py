@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from service.__main__ import main
+from service.cameras.evidence import Policy, Sighting
+from service.cameras.replay import Shot, add_up, compare, play
 from service.errors import SettingsInvalid
-from service.evidence import Policy, Sighting
 from service.recording import Label, jittered, read_labels, read_recording
-from service.replay import Shot, add_up, compare, play
 from tests.pictures import array_of, file_of, noisy, plain, plume
 
 FIRE = (0.4, 0.4, 0.5, 0.5)

@@ -6,10 +6,10 @@ import math
 import pytest
 from starlette.testclient import TestClient
 
-from service import snapshot
-from service.alarm import State, Watch
 from service.app import create_app
-from service.cameras import Camera
+from service.cameras import snapshot
+from service.cameras.alarm import State, Watch
+from service.cameras.camera import Camera
 from service.runtime.slot import Loaded
 from service.settings import Settings
 from tests.pictures import file_of, plain, plume

@@ -6,12 +6,12 @@ import time
 
 from prometheus_client import CollectorRegistry
 
-from service.alarm import State, Watch
-from service.camera_file import CameraFile
-from service.camera_metrics import CameraMetrics
-from service.cameras import Cameras
-from service.evidence import Policy
-from service.upkeep import upkeep
+from service.cameras.alarm import State, Watch
+from service.cameras.evidence import Policy
+from service.cameras.metrics import CameraMetrics
+from service.cameras.registry import Cameras
+from service.cameras.rules import CameraFile
+from service.cameras.snapshot import upkeep
 
 
 def cameras(path=None) -> Cameras:

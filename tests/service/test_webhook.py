@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from service.alarm import State
-from service.cameras import Change
+from service.cameras.alarm import State
+from service.cameras.camera import Change
 from service.errors import SettingsInvalid
 from service.outbox import DeliveryFailed
 from service.webhook import SIGNATURE, Webhook, sign

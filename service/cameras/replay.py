@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from service.alarm import State, Watch
-from service.evidence import Box, Policy, Sighting, overlaps
+from service.cameras.alarm import State, Watch
+from service.cameras.evidence import Box, Policy, Sighting, overlaps
 
 PLAIN: Final = "plain k of n"
 GATE: Final = "gate"

@@ -1,29 +1,19 @@
-"""What Prometheus sees of each camera. `service.cameras` decides which cameras have a label of their own; the rest are `other`."""
+"""What Prometheus sees of each camera. `Cameras` decides which have a label of their own; the rest are `other`."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from service.alarm import State
+from service.cameras.alarm import State
+from service.cameras.health import FLAGS, Standing
 from service.pipeline.detections import Doubt, Summary
-from service.pipeline.image_stats import FLAGS
 
 OTHER: Final = "other"
 _NATS: Final = tuple(2.0**power for power in (-9, -7, -5, -3, -2, -1))
 _KINDS: Final = ("total", "aleatoric", "epistemic")
 _RESULTS: Final = ("delivered", "failed", "dropped")
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a camera stands after a frame: what is wrong with its picture, its drift, its share of doubted regions lately."""
-
-    flaws: frozenset[str]
-    drift: Mapping[str, float]
-    doubted_share: float
 
 
 class CameraMetrics:

@@ -1,6 +1,6 @@
 """One camera's alarm: smoke at one place in k of the last n frames, weighed by confidence and doubt. Pure; the clock is passed in.
 
-Over the last n counted frames, none older than the window, E is the largest evidence of any place (see `service.evidence`) and R
+Over the last n counted frames, none older than the window, E is the largest evidence of any place (see `evidence`) and R
 the same without the gate's doubt: `clear -> suspected` at the first region, `-> alarm` when E >= k, `-> clear` when E < hold k;
 `review` while R >= k and E < k, which is smoke that stays and that the gate doubts.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from service.evidence import Box, Evidence, Policy, Sighting, merge, weigh
+from service.cameras.evidence import Box, Evidence, Policy, Sighting, merge, weigh
 
 _SKEW_S: Final = 60.0
 _PLACES_MAX: Final = 16

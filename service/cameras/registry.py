@@ -6,86 +6,19 @@ silent for a day is forgotten, for a camera that was taken down must not alarm f
 """
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from models.drift import Histogram
-from service.alarm import SIGHTINGS_MAX, Arrival, State, Watch
-from service.camera_file import CameraFile, Rule
-from service.camera_metrics import OTHER, CameraMetrics, Standing
-from service.drift import Drift
-from service.evidence import Box, Sighting
-from service.pipeline.detections import Assessment, Place, Summary
-from service.pipeline.image_stats import Look, Stillness, flaws
+from service.cameras.alarm import Arrival, State, Watch
+from service.cameras.camera import AlarmNow, Camera, Change, Sight, sightings_of
+from service.cameras.metrics import OTHER, CameraMetrics
+from service.cameras.rules import CameraFile
 
 _LOG = logging.getLogger("service.cameras")
 _SILENT_S: Final = 3600.0
 _GONE_S: Final = 86_400.0
-_RECENT_FRAMES: Final = 50
 _HELD: Final = (State.ALARM, State.REVIEW)
-
-
-class Sight(NamedTuple):
-    """One frame of a camera: when it was taken (if it says so) and came, what was found, on which square, what it looks like."""
-
-    captured_s: float | None
-    arrived_s: float
-    summary: Summary
-    size_px: int
-    look: Look
-
-
-@dataclass(slots=True)
-class Camera:
-    """What is known of one camera.
-
-    Attributes:
-        id, label: Its name, and that in the metrics.
-        watch: Its alarm.
-        seen_s: When its last frame came.
-        frames: Frames answered since it is known.
-        assessment, standing: Of the last frame.
-        boxes: Where smoke counted in the last frame.
-        places: The largest regions of the last frame that had any.
-    """
-
-    id: str
-    label: str
-    watch: Watch = field(default_factory=Watch)
-    seen_s: float = 0.0
-    frames: int = 0
-    assessment: Assessment | None = None
-    standing: Standing = field(default_factory=lambda: Standing(frozenset(), {}, 0.0))
-    boxes: tuple[Box, ...] = ()
-    places: tuple[Place, ...] = ()
-    stillness: Stillness = field(default_factory=Stillness)
-    drift: Drift = field(default_factory=Drift)
-    recent: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_RECENT_FRAMES))
-
-
-class AlarmNow(NamedTuple):
-    """What a reply says of its camera's alarm; see `service.alarm.Watch`. `since_s` is None until a first frame was counted."""
-
-    state: State
-    since_s: float | None
-    score: float
-    frames: int
-    arrival: Arrival
-    restored: bool
-
-
-class Change(NamedTuple):
-    """A camera went from one state to another, or raised one more alarm."""
-
-    camera_id: str
-    before: State
-    after: State
-    since_s: float
-    score: float
-    frames: int
-    boxes: tuple[Box, ...]
 
 
 class Cameras:
@@ -124,7 +57,7 @@ class Cameras:
         camera.boxes, sightings = sightings_of(sight.summary, sight.size_px, rule)
         verdict = camera.watch.observe(sight.captured_s, sight.arrived_s, sightings, rule.policy)
         if verdict.arrival is not Arrival.DUPLICATE:
-            _take(camera, sight, reference)
+            camera.take(sight, _comparable(reference, sight))
             self._metrics.answered(camera.label, sight.summary, camera.standing, sight.arrived_s)
         self._metrics.stands(camera.label, self._states(camera), raised=verdict.raised)
         watch = camera.watch
@@ -200,35 +133,6 @@ class Cameras:
         _LOG.info("camera forgotten", extra={"camera": camera.id})
 
 
-def sightings_of(summary: Summary, size_px: int, rule: Rule) -> tuple[tuple[Box, ...], list[Sighting]]:
-    """The regions that count, as fractions of the frame: their boxes, and all that the alarm wants of them."""
-    counted = []
-    for place in summary.places:
-        region, side = place.detection.region, size_px
-        right, bottom = region.left + region.width, region.top + region.height
-        box = (region.left / side, region.top / side, right / side, bottom / side)
-        if not rule.ignores(box):
-            counted.append(Sighting(box, place.detection.mean_probability, place.doubted))
-        if len(counted) == SIGHTINGS_MAX:
-            break
-    return tuple(sighting.box for sighting in counted), counted
-
-
-def _take(camera: Camera, sight: Sight, reference: Mapping[str, Histogram]) -> None:
-    """What a frame says of its camera apart from the alarm."""
-    look, places = sight.look, sight.summary.places
-    camera.seen_s = sight.arrived_s
-    camera.frames += 1
-    camera.assessment = sight.summary.assessment
-    camera.places = places[:SIGHTINGS_MAX] or camera.places
-    camera.recent.append((len(places), sum(place.doubted for place in places)))
-    found, doubted = (sum(counts) for counts in zip(*camera.recent, strict=True))
-    values = {
-        "brightness": look.brightness,
-        "contrast": look.contrast,
-        "epistemic": sight.summary.frame_doubt.epistemic,
-    }
-    frozen = {"frozen"} if camera.stillness.frozen(look) else set()
-    camera.standing = Standing(
-        flaws(look) | frozen, camera.drift.take(values, reference), doubted / found if found else 0.0
-    )
+def _comparable(reference: Mapping[str, Histogram], sight: Sight) -> Mapping[str, Histogram]:
+    """The release's epistemic uncertainty was counted without tiles: a frame that was looked at in tiles is not held against it."""
+    return {name: counted for name, counted in reference.items() if name != "epistemic"} if sight.tiled else reference

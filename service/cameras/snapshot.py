@@ -1,28 +1,32 @@
 """The alarms on disk, so that none vanishes with a restart: a small JSON file, replaced as a whole.
 
 Of each camera its state is kept, not its frames: after a restart an alarm is `restored` until new frames confirm it or let it go.
+`upkeep` is what is done for the cameras beside the frames, once a second: those that are gone, the file of rules, the snapshot.
 """
 
+import asyncio
 import json
 import logging
 import math
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from service.alarm import State, Watch
-from service.cameras import Camera
-from service.evidence import Box
-from service.query import CAMERA_ID
+from service.cameras.alarm import State, Watch
+from service.cameras.camera import CAMERA_ID, Camera
+from service.cameras.evidence import Box
+from service.cameras.registry import Cameras
 
 _LOG = logging.getLogger("service.cameras")
 _SCHEMA: Final = 1
 _COOLDOWN_MAX_S: Final = 86_400.0
 """Longest that can be set."""
 _ID: Final = re.compile(CAMERA_ID)
+_PERIOD_S: Final = 1.0
 
 
 def describe(cameras: Iterable[Camera], now_s: float) -> dict[str, Any]:
@@ -61,6 +65,51 @@ def read(file: Path) -> dict[str, Watch]:
         )
         _set_aside(file, aside)
         return {}
+
+
+def restore(cameras: Cameras, file: Path | None) -> None:
+    """Take in what was written before a restart; alarms first, should there not be room for all."""
+    if file is None:
+        return
+    watches = read(file)
+    for camera_id, watch in sorted(watches.items(), key=lambda item: item[1].state != "alarm"):
+        cameras.restore(camera_id, watch, time.time())
+    if watches:
+        _LOG.info("cameras restored", extra={"cameras": len(watches), "file": str(file)})
+
+
+@asynccontextmanager
+async def upkeep(cameras: Cameras, file: Path | None, period_s: float = _PERIOD_S) -> AsyncIterator[None]:
+    """Keep rules and snapshot fresh while the context lasts; the last state is written on leaving it."""
+    task = asyncio.create_task(_keep(cameras, file, period_s, cameras.changes))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        if file is not None:
+            await asyncio.to_thread(_write, describe(cameras, time.time()), file)
+
+
+async def _keep(cameras: Cameras, file: Path | None, period_s: float, written: int) -> None:
+    while True:
+        await asyncio.sleep(period_s)
+        cameras.forget_gone(time.time())
+        await asyncio.to_thread(cameras.file.refresh)
+        if file is not None and cameras.changes != written:
+            changes = cameras.changes
+            if await asyncio.to_thread(_write, describe(cameras, time.time()), file):
+                written = changes
+
+
+def _write(described: dict[str, object], file: Path) -> bool:
+    """Whether it could be written; a full disk must not stop the service, and is tried again."""
+    try:
+        write(described, file)
+    except OSError as error:
+        _LOG.error("state file cannot be written", extra={"file": str(file), "error": str(error)})
+        return False
+    return True
 
 
 def _set_aside(file: Path, aside: Path) -> None:

@@ -1,6 +1,6 @@
 """What the operator wants of each camera: a TOML file of policies and ignored places, read again when it changes.
 
-[default]                    # any field of `service.evidence.Policy`
+[default]                    # any field of `service.cameras.evidence.Policy`
 hits = 3
 [camera.north-3]
 frames = 8
@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from service.cameras.evidence import Box, Policy
 from service.errors import SettingsInvalid
-from service.evidence import Box, Policy
 
 _LOG = logging.getLogger("service.cameras")
 _GRID: Final = 200
