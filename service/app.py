@@ -16,7 +16,7 @@ from service.envelope import Envelope
 from service.heartbeat import heartbeat
 from service.keys import KeyRing
 from service.metrics import Metrics
-from service.notifications import Notifications
+from service.notifications.outbox import Notifications
 from service.pipeline.decode import Limits
 from service.pipeline.pipeline import open_pipeline
 from service.runtime.process import gpu_memory

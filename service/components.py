@@ -8,9 +8,9 @@ from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
 from service.cameras.snapshot import restore
 from service.errors import SettingsInvalid
-from service.mqtt import Broker, Mqtt
-from service.notifications import Notifications
-from service.outbox import Channel
+from service.notifications.mqtt import Broker, Mqtt
+from service.notifications.outbox import Channel, Notifications
+from service.notifications.webhook import Webhook
 from service.pipeline.workers import Threads
 from service.runtime.process import cores
 from service.runtime.providers import Placement
@@ -18,7 +18,6 @@ from service.runtime.session import open_model
 from service.runtime.slot import Loaded
 from service.scheduling.permits import Ceilings
 from service.settings import Settings
-from service.webhook import Webhook
 
 
 def load(settings: Settings) -> Loaded:

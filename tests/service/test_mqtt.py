@@ -15,8 +15,8 @@ import pytest
 
 from service.cameras.alarm import State
 from service.cameras.camera import Change
-from service.mqtt import Broker, Mqtt, discovery
-from service.outbox import DeliveryFailed, Outbox, Patience
+from service.notifications.mqtt import Broker, Mqtt, discovery
+from service.notifications.outbox import DeliveryFailed, Outbox, Patience
 from tests.pictures import file_of, plume
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")

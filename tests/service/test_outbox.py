@@ -8,7 +8,7 @@ import pytest
 
 from service.cameras.alarm import State
 from service.cameras.camera import Change
-from service.outbox import DeliveryFailed, Outbox, Patience
+from service.notifications.outbox import DeliveryFailed, Outbox, Patience
 
 SHORT = Patience(queue_max=4, attempts=3, pause_s=0.001, failures_max=2, open_s=0.2, farewell_s=0.5)
 

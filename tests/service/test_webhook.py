@@ -15,8 +15,8 @@ import pytest
 from service.cameras.alarm import State
 from service.cameras.camera import Change
 from service.errors import SettingsInvalid
-from service.outbox import DeliveryFailed
-from service.webhook import SIGNATURE, Webhook, sign
+from service.notifications.outbox import DeliveryFailed
+from service.notifications.webhook import SIGNATURE, Webhook, sign
 from tests.pictures import file_of, plume
 
 SECRET = b"a secret between two"

@@ -19,7 +19,7 @@ from typing import Final
 import aiomqtt
 
 from service.cameras.camera import Change
-from service.outbox import DeliveryFailed
+from service.notifications.outbox import DeliveryFailed
 from service.timestamps import instant
 
 _LOG = logging.getLogger("service.notifications")
@@ -42,7 +42,7 @@ class Broker:
 
 
 class Mqtt:
-    """A channel of `service.outbox`; holds the connection, and on a new one says everything again.
+    """A channel of `service.notifications.outbox`; holds the connection, and on a new one says everything again.
 
     Args:
         broker: See there.

@@ -17,7 +17,7 @@ import httpx2
 
 from service.cameras.alarm import State
 from service.cameras.camera import Change
-from service.outbox import DeliveryFailed
+from service.notifications.outbox import DeliveryFailed
 from service.timestamps import instant
 
 SIGNATURE: Final = "X-Smoke-Signature"
@@ -27,7 +27,7 @@ _AGAIN: Final = (408, 425, 429)
 
 
 class Webhook:
-    """A channel of `service.outbox`.
+    """A channel of `service.notifications.outbox`.
 
     Args:
         url: Where to post.
