@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import keys
-from service.problems import respond
+from service.api.problems import respond
 
 _PRIVATE: Final = ("/metrics", "/admin")
 _BOTH: Final = "/health"

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from fastapi import APIRouter, Depends, Request
 
 from service.access import needs
+from service.api.problems import documented
+from service.api.schemas.model import ReleaseBody
 from service.keys import Scope
-from service.problems import documented
 from service.runtime.model import Model
 from service.runtime.reload import Reloader
-from service.schemas import ReleaseBody
 
 router = APIRouter(
     prefix="/admin", dependencies=[Depends(needs(Scope.ADMIN))], responses=documented(changes=True), tags=["admin"]

@@ -8,8 +8,9 @@ from typing import Final
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
-from service import admin, camera_routes, components, documentation, probes, problems, routes
+from service import admin, camera_routes, components, documentation, probes, routes
 from service.access import SeparatePorts
+from service.api import problems
 from service.cameras.registry import Cameras
 from service.cameras.snapshot import upkeep
 from service.envelope import Envelope

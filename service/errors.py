@@ -1,4 +1,4 @@
-"""What can go wrong, one class per cause that a caller can act on; no HTTP in it (see `service.problems`)."""
+"""What can go wrong, one class per cause that a caller can act on; no HTTP in it (see `service.api.problems`)."""
 
 # ruff: noqa: N818 - a name that says what was found needs no suffix
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from service.camera_bodies import CameraBody, Feedback
+from service.api.schemas.cameras import CameraBody, Feedback
 from service.runtime.model import Identity
 from service.timestamps import instant
 

@@ -11,11 +11,11 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from service.api.schemas.result import LatencyBody
+from service.api.schemas.segment import FileReport, MapFile
 from service.errors import BodyTooLarge, RequestError
-from service.findings import LatencyBody
 from service.pipeline.options import Order
 from service.pipeline.pipeline import Pipeline, Segmentation
-from service.schemas import FileReport, MapFile
 
 _SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 

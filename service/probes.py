@@ -4,8 +4,8 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from service.api.schemas.model import HealthBody
 from service.scheduling.admission import Phase
-from service.schemas import HealthBody
 from service.wiring import Wiring
 
 router = APIRouter(prefix="/health")

@@ -7,19 +7,20 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from service.access import needs
+from service.api.problems import documented
+from service.api.schemas.model import ReleaseBody
+from service.api.schemas.result import LatencyBody
+from service.api.schemas.segment import SegmentReply
 from service.body import MEDIA_TYPES, while_connected
 from service.cameras.camera import AlarmNow, Sight
-from service.findings import LatencyBody
 from service.keys import Scope
 from service.metrics import CONTENT_TYPE
 from service.multipart import MEDIA_TYPE as FORM
 from service.multipart import PART
 from service.pipeline.pipeline import Segmentation
 from service.probes import Wired
-from service.problems import documented
 from service.query import SegmentQuery
 from service.reception import DEADLINE_MAX_MS, body_bytes, by_deadline, read_frame, ticket_of
-from service.schemas import ReleaseBody, SegmentReply
 from service.wiring import Wiring
 
 router = APIRouter()

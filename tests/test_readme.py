@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from models.manifest import newest_release
+from service.api.schemas.segment import SegmentReply
 from service.metrics import Metrics
 from service.runtime.model import Identity
-from service.schemas import SegmentReply
 from service.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -104,7 +104,7 @@ def break_encoding(patch, failure) -> None:
 
 
 def break_replying(patch, failure) -> None:
-    from service.schemas import SegmentReply
+    from service.api.schemas.segment import SegmentReply
 
     build = SegmentReply.of.__func__
 

@@ -6,24 +6,9 @@ from typing import Any, Self
 from pydantic import BaseModel, Field
 
 from models.tiles import Tiles
+from service.api.schemas.model import ModelBody
 from service.pipeline.detections import REGIONS_MAX, Assessment, Doubt, Place
 from service.pipeline.pipeline import Segmentation, Stages
-from service.runtime.model import Identity
-
-
-class ModelBody(BaseModel):
-    """Which weights answered, and where they ran."""
-
-    name: str
-    version: str
-    sha256: str = Field(description="Of the fp32 model file: which weights these are.")
-    provider: str = Field(description="cpu, cuda or tensorrt.")
-    precision: str = Field(description="fp32 or int8.")
-
-    @classmethod
-    def of(cls, identity: Identity) -> Self:
-        """From the model's identity."""
-        return cls(**asdict(identity))
 
 
 class FrameBody(BaseModel):

@@ -6,15 +6,13 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
-from models.manifest import Manifest
-from service.camera_bodies import FrameAlarmBody
+from service.api.schemas.cameras import FrameAlarmBody
+from service.api.schemas.result import Findings, LatencyBody
 from service.cameras.camera import AlarmNow
-from service.findings import Findings, LatencyBody, ModelBody
 from service.pipeline.encode import EncodedMap, Picture
 from service.pipeline.options import Encoding
 from service.pipeline.pipeline import Segmentation
 from service.query import SegmentQuery
-from service.runtime.model import Identity
 
 
 class MapScale(BaseModel):
@@ -112,46 +110,6 @@ class FileReport(Findings):
     source: str = Field(description="The picture, as it was named or found.")
     maps: dict[str, MapFile]
     overlay: str | None = Field(description="The overlay's file name.")
-
-
-class ReleaseBody(ModelBody):
-    """The model in service, and what its manifest promises."""
-
-    size_px: int = Field(description="Side of the square that frames are squashed to.")
-    threshold: float
-    minimum_region: float = Field(description="Smallest region that counts as a detection, as a fraction of the frame.")
-    gate: dict[str, Any] | None = Field(description="Weights and limit of the doubt; null: nothing is doubted.")
-    outputs: list[dict[str, Any]] = Field(description="Name, unit and range of each output.")
-    numbers: dict[str, Any] = Field(description="What was measured at the release.")
-
-    @classmethod
-    def describe(cls, identity: Identity, manifest: Manifest) -> Self:
-        """From the model's identity and manifest."""
-        return cls(
-            **asdict(identity),
-            size_px=manifest.input.size_px,
-            threshold=manifest.threshold,
-            minimum_region=manifest.minimum_region,
-            gate=asdict(manifest.gate) if manifest.gate else None,
-            outputs=[asdict(output) for output in manifest.outputs],
-            numbers=dict(manifest.numbers),
-        )
-
-
-class HealthBody(BaseModel):
-    """The service's phase, or why it is not well."""
-
-    status: str
-
-
-class Problem(BaseModel):
-    """An RFC 9457 problem."""
-
-    type: str = Field(description="urn:smoke-bvm:problem:<reason>")
-    title: str
-    status: int
-    detail: str = Field(description="What was found and what was expected.")
-    request_id: str
 
 
 def _scale(encoded: EncodedMap) -> dict[str, Any]:

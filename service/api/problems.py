@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from service import errors
-from service.schemas import Problem
 
 MEDIA_TYPE: Final = "application/problem+json"
 CLIENT_CLOSED_REQUEST: Final = 499
@@ -43,6 +43,16 @@ STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.CameraUnknown: HTTPStatus.NOT_FOUND,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem."""
+
+    type: str = Field(description="urn:smoke-bvm:problem:<reason>")
+    title: str
+    status: int
+    detail: str = Field(description="What was found and what was expected.")
+    request_id: str
 
 
 def install(app: FastAPI) -> None:

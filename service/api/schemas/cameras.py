@@ -4,9 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.api.schemas.result import RegionBody
 from service.cameras.alarm import Arrival, State
 from service.cameras.camera import AlarmNow, Camera
-from service.findings import RegionBody
 from service.pipeline.detections import Assessment
 from service.timestamps import instant
 
