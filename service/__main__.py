@@ -125,7 +125,7 @@ def _replay(chosen: argparse.Namespace) -> int:
 
 def _key(chosen: argparse.Namespace) -> int:
     """The entry goes to standard output, for `>> keys.toml`; the key itself to the person, once."""
-    from service.keys import Scope, make
+    from service.api.auth import Scope, make
 
     key, entry = make(chosen.name, [Scope(scope) for scope in chosen.scopes])
     print(entry)  # noqa: T201

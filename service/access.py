@@ -1,31 +1,13 @@
 """Who may come in: each route names the scope it needs, and which port it belongs to where there are two."""
 
-from collections.abc import Awaitable, Callable
 from typing import Final
 
-from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service import keys
 from service.api.problems import respond
 
 _PRIVATE: Final = ("/metrics", "/admin")
 _BOTH: Final = "/health"
-
-
-def needs(scope: keys.Scope) -> Callable[[Request], Awaitable[None]]:
-    """A check for a route: without a file of keys everybody passes, else a key of this scope is needed.
-
-    Raises:
-        KeyMissing, KeyInsufficient, RateExceeded: See `KeyRing.allow`; before the body is read.
-    """
-
-    async def check(request: Request) -> None:
-        ring: keys.KeyRing | None = request.app.state.keys
-        if ring is not None:
-            request.state.key = ring.allow(_offered(request), scope)
-
-    return check
 
 
 class SeparatePorts:
@@ -59,8 +41,3 @@ class SeparatePorts:
 
 def _below(path: str, root: str) -> bool:
     return path == root or path.startswith(f"{root}/")
-
-
-def _offered(request: Request) -> str | None:
-    kind, _, credentials = request.headers.get("authorization", "").partition(" ")
-    return credentials.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key")

@@ -5,10 +5,9 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, Depends, Request
 
-from service.access import needs
+from service.api.auth import Scope, needs
 from service.api.problems import documented
 from service.api.schemas.model import ReleaseBody
-from service.keys import Scope
 from service.runtime.model import Model
 from service.runtime.reload import Reloader
 

@@ -11,12 +11,12 @@ from fastapi.security import HTTPBearer
 from service import admin, camera_routes, components, documentation, probes, routes
 from service.access import SeparatePorts
 from service.api import problems
+from service.api.auth import KeyRing
+from service.api.metrics import Metrics, heartbeat
+from service.api.state import Wiring
 from service.cameras.registry import Cameras
 from service.cameras.snapshot import upkeep
 from service.envelope import Envelope
-from service.heartbeat import heartbeat
-from service.keys import KeyRing
-from service.metrics import Metrics
 from service.notifications.outbox import Notifications
 from service.pipeline.decode import Limits
 from service.pipeline.pipeline import open_pipeline
@@ -29,7 +29,6 @@ from service.scheduling.backlog import Line, Patience
 from service.scheduling.permits import Permits
 from service.scheduling.service_time import Pace
 from service.settings import Settings
-from service.wiring import Wiring
 
 _DISCARD_FACTOR: Final = 2
 _DISCARD_S: Final = 5.0

@@ -8,15 +8,14 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import ValidationError
 
 from service import errors
-from service.access import needs
+from service.api.auth import Scope, needs
+from service.api.body import read_body
 from service.api.problems import described
 from service.api.schemas.cameras import CameraBody, CamerasBody, Feedback, FeedbackBody
-from service.body import read_body
+from service.api.state import Wired
 from service.cameras.alarm import State
 from service.cameras.camera import CAMERA_ID, Camera
 from service.feedback import record
-from service.keys import Scope
-from service.probes import Wired
 
 router = APIRouter(prefix="/cameras", tags=["cameras"])
 _FEEDBACK_MAX_BYTES: Final = 4096

@@ -17,9 +17,9 @@ from typing import Any, Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.metrics import Metrics
 from service.api.problems import CLIENT_CLOSED_REQUEST, respond
 from service.logs import Sparse
-from service.metrics import Metrics
 
 _LOG = logging.getLogger("service.requests")
 _COUNTED: Final = "/segment"

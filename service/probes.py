@@ -1,24 +1,15 @@
 """Health probes: open to everybody, answered from the state of the threads and of the model."""
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Response
 
 from service.api.schemas.model import HealthBody
+from service.api.state import Wired
 from service.scheduling.admission import Phase
-from service.wiring import Wiring
 
 router = APIRouter(prefix="/health")
 _UNWELL: Final[dict[int | str, dict[str, Any]]] = {503: {"model": HealthBody, "description": "Not now."}}
-
-
-async def wiring_of(request: Request) -> Wiring:
-    """What the routes work with. Not a plain function: those run in a thread, which a refusal has no time for."""
-    wiring: Wiring = request.app.state.wiring
-    return wiring
-
-
-Wired = Annotated[Wiring, Depends(wiring_of)]
 
 
 @router.get("/live", summary="Is the process well?", response_model=HealthBody, responses=_UNWELL)

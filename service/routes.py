@@ -6,22 +6,18 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from service.access import needs
+from service.api.auth import Scope, needs
+from service.api.body import FORM, MEDIA_TYPES, PART, while_connected
+from service.api.metrics import CONTENT_TYPE
 from service.api.problems import documented
+from service.api.query import SegmentQuery
+from service.api.request import DEADLINE_MAX_MS, body_bytes, by_deadline, read_frame, ticket_of
 from service.api.schemas.model import ReleaseBody
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import SegmentReply
-from service.body import MEDIA_TYPES, while_connected
+from service.api.state import Wired, Wiring
 from service.cameras.camera import AlarmNow, Sight
-from service.keys import Scope
-from service.metrics import CONTENT_TYPE
-from service.multipart import MEDIA_TYPE as FORM
-from service.multipart import PART
 from service.pipeline.pipeline import Segmentation
-from service.probes import Wired
-from service.query import SegmentQuery
-from service.reception import DEADLINE_MAX_MS, body_bytes, by_deadline, read_frame, ticket_of
-from service.wiring import Wiring
 
 router = APIRouter()
 

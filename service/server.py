@@ -22,11 +22,11 @@ import uvicorn
 from starlette.applications import Starlette
 
 from models.manifest import Manifest
+from service.api.auth import KeyRing
 from service.app import create_app
 from service.components import load
 from service.connections import ConnectionLimits, limited
 from service.errors import AddressUnusable, SettingsInvalid, StartError
-from service.keys import KeyRing
 from service.logs import start_logging
 from service.notice import Notice
 from service.runtime.process import limit_heap

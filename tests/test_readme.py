@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from models.manifest import newest_release
+from service.api.metrics import Metrics
 from service.api.schemas.segment import SegmentReply
-from service.metrics import Metrics
 from service.runtime.model import Identity
 from service.settings import Settings
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from service.api.auth import KeyRing, Scope
 from service.cameras.evidence import Policy
 from service.cameras.rules import CameraFile
-from service.keys import KeyRing, Scope
 from service.settings import Settings
 from tests.tools import program
 

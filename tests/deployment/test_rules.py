@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from service import errors
-from service.metrics import Metrics
+from service.api.metrics import Metrics
 from service.runtime.model import Identity
 from tests.end_to_end.monitoring import alertmanager_copy
 from tests.tools import program

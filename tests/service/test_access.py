@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from starlette.testclient import TestClient
 
-from service.keys import Scope, digest
+from service.api.auth import Scope, digest
 from tests.pictures import file_of, plume
 from tests.service.conftest import ObedientModel
 

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.body import check_media_type, read_body, while_connected
+from service.api.body import check_media_type, read_body, while_connected
 from service.errors import BodyEmpty, BodyTooLarge, BodyTooSlow, ClientGone, MediaTypeUnsupported
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from service.keys import Scope, make
+from service.api.auth import Scope, make
 from tests.pictures import file_of, noisy, plain, plume
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from service.metrics import Metrics
+from service.api.metrics import Metrics
 from service.runtime.model import Identity
 from tests.pictures import file_of, plume
 

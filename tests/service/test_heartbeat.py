@@ -1,7 +1,7 @@
 import asyncio
 import time
 
-from service.heartbeat import heartbeat
+from service.api.metrics import heartbeat
 
 
 def lags(block_s: float) -> list[float]:

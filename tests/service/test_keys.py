@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from service import keys as module
 from service.__main__ import main
+from service.api import auth as module
+from service.api.auth import Key, KeyRing, Scope, digest, make
 from service.errors import KeyInsufficient, KeyMissing, RateExceeded, SettingsInvalid
-from service.keys import Key, KeyRing, Scope, digest, make
 
 INFER = frozenset({Scope.INFER})
 

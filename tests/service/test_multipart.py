@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.api.body import boundary_of, take_frame
 from service.errors import BodyEmpty, FormBroken, MediaTypeUnsupported, RequestError
-from service.multipart import boundary_of, take_frame
 
 FRAME = b"--x\r\nContent-Disposition: form-data; name=frame; filename=a.png\r\nContent-Type: image/png\r\n\r\n"
 

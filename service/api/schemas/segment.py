@@ -6,13 +6,13 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from service.api.query import SegmentQuery
 from service.api.schemas.cameras import FrameAlarmBody
 from service.api.schemas.result import Findings, LatencyBody
 from service.cameras.camera import AlarmNow
 from service.pipeline.encode import EncodedMap, Picture
 from service.pipeline.options import Encoding
 from service.pipeline.pipeline import Segmentation
-from service.query import SegmentQuery
 
 
 class MapScale(BaseModel):

@@ -1,6 +1,7 @@
-"""API keys: who may do what, and how often. The file holds checksums only, and every comparison takes the same time.
+"""API keys: who may do what, and how often; each route names the scope it needs.
 
-A key is 32 random bytes, so that its plain SHA-256 cannot be searched for; what a person made up would need a slow hash.
+The file holds checksums only, and every comparison takes the same time. A key is 32 random bytes, so that its plain SHA-256 cannot be
+searched for; what a person made up would need a slow hash.
 """
 
 import hashlib
@@ -10,11 +11,13 @@ import re
 import secrets
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Self
+
+from starlette.requests import Request
 
 from service.errors import KeyInsufficient, KeyMissing, RateExceeded, SettingsInvalid
 
@@ -175,3 +178,23 @@ def make(name: str, scopes: list[Scope]) -> tuple[str, str]:
     key = secrets.token_urlsafe(32)
     listed = ", ".join(f'"{scope}"' for scope in scopes)
     return key, f'[[key]]\nname = "{name}"\nsha256 = "{digest(key)}"\nscopes = [{listed}]\n'
+
+
+def needs(scope: Scope) -> Callable[[Request], Awaitable[None]]:
+    """A check for a route: without a file of keys everybody passes, else a key of this scope is needed.
+
+    Raises:
+        KeyMissing, KeyInsufficient, RateExceeded: See `KeyRing.allow`; before the body is read.
+    """
+
+    async def check(request: Request) -> None:
+        ring: KeyRing | None = request.app.state.keys
+        if ring is not None:
+            request.state.key = ring.allow(_offered(request), scope)
+
+    return check
+
+
+def _offered(request: Request) -> str | None:
+    kind, _, credentials = request.headers.get("authorization", "").partition(" ")
+    return credentials.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key")

@@ -8,10 +8,9 @@ from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
-from service.body import check_media_type, read_body
+from service.api.body import boundary_of, check_media_type, read_body, take_frame
+from service.api.query import SegmentQuery
 from service.errors import ClientGone, DeadlineExceeded
-from service.multipart import boundary_of, take_frame
-from service.query import SegmentQuery
 from service.scheduling.admission import Inside
 from service.scheduling.context import Ticket
 from service.settings import Settings

@@ -1,9 +1,12 @@
 """What the routes work with, put together once by `service.app`, and what the probes say of it."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from fastapi import Depends, Request
+
+from service.api.metrics import Metrics
 from service.cameras.registry import Cameras
-from service.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
 from service.runtime.reload import Reloader
 from service.runtime.slot import Slot
@@ -50,3 +53,12 @@ class Wiring:
     def ready(self) -> bool:
         """Whether a frame that arrived now would be answered at once."""
         return self.condition == Phase.READY.value
+
+
+async def wiring_of(request: Request) -> Wiring:
+    """What the routes work with. Not a plain function: those run in a thread, which a refusal has no time for."""
+    wiring: Wiring = request.app.state.wiring
+    return wiring
+
+
+Wired = Annotated[Wiring, Depends(wiring_of)]

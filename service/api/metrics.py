@@ -1,6 +1,9 @@
 """Every instrument and bucket of the service but the cameras' (`service.cameras.metrics`), in a registry of its own."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
 from typing import Final
@@ -15,6 +18,7 @@ from service.scheduling.permits import Budget, Permits
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _SECONDS: Final = tuple(0.001 * 2**power for power in range(15))
 _BATCHES: Final = (1, 2, 4, 8)
+_PERIOD_S: Final = 0.05
 
 
 class Metrics:
@@ -116,3 +120,21 @@ class Metrics:
     def render(self) -> bytes:
         """The exposition of CONTENT_TYPE."""
         return generate_latest(self._registry)
+
+
+@asynccontextmanager
+async def heartbeat(report: Callable[[float], None], period_s: float = _PERIOD_S) -> AsyncIterator[None]:
+    """Tell, every period while the context lasts, by how many seconds the event loop was late."""
+    task = asyncio.create_task(_beat(report, period_s))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _beat(report: Callable[[float], None], period_s: float) -> None:
+    while True:
+        due_s = time.perf_counter() + period_s
+        await asyncio.sleep(period_s)
+        report(max(0.0, time.perf_counter() - due_s))
