@@ -9,14 +9,15 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from service import admin, camera_routes, components, documentation, probes, routes
-from service.access import SeparatePorts
 from service.api import problems
 from service.api.auth import KeyRing
 from service.api.metrics import Metrics, heartbeat
+from service.api.middleware.access_log import Envelope
+from service.api.middleware.admin_port import SeparatePorts
+from service.api.middleware.lingering_close import LingeringClose
 from service.api.state import Wiring
 from service.cameras.registry import Cameras
 from service.cameras.snapshot import upkeep
-from service.envelope import Envelope
 from service.notifications.outbox import Notifications
 from service.pipeline.decode import Limits
 from service.pipeline.pipeline import open_pipeline
@@ -85,8 +86,9 @@ def _dress(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     problems.install(app)
     if settings.admin_port is not None:
         app.add_middleware(SeparatePorts, private_port=settings.admin_port)
+    app.add_middleware(Envelope, metrics=metrics)
     app.add_middleware(
-        Envelope, metrics=metrics, discard_max_bytes=_DISCARD_FACTOR * settings.body_max_bytes, discard_s=_DISCARD_S
+        LingeringClose, discard_max_bytes=_DISCARD_FACTOR * settings.body_max_bytes, discard_s=_DISCARD_S
     )
 
 

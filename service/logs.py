@@ -2,11 +2,8 @@
 
 import json
 import logging
-import math
 import sys
-import time
 import warnings
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -39,30 +36,6 @@ class Sentences(logging.Formatter):
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         text = f"{datetime.fromtimestamp(record.created):%H:%M:%S} {level}{record.getMessage()}{fields}"  # noqa: DTZ006 - local
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
-
-
-class Sparse:
-    """Lets one of many records through in a while, and knows how many it held back. For one thread.
-
-    Args:
-        pause_s: Least time between two of them.
-        clock: Gives seconds.
-    """
-
-    def __init__(self, pause_s: float = 1.0, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._pause_s = pause_s
-        self._clock = clock
-        self._next_s = -math.inf
-        self._held_back = 0
-
-    def take(self) -> int | None:
-        """How many were held back since the last one that went through; None for one that is held back."""
-        if self._clock() < self._next_s:
-            self._held_back += 1
-            return None
-        held_back, self._held_back = self._held_back, 0
-        self._next_s = self._clock() + self._pause_s
-        return held_back
 
 
 def start_logging(level: str, *, terminal: bool) -> None:

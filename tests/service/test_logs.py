@@ -2,7 +2,8 @@ import json
 import logging
 import sys
 
-from service.logs import JsonLines, Sentences, Sparse, start_logging
+from service.api.middleware.access_log import Sparse
+from service.logs import JsonLines, Sentences, start_logging
 
 
 def record_of(message: str, exc_info=None, **extra) -> logging.LogRecord:

@@ -1,4 +1,4 @@
-"""Who may come in: each route names the scope it needs, and which port it belongs to where there are two."""
+"""`/metrics` and `/admin` on a port of their own, where there are two."""
 
 from typing import Final
 

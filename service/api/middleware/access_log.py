@@ -1,16 +1,11 @@
-"""What every request gets, whatever its route: an id, security headers, one log line, one count, no lost refusal.
+"""What every request gets, whatever its route: an id, security headers, one log line, one count."""
 
-A refusal that comes before the whole upload was read waits a moment for it, so that the connection can stay open: under
-overload, new connections would cost more than the refusals. Where the moment does not do, it is sent, and the connection
-closed only after the rest was read and dropped (within bounds): a client in mid-upload would otherwise see a reset.
-"""
-
-import asyncio
 import logging
+import math
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,11 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.metrics import Metrics
 from service.api.problems import CLIENT_CLOSED_REQUEST, respond
-from service.logs import Sparse
 
 _LOG = logging.getLogger("service.requests")
 _COUNTED: Final = "/segment"
-_MOMENT_S: Final = 0.05
 _TOO_MANY: Final = 429
 _QUIET: Final = ("/health/", "/metrics")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -37,33 +30,21 @@ class _Exchange:
     path: str
     method: str
     request_id: str
-    expects_continue: bool
     started_s: float = field(default_factory=time.perf_counter)
-    asked_for_body: bool = False
-    body_complete: bool = False
     status: int | None = None
-
-    @property
-    def upload_pending(self) -> bool:
-        """Whether the client may still be sending; one that waits for «100 Continue» is not."""
-        return not self.body_complete and (self.asked_for_body or not self.expects_continue)
 
 
 class Envelope:
-    """ASGI middleware around the whole application.
+    """ASGI middleware around the whole application; what it does not know how to answer becomes a problem body.
 
     Args:
         app: What it wraps.
         metrics: Counts requests to /segment by outcome.
-        discard_max_bytes: Most bytes of a refused upload that are read and dropped.
-        discard_s: Longest time that takes.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, discard_max_bytes: int, discard_s: float) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
-        self._discard_max_bytes = discard_max_bytes
-        self._discard_s = discard_s
         self._refusals = Sparse()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,41 +67,14 @@ class Envelope:
             self._log(exchange, reason, state)
 
     async def _answer(self, exchange: _Exchange, scope: Scope, receive: Receive, send: Send) -> None:
-        watched = _watched(exchange, receive)
-        completed = self._completed(exchange, watched, send)
+        completed = _completed(exchange, send)
         try:
-            await self._app(scope, watched, completed)
+            await self._app(scope, receive, completed)
         except Exception:  # noqa: BLE001 - the last line of defence: a caller gets a problem body, never a trace
             _LOG.exception("unexpected failure", extra={"request_id": exchange.request_id})
             if exchange.status is None:
                 detail = "an unexpected failure; the request id finds the cause in the log"
-                await respond(500, "internal", detail, exchange.request_id)(scope, watched, completed)
-
-    def _completed(self, exchange: _Exchange, receive: Receive, send: Send) -> Send:
-        """Send with the headers added, and with the end of a refusal held back until the upload is out of the way."""
-
-        async def completed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-                if exchange.status >= 400 and exchange.upload_pending:
-                    await self._discard(exchange, receive, _MOMENT_S)
-                _add_headers(message, exchange)
-            elif message["type"] == "http.response.body" and _early(exchange, message):
-                await send({**message, "more_body": True})
-                await self._discard(exchange, receive, self._discard_s)
-                message = {"type": "http.response.body", "body": b"", "more_body": False}
-            await send(message)
-
-        return completed
-
-    async def _discard(self, exchange: _Exchange, receive: Receive, most_s: float) -> None:
-        left_bytes = self._discard_max_bytes
-        try:
-            async with asyncio.timeout(most_s):
-                while left_bytes > 0 and not exchange.body_complete:
-                    left_bytes -= len((await receive()).get("body", b""))
-        except TimeoutError:
-            return
+                await respond(500, "internal", detail, exchange.request_id)(scope, receive, completed)
 
     def _log(self, exchange: _Exchange, reason: str, state: Mapping[str, Any]) -> None:
         """One line; of refusals for want of room, which come in thousands, one a second that counts the others."""
@@ -134,26 +88,21 @@ class Envelope:
 
 
 def _exchange(scope: Scope) -> _Exchange:
-    headers = Headers(scope=scope)
-    offered = headers.get("x-request-id", "")
+    offered = Headers(scope=scope).get("x-request-id", "")
     request_id = offered if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
-    return _Exchange(scope["path"], scope["method"], request_id, "100-continue" in headers.get("expect", "").lower())
+    return _Exchange(scope["path"], scope["method"], request_id)
 
 
-def _watched(exchange: _Exchange, receive: Receive) -> Receive:
-    async def watched() -> Message:
-        exchange.asked_for_body = True
-        message = await receive()
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            exchange.body_complete = True
-        return message
+def _completed(exchange: _Exchange, send: Send) -> Send:
+    """Send with the status noted and the headers added."""
 
-    return watched
+    async def completed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            _add_headers(message, exchange)
+        await send(message)
 
-
-def _early(exchange: _Exchange, message: Message) -> bool:
-    """Whether this is the last part of a refusal whose upload is still under way."""
-    return (exchange.status or 0) >= 400 and exchange.upload_pending and not message.get("more_body", False)
+    return completed
 
 
 def _add_headers(message: Message, exchange: _Exchange) -> None:
@@ -161,8 +110,6 @@ def _add_headers(message: Message, exchange: _Exchange) -> None:
     headers["X-Request-ID"] = exchange.request_id
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
-    if message["status"] >= 400 and not exchange.body_complete:
-        headers["Connection"] = "close"
 
 
 def _outcome(status: int | None) -> str:
@@ -188,3 +135,27 @@ def _fields(exchange: _Exchange, reason: str, state: Mapping[str, Any]) -> dict[
 def _level(exchange: _Exchange, cause: BaseException | None) -> int:
     quiet = exchange.path.startswith(_QUIET) and (exchange.status or 500) < 400
     return logging.ERROR if cause else logging.DEBUG if quiet else logging.INFO
+
+
+class Sparse:
+    """Lets one of many records through in a while, and knows how many it held back. For one thread.
+
+    Args:
+        pause_s: Least time between two of them.
+        clock: Gives seconds.
+    """
+
+    def __init__(self, pause_s: float = 1.0, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._pause_s = pause_s
+        self._clock = clock
+        self._next_s = -math.inf
+        self._held_back = 0
+
+    def take(self) -> int | None:
+        """How many were held back since the last one that went through; None for one that is held back."""
+        if self._clock() < self._next_s:
+            self._held_back += 1
+            return None
+        held_back, self._held_back = self._held_back, 0
+        self._next_s = self._clock() + self._pause_s
+        return held_back
