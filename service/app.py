@@ -8,13 +8,14 @@ from typing import Final
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
-from service import admin, camera_routes, components, documentation, probes, routes
+from service import components
 from service.api import problems
 from service.api.auth import KeyRing
 from service.api.metrics import Metrics, heartbeat
 from service.api.middleware.access_log import Envelope
 from service.api.middleware.admin_port import SeparatePorts
 from service.api.middleware.lingering_close import LingeringClose
+from service.api.routes import cameras, docs, operations, segment
 from service.api.state import Wiring
 from service.cameras.registry import Cameras
 from service.cameras.snapshot import upkeep
@@ -95,12 +96,13 @@ def _dress(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
 def _route(app: FastAPI, settings: Settings) -> None:
     """Add the routes; where there are keys, the document says which routes ask for one."""
     shown = [Depends(HTTPBearer(auto_error=False))] if settings.api_keys_file else []
-    app.include_router(probes.router)
-    app.include_router(routes.router, dependencies=shown)
-    app.include_router(camera_routes.router, dependencies=shown)
+    app.include_router(operations.health)
+    app.include_router(segment.router, dependencies=shown)
+    app.include_router(operations.router, dependencies=shown)
+    app.include_router(cameras.router, dependencies=shown)
     if settings.admin:
-        app.include_router(admin.router, dependencies=shown)
-    app.router.routes.extend(documentation.routes())
+        app.include_router(operations.admin, dependencies=shown)
+    app.router.routes.extend(docs.routes())
 
 
 @contextmanager

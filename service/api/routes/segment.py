@@ -1,6 +1,5 @@
-"""The HTTP interface: each route reads its request, asks the pipeline or the state, and answers."""
+"""`POST /segment`: reads its request, asks the pipeline, tells the cameras, and answers."""
 
-import asyncio
 import time
 from typing import Annotated, Any, Final
 
@@ -8,11 +7,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from service.api.auth import Scope, needs
 from service.api.body import FORM, MEDIA_TYPES, PART, while_connected
-from service.api.metrics import CONTENT_TYPE
 from service.api.problems import documented
 from service.api.query import SegmentQuery
 from service.api.request import DEADLINE_MAX_MS, body_bytes, by_deadline, read_frame, ticket_of
-from service.api.schemas.model import ReleaseBody
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import SegmentReply
 from service.api.state import Wired, Wiring
@@ -74,24 +71,6 @@ async def segment(
             segmentation = await while_connected(request.receive, work)
             latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - ticket.arrived_s)
             return await _reply(request, query, wiring, segmentation, latency)
-
-
-@router.get("/model", dependencies=[Depends(needs(Scope.INFER))], summary="The model in service")
-async def model(wiring: Wired) -> ReleaseBody:
-    """Name, version, checksum, provider, and what the manifest promises."""
-    return ReleaseBody.describe(wiring.slot.model.identity, wiring.slot.model.manifest)
-
-
-@router.get(
-    "/metrics",
-    dependencies=[Depends(needs(Scope.METRICS))],
-    summary="Metrics for Prometheus",
-    response_class=Response,
-)
-async def metrics(wiring: Wired) -> Response:
-    """In Prometheus' text format."""
-    # In a thread of its own: workers that are busy, or hang, must not hide it.
-    return Response(await asyncio.to_thread(wiring.metrics.render), media_type=CONTENT_TYPE)
 
 
 def _watch(query: SegmentQuery, wiring: Wiring, segmentation: Segmentation) -> AlarmNow | None:

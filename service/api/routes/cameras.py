@@ -1,10 +1,15 @@
 """`/cameras`: how every camera stands, and what people say of its alarms. An `infer` key reads; judging takes an `admin` key."""
 
 import asyncio
+import json
+import threading
 import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
+from fastapi import Path as PathParameter
 from pydantic import ValidationError
 
 from service import errors
@@ -15,10 +20,12 @@ from service.api.schemas.cameras import CameraBody, CamerasBody, Feedback, Feedb
 from service.api.state import Wired
 from service.cameras.alarm import State
 from service.cameras.camera import CAMERA_ID, Camera
-from service.feedback import record
+from service.runtime.model import Identity
+from service.timestamps import instant
 
 router = APIRouter(prefix="/cameras", tags=["cameras"])
 _FEEDBACK_MAX_BYTES: Final = 4096
+_WRITING: Final = threading.Lock()
 _ENTRY: Final = (errors.KeyMissing, errors.KeyInsufficient, errors.RateExceeded)
 _ONE: Final = (*_ENTRY, errors.CameraUnknown, errors.ParameterInvalid)
 _BODY: Final[dict[str, Any]] = {
@@ -27,7 +34,7 @@ _BODY: Final[dict[str, Any]] = {
         "content": {"application/json": {"schema": Feedback.model_json_schema()}},
     }
 }
-CameraId = Annotated[str, Path(pattern=CAMERA_ID)]
+CameraId = Annotated[str, PathParameter(pattern=CAMERA_ID)]
 
 
 @router.get("", dependencies=[Depends(needs(Scope.INFER))], summary="Every camera", responses=described(*_ENTRY))
@@ -83,3 +90,31 @@ async def _read(request: Request, timeout_s: float) -> Feedback:
 
 def _urgency(camera: Camera) -> int:
     return (State.ALARM, State.REVIEW, State.SUSPECTED, State.CLEAR).index(camera.watch.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line: what was said, when, of which camera in which state, and which model had answered."""
+
+    line: dict[str, Any]
+
+    def append(self, file: Path) -> None:
+        """Append it; one write a line, so that no line is torn. Raises OSError."""
+        data = json.dumps(self.line, ensure_ascii=True) + "\n"
+        with _WRITING, file.open("a", encoding="ascii") as stream:
+            stream.write(data)
+
+
+def record(said: Feedback, camera: CameraBody, identity: Identity, now_s: float) -> Entry:
+    """The line of a piece of feedback."""
+    return Entry(
+        {
+            "at": instant(now_s),
+            "camera_id": camera.camera_id,
+            **said.model_dump(),
+            "alarm": camera.alarm.model_dump(mode="json"),
+            "assessment": camera.assessment,
+            "regions": [region.model_dump() for region in camera.regions],
+            "model": asdict(identity),
+        }
+    )
