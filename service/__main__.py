@@ -100,7 +100,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
-    from service.server import serve
+    from service.server.serve import serve
 
     serve(Settings.load(host=chosen.host, port=chosen.port, model_dir=chosen.model_dir))
     return 0
@@ -109,8 +109,8 @@ def _serve(chosen: argparse.Namespace) -> int:
 def _replay(chosen: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from service.components import alarm_policy
     from service.replay_command import Show, replay
+    from service.server.components import alarm_policy
 
     settings = Settings.load(model_dir=chosen.model_dir)
     repeat, shift_px = max(0, chosen.repeat), max(0, chosen.jitter)
@@ -158,11 +158,11 @@ def _segment(chosen: argparse.Namespace) -> int:
 
 def _work(tasks: "list[Task]", order: Order, chosen: argparse.Namespace, console: "Console") -> int:
     """Load the model and answer the tasks; returns how many failed."""
-    from service.components import load, worker_options
     from service.files import Desk, segment_files
     from service.pipeline.decode import Limits
     from service.pipeline.pipeline import open_pipeline
     from service.runtime.slot import Slot
+    from service.server.components import load, worker_options
 
     settings = Settings.load(model_dir=chosen.model_dir)
     slot = Slot(load(settings))

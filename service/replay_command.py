@@ -15,12 +15,12 @@ from service.cameras.camera import sightings_of
 from service.cameras.evidence import Box, Policy
 from service.cameras.replay import Shot, Total, compare
 from service.cameras.rules import Rule
-from service.components import load, worker_options
 from service.pipeline.decode import Limits, decode
 from service.pipeline.options import Order
 from service.pipeline.pipeline import open_pipeline
 from service.recording import Label, Recording, jittered, read_recording
 from service.runtime.slot import Slot
+from service.server.components import load, worker_options
 from service.settings import Settings
 
 _SEED: Final = 20261123

@@ -22,7 +22,14 @@ def test_the_import_contracts_hold():
 
 @pytest.mark.parametrize(
     "module",
-    ["service.app", "service.server", "service.files", "service.__main__", "models.manifest", "models.detection"],
+    [
+        "service.server.app",
+        "service.server.serve",
+        "service.files",
+        "service.__main__",
+        "models.manifest",
+        "models.detection",
+    ],
 )
 def test_the_service_runs_without_torch(module):
     heavy = {"torch", "torchvision", "timm", "training", "models.networks"}
@@ -36,7 +43,7 @@ def test_the_command_line_answers_a_call_for_help_without_loading_the_model_runt
 
 
 def test_importing_the_application_reads_no_environment_and_starts_no_thread():
-    imports = "import os, threading; os.environ['SMOKE_PORT'] = 'x'; import service.app, service.server"
+    imports = "import os, threading; os.environ['SMOKE_PORT'] = 'x'; import service.server.app, service.server.serve"
     imported = run(f"{imports}; print(threading.active_count())")
     assert imported.stdout.strip() == "1", imported.stderr
 

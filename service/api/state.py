@@ -1,4 +1,4 @@
-"""What the routes work with, put together once by `service.app`, and what the probes say of it."""
+"""What the routes work with, put together once by `service.server.app`, and what the probes say of it."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -12,12 +12,12 @@ from starlette.testclient import TestClient
 
 from models.manifest import Manifest
 from models.maps import SegmentationMaps
-from service.app import create_app
 from service.errors import ModelUnusable
 from service.runtime.model import Identity, Model
 from service.runtime.providers import Placement
 from service.runtime.session import OnnxModel, open_model
 from service.runtime.slot import Loaded
+from service.server.app import create_app
 from service.settings import Settings
 from tests.conftest import closed_form
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import uvicorn
 
-from service.connections import (
+from service.server.connection_limits import (
     HEADER_TIMEOUT,
     HEADER_TOO_LARGE,
     NO_ROOM,

@@ -3,7 +3,7 @@ import logging
 import sys
 
 from service.api.middleware.access_log import Sparse
-from service.logs import JsonLines, Sentences, start_logging
+from service.server.logs import JsonLines, Sentences, start_logging
 
 
 def record_of(message: str, exc_info=None, **extra) -> logging.LogRecord:

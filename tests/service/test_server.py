@@ -10,7 +10,8 @@ from service.scheduling.admission import Lifecycle, Phase
 from service.scheduling.backlog import Line, Patience
 from service.scheduling.permits import Ceilings, Permits
 from service.scheduling.service_time import Pace
-from service.server import DrainingServer, bind
+from service.server.draining import DrainingServer
+from service.server.serve import bind
 
 
 def draining(drain_s: float = 60.0) -> tuple[DrainingServer, Lifecycle]:

@@ -5,9 +5,9 @@ from pydantic import ValidationError
 
 from models.manifest import newest_release
 from service import settings as module
-from service.components import runtime_options
 from service.errors import ModelUnusable, SettingsInvalid
 from service.runtime.providers import Placement
+from service.server.components import runtime_options
 from service.settings import Settings
 
 

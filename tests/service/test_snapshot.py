@@ -6,11 +6,11 @@ import math
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app
 from service.cameras import snapshot
 from service.cameras.alarm import State, Watch
 from service.cameras.camera import Camera
 from service.runtime.slot import Loaded
+from service.server.app import create_app
 from service.settings import Settings
 from tests.pictures import file_of, plain, plume
 

@@ -1,6 +1,5 @@
 """`smoke-bvm serve`: bind, load the model, serve until told to stop, drain."""
 
-import asyncio
 import errno
 import gc
 import logging
@@ -11,9 +10,7 @@ import signal
 import socket
 import ssl
 import sys
-import time
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Never
@@ -23,18 +20,18 @@ from starlette.applications import Starlette
 
 from models.manifest import Manifest
 from service.api.auth import KeyRing
-from service.app import create_app
-from service.components import load
-from service.connections import ConnectionLimits, limited
 from service.errors import AddressUnusable, SettingsInvalid, StartError
-from service.logs import start_logging
-from service.notice import Notice
 from service.runtime.process import limit_heap
 from service.runtime.reload import Reloader
-from service.scheduling.admission import Lifecycle, Phase
+from service.server.app import create_app
+from service.server.banner import Notice
+from service.server.components import load
+from service.server.connection_limits import ConnectionLimits, limited
+from service.server.draining import DrainingServer
+from service.server.logs import start_logging
 from service.settings import Settings
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("service.server")
 _FILES_KEPT: Final = 64
 _KEEP_ALIVE_S: Final = 75
 """Longer than the proxies and cameras in front keep an idle connection, so that it is never closed under a request."""
@@ -142,60 +139,6 @@ def _bound(listener: socket.socket, address: tuple[Any, ...]) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-class DrainingServer(uvicorn.Server):
-    """Says where it listens, and drains on the first signal.
-
-    While it drains, those inside finish, probes are answered, and new frames are refused in words rather than with a
-    closed port; then it stops as uvicorn does. A second signal stops it at once.
-
-    Args:
-        config: Uvicorn's; its `timeout_graceful_shutdown` comes after the draining.
-        lifecycle: The service's door.
-        drain_s: Longest time that those inside get.
-        handshake_s: Longest time that a TLS handshake may take.
-
-    Attributes:
-        notice: What is said once it listens.
-    """
-
-    notice: Notice | None = None
-
-    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain_s: float, handshake_s: float = 10.0) -> None:
-        super().__init__(config)
-        self._handshake_s = handshake_s
-        self._lifecycle = lifecycle
-        self._drain_s = drain_s
-        self._drain_until_s = math.inf
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start as uvicorn does, then announce the address."""
-        if self.config.is_ssl:
-            _limit_handshakes(asyncio.get_running_loop(), self._handshake_s)
-        await super().startup(sockets)
-        if self.started and self.notice:
-            self.notice.announce(sockets or [])
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Close the door on the first signal; stop on the second."""
-        if self._lifecycle.phase is Phase.DRAINING:
-            super().handle_exit(sig, frame)
-            return
-        self._lifecycle.drain()
-        self._drain_until_s = time.monotonic() + self._drain_s
-
-    async def on_tick(self, counter: int) -> bool:
-        """Called ten times a second: stop once everybody is out, or the time is up."""
-        draining = self._lifecycle.phase is Phase.DRAINING
-        if draining and (self._lifecycle.inside == 0 or time.monotonic() >= self._drain_until_s):
-            self.should_exit = True
-        return await super().on_tick(counter)
-
-
-def _limit_handshakes(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-    """Uvicorn hands no such limit on, and asyncio's own is a minute."""
-    loop.create_server = partial(loop.create_server, ssl_handshake_timeout=seconds)  # type: ignore[method-assign]
 
 
 def _limits(settings: Settings) -> ConnectionLimits:

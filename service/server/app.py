@@ -8,7 +8,6 @@ from typing import Final
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
-from service import components
 from service.api import problems
 from service.api.auth import KeyRing
 from service.api.metrics import Metrics, heartbeat
@@ -30,6 +29,7 @@ from service.scheduling.admission import Lifecycle
 from service.scheduling.backlog import Line, Patience
 from service.scheduling.permits import Permits
 from service.scheduling.service_time import Pace
+from service.server import components
 from service.settings import Settings
 
 _DISCARD_FACTOR: Final = 2
@@ -41,7 +41,7 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
 
     Args:
         settings: Read once, passed inward as values.
-        load: Loads and checks the release to serve (`service.components.load`), or gives a fake; called once here, and
+        load: Loads and checks the release to serve (`components.load`), or gives a fake; called once here, and
             again for each reload.
 
     Returns:
