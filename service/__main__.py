@@ -4,17 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from models.tiles import TILES
-from service.errors import SOME_FAILED, USAGE, RequestError, StartError
-from service.pipeline.options import DEFAULT_OUTPUTS, OUTPUTS, OVERLAY, Order, parse_outputs
+from service.errors import RequestError, StartError
+from service.pipeline.options import DEFAULT_OUTPUTS, OUTPUTS, OVERLAY, parse_outputs
 from service.settings import Settings
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from service.files import Task
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -106,21 +100,16 @@ def _serve(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _segment(chosen: argparse.Namespace) -> int:
+    from service.cli.segment import run
+
+    return run(chosen)
+
+
 def _replay(chosen: argparse.Namespace) -> int:
-    from rich.console import Console
+    from service.cli.replay import run
 
-    from service.replay_command import Show, replay
-    from service.server.components import alarm_policy
-
-    settings = Settings.load(model_dir=chosen.model_dir)
-    repeat, shift_px = max(0, chosen.repeat), max(0, chosen.jitter)
-    show = Show(chosen.folders, chosen.interval, repeat, shift_px, chosen.out, chosen.threshold)
-    try:
-        replay(show, settings, alarm_policy(settings), Console(width=120))
-    except (RequestError, OSError) as error:
-        print(f"smoke-bvm: {error}", file=sys.stderr)  # noqa: T201
-        return SOME_FAILED
-    return 0
+    return run(chosen)
 
 
 def _key(chosen: argparse.Namespace) -> int:
@@ -131,44 +120,6 @@ def _key(chosen: argparse.Namespace) -> int:
     print(entry)  # noqa: T201
     print(f"{key}\nThis is the key of {chosen.name}; the file holds its checksum only.", file=sys.stderr)  # noqa: T201
     return 0
-
-
-def _segment(chosen: argparse.Namespace) -> int:
-    from rich.console import Console
-
-    from service.files import collect, name_tasks
-
-    console = Console(stderr=True)
-    if any(path.is_dir() and path.resolve() == chosen.out.resolve() for path in chosen.inputs):
-        console.print(f"--out {chosen.out} is one of the inputs; expected a folder of its own", markup=False)
-        return USAGE
-    try:
-        order = Order(chosen.outputs, chosen.resolution, chosen.threshold, chosen.tiles, chosen.encoding)
-    except RequestError as error:
-        console.print(str(error), markup=False)
-        return USAGE
-    tasks = name_tasks(collect(chosen.inputs, chosen.out))
-    if not tasks:
-        console.print("no JPEG, PNG or WebP files found", style="red")
-        return SOME_FAILED
-    failed = _work(tasks, order, chosen, console)
-    console.print(f"{len(tasks) - failed} of {len(tasks)} pictures segmented into {chosen.out}", markup=False)
-    return SOME_FAILED if failed else 0
-
-
-def _work(tasks: "list[Task]", order: Order, chosen: argparse.Namespace, console: "Console") -> int:
-    """Load the model and answer the tasks; returns how many failed."""
-    from service.files import Desk, segment_files
-    from service.pipeline.decode import Limits
-    from service.pipeline.pipeline import open_pipeline
-    from service.runtime.slot import Slot
-    from service.server.components import load, worker_options
-
-    settings = Settings.load(model_dir=chosen.model_dir)
-    slot = Slot(load(settings))
-    with open_pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline:
-        desk = Desk(pipeline, order, chosen.out, settings.body_max_bytes)
-        return segment_files(tasks, desk, console)
 
 
 def _outputs(text: str) -> tuple[str, ...]:

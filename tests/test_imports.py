@@ -25,7 +25,7 @@ def test_the_import_contracts_hold():
     [
         "service.server.app",
         "service.server.serve",
-        "service.files",
+        "service.cli.segment",
         "service.__main__",
         "models.manifest",
         "models.detection",

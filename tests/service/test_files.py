@@ -6,7 +6,8 @@ import pytest
 
 from models.geometry import fit
 from service.__main__ import main
-from service.files import collect, name_tasks
+from service.cli.recordings import collect
+from service.cli.segment import name_tasks
 from tests.conftest import closed_form
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
 

@@ -9,8 +9,9 @@ import pytest
 from service.__main__ import main
 from service.cameras.evidence import Policy, Sighting
 from service.cameras.replay import Shot, add_up, compare, play
+from service.cli.recordings import Label, read_labels, read_recording
+from service.cli.replay import jittered
 from service.errors import SettingsInvalid
-from service.recording import Label, jittered, read_labels, read_recording
 from tests.pictures import array_of, file_of, noisy, plain, plume
 
 FIRE = (0.4, 0.4, 0.5, 0.5)

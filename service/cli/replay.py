@@ -1,26 +1,32 @@
 """`smoke-bvm replay`: recordings through the released model and the alarm, and the table of what came of it."""
 
+import argparse
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+import cv2
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from models.geometry import RGB
 from service.cameras.camera import sightings_of
 from service.cameras.evidence import Box, Policy
 from service.cameras.replay import Shot, Total, compare
 from service.cameras.rules import Rule
+from service.cli.recordings import Label, Recording, read_recording
+from service.errors import SOME_FAILED, RequestError
 from service.pipeline.decode import Limits, decode
 from service.pipeline.options import Order
 from service.pipeline.pipeline import open_pipeline
-from service.recording import Label, Recording, jittered, read_recording
 from service.runtime.slot import Slot
-from service.server.components import load, worker_options
+from service.server.components import alarm_policy, load, worker_options
 from service.settings import Settings
 
 _SEED: Final = 20261123
@@ -46,6 +52,19 @@ class Show:
     shift_px: int
     out: Path | None
     threshold: float | None = None
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Replay what was named on the command line; returns the exit code."""
+    settings = Settings.load(model_dir=chosen.model_dir)
+    repeat, shift_px = max(0, chosen.repeat), max(0, chosen.jitter)
+    show = Show(chosen.folders, chosen.interval, repeat, shift_px, chosen.out, chosen.threshold)
+    try:
+        replay(show, settings, alarm_policy(settings), Console(width=120))
+    except (RequestError, OSError) as error:
+        print(f"smoke-bvm: {error}", file=sys.stderr)  # noqa: T201
+        return SOME_FAILED
+    return 0
 
 
 def replay(show: Show, settings: Settings, base: Policy, console: Console) -> None:
@@ -101,6 +120,19 @@ def _repeated(recordings: Sequence[Recording], show: Show, look: Look, limits: L
         picture = decode(frame.read_bytes(), limits)
         shaken = jittered(picture, show.repeat, show.shift_px, _SEED + number)
         yield (look(body, Label(smoke=False, boxes=())) for body in shaken)
+
+
+def jittered(picture: RGB, times: int, shift_px: int, seed: int) -> Iterator[bytes]:
+    """A picture as a shaking camera would send it: moved by up to `shift_px` pixels, up to 3 % brighter or darker, as JPEG files."""
+    random = np.random.default_rng(seed)
+    height, width = picture.shape[:2]
+    for _ in range(times):
+        right, down = random.integers(-shift_px, shift_px + 1, 2)
+        move = np.array([[1, 0, right], [0, 1, down]], np.float64)
+        moved = cv2.warpAffine(picture, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        shown = np.clip(moved * random.uniform(0.97, 1.03), 0, 255).astype(np.uint8)
+        _, data = cv2.imencode(".jpg", shown[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(85, 96))])
+        yield data.tobytes()
 
 
 def _truth(label: Label | None, width: int, height: int) -> tuple[Box, ...]:

@@ -1,23 +1,27 @@
 """`smoke-bvm segment`: pictures on disk in, reports and maps on disk out; a bad picture does not stop the rest."""
 
+import argparse
 import asyncio
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import FileReport, MapFile
-from service.errors import BodyTooLarge, RequestError
+from service.cli.recordings import collect
+from service.errors import SOME_FAILED, USAGE, BodyTooLarge, RequestError
+from service.pipeline.decode import Limits
 from service.pipeline.options import Order
-from service.pipeline.pipeline import Pipeline, Segmentation
-
-_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+from service.pipeline.pipeline import Pipeline, Segmentation, open_pipeline
+from service.runtime.slot import Slot
+from service.server.components import load, worker_options
+from service.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +42,33 @@ class Desk:
     body_max_bytes: int
 
 
-def collect(inputs: Iterable[Path], out: Path) -> list[Path]:
-    """Pictures named or found in named folders (and below), in order, each once; what lies in `out` is left alone."""
-    found: dict[Path, None] = {}
-    for path in inputs:
-        pictures = sorted(_pictures(path, out)) if path.is_dir() else [path]
-        found |= dict.fromkeys(pictures)
-    return list(found)
+def run(chosen: argparse.Namespace) -> int:
+    """Segment what was named on the command line; returns the exit code."""
+    console = Console(stderr=True)
+    if any(path.is_dir() and path.resolve() == chosen.out.resolve() for path in chosen.inputs):
+        console.print(f"--out {chosen.out} is one of the inputs; expected a folder of its own", markup=False)
+        return USAGE
+    try:
+        order = Order(chosen.outputs, chosen.resolution, chosen.threshold, chosen.tiles, chosen.encoding)
+    except RequestError as error:
+        console.print(str(error), markup=False)
+        return USAGE
+    tasks = name_tasks(collect(chosen.inputs, chosen.out))
+    if not tasks:
+        console.print("no JPEG, PNG or WebP files found", style="red")
+        return SOME_FAILED
+    failed = _work(tasks, order, chosen, console)
+    console.print(f"{len(tasks) - failed} of {len(tasks)} pictures segmented into {chosen.out}", markup=False)
+    return SOME_FAILED if failed else 0
+
+
+def _work(tasks: list[Task], order: Order, chosen: argparse.Namespace, console: Console) -> int:
+    """Load the model and answer the tasks; returns how many failed."""
+    settings = Settings.load(model_dir=chosen.model_dir)
+    slot = Slot(load(settings))
+    with open_pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline:
+        desk = Desk(pipeline, order, chosen.out, settings.body_max_bytes)
+        return segment_files(tasks, desk, console)
 
 
 def name_tasks(pictures: Iterable[Path]) -> list[Task]:
@@ -75,7 +99,7 @@ def segment_files(tasks: list[Task], desk: Desk, console: Console) -> int:
 def _went_well(task: Task, desk: Desk, console: Console) -> bool:
     """Answer one picture; say what went wrong, and return whether nothing did."""
     try:
-        _segment(task, desk)
+        _answer_picture(task, desk)
     except (RequestError, OSError) as error:
         console.print(f"{task.source}: {error}", style="red", markup=False, highlight=False)
         return False
@@ -84,7 +108,7 @@ def _went_well(task: Task, desk: Desk, console: Console) -> bool:
     return True
 
 
-def _segment(task: Task, desk: Desk) -> None:
+def _answer_picture(task: Task, desk: Desk) -> None:
     started_s = time.perf_counter()
     body = _read(task.source, desk.body_max_bytes)
     read_s = time.perf_counter() - started_s
@@ -112,13 +136,6 @@ def _write(task: Task, out: Path, segmentation: Segmentation, findings: dict[str
         (out / overlay).write_bytes(segmentation.picture.data)
     report = FileReport(source=str(task.source), maps=maps, overlay=overlay, **findings)
     (out / f"{task.stem}.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-
-def _pictures(folder: Path, out: Path) -> Iterator[Path]:
-    inside = out.resolve()
-    for path in folder.rglob("*"):
-        if path.suffix.lower() in _SUFFIXES and path.is_file() and not path.resolve().is_relative_to(inside):
-            yield path
 
 
 def _free_stem(stem: str, taken: set[str]) -> str:

@@ -1,22 +1,18 @@
-"""Recorded sequences: pictures of one camera in order, and where people saw smoke; or single pictures shown again and again.
+"""Pictures on disk: those that a command line names, and recordings, pictures of one camera in order with what people saw on them.
 
 `frames.csv` beside the pictures, where there is one: `frame` (file), `smoke_labelled` (0 or 1), and boxes `xmin ymin xmax ymax`,
 four pixels a box, in a last column. Times are not read: frames are an interval apart.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
-import numpy as np
-
-from models.geometry import RGB
 from service.errors import SettingsInvalid
 
-SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 LABELS_FILE: Final = "frames.csv"
 PixelBox = tuple[float, float, float, float]
 
@@ -44,7 +40,7 @@ def read_recording(folder: Path) -> Recording:
     Raises:
         SettingsInvalid: There is no picture, or the labels cannot be read.
     """
-    frames = tuple(sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES))
+    frames = tuple(sorted(path for path in folder.glob("*") if path.suffix.lower() in _SUFFIXES))
     if not frames:
         raise SettingsInvalid(f"{folder}: found no JPEG, PNG or WebP file")
     file = folder / LABELS_FILE
@@ -62,22 +58,25 @@ def read_labels(file: Path) -> dict[str, Label]:
         raise SettingsInvalid(f"{file}: {error}; expected columns frame, smoke_labelled and boxes") from error
 
 
-def jittered(picture: RGB, times: int, shift_px: int, seed: int) -> Iterator[bytes]:
-    """A picture as a shaking camera would send it: moved by up to `shift_px` pixels, up to 3 % brighter or darker, as JPEG files."""
-    random = np.random.default_rng(seed)
-    height, width = picture.shape[:2]
-    for _ in range(times):
-        right, down = random.integers(-shift_px, shift_px + 1, 2)
-        move = np.array([[1, 0, right], [0, 1, down]], np.float64)
-        moved = cv2.warpAffine(picture, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
-        shown = np.clip(moved * random.uniform(0.97, 1.03), 0, 255).astype(np.uint8)
-        _, data = cv2.imencode(".jpg", shown[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(85, 96))])
-        yield data.tobytes()
-
-
 def _label(smoke: str, boxes: str) -> Label:
     numbers = [float(number) for number in boxes.split()]
     if len(numbers) % 4:
         raise ValueError(f"found {len(numbers)} numbers, expected four a box")
     corners = [numbers[first : first + 4] for first in range(0, len(numbers), 4)]
     return Label(smoke.strip() == "1", tuple((left, top, right, bottom) for left, top, right, bottom in corners))
+
+
+def collect(inputs: Iterable[Path], out: Path) -> list[Path]:
+    """Pictures named or found in named folders (and below), in order, each once; what lies in `out` is left alone."""
+    found: dict[Path, None] = {}
+    for path in inputs:
+        pictures = sorted(_pictures(path, out)) if path.is_dir() else [path]
+        found |= dict.fromkeys(pictures)
+    return list(found)
+
+
+def _pictures(folder: Path, out: Path) -> Iterator[Path]:
+    inside = out.resolve()
+    for path in folder.rglob("*"):
+        if path.suffix.lower() in _SUFFIXES and path.is_file() and not path.resolve().is_relative_to(inside):
+            yield path
