@@ -26,7 +26,7 @@ from service.scheduling.permits import Ceilings, Permits
 from service.scheduling.service_time import Pace
 from tests.conftest import SIDE, build_release, closed_form
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
-from tests.service.test_batcher import WAIT_S, Gate
+from tests.service.scheduling.test_batcher import WAIT_S, Gate
 
 LN2 = math.log(2)
 ALL = "outputs=mask,probability,total,aleatoric,epistemic"

@@ -6,6 +6,7 @@ from service.__main__ import main
 from service.api import auth as module
 from service.api.auth import Key, KeyRing, Scope, digest, make
 from service.errors import KeyInsufficient, KeyMissing, RateExceeded, SettingsInvalid
+from tests.service.api.conftest import BODY, status
 
 INFER = frozenset({Scope.INFER})
 
@@ -143,3 +144,67 @@ def test_reading_the_file_again_gives_nobody_a_new_allowance_unless_the_rate_cha
     written(path, entry("one", "a", 50.0))
     keys.renew(path)
     assert keys.allow("a", Scope.INFER) == "one"
+
+
+@pytest.fixture
+def guarded(open_client, keys_file):
+    return open_client(api_keys_file=keys_file, admin=True)
+
+
+ROUTES = {
+    ("POST", "/segment"): Scope.INFER,
+    ("GET", "/model"): Scope.INFER,
+    ("GET", "/metrics"): Scope.METRICS,
+    ("POST", "/admin/reload"): Scope.ADMIN,
+}
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_each_route_asks_for_a_key_of_its_scope(guarded, method, path):
+    assert status(guarded, method, path, None) == 401
+    assert status(guarded, method, path, "wrong") == 401
+    for scope in Scope:
+        expected = 200 if scope is ROUTES[method, path] else 403
+        assert status(guarded, method, path, scope) == expected, scope
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/health/startup", "/openapi.json", "/docs"])
+def test_probes_and_the_document_are_open(guarded, path):
+    assert status(guarded, "GET", path, None) == 200
+
+
+def test_a_refusal_says_what_to_offer(guarded):
+    refused = guarded.post("/segment", content=BODY)
+    assert refused.headers["WWW-Authenticate"] == "Bearer"
+    assert refused.json()["type"] == "urn:smoke-bvm:problem:key_missing"
+    assert "X-API-Key" in refused.json()["detail"]
+
+
+def test_a_key_may_come_in_a_header_of_its_own(guarded):
+    assert guarded.post("/segment", content=BODY, headers={"X-API-Key": "infer"}).status_code == 200
+
+
+def test_a_key_used_too_often_is_refused_alone(guarded):
+    assert [status(guarded, "POST", "/segment", "slow") for _ in range(2)] == [200, 429]
+    assert status(guarded, "POST", "/segment", "infer") == 200
+
+
+def test_a_bad_key_is_refused_before_the_query_is_looked_at(guarded):
+    assert guarded.post("/segment?outputs=nonsense", content=BODY).status_code == 401
+
+
+def test_the_log_names_the_key_and_never_shows_it(guarded, caplog):
+    caplog.set_level("INFO", "service.requests")
+    guarded.post("/segment", content=BODY, headers={"Authorization": "Bearer infer"})
+    guarded.post("/segment", content=BODY, headers={"Authorization": "Bearer tell-tale"})
+    records = [vars(record) for record in caplog.records if record.message == "request"]
+    assert records[0]["key"] == "infer-key"
+    assert "key" not in records[1]
+    assert "tell-tale" not in str(records)
+
+
+def test_the_document_says_which_routes_ask_for_a_key(guarded, client):
+    document = guarded.get("/openapi.json").json()
+    assert document["paths"]["/segment"]["post"]["security"] == [{"HTTPBearer": []}]
+    assert "security" not in document["paths"]["/health/live"]["get"]
+    assert "security" not in client.get("/openapi.json").json()["paths"]["/segment"]["post"]

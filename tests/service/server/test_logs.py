@@ -2,7 +2,6 @@ import json
 import logging
 import sys
 
-from service.api.middleware.access_log import Sparse
 from service.server.logs import JsonLines, Sentences, start_logging
 
 
@@ -56,13 +55,3 @@ def test_the_address_of_a_webhook_does_not_reach_the_log():
         root.setLevel(before[0])
         root.handlers[:] = before[1]
         client.setLevel(before[2])
-
-
-def test_of_many_alike_one_goes_through_in_a_while_and_counts_the_others():
-    now_s = [0.0]
-    sparse = Sparse(1.0, lambda: now_s[0])
-    assert [sparse.take() for _ in range(4)] == [0, None, None, None]
-    now_s[0] = 1.0
-    assert [sparse.take() for _ in range(2)] == [3, None]
-    now_s[0] = 2.0
-    assert sparse.take() == 1

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from service.cameras.health import Stillness, flaws
+from models.drift import Histogram, psi
+from service.cameras.health import FRAMES_MIN, Drift, Stillness, flaws
 from service.pipeline.image_stats import look_at
 
 
@@ -39,13 +40,6 @@ def test_what_is_wrong_with_a_picture(frame, expected):
     assert flaws(look_at(frame)) == expected
 
 
-def test_brightness_and_contrast_of_two_halves_are_their_mean_and_half_their_difference():
-    frame = np.zeros((480, 480, 3), np.uint8)
-    frame[:, 240:] = 255
-    look = look_at(frame)
-    assert (look.brightness, look.contrast, look.glare) == (pytest.approx(0.5), pytest.approx(0.5), 0.5)
-
-
 def test_a_camera_that_repeats_itself_is_frozen_from_the_third_frame_on():
     stillness = Stillness()
     assert [stillness.frozen(look_at(scene())) for _ in range(4)] == [False, False, True, True]
@@ -69,3 +63,40 @@ def test_a_camera_whose_noise_changes_is_not_frozen():
 def test_a_dark_camera_cannot_be_told_frozen():
     stillness = Stillness()
     assert not any(stillness.frozen(look_at(np.zeros((480, 480, 3), np.uint8))) for _ in range(5))
+
+
+HALVES = Histogram((0.0, 0.5, 1.0), (0.5, 0.5))
+
+
+def feed(drift: Drift, values, reference=HALVES) -> dict[str, float]:
+    for value in values:
+        drifted = drift.take({"brightness": value}, {"brightness": reference})
+    return drifted
+
+
+def test_too_few_frames_say_nothing():
+    assert feed(Drift(), [0.9] * (FRAMES_MIN - 1)) == {}
+
+
+def test_frames_as_at_the_release_have_not_drifted():
+    assert feed(Drift(), [0.1, 0.9] * FRAMES_MIN) == {"brightness": 0.0}
+
+
+def test_frames_unlike_the_release_have_drifted_as_computed_by_hand():
+    assert feed(Drift(), [0.1, 0.9, 0.9, 0.9] * 30)["brightness"] == pytest.approx(psi([0.25, 0.75], [0.5, 0.5]))
+
+
+def test_what_was_long_ago_is_forgotten():
+    drift = Drift()
+    feed(drift, [0.9] * 500)
+    assert feed(drift, [0.1, 0.9] * 120)["brightness"] == 0.0
+
+
+def test_a_release_with_other_bins_starts_anew():
+    drift = Drift()
+    feed(drift, [0.9] * FRAMES_MIN)
+    assert feed(drift, [0.9], Histogram((0.0, 0.25, 1.0), (0.5, 0.5))) == {}
+
+
+def test_a_quantity_without_a_reference_is_left_out():
+    assert Drift().take({"brightness": 0.5}, {}) == {}
