@@ -9,7 +9,7 @@ import pytest
 from models.manifest import newest_release
 from service.api.metrics import Metrics
 from service.api.schemas.segment import SegmentReply
-from service.runtime.model import Identity
+from service.runtime.model import ModelInfo
 from service.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +29,7 @@ def test_the_table_names_no_setting_that_is_gone():
 
 
 def test_the_table_of_metrics_is_what_the_service_exposes():
-    metrics = Metrics(Identity("smoke-test", "0.0.1", "0" * 64, "cuda", "fp32"))
+    metrics = Metrics(ModelInfo("smoke-test", "0.0.1", "0" * 64, "cuda", "fp32"))
     metrics.watch_gpu(lambda: 0.0)
     shown = re.findall(r"^\| `(smoke_\w+)` \| \w+ \| (.*) \| (.*) \|$", README, re.MULTILINE)
     exposed = metrics.render().decode()

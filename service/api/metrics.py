@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from prometheus_client.process_collector import ProcessCollector
 
 from service.cameras.metrics import CameraMetrics
-from service.runtime.model import Identity
+from service.runtime.model import ModelInfo
 from service.scheduling.permits import Budget, Permits
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -24,7 +24,7 @@ _PERIOD_S: Final = 0.05
 class Metrics:
     """The service's instruments. `smoke_requests_received_total` = sum of `smoke_requests_total` + those in flight."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: ModelInfo) -> None:
         self._registry = CollectorRegistry()
         counter = partial(Counter, registry=self._registry)
         gauge = partial(Gauge, registry=self._registry)
@@ -64,7 +64,7 @@ class Metrics:
             )
             gauge.set_function(held_bytes)
 
-    def serving(self, identity: Identity) -> None:
+    def serving(self, identity: ModelInfo) -> None:
         """This model answers from now on."""
         self._model.info(asdict(identity))
 

@@ -9,7 +9,7 @@ from service.api.metrics import Metrics
 from service.cameras.registry import Cameras
 from service.pipeline.pipeline import Pipeline
 from service.runtime.reload import Reloader
-from service.runtime.slot import Slot
+from service.runtime.slot import ModelSlot
 from service.scheduling.admission import Lifecycle, Phase
 from service.settings import Settings
 
@@ -19,7 +19,7 @@ class Wiring:
     """Settings, model, pipeline, metrics, the door, what changes the model, and the cameras."""
 
     settings: Settings
-    slot: Slot
+    slot: ModelSlot
     pipeline: Pipeline
     metrics: Metrics
     lifecycle: Lifecycle
@@ -42,7 +42,7 @@ class Wiring:
         """The phase, or why frames are not answered although the phase is ready."""
         if self.lifecycle.phase is not Phase.READY:
             return self.lifecycle.phase.value
-        return self.ailment or (Phase.READY.value if self.slot.well else "the model is being rebuilt")
+        return self.ailment or (Phase.READY.value if self.slot.healthy else "the model is being rebuilt")
 
     @property
     def live(self) -> bool:

@@ -25,7 +25,7 @@ from service.errors import SOME_FAILED, RequestError
 from service.pipeline.decode import Limits, decode
 from service.pipeline.options import Order
 from service.pipeline.pipeline import open_pipeline
-from service.runtime.slot import Slot
+from service.runtime.slot import ModelSlot
 from service.server.components import alarm_policy, load, worker_options
 from service.settings import Settings
 
@@ -75,7 +75,7 @@ def replay(show: Show, settings: Settings, base: Policy, console: Console) -> No
         RequestError: A picture cannot be read.
     """
     recordings = [read_recording(folder) for folder in show.folders]
-    slot, limits = Slot(load(settings)), Limits(settings.pixels_max)
+    slot, limits = ModelSlot(load(settings)), Limits(settings.pixels_max)
     manifest, order = slot.model.manifest, Order((), threshold=show.threshold)
     with open_pipeline(slot, worker_options(settings), limits) as pipeline:
 

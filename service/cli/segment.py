@@ -19,7 +19,7 @@ from service.errors import SOME_FAILED, USAGE, BodyTooLarge, RequestError
 from service.pipeline.decode import Limits
 from service.pipeline.options import Order
 from service.pipeline.pipeline import Pipeline, Segmentation, open_pipeline
-from service.runtime.slot import Slot
+from service.runtime.slot import ModelSlot
 from service.server.components import load, worker_options
 from service.settings import Settings
 
@@ -65,7 +65,7 @@ def run(chosen: argparse.Namespace) -> int:
 def _work(tasks: list[Task], order: Order, chosen: argparse.Namespace, console: Console) -> int:
     """Load the model and answer the tasks; returns how many failed."""
     settings = Settings.load(model_dir=chosen.model_dir)
-    slot = Slot(load(settings))
+    slot = ModelSlot(load(settings))
     with open_pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline:
         desk = Desk(pipeline, order, chosen.out, settings.body_max_bytes)
         return segment_files(tasks, desk, console)

@@ -21,8 +21,8 @@ from service.pipeline.image_stats import Look, look_at
 from service.pipeline.options import OVERLAY, Order
 from service.pipeline.tiling import Answers, Views, answer_each, at_model_size, show, unite
 from service.pipeline.workers import Threads
-from service.runtime.model import Identity
-from service.runtime.slot import Answer, Slot
+from service.runtime.model import ModelInfo
+from service.runtime.slot import InferenceResult, ModelSlot
 from service.scheduling.batcher import Batcher, Sizes, ignore
 from service.scheduling.context import Ticket
 from service.scheduling.service_time import Pace
@@ -48,7 +48,7 @@ class Segmentation:
     whole frame, `map_px` is the side of the square on which the regions were found.
     """
 
-    identity: Identity
+    identity: ModelInfo
     frame: Size
     summary: Summary
     maps: dict[str, EncodedMap]
@@ -63,7 +63,7 @@ class Pipeline:
     """Takes files to answers. Use `open_pipeline`, which owns the threads."""
 
     def __init__(
-        self, slot: Slot, batcher: Batcher[Views, Answers], pool: Executor, limits: Limits, pace: Pace
+        self, slot: ModelSlot, batcher: Batcher[Views, Answers], pool: Executor, limits: Limits, pace: Pace
     ) -> None:
         self._slot = slot
         self._batcher = batcher
@@ -133,7 +133,7 @@ class Pipeline:
         return shown, Size(width, height), look_at(shown[0]) if watched else None
 
     def _answer(
-        self, body: bytes, size: Size, answer: Answer, order: Order
+        self, body: bytes, size: Size, answer: InferenceResult, order: Order
     ) -> tuple[Summary, dict[str, EncodedMap], Picture | None]:
         prediction, manifest = answer.prediction, answer.model.manifest
         threshold = manifest.threshold if order.threshold is None else order.threshold
@@ -155,7 +155,7 @@ class Pipeline:
 
 @contextmanager
 def open_pipeline(
-    slot: Slot,
+    slot: ModelSlot,
     threads: Threads,
     limits: Limits,
     report: Callable[[int, Sequence[str]], None] = ignore,

@@ -7,11 +7,11 @@ from models.geometry import RGB, fit, fit_map
 from models.maps import SegmentationMaps
 from models.tiles import merge, views, worth_tiling
 from service.pipeline.options import Order
-from service.runtime.slot import Answer, Slot
+from service.runtime.slot import InferenceResult, ModelSlot
 
 Views = tuple[RGB, ...]
 """Each (size_px, size_px, 3) uint8; the whole frame first."""
-Answers = tuple[Answer, ...]
+Answers = tuple[InferenceResult, ...]
 """One per view, all of them of one model."""
 
 
@@ -23,17 +23,17 @@ def show(frame: RGB, order: Order, size_px: int) -> Views:
     return (fit(frame, size_px),)
 
 
-def answer_each(slot: Slot, asked: Sequence[Views]) -> list[Answers]:
+def answer_each(slot: ModelSlot, asked: Sequence[Views]) -> list[Answers]:
     """Have one model answer all the views of some frames, which fail together."""
-    answers = iter(slot.answer([view for shown in asked for view in shown]))
+    answers = iter(slot.infer([view for shown in asked for view in shown]))
     return [tuple(itertools.islice(answers, len(shown))) for shown in asked]
 
 
-def unite(answers: Answers) -> Answer:
+def unite(answers: Answers) -> InferenceResult:
     """One answer for the frame: maps of the model's square, or those merged, which are larger; see `models.tiles.merge`."""
     if len(answers) == 1:
         return answers[0]
-    return Answer(merge([answer.prediction for answer in answers]), answers[0].model)
+    return InferenceResult(merge([answer.prediction for answer in answers]), answers[0].model)
 
 
 def at_model_size(prediction: SegmentationMaps, size_px: int) -> SegmentationMaps:

@@ -11,7 +11,7 @@ import onnxruntime as ort
 from models.manifest import OUTPUTS, Manifest
 
 
-class FixedBuffers:
+class BoundSession:
     """A session whose inputs and outputs stay in the same memory of the device, one set per batch size.
 
     Nothing is allocated per batch, and no output crosses the bus before all are ready. One thread owns the session, at the

@@ -10,7 +10,7 @@ from models.maps import SegmentationMaps
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ModelInfo:
     """Which weights answered, and where they ran."""
 
     name: str
@@ -35,7 +35,7 @@ class Model(Protocol):
     def manifest(self) -> Manifest: ...  # noqa: D102
 
     @property
-    def identity(self) -> Identity: ...  # noqa: D102
+    def identity(self) -> ModelInfo: ...  # noqa: D102
 
     @property
     def runners(self) -> int: ...  # noqa: D102

@@ -25,7 +25,7 @@ def limit_heap() -> bool:
     return all(mallopt(parameter, value) == 1 for parameter, value in (_ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD))
 
 
-def give_back() -> bool:
+def trim_heap() -> bool:
     """Collect what only its own circles hold, and return free memory to the system; False where that cannot be asked for."""
     gc.collect()
     trim = _function("malloc_trim")

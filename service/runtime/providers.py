@@ -14,7 +14,7 @@ Arena = Literal["exact", "doubling"]
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class RuntimeOptions:
     """Where and how wide a model is to run.
 
     Attributes:
@@ -58,10 +58,10 @@ _ORDER: Final = {
 _ARENA: Final = {"exact": "kSameAsRequested", "doubling": "kNextPowerOfTwo"}
 
 
-def wanted(placement: Placement, available: Collection[str]) -> list[Wanted]:
+def wanted(options: RuntimeOptions, available: Collection[str]) -> list[Wanted]:
     """Providers in order of preference, as onnxruntime takes them; only those that this build has."""
-    kinds = [kind for kind in _ORDER[placement.provider] if kind == "cpu" or NAMES[kind] in available]
-    return [(NAMES[kind], options) if (options := _options(kind, placement)) else NAMES[kind] for kind in kinds]
+    kinds = [kind for kind in _ORDER[options.provider] if kind == "cpu" or NAMES[kind] in available]
+    return [(NAMES[kind], given) if (given := _provider_options(kind, options)) else NAMES[kind] for kind in kinds]
 
 
 def found(session_providers: Sequence[str]) -> str:
@@ -69,55 +69,55 @@ def found(session_providers: Sequence[str]) -> str:
     return next((kind for kind, name in NAMES.items() if name in session_providers), "cpu")
 
 
-def fell_back(placement: Placement, used: str, available: Collection[str]) -> bool:
+def fell_back(options: RuntimeOptions, used: str, available: Collection[str]) -> bool:
     """Whether something slower runs than was wanted; `auto` wants a GPU where the build is for one."""
-    if placement.provider == "auto":
+    if options.provider == "auto":
         return used == "cpu" and NAMES["cuda"] in available
-    return used != placement.provider
+    return used != options.provider
 
 
-def tries_graphs(placement: Placement, available: Collection[str]) -> bool:
+def tries_graphs(options: RuntimeOptions, available: Collection[str]) -> bool:
     """Whether a session would record CUDA graphs, if the GPU can be used."""
-    return placement.provider in ("auto", "cuda") and placement.cuda_graphs and NAMES["cuda"] in available
+    return options.provider in ("auto", "cuda") and options.cuda_graphs and NAMES["cuda"] in available
 
 
-def batches(used: str, placement: Placement) -> bool:
+def batches(used: str, options: RuntimeOptions) -> bool:
     """Whether frames are worth running together, in batches whose size changes from one to the next.
 
     On a CPU they gain nothing. On CUDA without graphs onnxruntime plans every convolution anew when the size changes (its issue
     23006), and planning one size took 0.8 s on an H200; a recorded graph is replayed without planning.
     """
-    return used == "tensorrt" or (used == "cuda" and placement.provider != "tensorrt" and placement.cuda_graphs)
+    return used == "tensorrt" or (used == "cuda" and options.provider != "tensorrt" and options.cuda_graphs)
 
 
-def _options(kind: str, placement: Placement) -> dict[str, str]:
+def _provider_options(kind: str, options: RuntimeOptions) -> dict[str, str]:
     if kind == "cuda":
-        return _cuda(placement)
-    return _tensorrt(placement) if kind == "tensorrt" else {}
+        return _cuda(options)
+    return _tensorrt(options) if kind == "tensorrt" else {}
 
 
-def _cuda(placement: Placement) -> dict[str, str]:
+def _cuda(options: RuntimeOptions) -> dict[str, str]:
     """HEURISTIC picks convolutions without timing each: the exhaustive default makes the first frames of a shape slow.
 
     Without TF32 the golden frame is answered as on a CPU, to its rounding; with it maps were up to 0.007 off on an H200.
     """
-    options = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
-    options["arena_extend_strategy"] = _ARENA[placement.cuda_arena]
-    if placement.cuda_memory_max_bytes:
-        options["gpu_mem_limit"] = str(placement.cuda_memory_max_bytes)
+    provider_options = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
+    provider_options["arena_extend_strategy"] = _ARENA[options.cuda_arena]
+    if options.cuda_memory_max_bytes:
+        provider_options["gpu_mem_limit"] = str(options.cuda_memory_max_bytes)
     # One provider records, and the whole graph must be its own.
-    if placement.cuda_graphs and placement.provider != "tensorrt":
-        options["enable_cuda_graph"] = "1"
-    return options
+    if options.cuda_graphs and options.provider != "tensorrt":
+        provider_options["enable_cuda_graph"] = "1"
+    return provider_options
 
 
-def _tensorrt(placement: Placement) -> dict[str, str]:
+def _tensorrt(options: RuntimeOptions) -> dict[str, str]:
     """Engines are kept between starts if there is a folder for them; in 32 bit, as the golden frame expects."""
-    options = {"trt_fp16_enable": "0"}
-    if placement.tensorrt_cache_dir is not None:
-        folder = str(placement.tensorrt_cache_dir)
-        options |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": folder}
-        options |= {"trt_timing_cache_enable": "1", "trt_timing_cache_path": folder}
-    if placement.cuda_memory_max_bytes:
-        options["trt_max_workspace_size"] = str(placement.cuda_memory_max_bytes)
-    return options
+    provider_options = {"trt_fp16_enable": "0"}
+    if options.tensorrt_cache_dir is not None:
+        folder = str(options.tensorrt_cache_dir)
+        provider_options |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": folder}
+        provider_options |= {"trt_timing_cache_enable": "1", "trt_timing_cache_path": folder}
+    if options.cuda_memory_max_bytes:
+        provider_options["trt_max_workspace_size"] = str(options.cuda_memory_max_bytes)
+    return provider_options

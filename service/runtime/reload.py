@@ -8,8 +8,8 @@ from typing import Final
 
 from service.errors import NothingToRollBack, ReleaseRefused, ReloadBusy, RequestError, StartError
 from service.runtime.model import Model
-from service.runtime.process import give_back
-from service.runtime.slot import Loaded, Slot
+from service.runtime.process import trim_heap
+from service.runtime.slot import LoadedModel, ModelSlot
 
 _LOG = logging.getLogger("service.reload")
 SWAPPED: Final = "swapped"
@@ -26,7 +26,7 @@ class Reloader:
         report: Told SWAPPED, REFUSED or ROLLED_BACK.
     """
 
-    def __init__(self, slot: Slot, load: Callable[[], Loaded], report: Callable[[str], None]) -> None:
+    def __init__(self, slot: ModelSlot, load: Callable[[], LoadedModel], report: Callable[[str], None]) -> None:
         self._slot = slot
         self._load = load
         self._report = report
@@ -86,7 +86,7 @@ class Reloader:
         finally:
             self._changing.release()
 
-    def _fitting(self) -> Loaded:
+    def _fitting(self) -> LoadedModel:
         """Frames that wait were fitted to the present model: another must take them as they are."""
         loaded = self._load()
         found, expected = (model.manifest.input.size_px for model in (loaded.model, self._slot.model))
@@ -104,5 +104,5 @@ class Reloader:
         _LOG.info("model changed", extra={"model": f"{identity.name}-{identity.version}", "result": result})
         self._report(result)
         # The model that went out of service was a large part of the heap.
-        give_back()
+        trim_heap()
         return model

@@ -1,4 +1,4 @@
-"""The model in service: lent to runners batch by batch, replaced between batches, kept out of use while it is ill.
+"""The model in service: lent to runners batch by batch, replaced between batches, kept out of use once it has failed.
 
 Every answer carries the model that gave it, so that no reply mixes two. The replaced model is kept for a rollback.
 """
@@ -13,12 +13,12 @@ from models.maps import SegmentationMaps
 from service.errors import ModelUnavailable, NothingToRollBack
 from service.runtime.model import Model
 
-_PATIENCE_S: Final = 30.0
+_REBUILD_MAX_S: Final = 30.0
 """How long frames that were accepted wait for a model that is being rebuilt."""
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedModel:
     """A checked model, and how to load the same release again."""
 
     model: Model
@@ -26,14 +26,14 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class InferenceResult:
     """What a model said about one frame, and which one it was."""
 
     prediction: SegmentationMaps
     model: Model
 
 
-class Slot:
+class ModelSlot:
     """Holds the model in service. Safe from several threads.
 
     Args:
@@ -45,14 +45,14 @@ class Slot:
         on_change: Told about each model that comes into service.
     """
 
-    def __init__(self, loaded: Loaded, failures_max: int = 5) -> None:
-        self.on_illness: Callable[[Loaded], None] = lambda _: None
+    def __init__(self, loaded: LoadedModel, failures_max: int = 5) -> None:
+        self.on_failure: Callable[[LoadedModel], None] = lambda _: None
         self.on_change: Callable[[Model], None] = lambda _: None
         self._failures_max = failures_max
         self._current = loaded
-        self._previous: Loaded | None = None
+        self._previous: LoadedModel | None = None
         self._failures = 0
-        self._well = True
+        self._healthy = True
         self._closed = False
         self._changed = threading.Condition()
 
@@ -62,9 +62,9 @@ class Slot:
         return self._current.model
 
     @property
-    def well(self) -> bool:
+    def healthy(self) -> bool:
         """Whether it answers."""
-        return self._well
+        return self._healthy
 
     @property
     def failures(self) -> int:
@@ -76,11 +76,11 @@ class Slot:
         """Whether a restart of the process is the better hope."""
         return self._failures >= self._failures_max
 
-    def answer(self, frames: Sequence[RGB]) -> list[Answer]:
+    def infer(self, frames: Sequence[RGB]) -> list[InferenceResult]:
         """Have the model in service answer a batch, or several in turn where there are more frames than it takes at once.
 
         Raises:
-            ModelUnavailable: There is none that is well, and none came in time.
+            ModelUnavailable: There is none that is healthy, and none came in time.
             Exception: Whatever the model raised; it is taken out of service.
         """
         loaded = self._lend()
@@ -92,14 +92,14 @@ class Slot:
                 for prediction in loaded.model.predict(frames[start : start + most])
             ]
         except BaseException:
-            self._fall_ill(loaded)
+            self._mark_failed(loaded)
             raise
         with self._changed:
-            if self._well:
+            if self._healthy:
                 self._failures = 0
-        return [Answer(prediction, loaded.model) for prediction in predictions]
+        return [InferenceResult(prediction, loaded.model) for prediction in predictions]
 
-    def install(self, loaded: Loaded) -> None:
+    def install(self, loaded: LoadedModel) -> None:
         """Put another model into service; the present one is kept for a rollback, unless the other is the same release."""
         with self._changed:
             if loaded.model.identity != self.model.identity:
@@ -120,48 +120,48 @@ class Slot:
             self._serve(loaded)
             self._failures = 0
 
-    def cure(self, ill: Loaded, fresh: Loaded) -> bool:
-        """Replace an ill model by the same one loaded again; False if another came into service meanwhile."""
+    def replace_failed(self, failed: LoadedModel, fresh: LoadedModel) -> bool:
+        """Replace a failed model by the same one loaded again; False if another came into service meanwhile."""
         with self._changed:
-            if self._current is not ill:
+            if self._current is not failed:
                 return False
             self._serve(fresh)
             return True
 
-    def is_ill(self, loaded: Loaded) -> bool:
-        """Whether this model is in service, ill, and still to be cured."""
-        return self._current is loaded and not self._well and not self._closed
+    def is_failed(self, loaded: LoadedModel) -> bool:
+        """Whether this model is in service, failed, and still to be replaced."""
+        return self._current is loaded and not self._healthy and not self._closed
 
     def fail_again(self) -> int:
-        """Count an attempt at a cure that failed; returns the failures in a row."""
+        """Count an attempt to load it again that failed; returns the failures in a row."""
         with self._changed:
             self._failures += 1
             self._changed.notify_all()
             return self._failures
 
     def close(self) -> None:
-        """Let nobody wait for a cure any longer."""
+        """Let nobody wait for a model any longer."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
-    def _lend(self) -> Loaded:
+    def _lend(self) -> LoadedModel:
         with self._changed:
-            self._changed.wait_for(lambda: self._well or self._closed or self.given_up, _PATIENCE_S)
-            if not self._well:
+            self._changed.wait_for(lambda: self._healthy or self._closed or self.given_up, _REBUILD_MAX_S)
+            if not self._healthy:
                 raise ModelUnavailable(f"found the model down after {self._failures} failures in a row, expected it up")
             return self._current
 
-    def _fall_ill(self, loaded: Loaded) -> None:
+    def _mark_failed(self, loaded: LoadedModel) -> None:
         with self._changed:
-            if self._current is not loaded or not self._well:
+            if self._current is not loaded or not self._healthy:
                 return
-            self._well = False
+            self._healthy = False
             self._failures += 1
-        self.on_illness(loaded)
+        self.on_failure(loaded)
 
-    def _serve(self, loaded: Loaded) -> None:
+    def _serve(self, loaded: LoadedModel) -> None:
         self._current = loaded
-        self._well = True
+        self._healthy = True
         self._changed.notify_all()
         self.on_change(loaded.model)

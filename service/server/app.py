@@ -22,9 +22,9 @@ from service.notifications.outbox import Notifications
 from service.pipeline.decode import Limits
 from service.pipeline.pipeline import open_pipeline
 from service.runtime.process import gpu_memory
-from service.runtime.recovery import Recovery
+from service.runtime.recovery import ModelRebuilder
 from service.runtime.reload import Reloader
-from service.runtime.slot import Loaded, Slot
+from service.runtime.slot import LoadedModel, ModelSlot
 from service.scheduling.admission import Lifecycle
 from service.scheduling.backlog import Line, Patience
 from service.scheduling.permits import Permits
@@ -36,7 +36,7 @@ _DISCARD_FACTOR: Final = 2
 _DISCARD_S: Final = 5.0
 
 
-def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
+def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     """Wire the service.
 
     Args:
@@ -51,7 +51,7 @@ def create_app(settings: Settings, load: Callable[[], Loaded]) -> FastAPI:
         StartError: The release cannot be loaded.
     """
     keys = KeyRing.read(settings.api_keys_file) if settings.api_keys_file else None
-    slot = Slot(load(), settings.failures_max)
+    slot = ModelSlot(load(), settings.failures_max)
     metrics = Metrics(slot.model.identity)
     slot.on_change = lambda model: metrics.serving(model.identity)
     batch_max = slot.model.batch_max
@@ -108,7 +108,7 @@ def _route(app: FastAPI, settings: Settings) -> None:
 @contextmanager
 def _started(
     settings: Settings,
-    slot: Slot,
+    slot: ModelSlot,
     metrics: Metrics,
     lifecycle: Lifecycle,
     reloader: Reloader,
@@ -117,7 +117,7 @@ def _started(
 ) -> Iterator[Wiring]:
     """Everything that has threads; leaving it finishes what was accepted."""
     with (
-        Recovery(slot, metrics.rebuilt),
+        ModelRebuilder(slot, metrics.rebuilt),
         open_pipeline(
             slot, components.worker_options(settings), Limits(settings.pixels_max), metrics.observe_batch, pace
         ) as pipeline,

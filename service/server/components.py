@@ -13,14 +13,14 @@ from service.notifications.outbox import Channel, Notifications
 from service.notifications.webhook import Webhook
 from service.pipeline.workers import Threads
 from service.runtime.process import cores
-from service.runtime.providers import Placement
+from service.runtime.providers import RuntimeOptions
 from service.runtime.session import open_model
-from service.runtime.slot import Loaded
+from service.runtime.slot import LoadedModel
 from service.scheduling.permits import Ceilings
 from service.settings import Settings
 
 
-def load(settings: Settings) -> Loaded:
+def load(settings: Settings) -> LoadedModel:
     """Open the release that the settings name now; `reopen` opens that same folder again.
 
     Raises:
@@ -28,12 +28,12 @@ def load(settings: Settings) -> Loaded:
     """
     # Resolved: a link that is moved on names the next release, and must not make this one another when it is rebuilt.
     folder, options = settings.release().resolve(), runtime_options(settings)
-    return Loaded(open_model(folder, options), lambda: open_model(folder, options))
+    return LoadedModel(open_model(folder, options), lambda: open_model(folder, options))
 
 
-def runtime_options(settings: Settings) -> Placement:
+def runtime_options(settings: Settings) -> RuntimeOptions:
     """Where and how wide a model is to run."""
-    return Placement(
+    return RuntimeOptions(
         settings.provider,
         settings.require_provider,
         settings.threads,

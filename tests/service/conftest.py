@@ -13,10 +13,10 @@ from starlette.testclient import TestClient
 from models.manifest import Manifest
 from models.maps import SegmentationMaps
 from service.errors import ModelUnusable
-from service.runtime.model import Identity, Model
-from service.runtime.providers import Placement
+from service.runtime.model import Model, ModelInfo
+from service.runtime.providers import RuntimeOptions
 from service.runtime.session import OnnxModel, open_model
-from service.runtime.slot import Loaded
+from service.runtime.slot import LoadedModel
 from service.server.app import create_app
 from service.settings import Settings
 from tests.conftest import closed_form
@@ -34,7 +34,7 @@ class ObedientModel:
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
-        self.identity = Identity("obedient", "0.0.1", manifest.sha256, "cpu", "fp32")
+        self.identity = ModelInfo("obedient", "0.0.1", manifest.sha256, "cpu", "fp32")
         self.free = threading.Event()
         self.free.set()
         self.entered = threading.Semaphore(0)
@@ -69,7 +69,7 @@ class ObedientModel:
 
 @pytest.fixture(scope="session")
 def model(release: Path) -> OnnxModel:
-    return open_model(release, Placement(provider="cpu"))
+    return open_model(release, RuntimeOptions(provider="cpu"))
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def open_client(model: OnnxModel) -> Iterator[Open]:
 
         def start(served: Model = model, **chosen: Any) -> TestClient:
             settings = Settings.load(**{"wait_max_ms": PATIENT_MS, **chosen})
-            app = create_app(settings, lambda: Loaded(served, getattr(served, "reopen", lambda: served)))
+            app = create_app(settings, lambda: LoadedModel(served, getattr(served, "reopen", lambda: served)))
             return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 
         yield start

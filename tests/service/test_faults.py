@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service.api.metrics import Metrics
-from service.runtime.model import Identity
+from service.runtime.model import ModelInfo
 from tests.pictures import file_of, plume
 
 BODY = file_of(plume())
@@ -191,7 +191,7 @@ def test_only_answered_frames_are_timed(open_client, obedient):
 
 
 def test_the_buckets_double_from_one_millisecond():
-    metrics = Metrics(Identity("name", "0.0.1", "0", "cpu", "fp32"))
+    metrics = Metrics(ModelInfo("name", "0.0.1", "0", "cpu", "fp32"))
     metrics.observe_stages({"total": 0.003})
     buckets = dict(re.findall(r'stage_seconds_bucket\{le="(.+?)",stage="total"\} (\S+)', metrics.render().decode()))
     assert list(buckets)[:5] == ["0.001", "0.002", "0.004", "0.008", "0.016"]

@@ -15,9 +15,9 @@ from service.__main__ import main
 from service.errors import DeadlineExceeded, ServiceFull, Superseded
 from service.pipeline.options import Order
 from service.pipeline.tiling import answer_each, show, unite
-from service.runtime.providers import Placement
+from service.runtime.providers import RuntimeOptions
 from service.runtime.session import OnnxModel, open_model
-from service.runtime.slot import Loaded, Slot
+from service.runtime.slot import LoadedModel, ModelSlot
 from service.scheduling.backlog import Line, Patience
 from service.scheduling.batcher import Batcher, Sizes
 from service.scheduling.context import Ticket
@@ -44,7 +44,7 @@ def shown(reply: dict, name: str) -> np.ndarray:
 @pytest.fixture
 def sensitive(tmp_path) -> OnnxModel:
     """A release for which a region of any size counts."""
-    return open_model(build_release(tmp_path, minimum_region=0.0), Placement(provider="cpu"))
+    return open_model(build_release(tmp_path, minimum_region=0.0), RuntimeOptions(provider="cpu"))
 
 
 def dot() -> np.ndarray:
@@ -242,7 +242,7 @@ def test_latest_deadline_and_cancellation_hold_for_five_as_for_one():
 
 
 def test_the_answers_of_several_frames_are_not_mixed(obedient):
-    slot = Slot(Loaded(obedient, lambda: obedient))
+    slot = ModelSlot(LoadedModel(obedient, lambda: obedient))
     frames = [noisy(1, 64, 64), noisy(2, SIDE, SIDE), noisy(3, 70, 33)]
     order = Order((), tiles="2x2")
     answers = answer_each(slot, [show(frame, order, SIDE) for frame in frames])

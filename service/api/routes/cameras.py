@@ -20,7 +20,7 @@ from service.api.schemas.cameras import CameraBody, CamerasBody, Feedback, Feedb
 from service.api.state import Wired
 from service.cameras.alarm import State
 from service.cameras.camera import CAMERA_ID, Camera
-from service.runtime.model import Identity
+from service.runtime.model import ModelInfo
 from service.timestamps import instant
 
 router = APIRouter(prefix="/cameras", tags=["cameras"])
@@ -105,7 +105,7 @@ class Entry:
             stream.write(data)
 
 
-def record(said: Feedback, camera: CameraBody, identity: Identity, now_s: float) -> Entry:
+def record(said: Feedback, camera: CameraBody, identity: ModelInfo, now_s: float) -> Entry:
     """The line of a piece of feedback."""
     return Entry(
         {

@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field
 
 from models.manifest import Manifest
-from service.runtime.model import Identity
+from service.runtime.model import ModelInfo
 
 
 class ModelBody(BaseModel):
@@ -19,7 +19,7 @@ class ModelBody(BaseModel):
     precision: str = Field(description="fp32 or int8.")
 
     @classmethod
-    def of(cls, identity: Identity) -> Self:
+    def of(cls, identity: ModelInfo) -> Self:
         """From the model's identity."""
         return cls(**asdict(identity))
 
@@ -35,7 +35,7 @@ class ReleaseBody(ModelBody):
     numbers: dict[str, Any] = Field(description="What was measured at the release.")
 
     @classmethod
-    def describe(cls, identity: Identity, manifest: Manifest) -> Self:
+    def describe(cls, identity: ModelInfo, manifest: Manifest) -> Self:
         """From the model's identity and manifest."""
         return cls(
             **asdict(identity),

@@ -17,7 +17,7 @@ from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
 from service.cameras.snapshot import upkeep
-from service.runtime.slot import Loaded
+from service.runtime.slot import LoadedModel
 from service.server.app import create_app
 from service.settings import Settings
 from tests.pictures import file_of, plain, plume
@@ -93,7 +93,7 @@ def post(client, frame, minute):
 def test_an_alarm_outlives_a_restart_and_is_marked_until_frames_let_it_go(open_client, model, tmp_path):
     file = tmp_path / "state.json"
     settings = Settings.load(state_file=file)
-    with TestClient(create_app(settings, lambda: Loaded(model, lambda: model))) as before:
+    with TestClient(create_app(settings, lambda: LoadedModel(model, lambda: model))) as before:
         alarm = [post(before, plume(), minute) for minute in range(3)][-1]
     assert json.loads(file.read_text())["cameras"]["ridge"]["state"] == "alarm"
     after = open_client(state_file=file)

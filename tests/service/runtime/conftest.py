@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from service.runtime.slot import Loaded, Slot
+from service.runtime.slot import LoadedModel, ModelSlot
 from tests.pictures import plain
 from tests.service.conftest import ObedientModel
 
@@ -23,9 +23,9 @@ def named(model):
     return build
 
 
-def loaded(fake: ObedientModel) -> Loaded:
-    return Loaded(fake, lambda: fake)
+def loaded(fake: ObedientModel) -> LoadedModel:
+    return LoadedModel(fake, lambda: fake)
 
 
-def who(slot: Slot) -> str:
+def who(slot: ModelSlot) -> str:
     return slot.model.identity.sha256

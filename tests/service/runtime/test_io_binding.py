@@ -8,14 +8,14 @@ import onnxruntime as ort
 import pytest
 
 from models.manifest import OUTPUTS, Manifest
-from service.runtime.io_binding import FixedBuffers
+from service.runtime.io_binding import BoundSession
 from tests.conftest import closed_form
 from tests.pictures import noisy
 
 
 def test_fixed_buffers_give_what_the_session_gives_and_no_batch_overwrites_another(release):
     session = ort.InferenceSession(str(release / "model.onnx"), providers=["CPUExecutionProvider"])
-    buffers = FixedBuffers(session, Manifest.read(release), (1, 2), "cpu")
+    buffers = BoundSession(session, Manifest.read(release), (1, 2), "cpu")
     batches = [np.stack([noisy(seed), noisy(seed + 1)]) for seed in (0, 2)]
     answers = [buffers.run(OUTPUTS, {"frame": batch}) for batch in batches]
     answers.append(buffers.run(OUTPUTS, {"frame": batches[0][:1]}))
@@ -41,7 +41,7 @@ class Recording:
 
 def test_each_batch_size_has_a_graph_of_its_own_and_one_thread_runs_them_all(release):
     session = Recording(ort.InferenceSession(str(release / "model.onnx"), providers=["CPUExecutionProvider"]))
-    buffers = FixedBuffers(session, Manifest.read(release), (1, 2, 4), "cpu")
+    buffers = BoundSession(session, Manifest.read(release), (1, 2, 4), "cpu")
     with ThreadPoolExecutor(3) as callers:
         batches = [np.stack([noisy(seed)] * size) for seed, size in enumerate((1, 2, 4, 2))]
         list(callers.map(lambda batch: buffers.run(OUTPUTS, {"frame": batch}), batches))
@@ -52,7 +52,7 @@ def test_each_batch_size_has_a_graph_of_its_own_and_one_thread_runs_them_all(rel
 
 def test_the_buffers_of_a_batch_size_stay_where_they_are(release):
     session = ort.InferenceSession(str(release / "model.onnx"), providers=["CPUExecutionProvider"])
-    buffers = FixedBuffers(session, Manifest.read(release), (2,), "cpu")
+    buffers = BoundSession(session, Manifest.read(release), (2,), "cpu")
     _, fed, filled = buffers._sets[2]
     places = [fed.data_ptr(), *(value.data_ptr() for value in filled.values())]
     for seed in range(3):
@@ -62,6 +62,6 @@ def test_the_buffers_of_a_batch_size_stay_where_they_are(release):
 
 def test_a_failure_on_the_device_reaches_its_caller(release):
     session = ort.InferenceSession(str(release / "model.onnx"), providers=["CPUExecutionProvider"])
-    buffers = FixedBuffers(session, Manifest.read(release), (2,), "cpu")
+    buffers = BoundSession(session, Manifest.read(release), (2,), "cpu")
     with pytest.raises(KeyError):
         buffers.run(OUTPUTS, {"frame": noisy(0)[np.newaxis]})

@@ -38,12 +38,12 @@ def test_large_blocks_go_back_to_the_system_at_once():
 
 @pytest.mark.skipif(not GLIBC, reason="the C library is not glibc")
 def test_free_memory_can_be_given_back():
-    assert process.give_back()
+    assert process.trim_heap()
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(process.ctypes, "CDLL", lambda _: object())
-    assert (process.limit_heap(), process.give_back()) == (False, False)
+    assert (process.limit_heap(), process.trim_heap()) == (False, False)
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import pytest
 
 from models.manifest import Golden, Input, Manifest, describe
 from service.errors import ModelUnusable, ProviderUnusable
-from service.runtime.model import Identity
-from service.runtime.providers import Placement
+from service.runtime.model import ModelInfo
+from service.runtime.providers import RuntimeOptions
 from service.runtime.session import OnnxModel, _check_provider, open_model
 from tests.conftest import build_release, closed_form
 from tests.pictures import file_of, noisy, plain
 
-CPU = Placement(provider="cpu")
+CPU = RuntimeOptions(provider="cpu")
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_release_answers_as_its_closed_form_says(release):
 def test_the_identity_is_the_manifests(release):
     model = open_model(release, CPU)
     sha256 = describe(release / "model.onnx").sha256
-    assert model.identity == Identity("smoke-test", "0.0.1", sha256, "cpu", "fp32")
+    assert model.identity == ModelInfo("smoke-test", "0.0.1", sha256, "cpu", "fp32")
     assert (model.batch_max, model.manifest) == (1, Manifest.read(release))
 
 
@@ -136,11 +136,11 @@ def test_a_golden_frame_that_does_not_decode_is_refused(broken):
 
 def test_a_required_gpu_that_is_not_there_stops_the_start(release):
     with pytest.raises(ProviderUnusable, match=r"found provider cpu, expected cuda .*offers .*CPUExecutionProvider"):
-        open_model(release, Placement(provider="auto", require="cuda"))
+        open_model(release, RuntimeOptions(provider="auto", require="cuda"))
 
 
 def test_a_wanted_gpu_that_is_not_there_is_missed_aloud(release, caplog):
-    model = open_model(release, Placement(provider="cuda"))
+    model = open_model(release, RuntimeOptions(provider="cuda"))
     assert model.identity.provider == "cpu"
     assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
         "no usable GPU: running on the CPU, which is slower"
@@ -151,12 +151,12 @@ def test_a_gpu_build_that_falls_back_under_auto_says_so(monkeypatch, caplog):
     monkeypatch.setattr(
         "onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
     )
-    _check_provider("cpu", Placement(provider="auto"))
+    _check_provider("cpu", RuntimeOptions(provider="auto"))
     assert "no usable GPU" in caplog.text
 
 
 def test_the_cpu_chosen_on_purpose_is_no_reason_to_warn(release, caplog):
-    open_model(release, Placement(provider="cpu", require="cpu"))
+    open_model(release, RuntimeOptions(provider="cpu", require="cpu"))
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
@@ -185,20 +185,20 @@ def spoil_int8(release: Path) -> None:
 
 @pytest.mark.parametrize(("asked", "runs"), [("auto", "int8"), ("int8", "int8"), ("fp32", "fp32")])
 def test_a_release_with_int8_runs_it_unless_fp32_is_asked_for(both, asked, runs):
-    model = open_model(both, Placement(provider="cpu", precision=asked))
+    model = open_model(both, RuntimeOptions(provider="cpu", precision=asked))
     assert model.identity.precision == runs
     assert model.identity.sha256 == describe(both / "model.onnx").sha256
 
 
 @pytest.mark.parametrize("asked", ["auto", "fp32"])
 def test_a_release_without_int8_runs_fp32(release, asked, caplog):
-    assert open_model(release, Placement(provider="cpu", precision=asked)).identity.precision == "fp32"
+    assert open_model(release, RuntimeOptions(provider="cpu", precision=asked)).identity.precision == "fp32"
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_int8_asked_for_and_not_there_is_refused_in_words(release):
     with pytest.raises(ModelUnusable, match=r"found models fp32, expected int8 among them \(SMOKE_PRECISION\)"):
-        open_model(release, Placement(provider="cpu", precision="int8"))
+        open_model(release, RuntimeOptions(provider="cpu", precision="int8"))
 
 
 def test_int8_that_answers_otherwise_here_gives_way_to_fp32_aloud(both, caplog):
@@ -212,7 +212,7 @@ def test_int8_that_answers_otherwise_here_gives_way_to_fp32_aloud(both, caplog):
 def test_int8_that_answers_otherwise_here_is_refused_where_it_is_asked_for(both):
     spoil_int8(both)
     with pytest.raises(ModelUnusable, match=r"golden frame, total .*: found a difference of 0\.1"):
-        open_model(both, Placement(provider="cpu", precision="int8"))
+        open_model(both, RuntimeOptions(provider="cpu", precision="int8"))
 
 
 class FakeSession:
@@ -230,7 +230,7 @@ class FakeSession:
 @pytest.mark.parametrize(("count", "padded"), [(1, 1), (2, 2), (3, 4), (5, 8), (8, 8)])
 def test_a_batch_is_padded_to_the_next_size_and_the_padding_dropped(release, count, padded):
     session = FakeSession()
-    identity = Identity("smoke-test", "0.0.1", "", "cuda", "fp32")
+    identity = ModelInfo("smoke-test", "0.0.1", "", "cuda", "fp32")
     model = OnnxModel(Manifest.read(release), identity, runners=1, batch_sizes=(1, 2, 4, 8), session=session)
     frames = [plain(10 * number, 0, 0) for number in range(1, count + 1)]
     levels = [prediction.probability[0, 0] * 255 for prediction in model.predict(frames)]
@@ -258,14 +258,14 @@ def test_where_no_graph_can_be_recorded_the_model_opens_without_and_says_so(rele
     )
     tried = []
 
-    def refuse_graphs(path: Path, placement: Placement):
-        tried.append(placement.cuda_graphs)
-        if placement.cuda_graphs:
+    def refuse_graphs(path: Path, options: RuntimeOptions):
+        tried.append(options.cuda_graphs)
+        if options.cuda_graphs:
             raise ModelUnusable("cannot capture")
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
     monkeypatch.setattr("service.runtime.session._open_session", refuse_graphs)
-    assert open_model(release, Placement()).predict([noisy(3)])
+    assert open_model(release, RuntimeOptions()).predict([noisy(3)])
     assert tried == [True, False]
     assert [(record.message, record.reason) for record in caplog.records if record.levelno == logging.WARNING] == [
         ("no CUDA graph can be recorded: one frame at a time", "cannot capture")
@@ -279,4 +279,4 @@ def test_a_broken_model_is_refused_with_and_without_graphs(broken, monkeypatch):
     (broken / "model.onnx").write_bytes(b"not a graph")
     promise(broken)
     with pytest.raises(ModelUnusable, match="onnxruntime cannot open it"):
-        open_model(broken, Placement())
+        open_model(broken, RuntimeOptions())
