@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from models.tiles import VIEWS, Tiles
 from service.cameras.camera import CAMERA_ID
 from service.errors import ParameterInvalid
-from service.pipeline.options import DEFAULT_OUTPUTS, OUTPUTS, Encoding, Order, Resolution, parse_outputs
+from service.pipeline.options import DEFAULT_OUTPUTS, OUTPUTS, Encoding, Resolution, SegmentOptions, parse_outputs
 from service.timestamps import check_instant
 
 _ONE_OF: Final = "(" + "|".join(OUTPUTS) + ")"
@@ -72,7 +72,7 @@ class SegmentQuery(BaseModel):
     @model_validator(mode="after")
     def _possible_together(self) -> Self:
         try:
-            self.order()
+            self.options()
         except ParameterInvalid as error:
             raise ValueError(str(error)) from None
         return self
@@ -84,6 +84,6 @@ class SegmentQuery(BaseModel):
             return None
         return max(0.0, datetime.fromisoformat(self.captured_at.upper()).timestamp())
 
-    def order(self) -> Order:
+    def options(self) -> SegmentOptions:
         """What is wanted, in the pipeline's words."""
-        return Order(parse_outputs(self.outputs), self.resolution, self.threshold, self.tiles, self.encoding)
+        return SegmentOptions(parse_outputs(self.outputs), self.resolution, self.threshold, self.tiles, self.encoding)

@@ -23,7 +23,7 @@ def ticket_of(query: SegmentQuery, deadline_ms: int | None, settings: Settings) 
     """The place of a request that arrives now."""
     arrived_s = time.perf_counter()
     wait_s = settings.deadline_s if deadline_ms is None else min(deadline_ms / 1000.0, settings.deadline_s)
-    return Ticket(query.camera_id, query.latest, arrived_s, arrived_s + wait_s, query.order().frames)
+    return Ticket(query.camera_id, query.latest, arrived_s, arrived_s + wait_s, query.options().frames)
 
 
 def body_bytes(headers: Mapping[str, str], max_bytes: int) -> int:

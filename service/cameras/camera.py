@@ -10,8 +10,8 @@ from service.cameras.alarm import SIGHTINGS_MAX, Arrival, State, Watch
 from service.cameras.evidence import Box, Sighting
 from service.cameras.health import Drift, Standing, Stillness, flaws
 from service.cameras.rules import Rule
-from service.pipeline.detections import Assessment, Place, Summary
-from service.pipeline.image_stats import Look
+from service.pipeline.detections import Assessment, FrameResult, SmokeRegion
+from service.pipeline.image_stats import ImageStats
 
 CAMERA_ID: Final = r"^[A-Za-z0-9_.-]{1,64}$"
 _RECENT_FRAMES: Final = 50
@@ -25,9 +25,9 @@ class Sight(NamedTuple):
 
     captured_s: float | None
     arrived_s: float
-    summary: Summary
+    result: FrameResult
     size_px: int
-    look: Look
+    stats: ImageStats
     tiled: bool = False
 
 
@@ -53,28 +53,28 @@ class Camera:
     assessment: Assessment | None = None
     standing: Standing = field(default_factory=lambda: Standing(frozenset(), {}, 0.0))
     boxes: tuple[Box, ...] = ()
-    places: tuple[Place, ...] = ()
+    regions: tuple[SmokeRegion, ...] = ()
     stillness: Stillness = field(default_factory=Stillness)
     drift: Drift = field(default_factory=Drift)
     recent: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_RECENT_FRAMES))
 
     def take(self, sight: Sight, reference: Mapping[str, Histogram]) -> None:
         """What a frame says of its camera apart from the alarm."""
-        look, places = sight.look, sight.summary.places
+        stats, regions = sight.stats, sight.result.regions
         self.seen_s = sight.arrived_s
         self.frames += 1
-        self.assessment = sight.summary.assessment
-        self.places = places[:SIGHTINGS_MAX] or self.places
-        self.recent.append((len(places), sum(place.doubted for place in places)))
+        self.assessment = sight.result.assessment
+        self.regions = regions[:SIGHTINGS_MAX] or self.regions
+        self.recent.append((len(regions), sum(place.doubted for place in regions)))
         found, doubted = (sum(counts) for counts in zip(*self.recent, strict=True))
         values = {
-            "brightness": look.brightness,
-            "contrast": look.contrast,
-            "epistemic": sight.summary.frame_doubt.epistemic,
+            "brightness": stats.brightness,
+            "contrast": stats.contrast,
+            "epistemic": sight.result.frame_uncertainty.epistemic,
         }
-        frozen = {"frozen"} if self.stillness.frozen(look) else set()
+        frozen = {"frozen"} if self.stillness.frozen(stats) else set()
         self.standing = Standing(
-            flaws(look) | frozen, self.drift.take(values, reference), doubted / found if found else 0.0
+            flaws(stats) | frozen, self.drift.take(values, reference), doubted / found if found else 0.0
         )
 
 
@@ -101,10 +101,10 @@ class Change(NamedTuple):
     boxes: tuple[Box, ...]
 
 
-def sightings_of(summary: Summary, size_px: int, rule: Rule) -> tuple[tuple[Box, ...], list[Sighting]]:
+def sightings_of(result: FrameResult, size_px: int, rule: Rule) -> tuple[tuple[Box, ...], list[Sighting]]:
     """The regions that count, as fractions of the frame: their boxes, and all that the alarm wants of them."""
     counted = []
-    for place in summary.places:
+    for place in result.regions:
         region, side = place.detection.region, size_px
         right, bottom = region.left + region.width, region.top + region.height
         box = (region.left / side, region.top / side, right / side, bottom / side)

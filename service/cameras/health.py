@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.drift import Histogram, bins, psi
-from service.pipeline.image_stats import Look
+from service.pipeline.image_stats import ImageStats
 
 FLAGS: Final = ("frozen", "dark", "overexposed", "blurred", "fogged")
 _DARK: Final = 0.1
@@ -43,15 +43,15 @@ class Standing:
     doubted_share: float
 
 
-def flaws(look: Look) -> frozenset[str]:
+def flaws(stats: ImageStats) -> frozenset[str]:
     """What is wrong with a single frame; a dark or overexposed one is not also called fogged or blurred."""
-    if look.brightness < _DARK:
+    if stats.brightness < _DARK:
         return frozenset({"dark"})
-    if look.glare >= _GLARE:
+    if stats.glare >= _GLARE:
         return frozenset({"overexposed"})
-    if look.contrast < _FLAT:
+    if stats.contrast < _FLAT:
         return frozenset({"fogged"})
-    return frozenset({"blurred"}) if look.sharpness < _SOFT else frozenset()
+    return frozenset({"blurred"}) if stats.sharpness < _SOFT else frozenset()
 
 
 class Stillness:
@@ -61,12 +61,12 @@ class Stillness:
         self._last: npt.NDArray[np.uint8] | None = None
         self._alike = 0
 
-    def frozen(self, look: Look) -> bool:
+    def frozen(self, stats: ImageStats) -> bool:
         """Take the next frame in; whether it and the ones before it are one picture."""
-        same = self._last is not None and _alike(look.thumbnail, self._last)
+        same = self._last is not None and _alike(stats.thumbnail, self._last)
         self._alike = self._alike + 1 if same else 1
-        self._last = look.thumbnail
-        return self._alike >= _STILL_FRAMES and look.brightness >= _DARK
+        self._last = stats.thumbnail
+        return self._alike >= _STILL_FRAMES and stats.brightness >= _DARK
 
 
 def _alike(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> bool:

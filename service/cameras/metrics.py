@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from service.cameras.alarm import State
 from service.cameras.health import FLAGS, Standing
-from service.pipeline.detections import Doubt, Summary
+from service.pipeline.detections import FrameResult, MeanUncertainty
 
 OTHER: Final = "other"
 _NATS: Final = tuple(2.0**power for power in (-9, -7, -5, -3, -2, -1))
@@ -48,17 +48,17 @@ class CameraMetrics:
             "smoke_notifications", "Notifications by what became of them.", ("channel", "result")
         )
 
-    def answered(self, camera: str, summary: Summary, standing: Standing, arrived_s: float) -> None:
+    def answered(self, camera: str, result: FrameResult, standing: Standing, arrived_s: float) -> None:
         """A frame of a camera was answered."""
         self._frames.labels(camera).inc()
         self._seen.labels(camera).set(arrived_s)
-        self._area.labels(camera).set(summary.smoke.area_fraction)
-        self._observe(camera, "frame", summary.frame_doubt)
-        if summary.smoke_doubt:
-            self._observe(camera, "smoke", summary.smoke_doubt)
-        self._assessments.labels(camera, summary.assessment).inc()
-        self._detections.labels(camera).inc(len(summary.places))
-        self._suspected.labels(camera).inc(sum(place.doubted for place in summary.places))
+        self._area.labels(camera).set(result.smoke.area_fraction)
+        self._observe(camera, "frame", result.frame_uncertainty)
+        if result.smoke_uncertainty:
+            self._observe(camera, "smoke", result.smoke_uncertainty)
+        self._assessments.labels(camera, result.assessment).inc()
+        self._detections.labels(camera).inc(len(result.regions))
+        self._suspected.labels(camera).inc(sum(region.doubted for region in result.regions))
         self._share.labels(camera).set(standing.doubted_share)
         for flag in FLAGS:
             self._quality.labels(camera, flag).set(flag in standing.flaws)
@@ -100,6 +100,6 @@ class CameraMetrics:
         for more in (self._nats, self._assessments, self._state, self._quality, self._drift, self._feedback):
             more.remove_by_labels({"camera": camera})
 
-    def _observe(self, camera: str, region: str, doubt: Doubt) -> None:
+    def _observe(self, camera: str, region: str, uncertainty: MeanUncertainty) -> None:
         for kind in _KINDS:
-            self._nats.labels(camera, kind, region).observe(getattr(doubt, kind))
+            self._nats.labels(camera, kind, region).observe(getattr(uncertainty, kind))

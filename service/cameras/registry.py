@@ -54,11 +54,11 @@ class Cameras:
         if camera is None:
             return None
         rule = self.file.rules.of(camera_id)
-        camera.boxes, sightings = sightings_of(sight.summary, sight.size_px, rule)
+        camera.boxes, sightings = sightings_of(sight.result, sight.size_px, rule)
         verdict = camera.watch.observe(sight.captured_s, sight.arrived_s, sightings, rule.policy)
         if verdict.arrival is not Arrival.DUPLICATE:
             camera.take(sight, _comparable(reference, sight))
-            self._metrics.answered(camera.label, sight.summary, camera.standing, sight.arrived_s)
+            self._metrics.answered(camera.label, sight.result, camera.standing, sight.arrived_s)
         self._metrics.stands(camera.label, self._states(camera), raised=verdict.raised)
         watch = camera.watch
         if verdict.raised or watch.state is not verdict.before:

@@ -23,7 +23,7 @@ from service.cameras.rules import Rule
 from service.cli.recordings import Label, Recording, read_recording
 from service.errors import SOME_FAILED, RequestError
 from service.pipeline.decode import Limits, decode
-from service.pipeline.options import Order
+from service.pipeline.options import SegmentOptions
 from service.pipeline.pipeline import open_pipeline
 from service.runtime.slot import ModelSlot
 from service.server.components import alarm_policy, load, worker_options
@@ -76,12 +76,12 @@ def replay(show: Show, settings: Settings, base: Policy, console: Console) -> No
     """
     recordings = [read_recording(folder) for folder in show.folders]
     slot, limits = ModelSlot(load(settings)), Limits(settings.pixels_max)
-    manifest, order = slot.model.manifest, Order((), threshold=show.threshold)
+    manifest, options = slot.model.manifest, SegmentOptions((), threshold=show.threshold)
     with open_pipeline(slot, worker_options(settings), limits) as pipeline:
 
         def look(body: bytes, label: Label | None) -> Shot:
-            segmentation = asyncio.run(pipeline.segment(body, order))
-            _, sightings = sightings_of(segmentation.summary, segmentation.map_px, Rule(base))
+            segmentation = asyncio.run(pipeline.segment(body, options))
+            _, sightings = sightings_of(segmentation.result, segmentation.map_px, Rule(base))
             size = (segmentation.frame.width, segmentation.frame.height)
             return Shot(tuple(sightings), label.smoke if label else None, _truth(label, *size))
 

@@ -17,7 +17,7 @@ from service.api.schemas.segment import FileReport, MapFile
 from service.cli.recordings import collect
 from service.errors import SOME_FAILED, USAGE, BodyTooLarge, RequestError
 from service.pipeline.decode import Limits
-from service.pipeline.options import Order
+from service.pipeline.options import SegmentOptions
 from service.pipeline.pipeline import Pipeline, Segmentation, open_pipeline
 from service.runtime.slot import ModelSlot
 from service.server.components import load, worker_options
@@ -37,7 +37,7 @@ class Desk:
     """What every task is worked with: the pipeline, what is wanted of it, where it goes, and the largest file read."""
 
     pipeline: Pipeline
-    order: Order
+    options: SegmentOptions
     out: Path
     body_max_bytes: int
 
@@ -49,7 +49,7 @@ def run(chosen: argparse.Namespace) -> int:
         console.print(f"--out {chosen.out} is one of the inputs; expected a folder of its own", markup=False)
         return USAGE
     try:
-        order = Order(chosen.outputs, chosen.resolution, chosen.threshold, chosen.tiles, chosen.encoding)
+        options = SegmentOptions(chosen.outputs, chosen.resolution, chosen.threshold, chosen.tiles, chosen.encoding)
     except RequestError as error:
         console.print(str(error), markup=False)
         return USAGE
@@ -57,17 +57,17 @@ def run(chosen: argparse.Namespace) -> int:
     if not tasks:
         console.print("no JPEG, PNG or WebP files found", style="red")
         return SOME_FAILED
-    failed = _work(tasks, order, chosen, console)
+    failed = _work(tasks, options, chosen, console)
     console.print(f"{len(tasks) - failed} of {len(tasks)} pictures segmented into {chosen.out}", markup=False)
     return SOME_FAILED if failed else 0
 
 
-def _work(tasks: list[Task], order: Order, chosen: argparse.Namespace, console: Console) -> int:
+def _work(tasks: list[Task], options: SegmentOptions, chosen: argparse.Namespace, console: Console) -> int:
     """Load the model and answer the tasks; returns how many failed."""
     settings = Settings.load(model_dir=chosen.model_dir)
     slot = ModelSlot(load(settings))
     with open_pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline:
-        desk = Desk(pipeline, order, chosen.out, settings.body_max_bytes)
+        desk = Desk(pipeline, options, chosen.out, settings.body_max_bytes)
         return segment_files(tasks, desk, console)
 
 
@@ -112,7 +112,7 @@ def _answer_picture(task: Task, desk: Desk) -> None:
     started_s = time.perf_counter()
     body = _read(task.source, desk.body_max_bytes)
     read_s = time.perf_counter() - started_s
-    segmentation = asyncio.run(desk.pipeline.segment(body, desk.order))
+    segmentation = asyncio.run(desk.pipeline.segment(body, desk.options))
     latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - started_s)
     _write(task, desk.out, segmentation, FileReport.fields_of(segmentation, latency))
 

@@ -1,4 +1,4 @@
-"""What one frame amounts to: is there smoke, where, how doubtful. Summed up at the model's size, placed on the frame."""
+"""What one frame amounts to: is there smoke, where, how uncertain. Found at the model's size, told in pixels of the frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Assessment(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Smoke:
+class SmokeStats:
     """What was found.
 
     Attributes:
@@ -42,7 +42,7 @@ class Smoke:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class MeanUncertainty:
     """Mean uncertainties over a set of pixels, in nats."""
 
     total: float
@@ -51,7 +51,7 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SmokeRegion:
     """A region of smoke on the frame.
 
     Attributes:
@@ -68,7 +68,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Standard:
+class DetectionOptions:
     """What a prediction is held against: smoke from a probability on, regions from a fraction of the frame on, and the gate."""
 
     threshold: float
@@ -77,52 +77,52 @@ class Standard:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """Smoke, and doubt over the whole frame and over the smoke pixels; the latter is None where there are none.
+class FrameResult:
+    """Smoke, and uncertainty over the whole frame and over the smoke pixels; the latter is None where there are none.
 
     Attributes:
         places: Every region, largest first.
     """
 
-    smoke: Smoke
-    frame_doubt: Doubt
-    smoke_doubt: Doubt | None
-    places: tuple[Place, ...]
+    smoke: SmokeStats
+    frame_uncertainty: MeanUncertainty
+    smoke_uncertainty: MeanUncertainty | None
+    regions: tuple[SmokeRegion, ...]
 
     @property
     def assessment(self) -> Assessment:
         """In a word."""
-        if not self.places:
+        if not self.regions:
             return Assessment.CLEAR
-        return Assessment.UNCERTAIN if all(place.doubted for place in self.places) else Assessment.SMOKE
+        return Assessment.UNCERTAIN if all(region.doubted for region in self.regions) else Assessment.SMOKE
 
 
-def summarise(prediction: SegmentationMaps, standard: Standard, frame: Size) -> Summary:
-    """Sum a prediction up.
+def detect_smoke(prediction: SegmentationMaps, options: DetectionOptions, frame: Size) -> FrameResult:
+    """Find the smoke in a frame's maps.
 
     Args:
         prediction: Maps of (size, size).
-        standard: What it is held against.
+        options: What they are held against.
         frame: Size of the frame on which the regions are placed.
 
     Raises:
         InferenceFailed: A map holds something that is no number.
     """
-    mask: Mask = prediction.probability >= standard.threshold
+    mask: Mask = prediction.probability >= options.threshold
     most = float(prediction.probability.max())
-    everywhere = _doubt(prediction, np.ones_like(mask))
+    everywhere = _mean_uncertainty(prediction, np.ones_like(mask))
     if not np.isfinite([most, everywhere.total, everywhere.aleatoric, everywhere.epistemic]).all():
         raise InferenceFailed("the model answered with something that is no number")
-    places = _places(
-        detect(prediction, standard.threshold, standard.minimum_region), mask.shape[0], frame, standard.gate
+    regions = _regions(
+        detect(prediction, options.threshold, options.minimum_region), mask.shape[0], frame, options.gate
     )
-    smoke = Smoke(bool(places), float(mask.mean()), most)
-    return Summary(smoke, everywhere, _doubt(prediction, mask) if mask.any() else None, places)
+    smoke = SmokeStats(bool(regions), float(mask.mean()), most)
+    return FrameResult(smoke, everywhere, _mean_uncertainty(prediction, mask) if mask.any() else None, regions)
 
 
-def _places(found: Sequence[Detection], size_px: int, frame: Size, gate: Gate | None) -> tuple[Place, ...]:
+def _regions(found: Sequence[Detection], size_px: int, frame: Size, gate: Gate | None) -> tuple[SmokeRegion, ...]:
     return tuple(
-        Place(
+        SmokeRegion(
             box_on_frame(detection.region, size_px, frame.width, frame.height),
             max(1, round(detection.area_fraction * frame.width * frame.height)),
             detection,
@@ -132,9 +132,9 @@ def _places(found: Sequence[Detection], size_px: int, frame: Size, gate: Gate | 
     )
 
 
-def _doubt(prediction: SegmentationMaps, pixels: Mask) -> Doubt:
+def _mean_uncertainty(prediction: SegmentationMaps, pixels: Mask) -> MeanUncertainty:
     """Means in double precision: a float32 sum over many pixels drifts."""
-    return Doubt(*(float(values[pixels].mean(dtype=np.float64)) for values in _uncertainties(prediction)))
+    return MeanUncertainty(*(float(values[pixels].mean(dtype=np.float64)) for values in _uncertainties(prediction)))
 
 
 def _uncertainties(prediction: SegmentationMaps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ _GLARE_LEVEL: Final = 250
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ImageStats:
     """What a frame looks like.
 
     Attributes:
@@ -31,10 +31,10 @@ class Look:
     glare: float
 
 
-def look_at(frame: RGB) -> Look:
+def image_stats(frame: RGB) -> ImageStats:
     """Look at a frame fitted to the model's square, (size, size, 3) uint8."""
     grey = thumbnail(frame)
     mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(grey))
     edges = float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1][0, 0])
     glare = cv2.countNonZero(cv2.compare(grey, _GLARE_LEVEL, cv2.CMP_GE)) / grey.size
-    return Look(grey, mean / 255, deviation / 255, edges / deviation if deviation else 0.0, glare)
+    return ImageStats(grey, mean / 255, deviation / 255, edges / deviation if deviation else 0.0, glare)

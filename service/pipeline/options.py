@@ -15,7 +15,7 @@ DEFAULT_OUTPUTS: Final = "mask,total,aleatoric"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SegmentOptions:
     """What is wanted for one frame.
 
     Attributes:

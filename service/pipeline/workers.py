@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Threads:
-    """How a pipeline is manned.
+class WorkerOptions:
+    """How many work in a pipeline.
 
     Attributes:
         workers: Threads that decode and encode.

@@ -11,7 +11,7 @@ from service.errors import SettingsInvalid
 from service.notifications.mqtt import Broker, Mqtt
 from service.notifications.outbox import Channel, Notifications
 from service.notifications.webhook import Webhook
-from service.pipeline.workers import Threads
+from service.pipeline.workers import WorkerOptions
 from service.runtime.process import cores
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import open_model
@@ -47,9 +47,9 @@ def runtime_options(settings: Settings) -> RuntimeOptions:
     )
 
 
-def worker_options(settings: Settings) -> Threads:
+def worker_options(settings: Settings) -> WorkerOptions:
     """How many threads decode and encode, and how many frames wait for the model."""
-    return Threads(settings.workers or cores(), settings.queue_max, settings.batch_wait_ms / 1000.0)
+    return WorkerOptions(settings.workers or cores(), settings.queue_max, settings.batch_wait_ms / 1000.0)
 
 
 def in_flight_limits(settings: Settings) -> Ceilings:

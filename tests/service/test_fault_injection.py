@@ -54,14 +54,14 @@ def break_decoding(patch, failure) -> None:
 def break_fitting(patch, failure) -> None:
     from service.pipeline import pipeline
 
-    show = pipeline.show
+    model_inputs = pipeline.model_inputs
 
     def showing(frame, *rest):
         if is_marked(frame):
             raise failure
-        return show(frame, *rest)
+        return model_inputs(frame, *rest)
 
-    patch.setattr(pipeline, "show", showing)
+    patch.setattr(pipeline, "model_inputs", showing)
 
 
 def break_submitting(patch, failure) -> None:
@@ -80,14 +80,14 @@ def break_submitting(patch, failure) -> None:
 def break_summing_up(patch, failure) -> None:
     from service.pipeline import pipeline
 
-    summarise = pipeline.summarise
+    detect_smoke = pipeline.detect_smoke
 
     def summing_up(prediction, *rest):
         if abs(prediction.probability.max() - LEVEL / 255) < 1e-6:
             raise failure
-        return summarise(prediction, *rest)
+        return detect_smoke(prediction, *rest)
 
-    patch.setattr(pipeline, "summarise", summing_up)
+    patch.setattr(pipeline, "detect_smoke", summing_up)
 
 
 def break_encoding(patch, failure) -> None:
@@ -109,7 +109,7 @@ def break_replying(patch, failure) -> None:
     build = SegmentReply.of.__func__
 
     def replying(cls, segmentation, *rest):
-        if abs(segmentation.summary.smoke.max_probability - LEVEL / 255) < 1e-6:
+        if abs(segmentation.result.smoke.max_probability - LEVEL / 255) < 1e-6:
             raise failure
         return build(cls, segmentation, *rest)
 

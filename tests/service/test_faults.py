@@ -41,7 +41,7 @@ def test_an_unexpected_failure_is_a_problem_without_a_trace(open_client, obedien
         raise KeyError("/srv/secret/path")
 
     client = open_client(obedient)
-    monkeypatch.setattr("service.pipeline.pipeline.summarise", stumble)
+    monkeypatch.setattr("service.pipeline.pipeline.detect_smoke", stumble)
     answer = post(client)
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"

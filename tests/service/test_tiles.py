@@ -13,8 +13,8 @@ from models.maps import SegmentationMaps
 from models.tiles import merge, views
 from service.__main__ import main
 from service.errors import DeadlineExceeded, ServiceFull, Superseded
-from service.pipeline.options import Order
-from service.pipeline.tiling import answer_each, show, unite
+from service.pipeline.options import SegmentOptions
+from service.pipeline.tiling import infer_each, merge_results, model_inputs
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import OnnxModel, open_model
 from service.runtime.slot import LoadedModel, ModelSlot
@@ -244,12 +244,14 @@ def test_latest_deadline_and_cancellation_hold_for_five_as_for_one():
 def test_the_answers_of_several_frames_are_not_mixed(obedient):
     slot = ModelSlot(LoadedModel(obedient, lambda: obedient))
     frames = [noisy(1, 64, 64), noisy(2, SIDE, SIDE), noisy(3, 70, 33)]
-    order = Order((), tiles="2x2")
-    answers = answer_each(slot, [show(frame, order, SIDE) for frame in frames])
+    order = SegmentOptions((), tiles="2x2")
+    answers = infer_each(slot, [model_inputs(frame, order, SIDE) for frame in frames])
     assert [len(answer) for answer in answers] == [5, 1, 5]
     for frame, answer in zip(frames, answers, strict=True):
-        alone = answer_each(slot, [show(frame, order, SIDE)])[0]
-        np.testing.assert_array_equal(unite(answer).prediction.probability, unite(alone).prediction.probability)
+        alone = infer_each(slot, [model_inputs(frame, order, SIDE)])[0]
+        np.testing.assert_array_equal(
+            merge_results(answer).prediction.probability, merge_results(alone).prediction.probability
+        )
 
 
 def test_the_command_line_looks_at_tiles(tmp_path, release):

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from training.latent_activity import LatentActivity
 from training.progress import TerminalReporter
-from training.scores import Summary
+from training.scores import FrameResult
 from training.validation import Validation
 
-SUMMARY = Summary(0.25, 0.5, 0.4, 0.001, 0.002, 0.75, 0.125, 8, 16, 0.6, 0.7, 0.8, 9)
+SUMMARY = FrameResult(0.25, 0.5, 0.4, 0.001, 0.002, 0.75, 0.125, 8, 16, 0.6, 0.7, 0.8, 9)
 LATENT = LatentActivity(1.5, 3, 8, 0.2, 4.0)
 VALIDATION = Validation(SUMMARY, LATENT, np.zeros((6, 10, 3), np.uint8))
 

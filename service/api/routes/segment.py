@@ -67,7 +67,7 @@ async def segment(
         async with by_deadline(ticket):
             body = await read_frame(request, wiring.settings, inside, wiring.pipeline.offload)
             read_s = time.perf_counter() - ticket.arrived_s
-            work = wiring.pipeline.segment(body, query.order(), ticket, inside.place.hold_pixels)
+            work = wiring.pipeline.segment(body, query.options(), ticket, inside.place.hold_pixels)
             segmentation = await while_connected(request.receive, work)
             latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - ticket.arrived_s)
             return await _reply(request, query, wiring, segmentation, latency)
@@ -75,15 +75,15 @@ async def segment(
 
 def _watch(query: SegmentQuery, wiring: Wiring, segmentation: Segmentation) -> AlarmNow | None:
     """Tell the cameras of an answered frame; one of no camera changes nothing."""
-    if query.camera_id is None or segmentation.look is None:
+    if query.camera_id is None or segmentation.image_stats is None:
         return None
     manifest = wiring.slot.model.manifest
     sight = Sight(
         query.captured_s,
         time.time(),
-        segmentation.summary,
+        segmentation.result,
         segmentation.map_px,
-        segmentation.look,
+        segmentation.image_stats,
         tiled=segmentation.tiles is not None,
     )
     return wiring.cameras.observe(query.camera_id, sight, manifest.reference or {})

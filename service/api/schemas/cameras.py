@@ -80,7 +80,7 @@ class CameraBody(BaseModel):
             last_frame_at=instant(camera.seen_s),
             frames=camera.frames,
             assessment=camera.assessment,
-            regions=[RegionBody.of(place) for place in camera.places],
+            regions=[RegionBody.of(region) for region in camera.regions],
             flags=sorted(standing.flaws),
             drift_psi={name: round(value, 6) for name, value in standing.drift.items()},
             suspected_false_alarm_ratio=standing.doubted_share,

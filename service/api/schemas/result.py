@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from models.tiles import Tiles
 from service.api.schemas.model import ModelBody
-from service.pipeline.detections import REGIONS_MAX, Assessment, Doubt, Place
+from service.pipeline.detections import REGIONS_MAX, Assessment, MeanUncertainty, SmokeRegion
 from service.pipeline.pipeline import Segmentation, Stages
 
 
@@ -48,17 +48,17 @@ class RegionBody(BaseModel):
     doubted: bool = Field(description="The model's gate takes it for a likely false alarm.")
 
     @classmethod
-    def of(cls, place: Place) -> Self:
-        """From a region of the summary."""
-        found = place.detection
+    def of(cls, region: SmokeRegion) -> Self:
+        """From a region of the frame's result."""
+        found = region.detection
         return cls(
-            bbox=BoxBody(**asdict(place.box)),
-            area_px=place.area_px,
+            bbox=BoxBody(**asdict(region.box)),
+            area_px=region.area_px,
             mean_probability=found.mean_probability,
             total=found.total,
             aleatoric=found.aleatoric,
             epistemic=found.epistemic,
-            doubted=place.doubted,
+            doubted=region.doubted,
         )
 
 
@@ -70,9 +70,9 @@ class DoubtBody(BaseModel):
     epistemic: float
 
     @classmethod
-    def of(cls, doubt: Doubt) -> Self:
-        """From the summary's means."""
-        return cls(**asdict(doubt))
+    def of(cls, uncertainty: MeanUncertainty) -> Self:
+        """From the means."""
+        return cls(**asdict(uncertainty))
 
 
 class UncertaintyBody(BaseModel):
@@ -125,17 +125,17 @@ class Findings(BaseModel):
     @staticmethod
     def fields_of(segmentation: Segmentation, latency: LatencyBody) -> dict[str, Any]:
         """The fields that every reply shares."""
-        summary = segmentation.summary
+        result = segmentation.result
         return {
             "model": ModelBody.of(segmentation.identity),
             "frame": FrameBody(**asdict(segmentation.frame)),
             "tiles": segmentation.tiles,
-            "assessment": summary.assessment,
-            "smoke": SmokeBody(**asdict(summary.smoke), region_count=len(summary.places)),
-            "regions": [RegionBody.of(place) for place in summary.places[:REGIONS_MAX]],
+            "assessment": result.assessment,
+            "smoke": SmokeBody(**asdict(result.smoke), region_count=len(result.regions)),
+            "regions": [RegionBody.of(region) for region in result.regions[:REGIONS_MAX]],
             "uncertainty": UncertaintyBody(
-                frame=DoubtBody.of(summary.frame_doubt),
-                smoke=DoubtBody.of(summary.smoke_doubt) if summary.smoke_doubt else None,
+                frame=DoubtBody.of(result.frame_uncertainty),
+                smoke=DoubtBody.of(result.smoke_uncertainty) if result.smoke_uncertainty else None,
             ),
             "latency_ms": latency,
         }

@@ -6,7 +6,7 @@ import pytest
 
 from models.drift import Histogram, psi
 from service.cameras.health import FRAMES_MIN, Drift, Stillness, flaws
-from service.pipeline.image_stats import look_at
+from service.pipeline.image_stats import image_stats
 
 
 def scene(seed: int = 0) -> np.ndarray:
@@ -37,12 +37,12 @@ def foggy(share: float) -> np.ndarray:
     ids=["well", "dark", "overexposed", "fogged", "blurred", "plain"],
 )
 def test_what_is_wrong_with_a_picture(frame, expected):
-    assert flaws(look_at(frame)) == expected
+    assert flaws(image_stats(frame)) == expected
 
 
 def test_a_camera_that_repeats_itself_is_frozen_from_the_third_frame_on():
     stillness = Stillness()
-    assert [stillness.frozen(look_at(scene())) for _ in range(4)] == [False, False, True, True]
+    assert [stillness.frozen(image_stats(scene())) for _ in range(4)] == [False, False, True, True]
 
 
 def test_a_clock_that_goes_on_does_not_hide_a_frozen_picture():
@@ -51,18 +51,18 @@ def test_a_clock_that_goes_on_does_not_hide_a_frozen_picture():
     for second in range(4):
         frame = scene()
         frame[:12, : 20 + 5 * second] = 255
-        frozen.append(stillness.frozen(look_at(frame)))
+        frozen.append(stillness.frozen(image_stats(frame)))
     assert frozen == [False, False, True, True]
 
 
 def test_a_camera_whose_noise_changes_is_not_frozen():
     stillness = Stillness()
-    assert not any(stillness.frozen(look_at(scene(seed))) for seed in range(5))
+    assert not any(stillness.frozen(image_stats(scene(seed))) for seed in range(5))
 
 
 def test_a_dark_camera_cannot_be_told_frozen():
     stillness = Stillness()
-    assert not any(stillness.frozen(look_at(np.zeros((480, 480, 3), np.uint8))) for _ in range(5))
+    assert not any(stillness.frozen(image_stats(np.zeros((480, 480, 3), np.uint8))) for _ in range(5))
 
 
 HALVES = Histogram((0.0, 0.5, 1.0), (0.5, 0.5))

@@ -14,25 +14,27 @@ from service.cameras.health import FRAMES_MIN
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile, Rule
-from service.pipeline.detections import Doubt, Place, Smoke, Summary
-from service.pipeline.image_stats import Look
+from service.pipeline.detections import FrameResult, MeanUncertainty, SmokeRegion, SmokeStats
+from service.pipeline.image_stats import ImageStats
 
 NOISE = np.random.default_rng(0)
 
 
-def look(brightness: float = 0.5) -> Look:
-    return Look(NOISE.integers(0, 256, (160, 160), dtype=np.uint8), brightness, 0.2, 0.5, 0.0)
+def look(brightness: float = 0.5) -> ImageStats:
+    return ImageStats(NOISE.integers(0, 256, (160, 160), dtype=np.uint8), brightness, 0.2, 0.5, 0.0)
 
 
-def place(left: int = 40, *, doubted: bool = False) -> Place:
+def place(left: int = 40, *, doubted: bool = False) -> SmokeRegion:
     """A region of 10 x 10 of 100 x 100 pixels."""
     detection = Detection(Region(left, 40, 10, 10, 100, 1), 0.01, 0.9, 0.4, 0.3, 0.1)
-    return Place(Box(left, 40, 10, 10), 100, detection, doubted)
+    return SmokeRegion(Box(left, 40, 10, 10), 100, detection, doubted)
 
 
-def summary(*places: Place) -> Summary:
-    doubt = Doubt(0.4, 0.3, 0.1) if places else None
-    return Summary(Smoke(bool(places), 0.01 * len(places), 0.9), Doubt(0.04, 0.03, 0.01), doubt, places)
+def summary(*places: SmokeRegion) -> FrameResult:
+    doubt = MeanUncertainty(0.4, 0.3, 0.1) if places else None
+    return FrameResult(
+        SmokeStats(bool(places), 0.01 * len(places), 0.9), MeanUncertainty(0.04, 0.03, 0.01), doubt, places
+    )
 
 
 class Fleet:
@@ -45,7 +47,7 @@ class Fleet:
         self.now_s = 1_000.0
         self.reference: dict[str, Histogram] = {}
 
-    def frame(self, camera_id: str, *places: Place, brightness: float = 0.5):
+    def frame(self, camera_id: str, *places: SmokeRegion, brightness: float = 0.5):
         self.now_s += 60.0
         sight = Sight(self.now_s, self.now_s, summary(*places), 100, look(brightness))
         return self.cameras.observe(camera_id, sight, self.reference)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from training.data.batches import Batch, Batches, Stage, Views
+from training.data.batches import Batch, Batches, ModelInputs, Stage
 from training.data.smoke5k import DataError, Frame, read_frames
 from training.transmission import transmission
 
-VIEWS = Views(
+VIEWS = ModelInputs(
     squashed_px=(64, 96),
     smoke_centred=1.0,
     strength=1.0,
