@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.cameras.camera import Change
+from service.cameras.camera import AlarmTransition
 
 _LOG = logging.getLogger("service.notifications")
 
@@ -36,11 +36,11 @@ class Channel(Protocol):
     @property
     def name(self) -> str: ...  # noqa: D102
 
-    def wants(self, change: Change) -> bool:
+    def wants(self, change: AlarmTransition) -> bool:
         """Whether a change is worth a notification."""
         ...
 
-    async def deliver(self, change: Change) -> None:
+    async def deliver(self, change: AlarmTransition) -> None:
         """Send one. Raises DeliveryFailed."""
         ...
 
@@ -84,12 +84,12 @@ class Outbox:
         self._channel = channel
         self._report = report
         self._patience = patience or Patience()
-        self._queue: deque[Change] = deque()
+        self._queue: deque[AlarmTransition] = deque()
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
         self._failures = 0
 
-    def offer(self, change: Change) -> None:
+    def offer(self, change: AlarmTransition) -> None:
         """Leave a change to be sent; returns at once."""
         if not self._channel.wants(change):
             return
@@ -138,7 +138,7 @@ class Outbox:
             self._failures = 0 if delivered else self._failures + 1
             self._report(self._channel.name, "delivered" if delivered else "failed")
 
-    async def _deliver(self, change: Change, attempts: int) -> bool:
+    async def _deliver(self, change: AlarmTransition, attempts: int) -> bool:
         """Whether it arrived."""
         for attempt in range(attempts):
             if attempt:
@@ -169,7 +169,7 @@ class Notifications:
     def __init__(self, channels: list[Channel], report: Callable[[str, str], None]) -> None:
         self._outboxes = [Outbox(channel, report) for channel in channels]
 
-    def tell(self, change: Change) -> None:
+    def notify(self, change: AlarmTransition) -> None:
         """Leave a change to be sent; returns at once."""
         for outbox in self._outboxes:
             outbox.offer(change)

@@ -17,7 +17,7 @@ from service.api.middleware.lingering_close import LingeringClose
 from service.api.routes import cameras, docs, operations, segment
 from service.api.state import Wiring
 from service.cameras.registry import Cameras
-from service.cameras.snapshot import upkeep
+from service.cameras.snapshot import housekeeping
 from service.notifications.outbox import Notifications
 from service.pipeline.decode import Limits
 from service.pipeline.pipeline import open_pipeline
@@ -70,7 +70,11 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
         with _started(settings, slot, metrics, lifecycle, reloader, cameras, pace) as wiring:
             app.state.wiring = wiring
             lifecycle.open()
-            async with heartbeat(metrics.observe_lag), upkeep(cameras, settings.state_file), notifications.running():
+            async with (
+                heartbeat(metrics.observe_lag),
+                housekeeping(cameras, settings.state_file),
+                notifications.running(),
+            ):
                 yield
             lifecycle.drain()
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from service.cameras.evidence import Policy
+from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
@@ -62,9 +62,9 @@ def in_flight_limits(settings: Settings) -> Ceilings:
     )
 
 
-def alarm_policy(settings: Settings) -> Policy:
+def alarm_policy(settings: Settings) -> AlarmPolicy:
     """What holds for every camera of which the operator's file says nothing."""
-    return Policy(
+    return AlarmPolicy(
         settings.alarm_frames, settings.alarm_hits, settings.alarm_window_s, cooldown_s=settings.alarm_cooldown_s
     )
 
@@ -72,7 +72,7 @@ def alarm_policy(settings: Settings) -> Policy:
 def cameras(settings: Settings, metrics: CameraMetrics, notifications: Notifications) -> Cameras:
     """The cameras as they were before a restart."""
     rules = CameraFile(settings.cameras_file, alarm_policy(settings))
-    known = Cameras(settings.cameras_max, rules, metrics, notifications.tell)
+    known = Cameras(settings.cameras_max, rules, metrics, notifications.notify)
     restore(known, settings.state_file)
     return known
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from service.api.auth import KeyRing, Scope
-from service.cameras.evidence import Policy
+from service.cameras.evidence import AlarmPolicy
 from service.cameras.rules import CameraFile
 from service.settings import Settings
 from tests.tools import program
@@ -204,5 +204,5 @@ def test_the_cameras_file_that_is_mounted_is_one_that_the_service_takes():
     service = SERVICES["smoke-cpu"]
     mounts = {target: source for source, target, _ in bind_mounts(service)}
     path = Path(service["environment"]["SMOKE_CAMERAS_FILE"])
-    file = CameraFile(ROOT / mounts[str(path.parent)] / path.name, Policy())
+    file = CameraFile(ROOT / mounts[str(path.parent)] / path.name, AlarmPolicy())
     assert file.error is None

@@ -18,7 +18,7 @@ from service.api.body import read_body
 from service.api.problems import described
 from service.api.schemas.cameras import CameraBody, CamerasBody, Feedback, FeedbackBody
 from service.api.state import Wired
-from service.cameras.alarm import State
+from service.cameras.alarm import AlarmState
 from service.cameras.camera import CAMERA_ID, Camera
 from service.runtime.model import ModelInfo
 from service.timestamps import instant
@@ -89,7 +89,7 @@ async def _read(request: Request, timeout_s: float) -> Feedback:
 
 
 def _urgency(camera: Camera) -> int:
-    return (State.ALARM, State.REVIEW, State.SUSPECTED, State.CLEAR).index(camera.watch.state)
+    return (AlarmState.ALARM, AlarmState.REVIEW, AlarmState.SUSPECTED, AlarmState.CLEAR).index(camera.alarm.state)
 
 
 @dataclass(frozen=True, slots=True)

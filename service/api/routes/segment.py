@@ -13,7 +13,7 @@ from service.api.request import DEADLINE_MAX_MS, body_bytes, by_deadline, read_f
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import SegmentReply
 from service.api.state import Wired, Wiring
-from service.cameras.camera import AlarmNow, Sight
+from service.cameras.camera import AlarmStatus, FrameObservation
 from service.pipeline.pipeline import Segmentation
 
 router = APIRouter()
@@ -73,12 +73,12 @@ async def segment(
             return await _reply(request, query, wiring, segmentation, latency)
 
 
-def _watch(query: SegmentQuery, wiring: Wiring, segmentation: Segmentation) -> AlarmNow | None:
+def _watch(query: SegmentQuery, wiring: Wiring, segmentation: Segmentation) -> AlarmStatus | None:
     """Tell the cameras of an answered frame; one of no camera changes nothing."""
     if query.camera_id is None or segmentation.image_stats is None:
         return None
     manifest = wiring.slot.model.manifest
-    sight = Sight(
+    frame = FrameObservation(
         query.captured_s,
         time.time(),
         segmentation.result,
@@ -86,7 +86,7 @@ def _watch(query: SegmentQuery, wiring: Wiring, segmentation: Segmentation) -> A
         segmentation.image_stats,
         tiled=segmentation.tiles is not None,
     )
-    return wiring.cameras.observe(query.camera_id, sight, manifest.reference or {})
+    return wiring.cameras.observe(query.camera_id, frame, manifest.reference or {})
 
 
 async def _reply(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from service.api.query import SegmentQuery
 from service.api.schemas.cameras import FrameAlarmBody
 from service.api.schemas.result import Findings, LatencyBody
-from service.cameras.camera import AlarmNow
+from service.cameras.camera import AlarmStatus
 from service.pipeline.encode import EncodedMap, Picture
 from service.pipeline.options import Encoding
 from service.pipeline.pipeline import Segmentation
@@ -79,7 +79,7 @@ class SegmentReply(Findings):
         latency: LatencyBody,
         request_id: str,
         query: SegmentQuery,
-        alarm: AlarmNow | None = None,
+        alarm: AlarmStatus | None = None,
     ) -> Self:
         """From the pipeline's answer."""
         return cls(

@@ -13,8 +13,8 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from service.cameras.alarm import State
-from service.cameras.camera import Change
+from service.cameras.alarm import AlarmState
+from service.cameras.camera import AlarmTransition
 from service.notifications.mqtt import Broker, Mqtt, discovery
 from service.notifications.outbox import DeliveryFailed, Outbox, Patience
 from tests.pictures import file_of, plume
@@ -23,7 +23,7 @@ MOSQUITTO = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
 if MOSQUITTO is None and os.environ.get("SMOKE_TEST_REQUIRE_ALL") != "1":
     pytest.skip("mosquitto is not installed (Debian: apt-get install mosquitto)", allow_module_level=True)
 
-RAISED = Change("ridge", State.SUSPECTED, State.ALARM, 1_767_268_800.0, 1.0, 3, ())
+RAISED = AlarmTransition("ridge", AlarmState.SUSPECTED, AlarmState.ALARM, 1_767_268_800.0, 1.0, 3, ())
 PATIENT = Patience(pause_s=0.05, pause_max_s=0.2, attempts=100, farewell_s=10.0)
 
 

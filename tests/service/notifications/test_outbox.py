@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from service.cameras.alarm import State
-from service.cameras.camera import Change
+from service.cameras.alarm import AlarmState
+from service.cameras.camera import AlarmTransition
 from service.notifications.outbox import DeliveryFailed, Outbox, Patience
 
 SHORT = Patience(queue_max=4, attempts=3, pause_s=0.001, failures_max=2, open_s=0.2, farewell_s=0.5)
 
 
-def change(number: int) -> Change:
-    return Change(f"camera-{number}", State.SUSPECTED, State.ALARM, 60.0, 1.0, 3, ())
+def change(number: int) -> AlarmTransition:
+    return AlarmTransition(f"camera-{number}", AlarmState.SUSPECTED, AlarmState.ALARM, 60.0, 1.0, 3, ())
 
 
 class Obedient:
@@ -30,10 +30,10 @@ class Obedient:
         self.free = asyncio.Event()
         self.free.set()
 
-    def wants(self, offered: Change) -> bool:
+    def wants(self, offered: AlarmTransition) -> bool:
         return offered.camera_id != "camera-99"
 
-    async def deliver(self, offered: Change) -> None:
+    async def deliver(self, offered: AlarmTransition) -> None:
         await self.free.wait()
         self.attempts.append(offered.camera_id)
         if self.failures > 0:
@@ -75,7 +75,7 @@ def test_a_failed_delivery_is_tried_again():
 
 def test_an_unexpected_fault_loses_its_own_notification_alone(caplog):
     class Faulty(Obedient):
-        async def deliver(self, offered: Change) -> None:
+        async def deliver(self, offered: AlarmTransition) -> None:
             if offered.camera_id == "camera-1":
                 raise ValueError("of no known kind")
             await super().deliver(offered)
