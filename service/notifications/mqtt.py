@@ -30,7 +30,7 @@ _KNOWN_MAX: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Broker:
+class BrokerOptions:
     """Where the broker is, and who we are to it."""
 
     host: str
@@ -51,7 +51,7 @@ class Mqtt:
 
     name = "mqtt"
 
-    def __init__(self, broker: Broker, pause_s: float = _PAUSE_S) -> None:
+    def __init__(self, broker: BrokerOptions, pause_s: float = _PAUSE_S) -> None:
         self._broker = broker
         self._pause_s = pause_s
         self._client: aiomqtt.Client | None = None

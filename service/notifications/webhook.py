@@ -54,7 +54,7 @@ class Webhook:
         return change.after in _WORTH_IT or change.before in _WORTH_IT
 
     async def deliver(self, change: AlarmTransition) -> None:
-        """Post it. Raises DeliveryFailed; hopelessly where the receiver refuses what it was sent."""
+        """Post it. Raises DeliveryFailed; a permanent one where the receiver refuses what it was sent."""
         assert self._client, "deliver inside opened()"  # noqa: S101
         now_s = self._clock()
         body = json.dumps(message(change, now_s)).encode()
@@ -65,7 +65,7 @@ class Webhook:
         except httpx2.HTTPError as error:
             raise DeliveryFailed(f"{type(error).__name__}: {error}") from error
         if not 200 <= status < 300:
-            raise DeliveryFailed(f"found status {status}", hopeless=status < 500 and status not in _AGAIN)
+            raise DeliveryFailed(f"found status {status}", permanent=status < 500 and status not in _AGAIN)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:

@@ -18,7 +18,7 @@ from service.api.routes import cameras, docs, operations, segment
 from service.api.state import Wiring
 from service.cameras.registry import Cameras
 from service.cameras.snapshot import housekeeping
-from service.notifications.outbox import Notifications
+from service.notifications.outbox import Notifier
 from service.pipeline.decode import Limits
 from service.pipeline.pipeline import open_pipeline
 from service.runtime.process import gpu_memory
@@ -62,8 +62,8 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     channels = components.channels(settings)
     for channel in channels:
         metrics.cameras.sends(channel.name)
-    notifications = Notifications(channels, metrics.cameras.notified)
-    cameras = components.cameras(settings, metrics.cameras, notifications)
+    notifier = Notifier(channels, metrics.cameras.notified)
+    cameras = components.cameras(settings, metrics.cameras, notifier)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -73,7 +73,7 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
             async with (
                 heartbeat(metrics.observe_lag),
                 housekeeping(cameras, settings.state_file),
-                notifications.running(),
+                notifier.running(),
             ):
                 yield
             lifecycle.drain()

@@ -8,8 +8,8 @@ from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
 from service.cameras.snapshot import restore
 from service.errors import SettingsInvalid
-from service.notifications.mqtt import Broker, Mqtt
-from service.notifications.outbox import Channel, Notifications
+from service.notifications.mqtt import BrokerOptions, Mqtt
+from service.notifications.outbox import Channel, Notifier
 from service.notifications.webhook import Webhook
 from service.pipeline.workers import WorkerOptions
 from service.runtime.process import cores
@@ -69,10 +69,10 @@ def alarm_policy(settings: Settings) -> AlarmPolicy:
     )
 
 
-def cameras(settings: Settings, metrics: CameraMetrics, notifications: Notifications) -> Cameras:
+def cameras(settings: Settings, metrics: CameraMetrics, notifier: Notifier) -> Cameras:
     """The cameras as they were before a restart."""
     rules = CameraFile(settings.cameras_file, alarm_policy(settings))
-    known = Cameras(settings.cameras_max, rules, metrics, notifications.notify)
+    known = Cameras(settings.cameras_max, rules, metrics, notifier.notify)
     restore(known, settings.state_file)
     return known
 
@@ -103,7 +103,9 @@ def _mqtt(settings: Settings, host: str) -> Channel:
     file = settings.mqtt_password_file
     password = _secret("SMOKE_MQTT_PASSWORD_FILE", file) if file else None
     return Mqtt(
-        Broker(host, settings.mqtt_port, settings.mqtt_username, password, settings.mqtt_tls, settings.mqtt_prefix)
+        BrokerOptions(
+            host, settings.mqtt_port, settings.mqtt_username, password, settings.mqtt_tls, settings.mqtt_prefix
+        )
     )
 
 

@@ -101,12 +101,12 @@ def test_a_repeat_has_the_same_id_and_another_alarm_another(receiver):
     assert first == again != other
 
 
-@pytest.mark.parametrize(("status", "hopeless"), [(500, False), (429, False), (400, True), (307, True)])
-def test_a_refusal_is_a_failure_that_another_attempt_may_mend_or_not(receiver, status, hopeless):
+@pytest.mark.parametrize(("status", "permanent"), [(500, False), (429, False), (400, True), (307, True)])
+def test_a_refusal_is_a_failure_that_another_attempt_may_mend_or_not(receiver, status, permanent):
     receiver.statuses = [status]
     with pytest.raises(DeliveryFailed, match=f"found status {status}") as failure:
         deliver(receiver.url)
-    assert failure.value.hopeless == hopeless
+    assert failure.value.permanent == permanent
     assert len(receiver.came) == 1
 
 
