@@ -114,7 +114,7 @@ def _answer_picture(task: SegmentTask, job: SegmentJob) -> None:
     read_s = time.perf_counter() - started_s
     segmentation = asyncio.run(job.pipeline.segment(body, job.options))
     latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - started_s)
-    _write(task, job.out, segmentation, FileReport.fields_of(segmentation, latency))
+    _write(task, job.out, segmentation, FileReport.result_fields(segmentation, latency))
 
 
 def _read(path: Path, max_bytes: int) -> bytes:
@@ -125,7 +125,7 @@ def _read(path: Path, max_bytes: int) -> bytes:
     return body
 
 
-def _write(task: SegmentTask, out: Path, segmentation: Segmentation, findings: dict[str, Any]) -> None:
+def _write(task: SegmentTask, out: Path, segmentation: Segmentation, fields: dict[str, Any]) -> None:
     maps = {}
     for name, encoded in segmentation.maps.items():
         file = f"{task.stem}.{name}.{encoded.encoding}"
@@ -134,7 +134,7 @@ def _write(task: SegmentTask, out: Path, segmentation: Segmentation, findings: d
     overlay = f"{task.stem}.overlay.jpg" if segmentation.picture else None
     if segmentation.picture and overlay:
         (out / overlay).write_bytes(segmentation.picture.data)
-    report = FileReport(source=str(task.source), maps=maps, overlay=overlay, **findings)
+    report = FileReport(source=str(task.source), maps=maps, overlay=overlay, **fields)
     (out / f"{task.stem}.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 

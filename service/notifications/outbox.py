@@ -59,7 +59,7 @@ class RetryPolicy:
         pause_s, pause_max_s: Before the second attempt, doubled before each further one, up to the most.
         failures_max: Notifications in a row that may fail before the breaker opens.
         open_s: How long it stays open.
-        farewell_s: Longest time to send the rest at shutdown.
+        drain_s: Longest time to send the rest at shutdown.
     """
 
     queue_max: int = 256

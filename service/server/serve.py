@@ -19,7 +19,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from models.manifest import Manifest
-from service.api.auth import KeyRing
+from service.api.auth import ApiKeys
 from service.errors import AddressUnusable, SettingsInvalid, StartError
 from service.runtime.process import limit_heap
 from service.runtime.reload import Reloader
@@ -87,13 +87,13 @@ def _server(settings: Settings) -> tuple["DrainingServer", Reloader]:
     return server, reloader
 
 
-def _on_sighup(reloader: Reloader, keys: KeyRing | None, keys_file: Path | None) -> None:
+def _on_sighup(reloader: Reloader, keys: ApiKeys | None, keys_file: Path | None) -> None:
     """Take the keys anew at once, as Python runs this between two steps of the event loop; the model takes its time."""
     reloader.start()
     if keys is None or keys_file is None:
         return
     try:
-        keys.renew(keys_file)
+        keys.reload(keys_file)
     except SettingsInvalid as error:
         _LOG.warning("keys not changed", extra={"detail": str(error)})
     else:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from service.api.query import SegmentQuery
 from service.api.schemas.cameras import FrameAlarmBody
-from service.api.schemas.result import Findings, LatencyBody
+from service.api.schemas.result import LatencyBody, SegmentResult
 from service.cameras.camera import AlarmStatus
 from service.pipeline.encode import EncodedMap, Picture
 from service.pipeline.options import Encoding
@@ -60,7 +60,7 @@ class PictureBody(BaseModel):
         return cls(width=picture.width, height=picture.height, data=_text(picture.data))
 
 
-class SegmentReply(Findings):
+class SegmentResponse(SegmentResult):
     """The answer to `POST /segment`."""
 
     request_id: str = Field(description="Also in the header X-Request-ID and in the log.")
@@ -83,7 +83,7 @@ class SegmentReply(Findings):
     ) -> Self:
         """From the pipeline's answer."""
         return cls(
-            **cls.fields_of(segmentation, latency),
+            **cls.result_fields(segmentation, latency),
             request_id=request_id,
             camera_id=query.camera_id,
             captured_at=query.captured_at,
@@ -104,7 +104,7 @@ class MapFile(MapScale):
         return cls(**_scale(encoded), file=file)
 
 
-class FileReport(Findings):
+class FileReport(SegmentResult):
     """What `smoke-bvm segment` writes for one picture."""
 
     source: str = Field(description="The picture, as it was named or found.")

@@ -92,7 +92,7 @@ def test_attempts_are_bounded():
     assert channel.attempts == ["camera-1"] * 3 + ["camera-2"]
 
 
-def test_what_is_hopeless_is_not_tried_again():
+def test_what_fails_for_good_is_not_tried_again():
     channel = Obedient(failures=1, permanent=True)
     assert run(channel, 1, 2) == ["failed", "delivered"]
     assert channel.attempts == ["camera-1", "camera-2"]
