@@ -4,20 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
 from models.tiles import TILES
 from service.errors import RequestError, StartError
-from service.order import DEFAULT_OUTPUTS, OUTPUTS, OVERLAY, Order, parse_outputs
+from service.pipeline.options import DEFAULT_OUTPUTS, OUTPUTS, OVERLAY, parse_outputs
 from service.settings import Settings
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from service.files import Task
-
-_USAGE: Final = 2
-_SOME_FAILED: Final = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,75 +94,32 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
-    from service.server import serve
+    from service.server.serve import serve
 
     serve(Settings.load(host=chosen.host, port=chosen.port, model_dir=chosen.model_dir))
     return 0
 
 
+def _segment(chosen: argparse.Namespace) -> int:
+    from service.cli.segment import run_segment
+
+    return run_segment(chosen)
+
+
 def _replay(chosen: argparse.Namespace) -> int:
-    from rich.console import Console
+    from service.cli.replay import run_replay
 
-    from service.camera_file import policy_of
-    from service.replay_command import Show, replay
-
-    settings = Settings.load(model_dir=chosen.model_dir)
-    repeat, shift_px = max(0, chosen.repeat), max(0, chosen.jitter)
-    show = Show(chosen.folders, chosen.interval, repeat, shift_px, chosen.out, chosen.threshold)
-    try:
-        replay(show, settings, policy_of(settings), Console(width=120))
-    except (RequestError, OSError) as error:
-        print(f"smoke-bvm: {error}", file=sys.stderr)  # noqa: T201
-        return _SOME_FAILED
-    return 0
+    return run_replay(chosen)
 
 
 def _key(chosen: argparse.Namespace) -> int:
     """The entry goes to standard output, for `>> keys.toml`; the key itself to the person, once."""
-    from service.keys import Scope, make
+    from service.api.auth import Scope, make
 
     key, entry = make(chosen.name, [Scope(scope) for scope in chosen.scopes])
     print(entry)  # noqa: T201
     print(f"{key}\nThis is the key of {chosen.name}; the file holds its checksum only.", file=sys.stderr)  # noqa: T201
     return 0
-
-
-def _segment(chosen: argparse.Namespace) -> int:
-    from rich.console import Console
-
-    from service.files import collect, name_tasks
-
-    console = Console(stderr=True)
-    if any(path.is_dir() and path.resolve() == chosen.out.resolve() for path in chosen.inputs):
-        console.print(f"--out {chosen.out} is one of the inputs; expected a folder of its own", markup=False)
-        return _USAGE
-    try:
-        order = Order(chosen.outputs, chosen.resolution, chosen.threshold, chosen.tiles, chosen.encoding)
-    except RequestError as error:
-        console.print(str(error), markup=False)
-        return _USAGE
-    tasks = name_tasks(collect(chosen.inputs, chosen.out))
-    if not tasks:
-        console.print("no JPEG, PNG or WebP files found", style="red")
-        return _SOME_FAILED
-    failed = _work(tasks, order, chosen, console)
-    console.print(f"{len(tasks) - failed} of {len(tasks)} pictures segmented into {chosen.out}", markup=False)
-    return _SOME_FAILED if failed else 0
-
-
-def _work(tasks: "list[Task]", order: Order, chosen: argparse.Namespace, console: "Console") -> int:
-    """Load the model and answer the tasks; returns how many failed."""
-    from service.files import Desk, segment_files
-    from service.image import Limits
-    from service.pipeline import Threads, open_pipeline
-    from service.session import load
-    from service.slot import Slot
-
-    settings = Settings.load(model_dir=chosen.model_dir)
-    slot = Slot(load(settings))
-    with open_pipeline(slot, Threads.of(settings), Limits(settings.pixels_max)) as pipeline:
-        desk = Desk(pipeline, order, chosen.out, settings.body_max_bytes)
-        return segment_files(tasks, desk, console)
 
 
 def _outputs(text: str) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
-"""What can go wrong, one class per cause that a caller can act on; no HTTP in it (see `service.problems`)."""
+"""What can go wrong, one class per cause that a caller can act on; no HTTP in it (see `service.api.problems`)."""
 
 # ruff: noqa: N818 - a name that says what was found needs no suffix
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class RequestError(Exception):
@@ -181,6 +181,11 @@ class ClientGone(RequestError):
     """The caller hung up before the answer was ready."""
 
     reason = "client_gone"
+
+
+SOME_FAILED: Final = 1
+USAGE: Final = 2
+"""Exit codes of a command beside those of the classes below: some pictures failed; it was called wrongly."""
 
 
 class StartError(Exception):

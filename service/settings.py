@@ -9,10 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.manifest import ManifestError, newest_release
 from service.errors import ModelUnusable, SettingsInvalid
-
-Provider = Literal["cpu", "cuda", "tensorrt"]
-Precision = Literal["fp32", "int8"]
-Arena = Literal["exact", "doubling"]
+from service.runtime.providers import Arena, Precision, Provider
 
 
 class Settings(BaseSettings):

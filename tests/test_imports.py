@@ -22,7 +22,14 @@ def test_the_import_contracts_hold():
 
 @pytest.mark.parametrize(
     "module",
-    ["service.app", "service.server", "service.files", "service.__main__", "models.manifest", "models.detection"],
+    [
+        "service.server.app",
+        "service.server.serve",
+        "service.cli.segment",
+        "service.__main__",
+        "models.manifest",
+        "models.detection",
+    ],
 )
 def test_the_service_runs_without_torch(module):
     heavy = {"torch", "torchvision", "timm", "training", "models.networks"}
@@ -36,12 +43,12 @@ def test_the_command_line_answers_a_call_for_help_without_loading_the_model_runt
 
 
 def test_importing_the_application_reads_no_environment_and_starts_no_thread():
-    imports = "import os, threading; os.environ['SMOKE_PORT'] = 'x'; import service.app, service.server"
+    imports = "import os, threading; os.environ['SMOKE_PORT'] = 'x'; import service.server.app, service.server.serve"
     imported = run(f"{imports}; print(threading.active_count())")
     assert imported.stdout.strip() == "1", imported.stderr
 
 
-@pytest.mark.parametrize("module", ["service.session", "training.engine.onnx_model"])
+@pytest.mark.parametrize("module", ["service.runtime.session", "training.engine.onnx_model"])
 def test_onnxruntime_reports_nothing_to_its_makers(module, tmp_path):
     quiet = {
         name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")

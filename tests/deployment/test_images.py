@@ -146,7 +146,7 @@ class Probe(ThreadingHTTPServer):
 
 @pytest.fixture
 def probe() -> Iterator[Probe]:
-    class Answer(BaseHTTPRequestHandler):
+    class InferenceResult(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             assert isinstance(self.server, Probe)
             self.send_response(self.server.status if self.path == "/health/ready" else 404)
@@ -154,7 +154,7 @@ def probe() -> Iterator[Probe]:
 
         def log_message(self, *_: object) -> None: ...
 
-    with Probe(("127.0.0.1", 0), Answer) as server:
+    with Probe(("127.0.0.1", 0), InferenceResult) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         yield server

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from service import errors
-from service.metrics import Metrics
-from service.prediction import Identity
+from service.api.metrics import Metrics
+from service.runtime.model import ModelInfo
 from tests.end_to_end.monitoring import alertmanager_copy
 from tests.tools import program
 
@@ -36,7 +36,7 @@ def promtool() -> str:
 
 def known_metrics() -> set[str]:
     """Names of the series that the service can have, histograms by their parts, and what the rules record."""
-    identity = Identity("name", "1.0.0", "0" * 64, "cpu", "fp32")
+    identity = ModelInfo("name", "1.0.0", "0" * 64, "cpu", "fp32")
     names = re.findall(r"^# TYPE (\S+) (\S+)", Metrics(identity).render().decode(), re.MULTILINE)
     parts = {"histogram": ("_bucket", "_sum", "_count")}
     series = {name + part for name, kind in names for part in parts.get(kind, ("",))}

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 import trustme
 
-from service.keys import digest
+from service.api.auth import digest
 from tests.end_to_end.test_serve import connect, read_all, wait_until
 from tests.pictures import file_of, plain
 

@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from models.manifest import newest_release
-from service.gpu import gpu_memory
-from service.placement import Placement
-from service.session import OnnxModel, open_model
+from service.runtime.process import gpu_memory
+from service.runtime.providers import RuntimeOptions
+from service.runtime.session import OnnxModel, open_model
 
 _PLACEMENTS = {
-    "CPU": Placement(provider="cpu", require="cpu"),
-    "CUDA": Placement(provider="cuda", require="cuda"),
-    "CUDA, memory claimed by doubling": Placement(provider="cuda", require="cuda", cuda_arena="doubling"),
-    "CUDA without graphs": Placement(provider="cuda", require="cuda", cuda_graphs=False),
+    "CPU": RuntimeOptions(provider="cpu", require="cpu"),
+    "CUDA": RuntimeOptions(provider="cuda", require="cuda"),
+    "CUDA, memory claimed by doubling": RuntimeOptions(provider="cuda", require="cuda", cuda_arena="doubling"),
+    "CUDA without graphs": RuntimeOptions(provider="cuda", require="cuda", cuda_graphs=False),
 }
 """`require`: a provider that is not to be had ends the measurement, instead of another being measured under its name."""
 _SIZES = (1, 2, 4, 8)
@@ -56,12 +56,12 @@ def milliseconds(model: OnnxModel, size: int, rounds: int) -> float:
     return statistics.median(taken)
 
 
-def measure(name: str, placement: Placement, folder: Path, rounds: int) -> Row:
+def measure(name: str, options: RuntimeOptions, folder: Path, rounds: int) -> Row:
     """Open the release there and time it. Raises what `open_model` raises."""
     held = gpu_memory() or (lambda: float("nan"))
     before = held()
     started = time.perf_counter()
-    model = open_model(folder, placement)
+    model = open_model(folder, options)
     opened_s = time.perf_counter() - started
     batch_ms = {size: milliseconds(model, size, rounds) for size in _SIZES}
     return Row(name, opened_s, batch_ms, held() - before)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import ProviderUnusable
-from service.placement import Placement
+from service.runtime.providers import RuntimeOptions
 from tests.performance.gpu_speed import Row, measure, table
 
 
@@ -19,11 +19,11 @@ def test_the_rate_is_that_of_the_best_batch_size():
 
 
 def test_a_batch_where_frames_run_one_at_a_time_is_so_many_calls(release: Path):
-    row = measure("CPU", Placement(provider="cpu"), release, rounds=3)
+    row = measure("CPU", RuntimeOptions(provider="cpu"), release, rounds=3)
     assert list(row.batch_ms) == [1, 2, 4, 8]
     assert row.batch_ms[8] > row.batch_ms[1] > 0.0
 
 
 def test_a_gpu_that_is_not_there_is_not_measured_under_its_name(release: Path):
     with pytest.raises(ProviderUnusable):
-        measure("CUDA", Placement(provider="cuda", require="cuda"), release, rounds=1)
+        measure("CUDA", RuntimeOptions(provider="cuda", require="cuda"), release, rounds=1)

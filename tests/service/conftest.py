@@ -12,13 +12,13 @@ from starlette.testclient import TestClient
 
 from models.manifest import Manifest
 from models.maps import SegmentationMaps
-from service.app import create_app
 from service.errors import ModelUnusable
-from service.placement import Placement
-from service.prediction import Identity, Model
-from service.session import OnnxModel, open_model
+from service.runtime.model import Model, ModelInfo
+from service.runtime.providers import RuntimeOptions
+from service.runtime.session import OnnxModel, open_model
+from service.runtime.slot import LoadedModel
+from service.server.app import create_app
 from service.settings import Settings
-from service.slot import Loaded
 from tests.conftest import closed_form
 
 Open = Callable[..., TestClient]
@@ -29,11 +29,12 @@ class ObedientModel:
     """The closed form in numpy; waits while it is held, fails or answers nonsense on demand."""
 
     runners = 1
+    batch_sizes = (1,)
     batch_max = 1
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
-        self.identity = Identity("obedient", "0.0.1", manifest.sha256, "cpu", "fp32")
+        self.identity = ModelInfo("obedient", "0.0.1", manifest.sha256, "cpu", "fp32")
         self.free = threading.Event()
         self.free.set()
         self.entered = threading.Semaphore(0)
@@ -68,7 +69,7 @@ class ObedientModel:
 
 @pytest.fixture(scope="session")
 def model(release: Path) -> OnnxModel:
-    return open_model(release, Placement(provider="cpu"))
+    return open_model(release, RuntimeOptions(provider="cpu"))
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def open_client(model: OnnxModel) -> Iterator[Open]:
 
         def start(served: Model = model, **chosen: Any) -> TestClient:
             settings = Settings.load(**{"wait_max_ms": PATIENT_MS, **chosen})
-            app = create_app(settings, lambda: Loaded(served, getattr(served, "reopen", lambda: served)))
+            app = create_app(settings, lambda: LoadedModel(served, getattr(served, "reopen", lambda: served)))
             return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 
         yield start

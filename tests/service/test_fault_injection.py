@@ -39,7 +39,7 @@ def is_marked(pixels) -> bool:
 
 
 def break_decoding(patch, failure) -> None:
-    from service import pipeline
+    from service.pipeline import pipeline
 
     decode = pipeline.decode
 
@@ -52,20 +52,20 @@ def break_decoding(patch, failure) -> None:
 
 
 def break_fitting(patch, failure) -> None:
-    from service import pipeline
+    from service.pipeline import pipeline
 
-    show = pipeline.show
+    model_inputs = pipeline.model_inputs
 
     def showing(frame, *rest):
         if is_marked(frame):
             raise failure
-        return show(frame, *rest)
+        return model_inputs(frame, *rest)
 
-    patch.setattr(pipeline, "show", showing)
+    patch.setattr(pipeline, "model_inputs", showing)
 
 
 def break_submitting(patch, failure) -> None:
-    from service.batcher import Batcher
+    from service.scheduling.batcher import Batcher
 
     submit = Batcher.submit
 
@@ -78,20 +78,20 @@ def break_submitting(patch, failure) -> None:
 
 
 def break_summing_up(patch, failure) -> None:
-    from service import pipeline
+    from service.pipeline import pipeline
 
-    summarise = pipeline.summarise
+    detect_smoke = pipeline.detect_smoke
 
     def summing_up(prediction, *rest):
         if abs(prediction.probability.max() - LEVEL / 255) < 1e-6:
             raise failure
-        return summarise(prediction, *rest)
+        return detect_smoke(prediction, *rest)
 
-    patch.setattr(pipeline, "summarise", summing_up)
+    patch.setattr(pipeline, "detect_smoke", summing_up)
 
 
 def break_encoding(patch, failure) -> None:
-    from service import pipeline
+    from service.pipeline import pipeline
 
     encode_maps = pipeline.encode_maps
 
@@ -104,16 +104,16 @@ def break_encoding(patch, failure) -> None:
 
 
 def break_replying(patch, failure) -> None:
-    from service.schemas import SegmentReply
+    from service.api.schemas.segment import SegmentResponse
 
-    build = SegmentReply.of.__func__
+    build = SegmentResponse.of.__func__
 
     def replying(cls, segmentation, *rest):
-        if abs(segmentation.summary.smoke.max_probability - LEVEL / 255) < 1e-6:
+        if abs(segmentation.result.smoke.max_probability - LEVEL / 255) < 1e-6:
             raise failure
         return build(cls, segmentation, *rest)
 
-    patch.setattr(SegmentReply, "of", classmethod(replying))
+    patch.setattr(SegmentResponse, "of", classmethod(replying))
 
 
 ARROWS = (break_decoding, break_fitting, break_submitting, break_summing_up, break_encoding, break_replying)

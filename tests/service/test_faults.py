@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from service.metrics import Metrics
-from service.prediction import Identity
+from service.api.metrics import Metrics
+from service.runtime.model import ModelInfo
 from tests.pictures import file_of, plume
 
 BODY = file_of(plume())
@@ -41,7 +41,7 @@ def test_an_unexpected_failure_is_a_problem_without_a_trace(open_client, obedien
         raise KeyError("/srv/secret/path")
 
     client = open_client(obedient)
-    monkeypatch.setattr("service.pipeline.summarise", stumble)
+    monkeypatch.setattr("service.pipeline.pipeline.detect_smoke", stumble)
     answer = post(client)
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -152,7 +152,7 @@ def test_a_request_inside_when_the_draining_starts_is_answered(open_client, obed
 
 def test_a_runner_that_died_is_said_by_every_probe_it_concerns(open_client, obedient, monkeypatch):
     client = open_client(obedient)
-    monkeypatch.setattr("service.batcher.Batcher.alive", False)
+    monkeypatch.setattr("service.scheduling.batcher.Batcher.alive", False)
     assert client.get("/health/live").status_code == 503
     assert client.get("/health/ready").status_code == 503
     assert client.get("/health/startup").status_code == 200
@@ -191,7 +191,7 @@ def test_only_answered_frames_are_timed(open_client, obedient):
 
 
 def test_the_buckets_double_from_one_millisecond():
-    metrics = Metrics(Identity("name", "0.0.1", "0", "cpu", "fp32"))
+    metrics = Metrics(ModelInfo("name", "0.0.1", "0", "cpu", "fp32"))
     metrics.observe_stages({"total": 0.003})
     buckets = dict(re.findall(r'stage_seconds_bucket\{le="(.+?)",stage="total"\} (\S+)', metrics.render().decode()))
     assert list(buckets)[:5] == ["0.001", "0.002", "0.004", "0.008", "0.016"]

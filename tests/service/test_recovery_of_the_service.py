@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from service.recovery import Pauses
+from service.runtime.recovery import Backoff
 from tests.service.test_faults import BODY, counts, post, wait_until
 
 
@@ -25,7 +25,7 @@ def test_only_the_caller_of_the_failing_batch_gets_the_error(open_client, obedie
 
 
 def test_while_a_model_is_rebuilt_the_service_is_live_but_not_ready(open_client, obedient, monkeypatch):
-    monkeypatch.setattr(Pauses, "after", lambda *_: 0.01)
+    monkeypatch.setattr(Backoff, "after", lambda *_: 0.01)
     client = open_client(obedient, failures_max=10**6)
     obedient.fail_once(RuntimeError())
     obedient.broken_on_disk = True
@@ -39,7 +39,7 @@ def test_while_a_model_is_rebuilt_the_service_is_live_but_not_ready(open_client,
 
 
 def test_a_model_that_fails_for_good_asks_for_a_restart(open_client, obedient, monkeypatch):
-    monkeypatch.setattr(Pauses, "after", lambda *_: 0.001)
+    monkeypatch.setattr(Backoff, "after", lambda *_: 0.001)
     client = open_client(obedient, failures_max=3)
     obedient.failure = RuntimeError()
     obedient.broken_on_disk = True

@@ -6,8 +6,8 @@ import pytest
 
 from models.gate import Gate
 from models.geometry import fit
-from service.placement import Placement
-from service.session import open_model
+from service.runtime.providers import RuntimeOptions
+from service.runtime.session import open_model
 from tests.conftest import THRESHOLD, build_release, closed_form
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
 
@@ -75,7 +75,7 @@ def test_a_region_is_placed_on_the_frame_with_the_means_of_its_pixels(client):
 @pytest.mark.parametrize(("limit", "assessment"), [(0.1, "uncertain"), (0.3, "smoke")])
 def test_the_gate_of_the_manifest_decides_what_is_uncertain(open_client, tmp_path, limit, assessment):
     """Epistemic doubt of the plume: green .4, of which blue leaves .8, so .32 ln 2 = .22 nats."""
-    gated = open_model(build_release(tmp_path, gate=Gate({"epistemic": 1.0}, limit)), Placement(provider="cpu"))
+    gated = open_model(build_release(tmp_path, gate=Gate({"epistemic": 1.0}, limit)), RuntimeOptions(provider="cpu"))
     client = open_client(gated)
     reply = post(client, plume()).json()
     assert reply["assessment"] == assessment
@@ -84,7 +84,7 @@ def test_the_gate_of_the_manifest_decides_what_is_uncertain(open_client, tmp_pat
 
 
 def test_a_noisy_frame_cannot_blow_up_the_reply(open_client, tmp_path):
-    small = open_model(build_release(tmp_path, minimum_region=0.0), Placement(provider="cpu"))
+    small = open_model(build_release(tmp_path, minimum_region=0.0), RuntimeOptions(provider="cpu"))
     dots = plain(0, 0, 0)
     dots[::2, ::2] = 255
     reply = post(open_client(small), dots).json()

@@ -6,7 +6,6 @@ from pydantic import ValidationError
 from models.manifest import newest_release
 from service import settings as module
 from service.errors import ModelUnusable, SettingsInvalid
-from service.placement import Placement
 from service.settings import Settings
 
 
@@ -58,13 +57,6 @@ def test_no_release_at_all_is_said_in_words(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "newest_release", lambda: newest_release(tmp_path))
     with pytest.raises(ModelUnusable, match=r"no release found.*SMOKE_MODEL_DIR"):
         Settings.load().release()
-
-
-def test_the_placement_is_what_the_settings_say():
-    chosen = {"provider": "tensorrt", "require_provider": "cuda", "threads": 3, "runners": 2, "batch_max": 4}
-    memory = {"cuda_arena": "doubling", "cuda_memory_max_bytes": 2**30, "tensorrt_cache_dir": Path("/cache")}
-    expected = Placement("tensorrt", "cuda", 3, 2, 4, **memory)
-    assert Placement.of(Settings.load(**chosen, **memory)) == expected
 
 
 @pytest.mark.parametrize(

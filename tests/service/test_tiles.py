@@ -12,21 +12,21 @@ from models.geometry import fit_map
 from models.maps import SegmentationMaps
 from models.tiles import merge, views
 from service.__main__ import main
-from service.batcher import Batcher, Sizes
 from service.errors import DeadlineExceeded, ServiceFull, Superseded
-from service.fair_queue import FairQueue
-from service.line import Line, Patience
-from service.order import Order
-from service.pace import Pace
-from service.permits import Ceilings, Permits
-from service.placement import Placement
-from service.session import OnnxModel, open_model
-from service.slot import Loaded, Slot
-from service.ticket import Ticket
-from service.views import answer_each, show, unite
+from service.pipeline.options import SegmentOptions
+from service.pipeline.tiling import infer_each, merge_results, model_inputs
+from service.runtime.providers import RuntimeOptions
+from service.runtime.session import OnnxModel, open_model
+from service.runtime.slot import LoadedModel, ModelSlot
+from service.scheduling.backlog import Line, Patience
+from service.scheduling.batcher import Batcher, Sizes
+from service.scheduling.context import Ticket
+from service.scheduling.fair_queue import FairQueue
+from service.scheduling.permits import Ceilings, Permits
+from service.scheduling.service_time import Pace
 from tests.conftest import SIDE, build_release, closed_form
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
-from tests.service.test_batcher import WAIT_S, Gate
+from tests.service.scheduling.test_batcher import WAIT_S, Gate
 
 LN2 = math.log(2)
 ALL = "outputs=mask,probability,total,aleatoric,epistemic"
@@ -44,7 +44,7 @@ def shown(reply: dict, name: str) -> np.ndarray:
 @pytest.fixture
 def sensitive(tmp_path) -> OnnxModel:
     """A release for which a region of any size counts."""
-    return open_model(build_release(tmp_path, minimum_region=0.0), Placement(provider="cpu"))
+    return open_model(build_release(tmp_path, minimum_region=0.0), RuntimeOptions(provider="cpu"))
 
 
 def dot() -> np.ndarray:
@@ -242,14 +242,16 @@ def test_latest_deadline_and_cancellation_hold_for_five_as_for_one():
 
 
 def test_the_answers_of_several_frames_are_not_mixed(obedient):
-    slot = Slot(Loaded(obedient, lambda: obedient))
+    slot = ModelSlot(LoadedModel(obedient, lambda: obedient))
     frames = [noisy(1, 64, 64), noisy(2, SIDE, SIDE), noisy(3, 70, 33)]
-    order = Order((), tiles="2x2")
-    answers = answer_each(slot, [show(frame, order, SIDE) for frame in frames])
+    order = SegmentOptions((), tiles="2x2")
+    answers = infer_each(slot, [model_inputs(frame, order, SIDE) for frame in frames])
     assert [len(answer) for answer in answers] == [5, 1, 5]
     for frame, answer in zip(frames, answers, strict=True):
-        alone = answer_each(slot, [show(frame, order, SIDE)])[0]
-        np.testing.assert_array_equal(unite(answer).prediction.probability, unite(alone).prediction.probability)
+        alone = infer_each(slot, [model_inputs(frame, order, SIDE)])[0]
+        np.testing.assert_array_equal(
+            merge_results(answer).prediction.probability, merge_results(alone).prediction.probability
+        )
 
 
 def test_the_command_line_looks_at_tiles(tmp_path, release):
@@ -265,4 +267,4 @@ def test_the_document_names_the_parameter_and_the_field(client):
     document = client.get("/openapi.json").json()
     names = {parameter["name"] for parameter in document["paths"]["/segment"]["post"]["parameters"]}
     assert "tiles" in names
-    assert "tiles" in document["components"]["schemas"]["SegmentReply"]["required"]
+    assert "tiles" in document["components"]["schemas"]["SegmentResponse"]["required"]

@@ -1,0 +1,140 @@
+"""Every instrument and bucket of the service but the cameras' (`service.cameras.metrics`), in a registry of its own."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from functools import partial
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+
+from service.cameras.metrics import CameraMetrics
+from service.runtime.model import ModelInfo
+from service.scheduling.permits import Budget, Permits
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+_SECONDS: Final = tuple(0.001 * 2**power for power in range(15))
+_BATCHES: Final = (1, 2, 4, 8)
+_PERIOD_S: Final = 0.05
+
+
+class Metrics:
+    """The service's instruments. `smoke_requests_received_total` = sum of `smoke_requests_total` + those in flight."""
+
+    def __init__(self, identity: ModelInfo) -> None:
+        self._registry = CollectorRegistry()
+        counter = partial(Counter, registry=self._registry)
+        gauge = partial(Gauge, registry=self._registry)
+        histogram = partial(Histogram, registry=self._registry)
+        self._received = counter("smoke_requests_received", "Requests to /segment that arrived.")
+        self._requests = counter("smoke_requests", "Requests to /segment that ended.", ("outcome", "reason"))
+        self._in_flight = gauge("smoke_requests_in_flight", "Requests to /segment being worked on.")
+        self._stages = histogram("smoke_stage_seconds", "Time per frame and stage.", ("stage",), buckets=_SECONDS)
+        self._batches = histogram("smoke_batch_frames", "Frames per batch.", buckets=_BATCHES)
+        self._skipped = counter("smoke_frames_skipped", "Accepted frames dropped before inference.", ("reason",))
+        self._closed = counter("smoke_connections_closed", "Connections closed by a limit.", ("reason",))
+        self._lag = histogram("smoke_event_loop_lag_seconds", "How late the event loop was.", buckets=_SECONDS)
+        self._permits = gauge("smoke_permits_used", "Requests, bytes and pixels in flight.", ("kind",))
+        self._permits_max = gauge("smoke_permits_max", "Most that may be.", ("kind",))
+        self._depth = gauge("smoke_queue_frames", "Frames that wait for the model.")
+        self._wait = gauge("smoke_wait_seconds", "How long a frame would wait behind all those inside, as estimated.")
+        self._ready = gauge("smoke_ready", "1 while frames are accepted.")
+        self._live = gauge("smoke_live", "0 when a restart would help.")
+        self._rebuilds = counter("smoke_session_rebuilds", "Attempts to rebuild a model that raised.", ("result",))
+        self._reloads = counter("smoke_reloads", "Changes of the model that were asked for.", ("result",))
+        self._model = Info("smoke_model", "The model that answers.", registry=self._registry)
+        self.cameras = CameraMetrics(self._registry)
+        self.serving(identity)
+        ProcessCollector(registry=self._registry)
+
+    def watch(self, queue_depth: Callable[[], float], ready: Callable[[], bool], live: Callable[[], bool]) -> None:
+        """Read these at each scrape."""
+        self._depth.set_function(queue_depth)
+        self._ready.set_function(ready)
+        self._live.set_function(live)
+
+    def watch_gpu(self, held_bytes: Callable[[], float] | None) -> None:
+        """Read the process's GPU memory at each scrape, where there is one."""
+        if held_bytes:
+            gauge = Gauge(
+                "smoke_process_gpu_memory_bytes", "GPU memory that the process holds.", registry=self._registry
+            )
+            gauge.set_function(held_bytes)
+
+    def serving(self, identity: ModelInfo) -> None:
+        """This model answers from now on."""
+        self._model.info(asdict(identity))
+
+    def rebuilt(self, result: str) -> None:
+        """A model that raised was rebuilt, or could not be."""
+        self._rebuilds.labels(result).inc()
+
+    def reloaded(self, result: str) -> None:
+        """The model was swapped or rolled back, or a release was refused."""
+        self._reloads.labels(result).inc()
+
+    def connection_closed(self, reason: str) -> None:
+        """A connection went over a limit."""
+        self._closed.labels(reason).inc()
+
+    def observe_lag(self, seconds: float) -> None:
+        """The event loop was this late."""
+        self._lag.observe(seconds)
+
+    def arrived(self) -> None:
+        """A request came in."""
+        self._received.inc()
+        self._in_flight.inc()
+
+    def ended(self, outcome: str, reason: str) -> None:
+        """A request ended: answered, refused, failed or abandoned, and why."""
+        self._in_flight.dec()
+        self._requests.labels(outcome, reason).inc()
+
+    def observe_stages(self, seconds: dict[str, float]) -> None:
+        """Time per stage of one answered frame."""
+        for stage, value in seconds.items():
+            self._stages.labels(stage).observe(value)
+
+    def watch_permits(self, permits: Permits) -> None:
+        """Read these at each scrape too."""
+        for kind in ("requests", "bytes", "pixels"):
+            budget: Budget = getattr(permits, kind)
+            self._permits.labels(kind).set_function(lambda budget=budget: budget.used)  # type: ignore[misc]
+            self._permits_max.labels(kind).set(budget.most)
+
+    def watch_wait(self, wait_s: Callable[[], float]) -> None:
+        """Read this at each scrape too."""
+        self._wait.set_function(wait_s)
+
+    def observe_batch(self, taken: int, dropped: Sequence[str]) -> None:
+        """A batch was formed, or frames were dropped for these reasons."""
+        if taken:
+            self._batches.observe(taken)
+        for reason in dropped:
+            self._skipped.labels(reason).inc()
+
+    def render(self) -> bytes:
+        """The exposition of CONTENT_TYPE."""
+        return generate_latest(self._registry)
+
+
+@asynccontextmanager
+async def monitor_loop_lag(report: Callable[[float], None], period_s: float = _PERIOD_S) -> AsyncIterator[None]:
+    """Tell, every period while the context lasts, by how many seconds the event loop was late."""
+    task = asyncio.create_task(_beat(report, period_s))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _beat(report: Callable[[float], None], period_s: float) -> None:
+    while True:
+        due_s = time.perf_counter() + period_s
+        await asyncio.sleep(period_s)
+        report(max(0.0, time.perf_counter() - due_s))

@@ -1,0 +1,1 @@
+"""What every request gets, one file a middleware."""

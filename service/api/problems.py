@@ -1,0 +1,138 @@
+"""Exception -> status and RFC 9457 problem body; the only such table."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from service import errors
+
+MEDIA_TYPE: Final = "application/problem+json"
+CLIENT_CLOSED_REQUEST: Final = 499
+"""Seen by nobody but the log and the metrics: the caller has left."""
+
+STATUS: Final[Mapping[type[errors.RequestError], int]] = {
+    errors.BodyEmpty: HTTPStatus.BAD_REQUEST,
+    errors.KeyMissing: HTTPStatus.UNAUTHORIZED,
+    errors.KeyInsufficient: HTTPStatus.FORBIDDEN,
+    errors.RateExceeded: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.FormBroken: HTTPStatus.BAD_REQUEST,
+    errors.BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
+    errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.FrameTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.MediaTypeUnsupported: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.FormatUnsupported: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.ParameterInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.FrameShapeExtreme: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.FrameAnimated: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.FrameModeUnsupported: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.FrameBroken: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ServiceFull: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.Superseded: HTTPStatus.CONFLICT,
+    errors.ClientGone: CLIENT_CLOSED_REQUEST,
+    errors.InferenceFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ModelUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ReleaseRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ReloadBusy: HTTPStatus.CONFLICT,
+    errors.NothingToRollBack: HTTPStatus.CONFLICT,
+    errors.CameraUnknown: HTTPStatus.NOT_FOUND,
+    errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
+}
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem."""
+
+    type: str = Field(description="urn:smoke-bvm:problem:<reason>")
+    title: str
+    status: int
+    detail: str = Field(description="What was found and what was expected.")
+    request_id: str
+
+
+def install(app: FastAPI) -> None:
+    """Answer every refusal with a problem body."""
+    app.add_exception_handler(errors.RequestError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _unrouted)
+
+
+def respond(
+    status: int, reason: str, detail: str, request_id: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A problem response."""
+    problem = Problem(
+        type=f"urn:smoke-bvm:problem:{reason}",
+        title=_title(status),
+        status=status,
+        detail=detail,
+        request_id=request_id,
+    )
+    return Response(problem.model_dump_json(), status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def documented(*, changes: bool = False) -> dict[int | str, dict[str, Any]]:
+    """The problem responses of `POST /segment`, or of a change of the model, for the OpenAPI document."""
+    others = (e for e in STATUS if not issubclass(e, errors.ChangeRefused | errors.CameraRefused))
+    return described(*(e for e in STATUS if issubclass(e, errors.ChangeRefused))) if changes else described(*others)
+
+
+def described(*causes: type[errors.RequestError]) -> dict[int | str, dict[str, Any]]:
+    """The problem responses for these causes, for the OpenAPI document."""
+    reasons: dict[int, list[str]] = {}
+    for cause in causes:
+        reasons.setdefault(int(STATUS[cause]), []).append(cause.reason)
+    schema = Problem.model_json_schema()
+    return {
+        status: {"description": ", ".join(names), "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status, names in sorted(reasons.items())
+        if status != CLIENT_CLOSED_REQUEST
+    }
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.RequestError)  # noqa: S101 - what Starlette dispatches on
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.ServiceFull) else {}
+    if isinstance(error, errors.Draining | errors.ModelUnavailable):
+        headers = {"Retry-After": "5"}
+    if isinstance(error, errors.KeyMissing):
+        headers = {"WWW-Authenticate": "Bearer"}
+    if error.__cause__ is not None and isinstance(error, errors.InferenceFailed):
+        request.state.cause = error.__cause__
+    return _answer(request, int(STATUS[type(error)]), error.reason, str(error), headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    detail = "; ".join(_in_words(problem) for problem in error.errors()[:8])
+    return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, errors.ParameterInvalid.reason, detail, {})
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    reason = _title(error.status_code).lower().replace(" ", "_")
+    return _answer(request, error.status_code, reason, error.detail, error.headers or {})
+
+
+def _answer(request: Request, status: int, reason: str, detail: str, headers: Mapping[str, str]) -> Response:
+    """The response; its reason is left for the log and the metrics."""
+    request.state.reason = reason
+    return respond(status, reason, detail, request.state.request_id, headers)
+
+
+def _in_words(problem: Mapping[str, Any]) -> str:
+    """One refused parameter: its name, what was found, what was expected."""
+    name = ".".join(str(part)[:64] for part in problem["loc"][1:]) or "request"
+    if problem["type"] == "extra_forbidden":
+        return f"{name}: found an unknown parameter, expected only documented ones"
+    words = problem["msg"].removeprefix("Value error, ")
+    return f"{name}: {words}" if words.startswith("found") else f"{name}: found {str(problem['input'])[:64]!r}, {words}"
+
+
+def _title(status: int) -> str:
+    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Client Closed Request"

@@ -1,0 +1,117 @@
+"""What is said of a camera over HTTP: its alarm in each reply, and all that is known of it under /cameras."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.api.schemas.result import RegionBody
+from service.cameras.alarm import AlarmState, Arrival
+from service.cameras.camera import AlarmStatus, Camera
+from service.pipeline.detections import Assessment
+from service.timestamps import instant
+
+_Text = Annotated[str, Field(max_length=64)]
+
+
+class AlarmBody(BaseModel):
+    """The alarm of the frame's camera, after this frame."""
+
+    state: AlarmState = Field(
+        description="`suspected`: smoke, not yet for long. `review`: smoke that stays and that the gate doubts."
+    )
+    since: str | None = Field(
+        description="When the state began, by the camera's clock; null if it is the first.",
+        json_schema_extra={"format": "date-time"},
+    )
+    score: float = Field(description="Weighed evidence over what an alarm takes: raised from 1 on.", ge=0)
+    frames: int = Field(description="Frames of the window with smoke at that place.", ge=0)
+    restored: bool = Field(description="The state is from before a restart and not yet confirmed by new frames.")
+
+    @classmethod
+    def of(cls, alarm: AlarmStatus) -> Self:
+        """From the alarm after a frame."""
+        return cls(
+            state=alarm.state,
+            since=instant(alarm.since_s),
+            score=round(alarm.score, 6),
+            frames=alarm.frames,
+            restored=alarm.restored,
+        )
+
+
+class FrameAlarmBody(AlarmBody):
+    """The same, and whether the frame counted."""
+
+    arrival: Arrival = Field(
+        description="`late` (older than the newest), `duplicate` (same captured_at) and `ahead` (from the future) do not count."
+    )
+
+    @classmethod
+    def after(cls, alarm: AlarmStatus) -> Self:
+        """From the alarm after a frame."""
+        return cls(**AlarmBody.of(alarm).model_dump(), arrival=alarm.arrival)
+
+
+class CameraBody(BaseModel):
+    """One camera."""
+
+    camera_id: str
+    label: str = Field(description="Its name in the metrics: its own, or `other`.")
+    alarm: AlarmBody
+    last_frame_at: str | None = Field(
+        description="When its last frame came.", json_schema_extra={"format": "date-time"}
+    )
+    frames: int = Field(description="Answered since the start.", ge=0)
+    assessment: Assessment | None = Field(description="Of the last frame.")
+    regions: list[RegionBody] = Field(description="The largest ones of the last frame that had any.")
+    flags: list[str] = Field(description="What is wrong with its picture: frozen, dark, overexposed, blurred, fogged.")
+    drift_psi: dict[str, float] = Field(description="Against the release's frames; empty without enough of them.")
+    suspected_false_alarm_ratio: float = Field(description="Doubted regions over all, in the last frames.", ge=0, le=1)
+
+    @classmethod
+    def of(cls, camera: Camera) -> Self:
+        """From what is known."""
+        alarm, health = camera.alarm, camera.health
+        now = AlarmStatus(
+            alarm.state, alarm.since_s or None, alarm.score, alarm.frames, Arrival.COUNTED, alarm.restored
+        )
+        return cls(
+            camera_id=camera.id,
+            label=camera.label,
+            alarm=AlarmBody.of(now),
+            last_frame_at=instant(camera.seen_s),
+            frames=camera.frames,
+            assessment=camera.assessment,
+            regions=[RegionBody.of(region) for region in camera.regions],
+            flags=sorted(health.quality_flags),
+            drift_psi={name: round(value, 6) for name, value in health.drift.items()},
+            suspected_false_alarm_ratio=health.doubted_share,
+        )
+
+
+class CamerasBody(BaseModel):
+    """Every camera that is remembered, alarming ones first."""
+
+    cameras: list[CameraBody]
+    cameras_file_error: str | None = Field(
+        description="Why SMOKE_CAMERAS_FILE was refused; the older rules are in force."
+    )
+
+
+class Feedback(BaseModel):
+    """What a person says of an alarm."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    verdict: Literal["true_alarm", "false_alarm"]
+    request_id: _Text | None = Field(None, description="Of the frame that it is about.")
+    captured_at: _Text | None = Field(None, description="When that frame was taken.")
+    note: str = Field("", max_length=500)
+
+
+class FeedbackBody(BaseModel):
+    """That it was counted, and whether there is a file it was written to."""
+
+    camera_id: str
+    verdict: Literal["true_alarm", "false_alarm"]
+    written: bool = Field(description="Appended to SMOKE_FEEDBACK_FILE.")

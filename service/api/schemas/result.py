@@ -1,0 +1,141 @@
+"""What a segmentation says, as fields of a body; every field says its unit and range, and OpenAPI repeats it."""
+
+from dataclasses import asdict
+from typing import Any, Self
+
+from pydantic import BaseModel, Field
+
+from models.tiles import Tiles
+from service.api.schemas.model import ModelBody
+from service.pipeline.detections import REGIONS_MAX, Assessment, MeanUncertainty, SmokeRegion
+from service.pipeline.pipeline import Segmentation, Stages
+
+
+class FrameBody(BaseModel):
+    """The frame's size in pixels as a person sees it, after EXIF rotation."""
+
+    width: int
+    height: int
+
+
+class SmokeBody(BaseModel):
+    """What was found, at the model's size."""
+
+    detected: bool = Field(description="There is a connected region of at least the model's `minimum_region`.")
+    area_fraction: float = Field(description="Smoke pixels over all pixels, regions of any size.", ge=0, le=1)
+    max_probability: float = Field(description="Highest probability of any pixel.", ge=0, le=1)
+    region_count: int = Field(description="Regions found; `regions` lists the largest of them.", ge=0)
+
+
+class BoxBody(BaseModel):
+    """A rectangle in pixels of the frame: its left upper corner, width and height."""
+
+    x: int = Field(ge=0)
+    y: int = Field(ge=0)
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+
+class RegionBody(BaseModel):
+    """A connected region of smoke: where it lies, and the means of the maps over its pixels."""
+
+    bbox: BoxBody
+    area_px: int = Field(description="In pixels of the frame.", ge=1)
+    mean_probability: float = Field(ge=0, le=1)
+    total: float = Field(description="In nats, as are its two parts.")
+    aleatoric: float
+    epistemic: float
+    doubted: bool = Field(description="The model's gate takes it for a likely false alarm.")
+
+    @classmethod
+    def of(cls, region: SmokeRegion) -> Self:
+        """From a region of the frame's result."""
+        found = region.detection
+        return cls(
+            bbox=BoxBody(**asdict(region.box)),
+            area_px=region.area_px,
+            mean_probability=found.mean_probability,
+            total=found.total,
+            aleatoric=found.aleatoric,
+            epistemic=found.epistemic,
+            doubted=region.doubted,
+        )
+
+
+class MeanUncertaintyBody(BaseModel):
+    """Mean uncertainties in nats, each in [0, ln 2]; total = aleatoric + epistemic."""
+
+    total: float
+    aleatoric: float
+    epistemic: float
+
+    @classmethod
+    def of(cls, uncertainty: MeanUncertainty) -> Self:
+        """From the means."""
+        return cls(**asdict(uncertainty))
+
+
+class UncertaintyBody(BaseModel):
+    """Mean uncertainties, at the model's size."""
+
+    frame: MeanUncertaintyBody = Field(description="Over every pixel of the frame.")
+    smoke: MeanUncertaintyBody | None = Field(description="Over the smoke pixels; null when no pixel is smoke.")
+
+
+class LatencyBody(BaseModel):
+    """How long each step took, in milliseconds; decode and encode include the wait for a free thread."""
+
+    read: float
+    decode: float
+    queue: float
+    inference: float
+    encode: float
+    total: float
+
+    @classmethod
+    def of(cls, stages: Stages, read_s: float, total_s: float) -> Self:
+        """From seconds."""
+        seconds = {
+            "read": read_s,
+            "decode": stages.decode_s,
+            "queue": stages.queue_s,
+            "inference": stages.inference_s,
+            "encode": stages.encode_s,
+            "total": total_s,
+        }
+        return cls(**{stage: round(1000 * value, 3) for stage, value in seconds.items()})
+
+
+class SegmentResult(BaseModel):
+    """What a segmentation says, whether over HTTP or on the command line."""
+
+    model: ModelBody
+    frame: FrameBody
+    tiles: Tiles | None = Field(
+        description="Tiles that were looked at beside the whole frame; null: the whole frame alone."
+    )
+    assessment: Assessment = Field(
+        description="`clear`: no region. `smoke`: a region that the gate does not doubt. `uncertain`: doubted ones only."
+    )
+    smoke: SmokeBody
+    regions: list[RegionBody] = Field(description=f"Largest first, at most {REGIONS_MAX}.", max_length=REGIONS_MAX)
+    uncertainty: UncertaintyBody
+    latency_ms: LatencyBody
+
+    @staticmethod
+    def result_fields(segmentation: Segmentation, latency: LatencyBody) -> dict[str, Any]:
+        """The fields that every reply shares."""
+        result = segmentation.result
+        return {
+            "model": ModelBody.of(segmentation.identity),
+            "frame": FrameBody(**asdict(segmentation.frame)),
+            "tiles": segmentation.tiles,
+            "assessment": result.assessment,
+            "smoke": SmokeBody(**asdict(result.smoke), region_count=len(result.regions)),
+            "regions": [RegionBody.of(region) for region in result.regions[:REGIONS_MAX]],
+            "uncertainty": UncertaintyBody(
+                frame=MeanUncertaintyBody.of(result.frame_uncertainty),
+                smoke=MeanUncertaintyBody.of(result.smoke_uncertainty) if result.smoke_uncertainty else None,
+            ),
+            "latency_ms": latency,
+        }

@@ -1,0 +1,64 @@
+"""What the routes work with, put together once by `service.server.app`, and what the probes say of it."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from service.api.metrics import Metrics
+from service.cameras.registry import Cameras
+from service.pipeline.pipeline import Pipeline
+from service.runtime.reload import Reloader
+from service.runtime.slot import ModelSlot
+from service.scheduling.admission import Lifecycle, Phase
+from service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """Settings, model, pipeline, metrics, the door, what changes the model, and the cameras."""
+
+    settings: Settings
+    slot: ModelSlot
+    pipeline: Pipeline
+    metrics: Metrics
+    lifecycle: Lifecycle
+    reloader: Reloader
+    cameras: Cameras
+
+    @property
+    def unhealthy_reason(self) -> str | None:
+        """Why a restart would help; None where it would not."""
+        if not self.pipeline.alive:
+            return "a runner thread has died"
+        if self.pipeline.busy_s > self.settings.stall_s:
+            return f"a batch has been running for {self.pipeline.busy_s:.0f} s"
+        if self.slot.given_up:
+            return f"the model has failed {self.slot.failures} times in a row"
+        return None
+
+    @property
+    def readiness(self) -> str:
+        """The phase, or why frames are not answered although the phase is ready."""
+        if self.lifecycle.phase is not Phase.READY:
+            return self.lifecycle.phase.value
+        return self.unhealthy_reason or (Phase.READY.value if self.slot.healthy else "the model is being rebuilt")
+
+    @property
+    def live(self) -> bool:
+        """Whether the process is well."""
+        return self.unhealthy_reason is None
+
+    @property
+    def ready(self) -> bool:
+        """Whether a frame that arrived now would be answered at once."""
+        return self.readiness == Phase.READY.value
+
+
+async def app_state(request: Request) -> AppState:
+    """What the routes work with. Not a plain function: those run in a thread, which a refusal has no time for."""
+    state: AppState = request.app.state.wiring
+    return state
+
+
+AppStateDep = Annotated[AppState, Depends(app_state)]

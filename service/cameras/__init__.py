@@ -1,0 +1,1 @@
+"""What is remembered of each camera, and when its smoke becomes an alarm."""

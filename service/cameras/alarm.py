@@ -1,0 +1,165 @@
+"""One camera's alarm: smoke at one place in k of the last n frames, weighed by confidence and doubt. Pure; the clock is passed in.
+
+Over the last n counted frames, none older than the window, E is the largest evidence of any place (see `evidence`) and R
+the same without the gate's doubt: `clear -> suspected` at the first region, `-> alarm` when E >= k, `-> clear` when E < hold k;
+`review` while R >= k and E < k, which is smoke that stays and that the gate doubts.
+"""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from service.cameras.evidence import AlarmPolicy, Box, Evidence, RegionObservation, merge, weigh
+
+_SKEW_S: Final = 60.0
+_PLACES_MAX: Final = 16
+COUNTED_REGIONS_MAX: Final = 8
+"""Most regions of a frame that count, the largest ones."""
+
+
+class AlarmState(StrEnum):
+    """No smoke; smoke, but not for long; an alarm; smoke that stays and that the gate doubts."""
+
+    CLEAR = "clear"
+    SUSPECTED = "suspected"
+    ALARM = "alarm"
+    REVIEW = "review"
+
+
+class Arrival(StrEnum):
+    """Whether a frame counts: yes; older than the newest; seen before; from the future by its own clock."""
+
+    COUNTED = "counted"
+    LATE = "late"
+    DUPLICATE = "duplicate"
+    AHEAD = "ahead"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmUpdate:
+    """What a frame did to its camera: whether it counted, whether an alarm was raised, and the state before it."""
+
+    arrival: Arrival
+    raised: bool
+    before: AlarmState
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    captured_s: float
+    regions: Sequence[RegionObservation]
+
+
+@dataclass(slots=True)
+class CameraAlarm:
+    """A camera's state. Times are seconds since 1970, `captured` by the camera's clock, `arrived` by ours.
+
+    Attributes:
+        state, since_s: What it is, and since when.
+        score: E / k; an alarm is raised from 1 on.
+        frames: Frames of the window with smoke at the place that E is of.
+        newest_s: When the newest counted frame was captured.
+        ended_s, counted_s: When the last alarm ended (captured), and when a frame last counted (arrived).
+        places: Boxes at which the present alarm was raised, or the last one.
+        restored: The state comes from before a restart, and not yet enough frames were seen to confirm it or to let it go.
+    """
+
+    state: AlarmState = AlarmState.CLEAR
+    since_s: float = 0.0
+    score: float = 0.0
+    frames: int = 0
+    newest_s: float = -math.inf
+    places: list[Box] = field(default_factory=list)
+    ended_s: float = -math.inf
+    restored: bool = False
+    counted_s: float = -math.inf
+    _window: deque[_Seen] = field(default_factory=deque)
+
+    def observe(
+        self, captured_s: float | None, arrived_s: float, regions: Sequence[RegionObservation], policy: AlarmPolicy
+    ) -> AlarmUpdate:
+        """Take a frame in.
+
+        Args:
+            captured_s: When it was taken; None takes its arrival.
+            arrived_s: When it came.
+            regions: Those found in it.
+            policy: May differ from one frame to the next.
+        """
+        before = self.state
+        arrival = self._arrival(captured_s, arrived_s, policy)
+        if arrival is not Arrival.COUNTED:
+            return AlarmUpdate(arrival, raised=False, before=before)
+        self.newest_s = arrived_s if captured_s is None else captured_s
+        self.counted_s = arrived_s
+        self._window.append(_Seen(self.newest_s, regions[:COUNTED_REGIONS_MAX]))
+        while len(self._window) > policy.frames or self._window[0].captured_s < self.newest_s - policy.window_s:
+            self._window.popleft()
+        return AlarmUpdate(arrival, self._decide(policy), before)
+
+    def _arrival(self, captured_s: float | None, arrived_s: float, policy: AlarmPolicy) -> Arrival:
+        captured = arrived_s if captured_s is None else captured_s
+        if captured > arrived_s + _SKEW_S:
+            return Arrival.AHEAD
+        if captured_s is not None and any(seen.captured_s == captured_s for seen in self._window):
+            return Arrival.DUPLICATE
+        if captured >= self.newest_s:
+            return Arrival.COUNTED
+        if arrived_s - self.counted_s <= policy.window_s:
+            return Arrival.LATE
+        # Nothing but late frames for a whole window: the camera's clock was set back, and looking away would be worse.
+        self._window.clear()
+        return Arrival.COUNTED
+
+    def _decide(self, policy: AlarmPolicy) -> bool:
+        """Move to the state that the window speaks for; returns whether an alarm was raised."""
+        evidence = weigh([seen.regions for seen in self._window], policy)
+        self.score = evidence.most / policy.hits
+        self.frames = evidence.most_frames
+        if self._still_restored(policy):
+            return False
+        if self.state is AlarmState.ALARM and evidence.most < policy.hold * policy.hits:
+            self._end()
+        raised = self._raise(evidence, policy)
+        if raised or self.state is not AlarmState.ALARM:
+            self._enter(AlarmState.ALARM if raised else self._below_alarm(evidence, policy))
+        return raised
+
+    def _still_restored(self, policy: AlarmPolicy) -> bool:
+        """What was raised before a restart is kept until it is confirmed, or until the window is full again."""
+        if self.restored and (self.score >= 1.0 or len(self._window) >= policy.frames):
+            self.restored = False
+        return self.restored and self.state in (AlarmState.ALARM, AlarmState.REVIEW)
+
+    def _raise(self, evidence: Evidence, policy: AlarmPolicy) -> bool:
+        """Raise an alarm at places that have none; one that lasts grows with its plume, one that cools down stays quiet."""
+        lasting = self.state is AlarmState.ALARM
+        cooling = abs(self.newest_s - self.ended_s) < policy.cooldown_s
+        known = self.places if lasting or cooling else []
+        found = merge(known, evidence.boxes[evidence.weighed >= policy.hits], policy)[:_PLACES_MAX]
+        raised = len(found) > len(known)
+        if lasting or raised:
+            self.places = found
+        return raised
+
+    def _below_alarm(self, evidence: Evidence, policy: AlarmPolicy) -> AlarmState:
+        """Review with hysteresis, or suspicion, or nothing."""
+        limit = policy.hold * policy.hits if self.state is AlarmState.REVIEW else policy.hits
+        if evidence.most < policy.hits and evidence.most_undoubted >= limit:
+            return AlarmState.REVIEW
+        return AlarmState.SUSPECTED if any(seen.regions for seen in self._window) else AlarmState.CLEAR
+
+    def _end(self) -> None:
+        """The alarm is over; of what led to it only the newest frame may raise suspicion again."""
+        self.ended_s = self.newest_s
+        newest = self._window.pop()
+        self._window.clear()
+        self._window.append(newest)
+        self._enter(AlarmState.CLEAR)
+
+    def _enter(self, state: AlarmState) -> None:
+        if state is not self.state:
+            self.state, self.since_s = state, self.newest_s

@@ -1,0 +1,105 @@
+"""What Prometheus sees of each camera. `Cameras` decides which have a label of their own; the rest are `other`."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from service.cameras.alarm import AlarmState
+from service.cameras.health import FLAGS, CameraHealth
+from service.pipeline.detections import FrameResult, MeanUncertainty
+
+OTHER: Final = "other"
+_NATS: Final = tuple(2.0**power for power in (-9, -7, -5, -3, -2, -1))
+_KINDS: Final = ("total", "aleatoric", "epistemic")
+_RESULTS: Final = ("delivered", "failed", "dropped")
+
+
+class CameraMetrics:
+    """The instruments with the label `camera`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        camera = ("camera",)
+        self._frames = counter("smoke_camera_frames", "Frames answered.", camera)
+        self._seen = gauge("smoke_camera_last_frame_timestamp_seconds", "When the last frame came.", camera)
+        self._area = gauge("smoke_camera_smoke_area_ratio", "Smoke pixels over all pixels, last frame.", camera)
+        self._nats = Histogram(
+            "smoke_camera_uncertainty_nats",
+            "Mean uncertainty of a frame.",
+            ("camera", "kind", "region"),
+            buckets=_NATS,
+            registry=registry,
+        )
+        self._assessments = counter("smoke_camera_assessments", "Frames by assessment.", ("camera", "assessment"))
+        self._detections = counter("smoke_camera_detections", "Regions found.", camera)
+        self._suspected = counter("smoke_camera_suspected_false_alarms", "Regions that the gate doubts.", camera)
+        self._share = gauge(
+            "smoke_camera_suspected_false_alarm_ratio", "Doubted regions over all, last frames.", camera
+        )
+        self._state = gauge("smoke_camera_alarm_state", "1 for the state that the camera is in.", ("camera", "state"))
+        self._quality = gauge("smoke_camera_image_quality", "1 where this is wrong.", ("camera", "flag"))
+        self._drift = gauge("smoke_camera_drift_psi", "PSI against the release's frames.", ("camera", "quantity"))
+        self._alarms = counter("smoke_camera_alarms", "Alarms raised.", camera)
+        self._feedback = counter("smoke_camera_feedback", "What people said of alarms.", ("camera", "verdict"))
+        self._notifications = counter(
+            "smoke_notifications", "Notifications by what became of them.", ("channel", "result")
+        )
+
+    def answered(self, camera: str, result: FrameResult, health: CameraHealth, arrived_s: float) -> None:
+        """A frame of a camera was answered."""
+        self._frames.labels(camera).inc()
+        self._seen.labels(camera).set(arrived_s)
+        self._area.labels(camera).set(result.smoke.area_fraction)
+        self._observe(camera, "frame", result.frame_uncertainty)
+        if result.smoke_uncertainty:
+            self._observe(camera, "smoke", result.smoke_uncertainty)
+        self._assessments.labels(camera, result.assessment).inc()
+        self._detections.labels(camera).inc(len(result.regions))
+        self._suspected.labels(camera).inc(sum(region.doubted for region in result.regions))
+        self._share.labels(camera).set(health.doubted_share)
+        for flag in FLAGS:
+            self._quality.labels(camera, flag).set(flag in health.quality_flags)
+        for quantity, value in health.drift.items():
+            self._drift.labels(camera, quantity).set(value)
+
+    def stands(self, camera: str, states: Iterable[AlarmState], *, raised: bool = False) -> None:
+        """A camera is in this state, or those that share a label are in these."""
+        present = set(states)
+        for state in AlarmState:
+            self._state.labels(camera, state).set(state in present)
+        self._alarms.labels(camera).inc(raised)
+
+    def judged(self, camera: str, verdict: str) -> None:
+        """A person said whether an alarm was one."""
+        self._feedback.labels(camera, verdict).inc()
+
+    def sends(self, channel: str) -> None:
+        """There is such a channel: a count that is first seen at 1 has no rate, and its first lost message would alert nobody."""
+        for result in _RESULTS:
+            self._notifications.labels(channel, result)
+
+    def notified(self, channel: str, result: str) -> None:
+        """A notification was delivered, failed or was dropped."""
+        self._notifications.labels(channel, result).inc()
+
+    def forget(self, camera: str) -> None:
+        """Drop every series of a camera."""
+        for plain in (
+            self._frames,
+            self._seen,
+            self._area,
+            self._detections,
+            self._suspected,
+            self._share,
+            self._alarms,
+        ):
+            plain.remove_by_labels({"camera": camera})
+        for more in (self._nats, self._assessments, self._state, self._quality, self._drift, self._feedback):
+            more.remove_by_labels({"camera": camera})
+
+    def _observe(self, camera: str, region: str, uncertainty: MeanUncertainty) -> None:
+        for kind in _KINDS:
+            self._nats.labels(camera, kind, region).observe(getattr(uncertainty, kind))

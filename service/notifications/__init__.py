@@ -1,0 +1,1 @@
+"""Alarms on their way out: a bounded outbox, webhook, MQTT."""

@@ -1,0 +1,1 @@
+"""One frame from bytes to result: decode, tiles, batch, regions, encode."""

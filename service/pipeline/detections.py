@@ -1,0 +1,141 @@
+"""What one frame amounts to: is there smoke, where, how uncertain. Found at the model's size, told in pixels of the frame."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from models.detection import Detection, detect
+from models.gate import Gate
+from models.geometry import Box, Mask, box_on_frame
+from models.maps import SegmentationMaps
+from service.errors import InferenceFailed
+from service.pipeline.encode import Size
+
+REGIONS_MAX: Final = 32
+"""Most regions in a reply, the largest ones: a noisy frame has thousands."""
+
+
+class Assessment(StrEnum):
+    """In a word: no region, a region that the gate lets pass, or doubted ones only."""
+
+    CLEAR = "clear"
+    SMOKE = "smoke"
+    UNCERTAIN = "uncertain"
+
+
+@dataclass(frozen=True, slots=True)
+class SmokeStats:
+    """What was found.
+
+    Attributes:
+        detected: There is a region of at least the manifest's `minimum_region`.
+        area_fraction: Smoke pixels over all pixels, in [0, 1], regions of any size counted.
+        max_probability: Of any pixel, in [0, 1].
+    """
+
+    detected: bool
+    area_fraction: float
+    max_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class MeanUncertainty:
+    """Mean uncertainties over a set of pixels, in nats."""
+
+    total: float
+    aleatoric: float
+    epistemic: float
+
+
+@dataclass(frozen=True, slots=True)
+class SmokeRegion:
+    """A region of smoke on the frame.
+
+    Attributes:
+        box: In pixels of the frame.
+        area_px: In pixels of the frame.
+        detection: What the model says of it.
+        doubted: Whether the manifest's gate doubts it.
+    """
+
+    box: Box
+    area_px: int
+    detection: Detection
+    doubted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionOptions:
+    """What a prediction is held against: smoke from a probability on, regions from a fraction of the frame on, and the gate."""
+
+    threshold: float
+    minimum_region: float
+    gate: Gate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FrameResult:
+    """Smoke, and uncertainty over the whole frame and over the smoke pixels; the latter is None where there are none.
+
+    Attributes:
+        places: Every region, largest first.
+    """
+
+    smoke: SmokeStats
+    frame_uncertainty: MeanUncertainty
+    smoke_uncertainty: MeanUncertainty | None
+    regions: tuple[SmokeRegion, ...]
+
+    @property
+    def assessment(self) -> Assessment:
+        """In a word."""
+        if not self.regions:
+            return Assessment.CLEAR
+        return Assessment.UNCERTAIN if all(region.doubted for region in self.regions) else Assessment.SMOKE
+
+
+def detect_smoke(prediction: SegmentationMaps, options: DetectionOptions, frame: Size) -> FrameResult:
+    """Find the smoke in a frame's maps.
+
+    Args:
+        prediction: Maps of (size, size).
+        options: What they are held against.
+        frame: Size of the frame on which the regions are placed.
+
+    Raises:
+        InferenceFailed: A map holds something that is no number.
+    """
+    mask: Mask = prediction.probability >= options.threshold
+    most = float(prediction.probability.max())
+    everywhere = _mean_uncertainty(prediction, np.ones_like(mask))
+    if not np.isfinite([most, everywhere.total, everywhere.aleatoric, everywhere.epistemic]).all():
+        raise InferenceFailed("the model answered with something that is no number")
+    regions = _regions(
+        detect(prediction, options.threshold, options.minimum_region), mask.shape[0], frame, options.gate
+    )
+    smoke = SmokeStats(bool(regions), float(mask.mean()), most)
+    return FrameResult(smoke, everywhere, _mean_uncertainty(prediction, mask) if mask.any() else None, regions)
+
+
+def _regions(found: Sequence[Detection], size_px: int, frame: Size, gate: Gate | None) -> tuple[SmokeRegion, ...]:
+    return tuple(
+        SmokeRegion(
+            box_on_frame(detection.region, size_px, frame.width, frame.height),
+            max(1, round(detection.area_fraction * frame.width * frame.height)),
+            detection,
+            gate is not None and gate.doubts(detection.means),
+        )
+        for detection in found
+    )
+
+
+def _mean_uncertainty(prediction: SegmentationMaps, pixels: Mask) -> MeanUncertainty:
+    """Means in double precision: a float32 sum over many pixels drifts."""
+    return MeanUncertainty(*(float(values[pixels].mean(dtype=np.float64)) for values in _uncertainties(prediction)))
+
+
+def _uncertainties(prediction: SegmentationMaps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return prediction.total, prediction.aleatoric, prediction.epistemic

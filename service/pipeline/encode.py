@@ -1,0 +1,155 @@
+"""Maps -> 8-bit PNG files on a fixed scale: byte 0 is the output's minimum, byte 255 its maximum, for every frame.
+
+Or -> .npz files of the values themselves. And for people the photograph with the smoke drawn on it, as a JPEG file.
+"""
+
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.geometry import RGB, Map, Mask, unfit
+from models.manifest import Output
+from models.maps import SegmentationMaps
+from service.pipeline.options import Encoding
+
+MASK: Final = Output("mask", "1", 0.0, 1.0, "uint8")
+_TINT: Final = np.array([255.0, 64.0, 32.0], dtype=np.float32)
+_TINT_SHARE: Final = 0.35
+_EDGE: Final = (255, 32, 0)
+_JPEG: Final = (cv2.IMWRITE_JPEG_QUALITY, 90)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedMap:
+    """A map as a file: a grey 8-bit PNG, or an .npz with one array (height, width), named as the map.
+
+    Attributes:
+        encoding: `png` or `npz`.
+        dtype: Of the file's pixels: uint8 in a PNG; float32 in an .npz, bool for the mask.
+        width, height: In pixels.
+        minimum, maximum: Ends of the scale, in `unit`: what the bytes 0 and 255 of a PNG stand for.
+        unit: `nat`, or `1` for a probability and the mask.
+        data: The file.
+    """
+
+    encoding: Encoding
+    dtype: str
+    width: int
+    height: int
+    minimum: float
+    maximum: float
+    unit: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+
+def encode_maps(
+    prediction: SegmentationMaps,
+    names: Iterable[str],
+    scales: Mapping[str, Output],
+    threshold: float,
+    size: Size | None,
+    encoding: Encoding = "png",
+) -> dict[str, EncodedMap]:
+    """Encode the maps that were asked for.
+
+    Args:
+        prediction: Maps of (side, side).
+        names: Which; `mask` is the probability held against the threshold at the size asked for.
+        scales: Range and unit of each.
+        threshold: Probability from which on a pixel is smoke.
+        size: Bring the maps to this size; None leaves them as the model gave them.
+        encoding: The files' format; in an .npz the values are neither rounded nor clipped.
+    """
+    encode = {"png": _as_png, "npz": _as_npz}[encoding]
+    return {name: encode(name, _map(prediction, name, threshold, size), scales[name]) for name in names}
+
+
+def mask_at(prediction: SegmentationMaps, threshold: float, size: Size | None) -> Mask:
+    """The smoke pixels at a size: (height, width) bool."""
+    return _at(prediction.probability, size) >= threshold
+
+
+def quantise(values: Map, minimum: float, maximum: float) -> npt.NDArray[np.uint8]:
+    """Values on [minimum, maximum] to the nearest of 256 steps; what lies outside is clipped. Nothing is stretched."""
+    steps = (np.clip(values, minimum, maximum) - minimum) * (255.0 / (maximum - minimum))
+    levels: npt.NDArray[np.uint8] = np.rint(steps).astype(np.uint8)
+    return levels
+
+
+def _map(prediction: SegmentationMaps, name: str, threshold: float, size: Size | None) -> Map | Mask:
+    if name == MASK.name:
+        return mask_at(prediction, threshold, size)
+    values: Map = getattr(prediction, name)
+    return _at(values, size)
+
+
+def _at(values: Map, size: Size | None) -> Map:
+    return values if size is None else unfit(values, size.width, size.height)
+
+
+def _as_png(_: str, values: Map | Mask, scale: Output) -> EncodedMap:
+    height, width = values.shape
+    data = png(quantise(values.astype(np.float32, copy=False), scale.minimum, scale.maximum))
+    return EncodedMap("png", "uint8", width, height, scale.minimum, scale.maximum, scale.unit, data)
+
+
+def _as_npz(name: str, values: Map | Mask, scale: Output) -> EncodedMap:
+    height, width = values.shape
+    data = npz(name, values)
+    return EncodedMap("npz", values.dtype.name, width, height, scale.minimum, scale.maximum, scale.unit, data)
+
+
+def png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """A grey picture (height, width) uint8 as a PNG file."""
+    _, data = cv2.imencode(".png", pixels)
+    return data.tobytes()
+
+
+def npz(name: str, values: Map | Mask) -> bytes:
+    """An array under a name as an .npz file; stored, since deflating floats takes longer than the model and saves a third."""
+    stream, named = io.BytesIO(), dict[str, Any]({name: values})
+    np.savez(stream, **named)
+    return stream.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A JPEG file and its size in pixels."""
+
+    width: int
+    height: int
+    data: bytes
+
+
+def overlay(frame: RGB, mask: Mask) -> Picture:
+    """Draw the mask onto the frame.
+
+    Args:
+        frame: (height, width, 3) uint8 RGB; left as it is.
+        mask: (height, width) bool.
+    """
+    height, width = mask.shape
+    picture = _tinted(frame, mask)
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(picture, outlines, -1, _EDGE, thickness=max(1, round(min(width, height) / 400)))
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), _JPEG)
+    return Picture(width, height, data.tobytes())
+
+
+def _tinted(frame: RGB, mask: Mask) -> npt.NDArray[np.uint8]:
+    picture = frame.copy()
+    picture[mask] = ((1.0 - _TINT_SHARE) * frame[mask] + _TINT_SHARE * _TINT).astype(np.uint8)
+    return picture

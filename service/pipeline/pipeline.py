@@ -1,0 +1,192 @@
+"""One frame's way: decode and fit, wait for the model, infer, find regions, encode; each step timed.
+
+Decoding comes before the queue, so that a bad picture can only hurt its sender.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from models.maps import SegmentationMaps
+from models.tiles import Tiles, canvas_px
+from service.pipeline.decode import Limits, decode, no_hold
+from service.pipeline.detections import DetectionOptions, FrameResult, detect_smoke
+from service.pipeline.encode import MASK, EncodedMap, Picture, Size, encode_maps, mask_at, overlay
+from service.pipeline.image_stats import ImageStats, image_stats
+from service.pipeline.options import OVERLAY, SegmentOptions
+from service.pipeline.tiling import (
+    InferenceResults,
+    ModelInputs,
+    infer_each,
+    merge_results,
+    model_inputs,
+    resized_to_model,
+)
+from service.pipeline.workers import WorkerOptions
+from service.runtime.model import ModelInfo
+from service.runtime.slot import InferenceResult, ModelSlot
+from service.scheduling.batcher import Batcher, Sizes, ignore
+from service.scheduling.context import Ticket
+from service.scheduling.service_time import Pace
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """How long each step took, in seconds; `decode` and `encode` include the wait for a free thread."""
+
+    decode_s: float
+    queue_s: float
+    inference_s: float
+    encode_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """The answer for one frame; `identity` is the model that gave it, `frame` the size a person sees, after EXIF rotation.
+
+    `image_stats` is what a camera's frame looks like; None for a frame of no camera. `tiles` are those that were looked at beside the
+    whole frame, `map_px` is the side of the square on which the regions were found.
+    """
+
+    identity: ModelInfo
+    frame: Size
+    result: FrameResult
+    maps: dict[str, EncodedMap]
+    picture: Picture | None
+    stages: Stages
+    image_stats: ImageStats | None
+    tiles: Tiles | None
+    map_px: int
+
+
+class Pipeline:
+    """Takes files to answers. Use `open_pipeline`, which owns the threads."""
+
+    def __init__(
+        self,
+        slot: ModelSlot,
+        batcher: Batcher[ModelInputs, InferenceResults],
+        pool: Executor,
+        limits: Limits,
+        pace: Pace,
+    ) -> None:
+        self._slot = slot
+        self._batcher = batcher
+        self._pool = pool
+        self._limits = limits
+        self._pace = pace
+
+    @property
+    def queue_depth(self) -> int:
+        """How many frames wait for the model."""
+        return self._batcher.depth
+
+    @property
+    def alive(self) -> bool:
+        """Whether every runner lives."""
+        return self._batcher.alive
+
+    @property
+    def busy_s(self) -> float:
+        """For how long the batch that runs longest has been running."""
+        return self._batcher.busy_s
+
+    async def segment(
+        self,
+        body: bytes,
+        options: SegmentOptions,
+        ticket: Ticket | None = None,
+        hold_pixels: Callable[[int], None] = no_hold,
+    ) -> Segmentation:
+        """Answer one picture file. Cancel it to withdraw the frame.
+
+        Args:
+            body: The file.
+            options: What is wanted of it.
+            ticket: Its place in the queue; by default that of a frame of no camera, without a deadline.
+            hold_pixels: See `service.pipeline.decode.decode`.
+
+        Raises:
+            RequestError: One of its classes per cause.
+        """
+        started_s = time.perf_counter()
+        watched = ticket is not None and ticket.camera is not None
+        inputs, size, stats = await self.offload(lambda: self._preprocess(body, options, hold_pixels, watched=watched))
+        if not options.at_frame_size:
+            hold_pixels(0)  # What waits for the model is small: a hundred large frames may.
+        decoded_s = time.perf_counter()
+        done = await asyncio.wrap_future(self._batcher.submit(inputs, replace(ticket or Ticket(), frames=len(inputs))))
+        inferred_s = time.perf_counter()
+        self._pace.ran(done.run_s / done.rounds)
+        result, maps, picture = await self.offload(
+            lambda: self._postprocess(body, size, merge_results(done.value), options)
+        )
+        encode_s = time.perf_counter() - inferred_s
+        stages = Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
+        identity, side = done.value[0].model.identity, inputs[0].shape[0]
+        tiles, map_px = (options.tiles, canvas_px(side)) if len(inputs) > 1 else (None, side)
+        return Segmentation(identity, size, result, maps, picture, stages, stats, tiles, map_px)
+
+    async def offload(self, work: Callable[[], T]) -> T:
+        """Run something short but not instant off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._pace.timed, work)
+
+    def _preprocess(
+        self, body: bytes, options: SegmentOptions, hold_pixels: Callable[[int], None], *, watched: bool
+    ) -> tuple[ModelInputs, Size, ImageStats | None]:
+        frame = decode(body, self._limits, hold_pixels)
+        height, width = frame.shape[:2]
+        inputs = model_inputs(frame, options, self._slot.model.manifest.input.size_px)
+        return inputs, Size(width, height), image_stats(inputs[0]) if watched else None
+
+    def _postprocess(
+        self, body: bytes, size: Size, answer: InferenceResult, options: SegmentOptions
+    ) -> tuple[FrameResult, dict[str, EncodedMap], Picture | None]:
+        prediction, manifest = answer.prediction, answer.model.manifest
+        threshold = manifest.threshold if options.threshold is None else options.threshold
+        result = detect_smoke(prediction, DetectionOptions(threshold, manifest.minimum_region, manifest.gate), size)
+        names = [name for name in options.outputs if name != OVERLAY]
+        scales = {MASK.name: MASK, **{output.name: output for output in manifest.outputs}}
+        if options.resolution == "frame":
+            maps = encode_maps(prediction, names, scales, threshold, size)
+        else:
+            square = resized_to_model(prediction, manifest.input.size_px)
+            maps = encode_maps(square, names, scales, threshold, None, options.encoding)
+        picture = self._draw(body, size, prediction, threshold) if OVERLAY in options.outputs else None
+        return result, maps, picture
+
+    def _draw(self, body: bytes, size: Size, prediction: SegmentationMaps, threshold: float) -> Picture:
+        """Decode again: full frames kept through the queue would cost more memory than the rare overlay costs time."""
+        return overlay(decode(body, self._limits), mask_at(prediction, threshold, size))
+
+
+@contextmanager
+def open_pipeline(
+    slot: ModelSlot,
+    options: WorkerOptions,
+    limits: Limits,
+    report: Callable[[int, Sequence[str]], None] = ignore,
+    pace: Pace | None = None,
+) -> Iterator[Pipeline]:
+    """A pipeline and its threads; leaving the context finishes what was accepted.
+
+    Args:
+        slot: The model in service.
+        options: How many threads work, how many frames wait.
+        limits: What a picture's header may promise.
+        report: Told the size of each batch, and for each frame dropped before inference the reason.
+        pace: Told how long things take.
+    """
+    sizes = Sizes(slot.model.runners, slot.model.batch_max, options.queue_max, options.batch_wait_s)
+    with (
+        ThreadPoolExecutor(options.workers, thread_name_prefix="worker") as pool,
+        Batcher(partial(infer_each, slot), sizes, report) as batcher,
+    ):
+        yield Pipeline(slot, batcher, pool, limits, pace or Pace())

@@ -1,0 +1,42 @@
+"""Tile and untile: what the model is given of one frame, the whole of it and its tiles where wanted, and its results made one."""
+
+import itertools
+from collections.abc import Sequence
+
+from models.geometry import RGB, fit, fit_map
+from models.maps import SegmentationMaps
+from models.tiles import merge, views, worth_tiling
+from service.pipeline.options import SegmentOptions
+from service.runtime.slot import InferenceResult, ModelSlot
+
+ModelInputs = tuple[RGB, ...]
+"""Each (size_px, size_px, 3) uint8; the whole frame first."""
+InferenceResults = tuple[InferenceResult, ...]
+"""One per view, all of them of one model."""
+
+
+def model_inputs(frame: RGB, options: SegmentOptions, size_px: int) -> ModelInputs:
+    """What the model is shown: the whole frame alone, unless tiles are wanted and would show more of it."""
+    height, width = frame.shape[:2]
+    if options.tiles and worth_tiling(width, height, size_px):
+        return views(frame, size_px)
+    return (fit(frame, size_px),)
+
+
+def infer_each(slot: ModelSlot, asked: Sequence[ModelInputs]) -> list[InferenceResults]:
+    """Have one model answer all the views of some frames, which fail together."""
+    results = iter(slot.infer([view for inputs in asked for view in inputs]))
+    return [tuple(itertools.islice(results, len(inputs))) for inputs in asked]
+
+
+def merge_results(results: InferenceResults) -> InferenceResult:
+    """One answer for the frame: maps of the model's square, or those merged, which are larger; see `models.tiles.merge`."""
+    if len(results) == 1:
+        return results[0]
+    return InferenceResult(merge([result.prediction for result in results]), results[0].model)
+
+
+def resized_to_model(prediction: SegmentationMaps, size_px: int) -> SegmentationMaps:
+    """The maps at the model's square: those of one input as they are, merged ones by their means over areas."""
+    maps = (prediction.probability, prediction.total, prediction.aleatoric, prediction.epistemic)
+    return SegmentationMaps(*(fit_map(values, size_px) for values in maps))

@@ -1,0 +1,1 @@
+"""A released model: verified, loaded on onnxruntime, kept in service, replaced, rebuilt."""

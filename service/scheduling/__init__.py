@@ -1,0 +1,1 @@
+"""Who may enter, who is next, and how long that takes."""

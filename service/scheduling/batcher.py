@@ -1,0 +1,250 @@
+"""Bounded queue -> batches -> futures: a batch is formed when a runner is free, out of whoever waits, camera by camera.
+
+Work that nobody wants any more is dropped before inference: its caller has left (the future is cancelled), its deadline
+has passed, or a newer frame of its camera took its place. Standard library only.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Generic, Self, TypeVar
+
+from service.errors import (
+    ClientGone,
+    DeadlineExceeded,
+    Draining,
+    InferenceFailed,
+    RequestError,
+    ServiceFull,
+    Superseded,
+)
+from service.scheduling.context import Ticket
+from service.scheduling.fair_queue import FairQueue
+
+T = TypeVar("T")
+R = TypeVar("R")
+_HUNG_S: Final = 5.0
+"""A batch that runs for longer is not waited for at the end: it hangs, and an orchestrator would kill the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[R]):
+    """An answer, how long it waited, how long the batch it was in ran (seconds), and in how many rounds of `batch_max` frames."""
+
+    value: R
+    queue_s: float
+    run_s: float
+    rounds: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job(Generic[T, R]):
+    item: T
+    ticket: Ticket
+    future: Future[Done[R]] = field(default_factory=Future)
+    submitted_s: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much at once: runner threads, frames in a batch, frames that wait; and how long a batch waits to be filled."""
+
+    runners: int
+    batch_max: int
+    queue_max: int
+    batch_wait_s: float = 0.0
+
+
+def ignore(taken: int, dropped: Sequence[str]) -> None:
+    """Report nothing."""
+
+
+class Batcher(Generic[T, R]):
+    """Runner threads over one queue. Use as a context manager: leaving it finishes what was accepted.
+
+    Args:
+        run: Called with 1 to `batch_max` frames' items, or more where the last does not fit; gives one answer per item. What
+            it raises reaches the callers of that batch, as InferenceFailed unless it is a RequestError, and nobody else.
+        sizes: Runners, batch, queue.
+        report: Told how many frames a batch has, and for each item dropped before inference the reason.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[T]], Sequence[R]],
+        sizes: Sizes,
+        report: Callable[[int, Sequence[str]], None] = ignore,
+    ) -> None:
+        self._run = run
+        self._sizes = sizes
+        self._report = report
+        self._waiting: FairQueue[_Job[T, R]] = FairQueue(_frames)
+        self._changed = threading.Condition()
+        self._closed = False
+        self._busy_since_s: dict[int, float] = {}
+        self._threads = [
+            threading.Thread(target=self._work, name=f"runner-{number}", daemon=True) for number in range(sizes.runners)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            while thread.is_alive() and self.busy_s < _HUNG_S:
+                thread.join(_HUNG_S / 10)
+
+    @property
+    def depth(self) -> int:
+        """How many frames wait."""
+        return self._waiting.total
+
+    @property
+    def alive(self) -> bool:
+        """Whether every runner lives."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    @property
+    def busy_s(self) -> float:
+        """For how long the batch that runs longest has been running."""
+        return max((time.perf_counter() - since_s for since_s in list(self._busy_since_s.values())), default=0.0)
+
+    def submit(self, item: T, ticket: Ticket | None = None) -> Future[Done[R]]:
+        """Queue an item; cancel the future to withdraw it.
+
+        Raises:
+            ServiceFull: The queue is full.
+            Superseded: A newer frame of this camera waits already.
+            Draining: The batcher is closed.
+        """
+        job: _Job[T, R] = _Job(item, ticket or Ticket())
+        dropped: list[str] = []
+        with self._changed:
+            if self._closed:
+                raise Draining("found the service stopping, expected it to run")
+            if not self._took_the_place_of_an_older(job, dropped):
+                self._append(job, dropped)
+            self._changed.notify()
+        if dropped:
+            self._report(0, dropped)
+        return job.future
+
+    def _took_the_place_of_an_older(self, job: _Job[T, R], dropped: list[str]) -> bool:
+        """Put a `latest` job where an older one of its camera waits, whose caller hears that it was superseded."""
+        ticket = job.ticket
+        if not ticket.latest:
+            return False
+        other = self._waiting.find(ticket.camera, lambda waiting: waiting.ticket.latest)
+        if other is None:
+            return False
+        if other.ticket.arrived_s > ticket.arrived_s:
+            raise Superseded("found a newer frame of this camera waiting, expected this one to be the newest")
+        self._check_room(ticket.frames - other.ticket.frames)
+        self._waiting.replace(ticket.camera, other, job)
+        dropped.append(
+            _drop(other, Superseded("a newer frame of this camera arrived, expected this one to be the newest"))
+        )
+        return True
+
+    def _append(self, job: _Job[T, R], dropped: list[str]) -> None:
+        if self.depth + job.ticket.frames > self._sizes.queue_max:
+            dropped += [_reason(gone) for gone in self._waiting.remove(lambda waiting: waiting.future.cancelled())]
+        self._check_room(job.ticket.frames)
+        self._waiting.push(job.ticket.camera, job)
+
+    def _check_room(self, frames: int) -> None:
+        most = self._sizes.queue_max - frames
+        if frames > 0 and self.depth > most:
+            raise ServiceFull(f"found {self.depth} frames waiting, expected fewer than {most + 1}")
+
+    def _work(self) -> None:
+        while (batch := self._next_batch()) is not None:
+            jobs, dropped = batch
+            self._answer(jobs, dropped)
+
+    def _next_batch(self) -> tuple[list[_Job[T, R]], list[str]] | None:
+        """Wait for items, take up to a batch of those still wanted (maybe none); None when closed and empty."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            if self._sizes.batch_wait_s and not self._closed:
+                self._changed.wait_for(self._filled, self._sizes.batch_wait_s)
+            if not self._waiting and self._closed:
+                return None
+            return self._take()
+
+    def _filled(self) -> bool:
+        return self._closed or self.depth >= self._sizes.batch_max
+
+    def _take(self) -> tuple[list[_Job[T, R]], list[str]]:
+        jobs: list[_Job[T, R]] = []
+        dropped: list[str] = []
+        while self._waiting and sum(map(_frames, jobs)) < self._sizes.batch_max:
+            job = self._waiting.pop()
+            if time.perf_counter() >= job.ticket.deadline_s:
+                dropped.append(_drop(job, DeadlineExceeded("the deadline passed before the model was free")))
+            elif job.future.set_running_or_notify_cancel():
+                jobs.append(job)
+            else:
+                dropped.append(_reason(job))
+        return jobs, dropped
+
+    def _answer(self, jobs: list[_Job[T, R]], dropped: list[str]) -> None:
+        runner, started_s, frames = threading.get_ident(), time.perf_counter(), sum(map(_frames, jobs))
+        self._busy_since_s[runner] = started_s
+        try:
+            self._report(frames, dropped)
+            values = self._values(jobs)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, its callers must hear of it and the runner must live
+            _fail(jobs, error)
+            return
+        finally:
+            del self._busy_since_s[runner]
+        run_s, rounds = time.perf_counter() - started_s, math.ceil(frames / self._sizes.batch_max)
+        for job, value in zip(jobs, values, strict=True):
+            job.future.set_result(Done(value, started_s - job.submitted_s, run_s, rounds))
+
+    def _values(self, jobs: list[_Job[T, R]]) -> list[R]:
+        values = list(self._run([job.item for job in jobs])) if jobs else []
+        if len(values) != len(jobs):
+            raise ValueError(f"found {len(values)} answers, expected {len(jobs)}")
+        return values
+
+
+def _frames(job: _Job[T, R]) -> int:
+    """How many frames' work it is."""
+    return job.ticket.frames
+
+
+def _drop(job: _Job[T, R], error: RequestError) -> str:
+    """Tell the caller, if there still is one; returns the reason."""
+    if job.future.set_running_or_notify_cancel():
+        job.future.set_exception(error)
+        return error.reason
+    return _reason(job)
+
+
+def _reason(job: _Job[T, R]) -> str:
+    """Why a cancelled job was cancelled."""
+    expired = time.perf_counter() >= job.ticket.deadline_s
+    return DeadlineExceeded.reason if expired else ClientGone.reason
+
+
+def _fail(jobs: Sequence[_Job[T, R]], error: BaseException) -> None:
+    for job in jobs:
+        if isinstance(error, RequestError):
+            job.future.set_exception(type(error)(*error.args))
+            continue
+        failure = InferenceFailed("the model failed on this frame; the request id finds the cause in the log")
+        failure.__cause__ = error
+        job.future.set_exception(failure)

@@ -1,0 +1,1 @@
+"""The process: settings to parts, sockets, limits, TLS, signals, draining, logs."""

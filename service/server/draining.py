@@ -1,0 +1,67 @@
+"""Uvicorn, drained on the first signal: who is inside gets an answer, who comes later a refusal in words."""
+
+import asyncio
+import math
+import socket
+import time
+from functools import partial
+from types import FrameType
+
+import uvicorn
+
+from service.scheduling.admission import Lifecycle, Phase
+from service.server.banner import StartupBanner
+
+
+class DrainingServer(uvicorn.Server):
+    """Says where it listens, and drains on the first signal.
+
+    While it drains, those inside finish, probes are answered, and new frames are refused in words rather than with a
+    closed port; then it stops as uvicorn does. A second signal stops it at once.
+
+    Args:
+        config: Uvicorn's; its `timeout_graceful_shutdown` comes after the draining.
+        lifecycle: The service's door.
+        drain_s: Longest time that those inside get.
+        handshake_s: Longest time that a TLS handshake may take.
+
+    Attributes:
+        banner: What is said once it listens.
+    """
+
+    banner: StartupBanner | None = None
+
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain_s: float, handshake_s: float = 10.0) -> None:
+        super().__init__(config)
+        self._handshake_s = handshake_s
+        self._lifecycle = lifecycle
+        self._drain_s = drain_s
+        self._drain_until_s = math.inf
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as uvicorn does, then announce the address."""
+        if self.config.is_ssl:
+            _limit_handshakes(asyncio.get_running_loop(), self._handshake_s)
+        await super().startup(sockets)
+        if self.started and self.banner:
+            self.banner.announce(sockets or [])
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Close the door on the first signal; stop on the second."""
+        if self._lifecycle.phase is Phase.DRAINING:
+            super().handle_exit(sig, frame)
+            return
+        self._lifecycle.drain()
+        self._drain_until_s = time.monotonic() + self._drain_s
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second: stop once everybody is out, or the time is up."""
+        draining = self._lifecycle.phase is Phase.DRAINING
+        if draining and (self._lifecycle.inside == 0 or time.monotonic() >= self._drain_until_s):
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def _limit_handshakes(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    """Uvicorn hands no such limit on, and asyncio's own is a minute."""
+    loop.create_server = partial(loop.create_server, ssl_handshake_timeout=seconds)  # type: ignore[method-assign]

@@ -1,0 +1,171 @@
+"""`smoke-bvm serve`: bind, load the model, serve until told to stop, drain."""
+
+import errno
+import gc
+import logging
+import math
+import os
+import resource
+import signal
+import socket
+import ssl
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, Never
+
+import uvicorn
+from starlette.applications import Starlette
+
+from models.manifest import Manifest
+from service.api.auth import ApiKeys
+from service.errors import AddressUnusable, SettingsInvalid, StartError
+from service.runtime.process import limit_heap
+from service.runtime.reload import Reloader
+from service.server.app import create_app
+from service.server.banner import StartupBanner
+from service.server.components import load
+from service.server.connection_limits import ConnectionLimits, limited
+from service.server.draining import DrainingServer
+from service.server.logs import start_logging
+from service.settings import Settings
+
+_LOG = logging.getLogger("service.server")
+_FILES_KEPT: Final = 64
+_KEEP_ALIVE_S: Final = 75
+"""Longer than the proxies and cameras in front keep an idle connection, so that it is never closed under a request."""
+_FLUSH_S: Final = 2.0
+"""The part of `drain_s` kept for answers on their way out, and for cutting off whoever is still inside."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; then finish what was accepted, within `drain_s`. SIGHUP loads model and keys anew.
+
+    Raises:
+        StartError: The address cannot be bound, or the model, the keys or the certificate cannot be used.
+    """
+    start_logging(settings.log_level, terminal=sys.stderr.isatty())
+    limit_heap()
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, _exit)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _check_certificate(settings)
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(bind(settings.host, settings.port))]
+        if settings.admin_port is not None:
+            listeners.append(stack.enter_context(bind(settings.admin_host, settings.admin_port)))
+            settings = settings.model_copy(update={"admin_port": listeners[1].getsockname()[1]})
+        server, reloader = _server(settings)
+        try:
+            server.run(sockets=listeners)
+        finally:
+            _leave(reloader)
+    if not server.started:
+        raise StartError("the service did not start; the log says why")
+
+
+def _leave(reloader: Reloader) -> None:
+    """A model that is still being loaded would have the interpreter abort as it ends: end without it. All else is done."""
+    if not reloader.ended(_FLUSH_S):
+        logging.shutdown()
+        os._exit(0)
+
+
+def _server(settings: Settings) -> tuple["DrainingServer", Reloader]:
+    """Load the model and wire everything."""
+    app = create_app(settings, lambda: load(settings))
+    # What is loaded by now stays: the collector need not look through it again while frames wait.
+    gc.collect()
+    gc.freeze()
+    reloader: Reloader = app.state.reloader
+    signal.signal(signal.SIGHUP, lambda *_: _on_sighup(reloader, app.state.keys, settings.api_keys_file))
+    flush_s = min(settings.drain_s, _FLUSH_S)
+    config = _config(app, settings, flush_s)
+    server = DrainingServer(config, app.state.lifecycle, settings.drain_s - flush_s, settings.header_timeout_s)
+    server.banner = StartupBanner(_example(settings), settings)
+    return server, reloader
+
+
+def _on_sighup(reloader: Reloader, keys: ApiKeys | None, keys_file: Path | None) -> None:
+    """Take the keys anew at once, as Python runs this between two steps of the event loop; the model takes its time."""
+    reloader.start()
+    if keys is None or keys_file is None:
+        return
+    try:
+        keys.reload(keys_file)
+    except SettingsInvalid as error:
+        _LOG.warning("keys not changed", extra={"detail": str(error)})
+    else:
+        _LOG.info("keys read again")
+
+
+def _check_certificate(settings: Settings) -> None:
+    if settings.tls_cert_file is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            settings.tls_cert_file, settings.tls_key_file
+        )
+    except OSError as error:
+        found = f"found {settings.tls_cert_file} with {settings.tls_key_file}"
+        raise SettingsInvalid(f"SMOKE_TLS_CERT_FILE: {found}: {error}, expected a chain and its key (PEM)") from error
+
+
+def _example(settings: Settings) -> Path:
+    release = settings.release()
+    return release / Manifest.read(release).golden.frame
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take an address without listening on it yet: what is queued there before the model is loaded would only time out.
+
+    Raises:
+        AddressUnusable: It is in use, not of this machine, or not permitted.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return _bound(socket.socket(family, kind, protocol), address)
+    except OSError as error:
+        hint = "; is another server running?" if error.errno == errno.EADDRINUSE else ""
+        raise AddressUnusable(f"cannot listen on {host}:{port}: {error.strerror or error}{hint}") from error
+
+
+def _bound(listener: socket.socket, address: tuple[Any, ...]) -> socket.socket:
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _limits(settings: Settings) -> ConnectionLimits:
+    """Some files are kept free of connections: the model's, the log's, the listeners."""
+    files_max = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    connections_max = min(settings.connections_max, max(8, files_max - _FILES_KEPT))
+    return ConnectionLimits(
+        connections_max, settings.header_timeout_s, settings.send_timeout_s, settings.unread_bytes_max
+    )
+
+
+def _config(app: Starlette, settings: Settings, flush_s: float) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=limited(_limits(settings), app.state.metrics.connection_closed),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ssl_certfile=settings.tls_cert_file,
+        ssl_keyfile=settings.tls_key_file,
+        timeout_graceful_shutdown=math.ceil(flush_s),
+        timeout_keep_alive=_KEEP_ALIVE_S,
+    )
+
+
+def _exit(_signal: int, _frame: FrameType | None) -> Never:
+    """A signal before, or raised again after, uvicorn's own handling of it ends the process in order."""
+    raise SystemExit(0)

@@ -1,0 +1,118 @@
+"""Cameras over HTTP: the reply's alarm, the list, and what people say."""
+
+import json
+
+import pytest
+
+from service.api.auth import Scope, make
+from tests.pictures import file_of, noisy, plain, plume
+
+
+def post(client, frame, camera_id="ridge", minute=0, **headers):
+    query = f"camera_id={camera_id}&captured_at=2026-05-01T12:{minute:02}:00Z&outputs="
+    return client.post(f"/segment?{query}", content=file_of(frame), headers=headers).json()
+
+
+def test_the_reply_carries_the_alarm_and_frames_of_no_camera_have_none(client):
+    states = [post(client, plume(), minute=minute)["alarm"] for minute in range(3)]
+    assert [alarm["state"] for alarm in states] == ["suspected", "suspected", "alarm"]
+    assert states[2] == {
+        "state": "alarm",
+        "since": "2026-05-01T12:02:00.000Z",
+        "score": 1.0,
+        "frames": 3,
+        "restored": False,
+        "arrival": "counted",
+    }
+    assert client.post("/segment?outputs=", content=file_of(plume())).json()["alarm"] is None
+
+
+@pytest.mark.parametrize(("minute", "arrival"), [(4, "late"), (5, "duplicate")])
+def test_a_late_frame_and_a_duplicate_are_answered_and_flagged(client, minute, arrival):
+    before = post(client, plume(), minute=5)["alarm"]
+    after = post(client, plain(0, 0, 0), minute=minute)
+    assert after["assessment"] == "clear"
+    assert after["alarm"] == {**before, "arrival": arrival}
+
+
+def test_a_time_before_anybody_counted_is_no_failure(client):
+    query = "camera_id=a&captured_at=0001-01-01T00:00:00%2B14:00"
+    assert client.post(f"/segment?{query}", content=file_of(plume())).status_code == 200
+
+
+def test_the_cameras_are_listed_with_the_alarming_one_first(client):
+    for minute in range(3):
+        post(client, plain(0, 0, 0), "a", minute)
+        post(client, plume(), "ridge", minute)
+    listed = client.get("/cameras").json()
+    assert [camera["camera_id"] for camera in listed["cameras"]] == ["ridge", "a"]
+    assert listed["cameras_file_error"] is None
+    ridge = client.get("/cameras/ridge").json()
+    assert ridge == listed["cameras"][0]
+    assert (ridge["frames"], ridge["assessment"], ridge["label"]) == (3, "smoke", "ridge")
+    assert "frozen" in ridge["flags"]
+    assert [region["area_px"] for region in ridge["regions"]] == [16 * 48]
+
+
+def test_an_unknown_camera_is_a_problem(client):
+    answer = client.get("/cameras/nobody")
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:smoke-bvm:problem:camera_unknown")
+    assert client.post("/cameras/nobody/feedback", json={"verdict": "true_alarm"}).status_code == 404
+    assert client.get("/cameras/a%20b").status_code == 422
+
+
+def test_feedback_is_counted_and_appended_line_by_line(open_client, tmp_path):
+    file = tmp_path / "feedback.jsonl"
+    client = open_client(feedback_file=file)
+    post(client, plume())
+    for verdict in ("false_alarm", "true_alarm"):
+        answer = client.post("/cameras/ridge/feedback", json={"verdict": verdict, "note": "steam\nof a plant"})
+        assert answer.json() == {"camera_id": "ridge", "verdict": verdict, "written": True}
+    first, second = (json.loads(line) for line in file.read_text().splitlines())
+    assert (first["verdict"], second["verdict"]) == ("false_alarm", "true_alarm")
+    assert (first["camera_id"], first["note"], first["alarm"]["state"]) == ("ridge", "steam\nof a plant", "suspected")
+    assert first["model"]["version"] == "0.0.1"
+    (region,) = first["regions"]
+    assert (region["bbox"], region["doubted"]) == ({"x": 16, "y": 0, "width": 16, "height": 48}, False)
+    assert 'smoke_camera_feedback_total{camera="ridge",verdict="false_alarm"} 1.0' in client.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (b"", 400, "body"),
+        (b"[]", 422, "body: found '[]'"),
+        (b"{", 422, "body"),
+        (b'{"verdict": "maybe"}', 422, "verdict: found 'maybe'"),
+        (b'{"verdict": "true_alarm", "mint": 1}', 422, "mint"),
+        (b'{"verdict": "true_alarm", "note": "' + b"a" * 501 + b'"}', 422, "note"),
+        (b'{"verdict": "true_alarm", "note": "' + b"a" * 5000 + b'"}', 413, "4096 bytes"),
+    ],
+)
+def test_feedback_that_means_nothing_is_refused_in_words(client, body, status, words):
+    post(client, plume())
+    answer = client.post("/cameras/ridge/feedback", content=body)
+    assert answer.status_code == status
+    assert words in answer.json()["detail"]
+
+
+def test_a_camera_reads_but_only_an_administrator_judges(open_client, tmp_path):
+    gateway, gateways_entry = make("gateway", [Scope.INFER])
+    operator, operators_entry = make("operator", [Scope.ADMIN])
+    (tmp_path / "keys.toml").write_text(gateways_entry + operators_entry)
+    client = open_client(api_keys_file=tmp_path / "keys.toml")
+    post(client, plume(), **{"X-API-Key": gateway})
+    assert client.get("/cameras").status_code == 401
+    assert client.get("/cameras/ridge", headers={"X-API-Key": gateway}).status_code == 200
+    verdict = {"verdict": "true_alarm"}
+    assert client.post("/cameras/ridge/feedback", json=verdict, headers={"X-API-Key": gateway}).status_code == 403
+    assert client.post("/cameras/ridge/feedback", json=verdict, headers={"X-API-Key": operator}).status_code == 200
+
+
+def test_the_metrics_of_a_camera_are_exposed_and_those_of_none_are_not(client):
+    client.post("/segment?outputs=", content=file_of(noisy()))
+    assert 'camera="' not in client.get("/metrics").text
+    post(client, plume())
+    exposed = client.get("/metrics").text
+    assert 'smoke_camera_alarm_state{camera="ridge",state="suspected"} 1.0' in exposed
+    assert 'smoke_camera_uncertainty_nats_count{camera="ridge",kind="epistemic",region="smoke"} 1.0' in exposed

@@ -1,0 +1,226 @@
+"""Which cameras are remembered, and what a frame does to its own."""
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from models.detection import Detection
+from models.drift import Histogram
+from models.geometry import Box, Region
+from service.cameras.alarm import AlarmState, Arrival
+from service.cameras.camera import AlarmTransition, FrameObservation
+from service.cameras.evidence import AlarmPolicy
+from service.cameras.health import FRAMES_MIN
+from service.cameras.metrics import CameraMetrics
+from service.cameras.registry import Cameras
+from service.cameras.rules import CameraFile, Rule
+from service.pipeline.detections import FrameResult, MeanUncertainty, SmokeRegion, SmokeStats
+from service.pipeline.image_stats import ImageStats
+
+NOISE = np.random.default_rng(0)
+
+
+def stats(brightness: float = 0.5) -> ImageStats:
+    return ImageStats(NOISE.integers(0, 256, (160, 160), dtype=np.uint8), brightness, 0.2, 0.5, 0.0)
+
+
+def region(left: int = 40, *, doubted: bool = False) -> SmokeRegion:
+    """A region of 10 x 10 of 100 x 100 pixels."""
+    detection = Detection(Region(left, 40, 10, 10, 100, 1), 0.01, 0.9, 0.4, 0.3, 0.1)
+    return SmokeRegion(Box(left, 40, 10, 10), 100, detection, doubted)
+
+
+def result(*regions: SmokeRegion) -> FrameResult:
+    uncertainty = MeanUncertainty(0.4, 0.3, 0.1) if regions else None
+    return FrameResult(
+        SmokeStats(bool(regions), 0.01 * len(regions), 0.9), MeanUncertainty(0.04, 0.03, 0.01), uncertainty, regions
+    )
+
+
+class Fleet:
+    """Cameras with their metrics, a clock, and what was told."""
+
+    def __init__(self, most: int = 2) -> None:
+        self.registry = CollectorRegistry()
+        self.told: list[AlarmTransition] = []
+        self.cameras = Cameras(most, CameraFile(None, AlarmPolicy()), CameraMetrics(self.registry), self.told.append)
+        self.now_s = 1_000.0
+        self.reference: dict[str, Histogram] = {}
+
+    def frame(self, camera_id: str, *regions: SmokeRegion, brightness: float = 0.5):
+        self.now_s += 60.0
+        frame = FrameObservation(self.now_s, self.now_s, result(*regions), 100, stats(brightness))
+        return self.cameras.observe(camera_id, frame, self.reference)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    return Fleet()
+
+
+def test_three_frames_with_smoke_raise_one_alarm_and_it_is_told_once(fleet):
+    states = [fleet.frame("ridge", region()).state for _ in range(5)]
+    assert states == [AlarmState.SUSPECTED, AlarmState.SUSPECTED, AlarmState.ALARM, AlarmState.ALARM, AlarmState.ALARM]
+    assert [(change.before, change.after) for change in fleet.told] == [
+        (AlarmState.CLEAR, AlarmState.SUSPECTED),
+        (AlarmState.SUSPECTED, AlarmState.ALARM),
+    ]
+    assert fleet.told[1].boxes == ((0.4, 0.4, 0.5, 0.5),)
+    assert fleet.value("smoke_camera_alarms_total", camera="ridge") == 1.0
+
+
+def test_the_state_is_one_hot_in_the_metrics(fleet):
+    for _ in range(3):
+        fleet.frame("ridge", region())
+    hot = {state: fleet.value("smoke_camera_alarm_state", camera="ridge", state=state) for state in AlarmState}
+    assert hot == {AlarmState.CLEAR: 0.0, AlarmState.SUSPECTED: 0.0, AlarmState.ALARM: 1.0, AlarmState.REVIEW: 0.0}
+
+
+def test_every_number_of_a_frame_stands_in_the_metrics(fleet):
+    fleet.frame("ridge", region(), region(70, doubted=True))
+    assert fleet.value("smoke_camera_frames_total", camera="ridge") == 1.0
+    assert fleet.value("smoke_camera_last_frame_timestamp_seconds", camera="ridge") == fleet.now_s
+    assert fleet.value("smoke_camera_smoke_area_ratio", camera="ridge") == 0.02
+    assert fleet.value("smoke_camera_assessments_total", camera="ridge", assessment="smoke") == 1.0
+    assert fleet.value("smoke_camera_detections_total", camera="ridge") == 2.0
+    assert fleet.value("smoke_camera_suspected_false_alarms_total", camera="ridge") == 1.0
+    assert fleet.value("smoke_camera_suspected_false_alarm_ratio", camera="ridge") == 0.5
+    for part, total in (("frame", 0.04), ("smoke", 0.4)):
+        labels = {"camera": "ridge", "kind": "total", "region": part}
+        assert fleet.value("smoke_camera_uncertainty_nats_sum", **labels) == pytest.approx(total)
+    assert fleet.value("smoke_camera_image_quality", camera="ridge", flag="fogged") == 0.0
+
+
+def test_a_picture_that_is_dark_says_so(fleet):
+    fleet.frame("ridge", brightness=0.05)
+    assert fleet.value("smoke_camera_image_quality", camera="ridge", flag="dark") == 1.0
+
+
+def test_a_drift_is_told_once_there_are_enough_frames(fleet):
+    fleet.reference = {"brightness": Histogram((0.0, 0.25, 1.0), (1.0, 0.0))}
+    for _ in range(FRAMES_MIN):
+        assert fleet.value("smoke_camera_drift_psi", camera="ridge", quantity="brightness") is None
+        fleet.frame("ridge")
+    assert fleet.value("smoke_camera_drift_psi", camera="ridge", quantity="brightness") > 10
+
+
+def test_doubted_smoke_waits_for_review(fleet):
+    states = [fleet.frame("ridge", region(doubted=True)).state for _ in range(4)]
+    assert states[-1] is AlarmState.REVIEW
+    assert fleet.value("smoke_camera_alarms_total", camera="ridge") == 0.0
+
+
+def test_smoke_at_an_ignored_place_stands_in_the_reply_and_raises_no_alarm(fleet):
+    ignored = np.zeros((200, 200), np.uint8)
+    ignored[:, 70:110] = 1
+    fleet.cameras.file.rules = type(fleet.cameras.file.rules)(Rule(AlarmPolicy(), ignored))
+    assert [fleet.frame("ridge", region(40)).state for _ in range(4)] == [AlarmState.CLEAR] * 4
+    assert [fleet.frame("ridge", region(40), region(70)).state for _ in range(3)][-1] is AlarmState.ALARM
+    assert fleet.cameras.get("ridge").boxes == ((0.7, 0.4, 0.8, 0.5),)
+
+
+def test_more_cameras_than_labels_share_one(fleet):
+    for camera_id in ("a", "b", "c", "d"):
+        fleet.frame(camera_id)
+    assert [camera.label for camera in fleet.cameras] == ["a", "b", "other", "other"]
+    assert fleet.value("smoke_camera_frames_total", camera="other") == 2.0
+
+
+def test_an_alarm_among_those_that_share_a_label_is_seen_whoever_sends_next(fleet):
+    for camera_id in ("a", "b", *["c"] * 3, "d"):
+        fleet.frame(camera_id, *([region()] if camera_id == "c" else []))
+    assert fleet.value("smoke_camera_alarm_state", camera="other", state="alarm") == 1.0
+    assert fleet.value("smoke_camera_alarm_state", camera="other", state="clear") == 1.0
+
+
+def test_ids_made_up_by_the_thousand_are_forgotten_again_and_displace_nobody(fleet):
+    fleet.frame("a")
+    for number in range(1000):
+        fleet.frame(f"spray-{number}")
+        if number % 20 == 0:
+            fleet.frame("a")
+    assert len(list(fleet.cameras)) == 4
+    assert fleet.cameras.get("a").label == "a"
+    names = {
+        line.split('camera="')[1].split('"')[0]
+        for line in generate_latest(fleet.registry).decode().splitlines()
+        if 'camera="' in line
+    }
+    assert len(names) <= 3
+
+
+def test_a_label_that_was_silent_for_an_hour_goes_to_a_new_camera_with_all_its_series(fleet):
+    fleet.frame("old")
+    fleet.frame("b")
+    fleet.now_s += 3700.0
+    fleet.frame("b")
+    fleet.frame("new")
+    assert [camera.label for camera in fleet.cameras] == ["b", "new"]
+    assert 'camera="old"' not in generate_latest(fleet.registry).decode()
+
+
+def test_an_alarming_camera_is_never_forgotten(fleet):
+    for camera_id in "abcd":
+        for _ in range(3):
+            fleet.frame(camera_id, region())
+    fleet.now_s += 7200.0
+    assert fleet.frame("e", region()) is None
+    assert {camera.id for camera in fleet.cameras} == set("abcd")
+
+
+def test_a_camera_that_calls_itself_other_is_one_of_them(fleet):
+    fleet.frame("other")
+    assert fleet.cameras.get("other").label == "other"
+
+
+def test_a_late_frame_is_answered_with_the_state_as_it_is(fleet):
+    fleet.frame("ridge", region())
+    frame = FrameObservation(fleet.now_s - 30.0, fleet.now_s + 1.0, result(), 100, stats())
+    now = fleet.cameras.observe("ridge", frame, {})
+    assert (now.arrival, now.state, now.frames) == (Arrival.LATE, AlarmState.SUSPECTED, 1)
+
+
+def test_the_same_frame_again_changes_nothing(fleet):
+    fleet.frame("ridge", region())
+    before = generate_latest(fleet.registry)
+    again = FrameObservation(fleet.now_s, fleet.now_s + 1.0, result(region(), region(70)), 100, stats(0.01))
+    for _ in range(3):
+        assert fleet.cameras.observe("ridge", again, {}).arrival is Arrival.DUPLICATE
+    assert generate_latest(fleet.registry) == before
+    camera = fleet.cameras.get("ridge")
+    assert (camera.frames, camera.regions, camera.health.quality_flags) == (1, (region(),), frozenset())
+
+
+def test_a_camera_that_was_silent_for_a_day_is_forgotten_and_its_alarm_ends():
+    fleet = Fleet(most=3)
+    for _ in range(3):
+        fleet.frame("burnt", region())
+    fleet.frame("calm")
+    fleet.now_s += 86_000.0
+    fleet.frame("alive", region())
+    fleet.cameras.evict_expired(fleet.now_s)
+    assert {camera.id for camera in fleet.cameras} == {"burnt", "calm", "alive"}
+    fleet.now_s += 700.0
+    fleet.cameras.evict_expired(fleet.now_s)
+    assert {camera.id for camera in fleet.cameras} == {"alive"}
+    assert fleet.told[-1] == AlarmTransition("burnt", AlarmState.ALARM, AlarmState.CLEAR, fleet.now_s, 0.0, 0, ())
+    assert 'camera="burnt"' not in generate_latest(fleet.registry).decode()
+
+
+def test_an_alarm_that_ended_by_silence_no_longer_stands_with_the_others(fleet):
+    for camera_id in "abc":
+        for _ in range(3):
+            fleet.frame(camera_id, region())
+    assert fleet.value("smoke_camera_alarm_state", camera="other", state="alarm") == 1.0
+    fleet.cameras.evict_expired(fleet.now_s + 86_401.0)
+    assert fleet.value("smoke_camera_alarm_state", camera="other", state="alarm") == 0.0
+
+
+def test_a_channel_counts_from_zero_so_that_its_first_lost_message_has_a_rate():
+    registry = CollectorRegistry()
+    CameraMetrics(registry).sends("webhook")
+    for result in ("delivered", "failed", "dropped"):
+        assert registry.get_sample_value("smoke_notifications_total", {"channel": "webhook", "result": result}) == 0.0

@@ -1,0 +1,101 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from service.cameras.evidence import AlarmPolicy
+from service.cameras.rules import CameraFile, Rules
+from service.errors import SettingsInvalid
+
+TEXT = """
+[default]
+hits = 2
+[camera.north-3]
+frames = 8
+hits = 4.5
+ignore = [[[0.0, 0.8], [1.0, 0.8], [1.0, 1.0], [0.0, 1.0]]]
+"""
+
+
+def write(path: Path, text: str, stamp: int) -> None:
+    path.write_text(text)
+    os.utime(path, ns=(stamp, stamp))
+
+
+def test_a_camera_has_its_own_policy_over_the_default_over_the_settings():
+    rules = Rules.parse(TEXT, AlarmPolicy(frames=6, hits=3.0, cooldown_s=60.0))
+    assert rules.of("north-3").policy == AlarmPolicy(frames=8, hits=4.5, cooldown_s=60.0)
+    assert rules.of("south").policy == AlarmPolicy(frames=6, hits=2, cooldown_s=60.0)
+
+
+@pytest.mark.parametrize(
+    ("box", "ignored"),
+    [
+        ((0.1, 0.85, 0.2, 0.95), True),
+        ((0.1, 0.1, 0.2, 0.2), False),
+        ((0.1, 0.75, 0.2, 0.85), True),  # half of it
+        ((0.1, 0.7, 0.2, 0.85), False),  # a third
+        ((0.999, 0.999, 1.0, 1.0), True),
+    ],
+)
+def test_a_box_is_ignored_if_at_least_half_of_it_lies_where_nothing_counts(box, ignored):
+    rules = Rules.parse(TEXT, AlarmPolicy())
+    assert rules.of("north-3").ignores(box) == ignored
+    assert not rules.of("south").ignores(box)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[default", "Expected"),
+        ("[cameras.a]", r"found \['cameras'\], expected \[default\] and \[camera.ID\]"),
+        ("[default]\nhit = 2", r"default: found \['hit'\], expected some of cooldown_s"),
+        ("[camera.a]\nhits = 0", "camera.a.hits: found 0, expected a float from 0.1 to 32"),
+        ("[camera.a]\nframes = 2.5", "expected a int from 1 to 32"),
+        ("[camera.a]\nhold = true", "found True"),
+        ("[camera.a]\nhits = 6", "camera.a: found hits 6 of frames 5"),
+        ("[camera.a]\nignore = [[[0, 0], [1, 1]]]", "expected three or more points"),
+        ("[camera.a]\nignore = [[[0, 0], [1, 1], [0, 2]]]", "from 0 to 1"),
+        ("camera = 3", "items"),
+    ],
+)
+def test_a_broken_file_is_refused_at_the_start_in_words(tmp_path, text, words):
+    write(tmp_path / "cameras.toml", text, 1)
+    with pytest.raises(SettingsInvalid, match=words):
+        CameraFile(tmp_path / "cameras.toml", AlarmPolicy())
+
+
+def test_a_file_that_is_missing_at_the_start_is_refused(tmp_path):
+    with pytest.raises(SettingsInvalid, match="SMOKE_CAMERAS_FILE"):
+        CameraFile(tmp_path / "cameras.toml", AlarmPolicy())
+
+
+def test_a_file_that_goes_and_comes_back_as_it_was_is_well_again(tmp_path):
+    path = tmp_path / "cameras.toml"
+    write(path, "[default]\nhits = 2", 1)
+    file = CameraFile(path, AlarmPolicy())
+    path.rename(tmp_path / "away")
+    file.refresh()
+    assert "cameras.toml" in file.error
+    assert file.rules.default.policy.hits == 2
+    (tmp_path / "away").rename(path)
+    file.refresh()
+    assert file.error is None
+
+
+def test_a_change_is_taken_over_and_a_broken_one_keeps_the_old_rules_and_says_so(tmp_path, caplog):
+    path = tmp_path / "cameras.toml"
+    write(path, "[default]\nhits = 2", 1)
+    file = CameraFile(path, AlarmPolicy())
+    write(path, "[default]\nhits = 4", 2)
+    file.refresh()
+    assert (file.rules.default.policy.hits, file.error) == (4, None)
+    write(path, "[default]\nhits = 'x'", 3)
+    file.refresh()
+    file.refresh()
+    assert file.rules.default.policy.hits == 4
+    assert "default.hits: found 'x'" in file.error
+    assert [record.levelname for record in caplog.records].count("ERROR") == 1
+    write(path, "[default]\nhits = 1", 4)
+    file.refresh()
+    assert (file.rules.default.policy.hits, file.error) == (1, None)

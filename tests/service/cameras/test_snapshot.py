@@ -1,0 +1,169 @@
+"""An alarm outlives the process, and a broken file does not stop the next one."""
+
+import asyncio
+import json
+import math
+import time
+
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.testclient import TestClient
+
+from service.cameras import snapshot
+from service.cameras.alarm import AlarmState, CameraAlarm
+from service.cameras.camera import Camera
+from service.cameras.evidence import AlarmPolicy
+from service.cameras.metrics import CameraMetrics
+from service.cameras.registry import Cameras
+from service.cameras.rules import CameraFile
+from service.cameras.snapshot import housekeeping
+from service.runtime.slot import LoadedModel
+from service.server.app import create_app
+from service.settings import Settings
+from tests.pictures import file_of, plain, plume
+
+
+def alarmed() -> Camera:
+    box = (0.1, 0.2, 0.3, 0.4)
+    return Camera("ridge", "ridge", CameraAlarm(AlarmState.ALARM, 10.0, 1.5, 4, 300.0, [box], ended_s=5.0))
+
+
+def entry(key: str, value: object) -> str:
+    """A snapshot of one camera, sound but for one value."""
+    sound = {"state": "alarm", "since_s": 1, "score": 1, "frames": 1, "newest_s": 1, "ended_s": 1, "places": []}
+    return json.dumps({"schema": 1, "cameras": {"a": {**sound, key: value}}})
+
+
+def test_what_is_read_is_what_was_written_and_says_that_it_is_restored(tmp_path):
+    file = tmp_path / "state.json"
+    snapshot.write(snapshot.describe([alarmed()], 400.0), file)
+    (camera_id, watch), *rest = snapshot.read(file).items()
+    before = alarmed().alarm
+    assert (camera_id, rest) == ("ridge", [])
+    for name in ("state", "since_s", "score", "frames", "newest_s", "places", "ended_s"):
+        assert getattr(watch, name) == getattr(before, name)
+    assert watch.restored
+    assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_a_camera_with_nothing_to_remember_is_left_out():
+    assert snapshot.describe([Camera("a", "a")], 0.0)["cameras"] == {}
+    assert math.isinf(CameraAlarm().ended_s)
+
+
+@pytest.mark.parametrize(("hours", "kept"), [(23, True), (25, False)])
+def test_an_alarm_that_is_over_is_kept_for_as_long_as_it_may_cool_down(hours, kept):
+    over = Camera("ridge", "ridge", CameraAlarm(ended_s=1_000.0))
+    assert ("ridge" in snapshot.describe([over], 1_000.0 + 3600.0 * hours)["cameras"]) is kept
+
+
+def test_no_file_is_no_memory(tmp_path):
+    assert snapshot.read(tmp_path / "state.json") == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"schema": 2, "cameras": {}}',
+        '{"schema": 1, "cameras": {"a b": {}}}',
+        '{"schema": 1, "cameras": {"a": {"state": "mint"}}}',
+        entry("since_s", math.nan),
+        entry("frames", "3"),
+        entry("places", [[1, 2]]),
+    ],
+)
+def test_a_broken_file_is_set_aside_and_said(tmp_path, caplog, text):
+    file = tmp_path / "state.json"
+    file.write_text(text)
+    assert snapshot.read(file) == {}
+    (aside,) = tmp_path.iterdir()
+    assert aside.name.startswith("state.json.broken-")
+    assert aside.read_text() == text
+    assert "state file is broken" in caplog.text
+
+
+def post(client, frame, minute):
+    query = f"camera_id=ridge&captured_at=2026-05-01T12:{minute:02}:00Z&outputs="
+    return client.post(f"/segment?{query}", content=file_of(frame)).json()["alarm"]
+
+
+def test_an_alarm_outlives_a_restart_and_is_marked_until_frames_let_it_go(open_client, model, tmp_path):
+    file = tmp_path / "state.json"
+    settings = Settings.load(state_file=file)
+    with TestClient(create_app(settings, lambda: LoadedModel(model, lambda: model))) as before:
+        alarm = [post(before, plume(), minute) for minute in range(3)][-1]
+    assert json.loads(file.read_text())["cameras"]["ridge"]["state"] == "alarm"
+    after = open_client(state_file=file)
+    restored = after.get("/cameras/ridge").json()["alarm"]
+    assert (restored["state"], restored["since"], restored["restored"]) == ("alarm", alarm["since"], True)
+    assert 'smoke_camera_alarm_state{camera="ridge",state="alarm"} 1.0' in after.get("/metrics").text
+    states = [post(after, plain(0, 0, 0), minute)["state"] for minute in range(3, 8)]
+    assert states == ["alarm"] * 4 + ["clear"]
+    assert post(after, plain(0, 0, 0), 9)["restored"] is False
+
+
+def test_a_broken_state_file_does_not_stop_the_start(open_client, tmp_path):
+    (tmp_path / "state.json").write_text("{")
+    client = open_client(state_file=tmp_path / "state.json")
+    assert client.get("/cameras").json()["cameras"] == []
+
+
+def cameras(path=None) -> Cameras:
+    return Cameras(8, CameraFile(path, AlarmPolicy()), CameraMetrics(CollectorRegistry()))
+
+
+async def until(condition, most_s: float = 10.0) -> None:
+    async with asyncio.timeout(most_s):
+        while not condition():  # noqa: ASYNC110 - what is waited for is a file or a line of the log
+            await asyncio.sleep(0.01)
+
+
+def test_a_change_is_on_disk_without_waiting_for_the_end(tmp_path):
+    async def run() -> None:
+        known = cameras()
+        async with housekeeping(known, tmp_path / "state.json", period_s=0.01):
+            known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time())
+            known.changes += 1
+            await until((tmp_path / "state.json").exists)
+            assert json.loads((tmp_path / "state.json").read_text())["cameras"]["ridge"]["state"] == "alarm"
+
+    asyncio.run(run())
+
+
+def test_a_disk_that_takes_nothing_is_said_and_tried_again(tmp_path, caplog):
+    async def run() -> None:
+        known = cameras()
+        async with housekeeping(known, tmp_path / "missing/state.json", period_s=0.01):
+            known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time())
+            known.changes += 1
+            await until(lambda: "state file cannot be written" in caplog.text)
+            (tmp_path / "missing").mkdir()
+            await until((tmp_path / "missing/state.json").exists)
+
+    asyncio.run(run())
+
+
+def test_a_camera_that_is_gone_is_forgotten_by_and_by(tmp_path):
+    async def run() -> None:
+        known = cameras()
+        known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time() - 86_401.0)
+        async with housekeeping(known, tmp_path / "state.json", period_s=0.01):
+            await until(lambda: not list(known))
+        assert json.loads((tmp_path / "state.json").read_text())["cameras"] == {}
+
+    asyncio.run(run())
+
+
+def test_new_rules_are_in_force_without_a_restart(tmp_path):
+    async def run() -> None:
+        path = tmp_path / "cameras.toml"
+        path.write_text("")
+        known = cameras(path)
+        async with housekeeping(known, None, period_s=0.01):
+            path.write_text("[default]\nhits = 1\n")
+            await until(lambda: known.file.rules.default.policy.hits == 1)
+
+    asyncio.run(run())

@@ -1,0 +1,184 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.geometry import fit
+from service.__main__ import main
+from service.cli.recordings import collect
+from service.cli.segment import name_tasks
+from tests.conftest import closed_form
+from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three pictures, one of them below, one broken, and something that is none."""
+    (tmp_path / "in/below").mkdir(parents=True)
+    (tmp_path / "in/plume.png").write_bytes(file_of(plume()))
+    (tmp_path / "in/below/calm.JPG").write_bytes(file_of(plain(0, 0, 0), "JPEG"))
+    (tmp_path / "in/cut.webp").write_bytes(file_of(noisy(), "WEBP")[:-9])
+    (tmp_path / "in/notes.txt").write_text("no picture")
+    return tmp_path / "in"
+
+
+def segment(release: Path, *arguments: object) -> int:
+    return main(["segment", *map(str, arguments), "--model-dir", str(release)])
+
+
+def written(out: Path) -> list[str]:
+    return sorted(path.name for path in out.iterdir())
+
+
+def test_a_picture_gets_a_report_its_maps_and_an_overlay(release, folder, tmp_path):
+    out = tmp_path / "out"
+    assert segment(release, folder / "plume.png", "--out", out) == 0
+    assert written(out) == [
+        "plume.aleatoric.png",
+        "plume.json",
+        "plume.mask.png",
+        "plume.overlay.jpg",
+        "plume.total.png",
+    ]
+    report = json.loads((out / "plume.json").read_text())
+    assert report["source"] == str(folder / "plume.png")
+    assert report["smoke"]["area_fraction"] == 0.25
+    assert report["assessment"] == "smoke"
+    assert report["regions"][0]["bbox"] == {"x": 16, "y": 0, "width": 16, "height": 48}
+    assert report["maps"]["total"]["file"] == "plume.total.png"
+    expected = np.rint(closed_form(fit(plume(), 32))["total"] / np.log(2) * 255)
+    assert np.abs(array_of((out / "plume.total.png").read_bytes()) - expected).max() <= 1
+
+
+def test_a_bad_picture_is_reported_and_does_not_stop_the_rest(release, folder, tmp_path, capfd):
+    out = tmp_path / "out"
+    assert segment(release, folder, "--out", out, "--outputs", "mask") == 1
+    assert written(out) == ["calm.json", "calm.mask.png", "plume.json", "plume.mask.png"]
+    said = " ".join(capfd.readouterr().err.split())
+    assert "cut.webp: found a WEBP file that does not decode" in said
+    assert "2 of 3 pictures segmented" in said
+
+
+def test_a_picture_that_is_not_there_is_reported_and_does_not_stop_the_rest(release, folder, tmp_path, capfd):
+    out = tmp_path / "out"
+    assert segment(release, folder / "gone.png", folder / "plume.png", "--out", out, "--outputs", "mask") == 1
+    assert written(out) == ["plume.json", "plume.mask.png"]
+    assert "gone.png" in capfd.readouterr().err
+
+
+def test_resolution_and_threshold_reach_the_maps(release, folder, tmp_path):
+    options = ("--outputs", "mask", "--resolution", "frame", "--threshold", "0.05")
+    assert segment(release, folder / "plume.png", "--out", tmp_path / "out", *options) == 0
+    np.testing.assert_array_equal(array_of((tmp_path / "out/plume.mask.png").read_bytes()), np.full((48, 64), 255))
+
+
+def test_as_npz_the_maps_are_files_of_floats_named_in_the_report(release, model, folder, tmp_path):
+    out = tmp_path / "out"
+    outputs = ("--outputs", "mask,probability,total,overlay", "--encoding", "npz")
+    assert segment(release, folder / "plume.png", "--out", out, *outputs) == 0
+    arrays = [f"plume.{name}.npz" for name in ("mask", "probability", "total")]
+    assert written(out) == ["plume.json", arrays[0], "plume.overlay.jpg", *arrays[1:]]
+    entries = json.loads((out / "plume.json").read_text())["maps"]
+    assert [entry["file"] for entry in entries.values()] == arrays
+    assert [(entry["encoding"], entry["dtype"]) for entry in entries.values()] == [
+        ("npz", "bool"),
+        ("npz", "float32"),
+        ("npz", "float32"),
+    ]
+    (prediction,) = model.predict([fit(plume(), 32)])
+    found = {name: floats_of((out / entry["file"]).read_bytes(), name) for name, entry in entries.items()}
+    np.testing.assert_array_equal(found["probability"], prediction.probability)
+    np.testing.assert_array_equal(found["total"], prediction.total)
+    np.testing.assert_array_equal(found["mask"], prediction.probability >= 0.5)
+
+
+def test_floats_at_the_frames_size_are_a_usage_error_and_nothing_is_written(release, folder, tmp_path, capfd):
+    options = ("--encoding", "npz", "--resolution", "frame")
+    assert segment(release, folder, "--out", tmp_path / "out", *options) == 2
+    assert not (tmp_path / "out").exists()
+    said = " ".join(capfd.readouterr().err.split())
+    assert "found encoding npz with resolution frame, expected resolution model" in said
+
+
+def test_two_pictures_of_one_stem_do_not_overwrite_each_other(release, tmp_path, capfd):
+    for number, name in enumerate(("a/frame.png", "b/frame.png", "b/frame.jpg")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(file_of(plain(40 * number, 0, 0), "JPEG" if name.endswith("jpg") else "PNG"))
+    assert segment(release, tmp_path / "a", tmp_path / "b", "--out", tmp_path / "out", "--outputs", "") == 0
+    assert written(tmp_path / "out") == ["frame-2.json", "frame-3.json", "frame.json"]
+    sources = [json.loads((tmp_path / "out" / file).read_text())["source"] for file in written(tmp_path / "out")]
+    assert [Path(source).relative_to(tmp_path).as_posix() for source in sources] == [
+        "b/frame.jpg",
+        "b/frame.png",
+        "a/frame.png",
+    ]
+    assert "written as frame-2.*" in " ".join(capfd.readouterr().err.split())
+
+
+def test_a_made_up_name_does_not_take_a_real_ones_place():
+    stems = [task.stem for task in name_tasks([Path("a/x.png"), Path("b/x.png"), Path("x-2.png"), Path("c/x.png")])]
+    assert stems == ["x", "x-3", "x-2", "x-4"]
+
+
+def test_a_picture_named_twice_is_segmented_once(folder, tmp_path):
+    picture = folder / "plume.png"
+    assert collect([picture, folder, picture], tmp_path / "out").count(picture) == 1
+
+
+def test_what_was_written_is_not_read_again(release, folder):
+    out = folder / "found"
+    (folder / "cut.webp").unlink()
+    for _ in range(2):
+        assert segment(release, folder, "--out", out, "--outputs", "mask") == 0
+        assert written(out) == ["calm.json", "calm.mask.png", "plume.json", "plume.mask.png"]
+
+
+def test_the_inputs_folder_is_no_place_for_the_answers(release, folder, capfd):
+    before = written(folder)
+    assert segment(release, folder, "--out", folder) == 2
+    assert written(folder) == before
+    assert "expected a folder of its own" in capfd.readouterr().err
+
+
+def test_a_folder_without_pictures_is_a_failure(release, tmp_path, capfd):
+    (tmp_path / "empty").mkdir()
+    assert segment(release, tmp_path / "empty", "--out", tmp_path / "out") == 1
+    assert "no JPEG, PNG or WebP files found" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--outputs", "smoke", "expected some of mask, probability"),
+        ("--threshold", "1", "expected a number between 0 and 1"),
+        ("--threshold", "nan", "expected a number between 0 and 1"),
+        ("--resolution", "full", "invalid choice: 'full'"),
+        ("--encoding", "tiff", "invalid choice: 'tiff'"),
+    ],
+)
+def test_an_option_that_means_nothing_is_a_usage_error(release, folder, tmp_path, capsys, option, value, words):
+    with pytest.raises(SystemExit) as exit_:
+        segment(release, folder, "--out", tmp_path / "out", option, value)
+    assert exit_.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_model_that_is_not_there_is_said_in_one_line(folder, tmp_path, capsys):
+    assert segment(tmp_path / "nowhere", folder, "--out", tmp_path / "out") == 3
+    said = capsys.readouterr().err
+    assert said.startswith("smoke-bvm: ")
+    assert "Traceback" not in said
+
+
+def test_an_impossible_setting_is_said_in_one_line(release, folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SMOKE_THREADS", "many")
+    assert segment(release, folder, "--out", tmp_path / "out") == 2
+    assert "SMOKE_THREADS: found 'many'" in capsys.readouterr().err
+
+
+def test_a_picture_past_the_byte_limit_is_reported(release, folder, tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("SMOKE_BODY_MAX_BYTES", "1024")
+    (folder / "large.png").write_bytes(file_of(noisy()))
+    assert segment(release, folder / "large.png", "--out", tmp_path / "out") == 1
+    assert "found more than 1024 bytes" in " ".join(capfd.readouterr().err.split())

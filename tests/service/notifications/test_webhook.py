@@ -1,0 +1,172 @@
+"""The webhook against a real HTTP server on the loopback."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from service.cameras.alarm import AlarmState
+from service.cameras.camera import AlarmTransition
+from service.errors import SettingsInvalid
+from service.notifications.outbox import DeliveryFailed
+from service.notifications.webhook import SIGNATURE, Webhook, sign
+from tests.pictures import file_of, plume
+
+SECRET = b"a secret between two"
+RAISED = AlarmTransition(
+    "ridge", AlarmState.SUSPECTED, AlarmState.ALARM, 1_767_268_800.0, 4 / 3, 4, ((0.1, 0.2, 0.3, 0.4),)
+)
+
+
+class Receiver(ThreadingHTTPServer):
+    """Answers with the statuses that it is given, then with 204; keeps what came."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.statuses: list[int] = []
+        self.delay_s = 0.0
+        self.came: list[tuple[dict[str, str], bytes]] = []
+        self.one_came = threading.Semaphore(0)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hook"
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(self.server.delay_s)
+        self.server.came.append((dict(self.headers), body))
+        self.send_response(self.server.statuses.pop(0) if self.server.statuses else 204)
+        self.send_header("Location", self.server.url)
+        self.end_headers()
+        self.server.one_came.release()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing on standard error."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def deliver(url: str, change: AlarmTransition = RAISED) -> None:
+    async def run() -> None:
+        webhook = Webhook(url, SECRET, clock=lambda: 1_767_268_860.5)
+        async with webhook.opened():
+            await webhook.deliver(change)
+
+    asyncio.run(run())
+
+
+def test_an_alarm_arrives_signed_and_says_what_happened(receiver):
+    deliver(receiver.url)
+    ((headers, body),) = receiver.came
+    expected = hmac.new(SECRET, b"1767268860." + body, hashlib.sha256).hexdigest()
+    assert headers[SIGNATURE] == f"t=1767268860,v1={expected}"
+    told = json.loads(body)
+    assert re.fullmatch(r"[0-9a-f-]{36}", told.pop("id"))
+    assert told == {
+        "camera_id": "ridge",
+        "before": "suspected",
+        "after": "alarm",
+        "since": "2026-01-01T12:00:00.000Z",
+        "score": 1.333333,
+        "frames": 4,
+        "boxes": [{"left": 0.1, "top": 0.2, "right": 0.3, "bottom": 0.4}],
+        "sent_at": "2026-01-01T12:01:00.500Z",
+    }
+
+
+def test_a_repeat_has_the_same_id_and_another_alarm_another(receiver):
+    for change in (RAISED, RAISED, RAISED._replace(since_s=1_767_272_400.0)):
+        deliver(receiver.url, change)
+    first, again, other = (json.loads(body)["id"] for _, body in receiver.came)
+    assert first == again != other
+
+
+@pytest.mark.parametrize(("status", "permanent"), [(500, False), (429, False), (400, True), (307, True)])
+def test_a_refusal_is_a_failure_that_another_attempt_may_mend_or_not(receiver, status, permanent):
+    receiver.statuses = [status]
+    with pytest.raises(DeliveryFailed, match=f"found status {status}") as failure:
+        deliver(receiver.url)
+    assert failure.value.permanent == permanent
+    assert len(receiver.came) == 1
+
+
+def test_nobody_there_is_a_failure_in_words():
+    with pytest.raises(DeliveryFailed, match="ConnectError"):
+        deliver("http://127.0.0.1:9/")
+
+
+def test_a_signature_is_the_hmac_that_the_world_knows():
+    """RFC 4231, test case 2, has the key `Jefe`; the data here are the seconds, a dot, and the body."""
+    expected = hmac.digest(b"Jefe", b"0.what do ya want for nothing?", "sha256").hex()
+    assert sign(b"Jefe", 0, b"what do ya want for nothing?") == f"t=0,v1={expected}"
+
+
+def test_only_alarms_and_reviews_are_worth_a_call():
+    webhook = Webhook("http://127.0.0.1/", SECRET)
+    assert webhook.wants(RAISED)
+    assert webhook.wants(RAISED._replace(before=AlarmState.REVIEW, after=AlarmState.CLEAR))
+    assert not webhook.wants(RAISED._replace(before=AlarmState.CLEAR, after=AlarmState.SUSPECTED))
+
+
+def post(client, minute: int) -> float:
+    started_s = time.perf_counter()
+    query = f"camera_id=ridge&captured_at=2026-05-01T12:{minute:02}:00Z&outputs="
+    assert client.post(f"/segment?{query}", content=file_of(plume())).status_code == 200
+    return time.perf_counter() - started_s
+
+
+def test_the_service_calls_when_an_alarm_is_raised_and_a_slow_receiver_delays_no_frame(open_client, receiver, tmp_path):
+    (tmp_path / "secret").write_text("a secret between two\n")
+    client = open_client(webhook_url=receiver.url, webhook_secret_file=tmp_path / "secret")
+    receiver.delay_s = 2.0
+    for minute in range(3):
+        post(client, minute)
+    assert max(post(client, minute) for minute in range(3, 6)) < 1.5
+    assert receiver.one_came.acquire(timeout=20)
+    ((headers, body),) = receiver.came
+    seconds = int(headers[SIGNATURE].split(",")[0].removeprefix("t="))
+    assert headers[SIGNATURE] == sign(SECRET, seconds, body)
+    assert json.loads(body)["after"] == "alarm"
+
+
+@pytest.mark.parametrize("url", ["http://host:port/x", "http://[::1/x"])
+def test_a_url_that_is_none_is_refused_at_the_start(open_client, tmp_path, url):
+    (tmp_path / "secret").write_text("s")
+    with pytest.raises(SettingsInvalid, match=f"SMOKE_WEBHOOK_URL: found '{re.escape(url)}', expected a URL"):
+        open_client(webhook_url=url, webhook_secret_file=tmp_path / "secret")
+
+
+def test_a_channel_that_has_sent_nothing_is_counted_already(open_client, receiver, tmp_path):
+    (tmp_path / "secret").write_text("s")
+    client = open_client(webhook_url=receiver.url, webhook_secret_file=tmp_path / "secret")
+    assert 'smoke_notifications_total{channel="webhook",result="failed"} 0.0' in client.get("/metrics").text
+
+
+def test_a_url_without_a_secret_is_refused_at_the_start(open_client, tmp_path):
+    with pytest.raises(SettingsInvalid, match="SMOKE_WEBHOOK_SECRET_FILE where SMOKE_WEBHOOK_URL is set"):
+        open_client(webhook_url="http://127.0.0.1/")
+    (tmp_path / "secret").write_text("\n")
+    with pytest.raises(SettingsInvalid, match="SMOKE_WEBHOOK_SECRET_FILE: found no secret"):
+        open_client(webhook_url="http://127.0.0.1/", webhook_secret_file=tmp_path / "secret")
+    with pytest.raises(SettingsInvalid, match="SMOKE_WEBHOOK_URL"):
+        open_client(webhook_url="file:///etc/passwd", webhook_secret_file=tmp_path / "secret")

@@ -1,0 +1,30 @@
+"""An address is taken before the model is loaded, or refused in words."""
+
+import socket
+
+import pytest
+
+from service.errors import AddressUnusable
+from service.server.serve import bind
+
+
+def test_a_free_port_is_taken_but_not_listened_on_yet():
+    with bind("127.0.0.1", 0) as listener, socket.socket() as caller:
+        assert caller.connect_ex(listener.getsockname()) != 0
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [("192.0.2.1", "cannot listen on 192.0.2.1:0"), ("no.such.host.invalid", "cannot listen on no.such")],
+)
+def test_an_address_that_is_not_this_machines_is_refused_in_words(host, words):
+    with pytest.raises(AddressUnusable) as refusal:
+        bind(host, 0)
+    assert words in str(refusal.value)
+
+
+def test_a_port_in_use_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(AddressUnusable, match=rf"127\.0\.0\.1:{port}: Address already in use"):
+            bind("127.0.0.1", port)
