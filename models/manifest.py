@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 from models.drift import DRIFTING, Histogram, HistogramError
 from models.gate import Gate, GateError
+from models.operating_points import OperatingPointError, OperatingPoints
 
 SCHEMA = 1
 MANIFEST_FILE = "manifest.json"
@@ -93,6 +94,7 @@ class Manifest:
         numbers: What was measured, as `evaluate` reports it.
         provenance: Configuration hash, seed, data, command.
         goldens: What the models of other precisions make of the golden frame, by precision.
+        operating_points: Threshold by false-alarm rate, where it was measured.
     """
 
     name: str
@@ -116,6 +118,7 @@ class Manifest:
     reference: Mapping[str, Histogram] | None = None
     schema: int = SCHEMA
     goldens: Mapping[str, Golden] = field(default_factory=dict)
+    operating_points: OperatingPoints | None = None
 
     def __post_init__(self) -> None:
         _expect(self.schema == SCHEMA, f"schema {self.schema!r}", f"schema {SCHEMA}")
@@ -176,8 +179,9 @@ class Manifest:
             values["goldens"] = {name: Golden(**golden) for name, golden in values.get("goldens", {}).items()}
             values["gate"] = _optional(values.get("gate"), Gate.from_json)
             values["reference"] = _optional(values.get("reference"), _histograms)
+            values["operating_points"] = _optional(values.get("operating_points"), OperatingPoints.from_json)
             return cls(**values)
-        except (GateError, HistogramError) as error:
+        except (GateError, HistogramError, OperatingPointError) as error:
             raise ManifestError(str(error)) from error
         except (KeyError, TypeError, AttributeError) as error:
             known = ", ".join(f.name for f in fields(cls))

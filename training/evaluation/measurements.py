@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from models.drift import DRIFTING, Histogram
-from training.data.frames import REAL_SMOKE
+from models.operating_points import OperatingPoint, OperatingPoints
+from training.data.frames import REAL_SMOKE, SMOKE_FREE
 from training.evaluation.scores import (
     FrameScore,
     LeveledScores,
@@ -19,6 +20,8 @@ from training.evaluation.scores import (
 from training.metrics import segmentation
 from training.metrics.bootstrap import by_group, mean_interval
 from training.metrics.calibration import brier, fit_calibration
+from training.metrics.conformal import CONFIDENCE, rate_curve
+from training.metrics.regions import REGION_LEVELS
 
 SIZES = (("under 0.1 %", 0.0, 0.001), ("0.1 % to 1 %", 0.001, 0.01), ("over 1 %", 0.01, 1.01))
 """Share of the frame that is smoke: name, from, to."""
@@ -82,6 +85,20 @@ def by_size(scores: Sequence[FrameScore], level: int) -> dict[str, Any]:
         | {"threshold": level / segmentation.LEVELS, "own_region_recall": _own_region_recall(scores, level, low, high)}
         for name, low, high in SIZES
     }
+
+
+def operating_points(scores: Sequence[FrameScore]) -> dict[str, Any] | None:
+    """What every threshold does to smoke-free frames and to smoke, as `models.operating_points` takes it; None without both."""
+    free = [score for score in scores if score.frame.kind in SMOKE_FREE]
+    if not free or len(free) == len(scores):
+        return None
+    levels = {int(level) / segmentation.LEVELS: int(level) for level in REGION_LEVELS}
+    curve = rate_curve({t: [(s.frame.group, s.alarms(level)) for s in free] for t, level in levels.items()})
+    points = [
+        OperatingPoint(p.threshold, p.rate, p.upper_bound, summarise(scores, levels[p.threshold]).detection_rate)
+        for p in curve
+    ]
+    return asdict(OperatingPoints(CONFIDENCE, len(free), len({score.frame.group for score in free}), points))
 
 
 def by_camera_group(scores: Sequence[FrameScore], level: int) -> dict[str, Any]:

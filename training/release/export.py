@@ -18,6 +18,7 @@ from models.geometry import RGB, Map, fit
 from models.manifest import OUTPUTS, Golden, Input, Manifest, describe
 from models.maps import SegmentationMaps
 from models.networks.segmenter import SmokeSegmenter
+from models.operating_points import OperatingPoints
 from training.config import Config
 from training.data.synthetic import add_smoke, render_landscape, render_plume
 from training.engine import checkpoint as checkpoints
@@ -174,6 +175,7 @@ def _write_release(
         },
         provenance=provenance,
         gate=_gate(report),
+        operating_points=_operating_points(report),
         reference={name: Histogram.from_json(found) for name, found in report.get("reference", {}).items()} or None,
     ).write(folder)
 
@@ -182,6 +184,12 @@ def _gate(report: Mapping[str, Any]) -> Gate | None:
     """The gate that `evaluate` fitted; None where none is worth having, or nothing was evaluated."""
     fitted = report.get("gate", {}).get("gate")
     return Gate.from_json(fitted) if fitted else None
+
+
+def _operating_points(report: Mapping[str, Any]) -> OperatingPoints | None:
+    """What `evaluate` measured of every threshold; None where it had no smoke-free frames."""
+    measured = report.get("operating_points")
+    return OperatingPoints.from_json(measured) if measured else None
 
 
 def _shown(config: Config) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from models.operating_points import OperatingPoints
 from tests.training.evaluation.red_smoke import SIDE, predictor, read_red, say_nothing, write_frame, write_manifest
 from training.data.frames import DataError
 from training.evaluation import measurements
@@ -62,6 +63,15 @@ def test_a_perfect_predictor_is_perfect_in_every_table(folder):
     assert report["f_beta_interval"] == [1.0, 1.0]
     assert report["ece"] == pytest.approx(0.0, abs=1e-6)
     assert (report["at_threshold"]["smoke_frames"], report["at_threshold"]["smoke_free_frames"]) == (9, 3)
+
+
+def test_operating_points_certify_what_their_groups_allow(folder):
+    points = OperatingPoints.from_json(evaluate(predictor(read_red), folder, "val").report["operating_points"])
+    assert (points.frames, points.confidence) == (3, 0.95)
+    assert len(points.points) == 31
+    assert {point.detection_rate for point in points.points} == {1.0}
+    # Without an alarm, n groups certify 1 - .05^(1/n).
+    assert points.least_rate == pytest.approx(1.0 - 0.05 ** (1.0 / points.groups), abs=1e-5)
 
 
 def test_a_predictor_that_says_nothing_has_the_error_of_all_zero(folder):

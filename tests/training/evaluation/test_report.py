@@ -138,3 +138,11 @@ def test_one_pass_against_sampling_is_a_table_where_it_was_measured(report):
     assert "One pass takes 100 ms, sampling 2000 ms: 20.0 times" in text
     assert "epistemic 0.0490 against 0.0500; mean distance 0.00125 nats" in text
     assert "Spearman 0.900" in headline(report)
+
+
+def test_what_a_rate_costs_stands_in_a_table(report):
+    # One smoke-free camera, half of its frames an alarm up to the level of its background, 200 / 255.
+    text = markdown(report)
+    assert "What a threshold does to 2 smoke-free frames of 1 camera groups" in text
+    assert cells(text, "0.500") == [["50.0%", "99.9%", "100.0%"]]
+    assert cells(text, "0.969") == [["0.0%", "95.0%", "100.0%"]]

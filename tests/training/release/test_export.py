@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -15,6 +15,7 @@ from models.drift import Histogram
 from models.gate import Gate
 from models.geometry import fit
 from models.manifest import OUTPUTS, Manifest, ManifestError
+from models.operating_points import OperatingPoint, OperatingPoints
 from tests.conftest import build_release
 from tests.training.conftest import Run, tiny
 from training.engine import checkpoint as checkpoints
@@ -117,13 +118,16 @@ def test_threshold_and_numbers_come_from_the_evaluation(tiny_run, tmp_path, monk
 
 
 @pytest.mark.usefixtures("quick")
-def test_gate_and_reference_come_from_the_evaluation(tiny_run, tmp_path, monkeypatch):
+def test_gate_reference_and_operating_points_come_from_the_evaluation(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "model_card", lambda *_: "a card\n")
     histogram = {"edges": [0.0, 0.5, 1.0], "shares": [0.25, 0.75]}
     gate = {"weights": {"epistemic": 2.0}, "limit": 0.125}
+    points = OperatingPoints(0.95, 40, 20, (OperatingPoint(0.5, 0.0, 0.14, 0.9),))
     report = REPORT | {"gate": {"gate": gate, "fitted": {}}, "reference": {"brightness": histogram}}
+    report["operating_points"] = asdict(points)
     manifest = Manifest.read(export(tiny_run.checkpoint, tmp_path / "out", None, "1.2.3", report))
     assert manifest.gate == Gate({"epistemic": 2.0}, 0.125)
+    assert manifest.operating_points == points
     assert manifest.reference == {"brightness": Histogram((0.0, 0.5, 1.0), (0.25, 0.75))}
 
 
