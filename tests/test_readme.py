@@ -8,7 +8,7 @@ import pytest
 
 from models.manifest import newest_release
 from service.api.metrics import Metrics
-from service.api.schemas.segment import SegmentReply
+from service.api.schemas.segment import SegmentResponse
 from service.runtime.model import ModelInfo
 from service.settings import Settings
 
@@ -45,9 +45,9 @@ def test_the_table_of_metrics_is_what_the_service_exposes():
 
 def test_the_reply_it_shows_has_the_fields_of_a_reply_and_no_others():
     (shown,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
-    reply = SegmentReply.model_validate_json(shown, strict=True)
+    reply = SegmentResponse.model_validate_json(shown, strict=True)
     assert reply.model_dump(mode="json", exclude_unset=True) == json.loads(shown)
-    assert SegmentReply.model_fields.keys() - reply.model_fields_set == {"overlay"}
+    assert SegmentResponse.model_fields.keys() - reply.model_fields_set == {"overlay"}
 
 
 def test_every_file_and_picture_that_it_links_to_is_there():

@@ -89,7 +89,7 @@ class _Bucket:
         return 0.0
 
 
-class KeyRing:
+class ApiKeys:
     """The keys, and how often each was used. Belongs to the event loop's thread.
 
     Args:
@@ -111,7 +111,7 @@ class KeyRing:
         """
         return cls(_read(path))
 
-    def renew(self, path: Path) -> None:
+    def reload(self, path: Path) -> None:
         """Read the file again, between two requests; a key that keeps its name and rate keeps what it has used up.
 
         Raises:
@@ -180,17 +180,17 @@ def make(name: str, scopes: list[Scope]) -> tuple[str, str]:
     return key, f'[[key]]\nname = "{name}"\nsha256 = "{digest(key)}"\nscopes = [{listed}]\n'
 
 
-def needs(scope: Scope) -> Callable[[Request], Awaitable[None]]:
+def require_scope(scope: Scope) -> Callable[[Request], Awaitable[None]]:
     """A check for a route: without a file of keys everybody passes, else a key of this scope is needed.
 
     Raises:
-        KeyMissing, KeyInsufficient, RateExceeded: See `KeyRing.allow`; before the body is read.
+        KeyMissing, KeyInsufficient, RateExceeded: See `ApiKeys.allow`; before the body is read.
     """
 
     async def check(request: Request) -> None:
-        ring: KeyRing | None = request.app.state.keys
-        if ring is not None:
-            request.state.key = ring.allow(_offered(request), scope)
+        keys: ApiKeys | None = request.app.state.keys
+        if keys is not None:
+            request.state.key = keys.allow(_offered(request), scope)
 
     return check
 

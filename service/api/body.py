@@ -63,7 +63,7 @@ async def read_body(
     return body
 
 
-async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """Await the work, but cancel it when the caller hangs up. The body must have been read.
 
     Raises:

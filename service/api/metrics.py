@@ -123,7 +123,7 @@ class Metrics:
 
 
 @asynccontextmanager
-async def heartbeat(report: Callable[[float], None], period_s: float = _PERIOD_S) -> AsyncIterator[None]:
+async def monitor_loop_lag(report: Callable[[float], None], period_s: float = _PERIOD_S) -> AsyncIterator[None]:
     """Tell, every period while the context lasts, by how many seconds the event loop was late."""
     task = asyncio.create_task(_beat(report, period_s))
     try:

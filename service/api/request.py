@@ -19,7 +19,7 @@ DEADLINE_MAX_MS: Final = 600_000
 Offload = Callable[[Callable[[], bytes]], Awaitable[bytes]]
 
 
-def ticket_of(query: SegmentQuery, deadline_ms: int | None, settings: Settings) -> Ticket:
+def request_context(query: SegmentQuery, deadline_ms: int | None, settings: Settings) -> Ticket:
     """The place of a request that arrives now."""
     arrived_s = time.perf_counter()
     wait_s = settings.deadline_s if deadline_ms is None else min(deadline_ms / 1000.0, settings.deadline_s)
@@ -62,7 +62,7 @@ async def _read(request: Request, settings: Settings) -> bytes:
 
 
 @asynccontextmanager
-async def by_deadline(ticket: Ticket) -> AsyncIterator[None]:
+async def until_deadline(ticket: Ticket) -> AsyncIterator[None]:
     """Give up what is inside when the ticket's time is up.
 
     Raises:

@@ -15,7 +15,7 @@ from service.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Wiring:
+class AppState:
     """Settings, model, pipeline, metrics, the door, what changes the model, and the cameras."""
 
     settings: Settings
@@ -27,7 +27,7 @@ class Wiring:
     cameras: Cameras
 
     @property
-    def ailment(self) -> str | None:
+    def unhealthy_reason(self) -> str | None:
         """Why a restart would help; None where it would not."""
         if not self.pipeline.alive:
             return "a runner thread has died"
@@ -38,27 +38,27 @@ class Wiring:
         return None
 
     @property
-    def condition(self) -> str:
+    def readiness(self) -> str:
         """The phase, or why frames are not answered although the phase is ready."""
         if self.lifecycle.phase is not Phase.READY:
             return self.lifecycle.phase.value
-        return self.ailment or (Phase.READY.value if self.slot.healthy else "the model is being rebuilt")
+        return self.unhealthy_reason or (Phase.READY.value if self.slot.healthy else "the model is being rebuilt")
 
     @property
     def live(self) -> bool:
         """Whether the process is well."""
-        return self.ailment is None
+        return self.unhealthy_reason is None
 
     @property
     def ready(self) -> bool:
         """Whether a frame that arrived now would be answered at once."""
-        return self.condition == Phase.READY.value
+        return self.readiness == Phase.READY.value
 
 
-async def wiring_of(request: Request) -> Wiring:
+async def app_state(request: Request) -> AppState:
     """What the routes work with. Not a plain function: those run in a thread, which a refusal has no time for."""
-    wiring: Wiring = request.app.state.wiring
-    return wiring
+    state: AppState = request.app.state.wiring
+    return state
 
 
-Wired = Annotated[Wiring, Depends(wiring_of)]
+AppStateDep = Annotated[AppState, Depends(app_state)]

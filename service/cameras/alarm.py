@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from service.cameras.evidence import Box, Evidence, Policy, Sighting, merge, weigh
+from service.cameras.evidence import AlarmPolicy, Box, Evidence, RegionObservation, merge, weigh
 
 _SKEW_S: Final = 60.0
 _PLACES_MAX: Final = 16
-SIGHTINGS_MAX: Final = 8
+COUNTED_REGIONS_MAX: Final = 8
 """Most regions of a frame that count, the largest ones."""
 
 
-class State(StrEnum):
+class AlarmState(StrEnum):
     """No smoke; smoke, but not for long; an alarm; smoke that stays and that the gate doubts."""
 
     CLEAR = "clear"
@@ -39,22 +39,22 @@ class Arrival(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AlarmUpdate:
     """What a frame did to its camera: whether it counted, whether an alarm was raised, and the state before it."""
 
     arrival: Arrival
     raised: bool
-    before: State
+    before: AlarmState
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
     captured_s: float
-    sightings: Sequence[Sighting]
+    regions: Sequence[RegionObservation]
 
 
 @dataclass(slots=True)
-class Watch:
+class CameraAlarm:
     """A camera's state. Times are seconds since 1970, `captured` by the camera's clock, `arrived` by ours.
 
     Attributes:
@@ -67,7 +67,7 @@ class Watch:
         restored: The state comes from before a restart, and not yet enough frames were seen to confirm it or to let it go.
     """
 
-    state: State = State.CLEAR
+    state: AlarmState = AlarmState.CLEAR
     since_s: float = 0.0
     score: float = 0.0
     frames: int = 0
@@ -79,28 +79,28 @@ class Watch:
     _window: deque[_Seen] = field(default_factory=deque)
 
     def observe(
-        self, captured_s: float | None, arrived_s: float, sightings: Sequence[Sighting], policy: Policy
-    ) -> Verdict:
+        self, captured_s: float | None, arrived_s: float, regions: Sequence[RegionObservation], policy: AlarmPolicy
+    ) -> AlarmUpdate:
         """Take a frame in.
 
         Args:
             captured_s: When it was taken; None takes its arrival.
             arrived_s: When it came.
-            sightings: Its regions.
+            regions: Those found in it.
             policy: May differ from one frame to the next.
         """
         before = self.state
         arrival = self._arrival(captured_s, arrived_s, policy)
         if arrival is not Arrival.COUNTED:
-            return Verdict(arrival, raised=False, before=before)
+            return AlarmUpdate(arrival, raised=False, before=before)
         self.newest_s = arrived_s if captured_s is None else captured_s
         self.counted_s = arrived_s
-        self._window.append(_Seen(self.newest_s, sightings[:SIGHTINGS_MAX]))
+        self._window.append(_Seen(self.newest_s, regions[:COUNTED_REGIONS_MAX]))
         while len(self._window) > policy.frames or self._window[0].captured_s < self.newest_s - policy.window_s:
             self._window.popleft()
-        return Verdict(arrival, self._decide(policy), before)
+        return AlarmUpdate(arrival, self._decide(policy), before)
 
-    def _arrival(self, captured_s: float | None, arrived_s: float, policy: Policy) -> Arrival:
+    def _arrival(self, captured_s: float | None, arrived_s: float, policy: AlarmPolicy) -> Arrival:
         captured = arrived_s if captured_s is None else captured_s
         if captured > arrived_s + _SKEW_S:
             return Arrival.AHEAD
@@ -114,29 +114,29 @@ class Watch:
         self._window.clear()
         return Arrival.COUNTED
 
-    def _decide(self, policy: Policy) -> bool:
+    def _decide(self, policy: AlarmPolicy) -> bool:
         """Move to the state that the window speaks for; returns whether an alarm was raised."""
-        evidence = weigh([seen.sightings for seen in self._window], policy)
+        evidence = weigh([seen.regions for seen in self._window], policy)
         self.score = evidence.most / policy.hits
         self.frames = evidence.most_frames
         if self._still_restored(policy):
             return False
-        if self.state is State.ALARM and evidence.most < policy.hold * policy.hits:
+        if self.state is AlarmState.ALARM and evidence.most < policy.hold * policy.hits:
             self._end()
         raised = self._raise(evidence, policy)
-        if raised or self.state is not State.ALARM:
-            self._enter(State.ALARM if raised else self._below_alarm(evidence, policy))
+        if raised or self.state is not AlarmState.ALARM:
+            self._enter(AlarmState.ALARM if raised else self._below_alarm(evidence, policy))
         return raised
 
-    def _still_restored(self, policy: Policy) -> bool:
+    def _still_restored(self, policy: AlarmPolicy) -> bool:
         """What was raised before a restart is kept until it is confirmed, or until the window is full again."""
         if self.restored and (self.score >= 1.0 or len(self._window) >= policy.frames):
             self.restored = False
-        return self.restored and self.state in (State.ALARM, State.REVIEW)
+        return self.restored and self.state in (AlarmState.ALARM, AlarmState.REVIEW)
 
-    def _raise(self, evidence: Evidence, policy: Policy) -> bool:
+    def _raise(self, evidence: Evidence, policy: AlarmPolicy) -> bool:
         """Raise an alarm at places that have none; one that lasts grows with its plume, one that cools down stays quiet."""
-        lasting = self.state is State.ALARM
+        lasting = self.state is AlarmState.ALARM
         cooling = abs(self.newest_s - self.ended_s) < policy.cooldown_s
         known = self.places if lasting or cooling else []
         found = merge(known, evidence.boxes[evidence.weighed >= policy.hits], policy)[:_PLACES_MAX]
@@ -145,12 +145,12 @@ class Watch:
             self.places = found
         return raised
 
-    def _below_alarm(self, evidence: Evidence, policy: Policy) -> State:
+    def _below_alarm(self, evidence: Evidence, policy: AlarmPolicy) -> AlarmState:
         """Review with hysteresis, or suspicion, or nothing."""
-        limit = policy.hold * policy.hits if self.state is State.REVIEW else policy.hits
+        limit = policy.hold * policy.hits if self.state is AlarmState.REVIEW else policy.hits
         if evidence.most < policy.hits and evidence.most_undoubted >= limit:
-            return State.REVIEW
-        return State.SUSPECTED if any(seen.sightings for seen in self._window) else State.CLEAR
+            return AlarmState.REVIEW
+        return AlarmState.SUSPECTED if any(seen.regions for seen in self._window) else AlarmState.CLEAR
 
     def _end(self) -> None:
         """The alarm is over; of what led to it only the newest frame may raise suspicion again."""
@@ -158,8 +158,8 @@ class Watch:
         newest = self._window.pop()
         self._window.clear()
         self._window.append(newest)
-        self._enter(State.CLEAR)
+        self._enter(AlarmState.CLEAR)
 
-    def _enter(self, state: State) -> None:
+    def _enter(self, state: AlarmState) -> None:
         if state is not self.state:
             self.state, self.since_s = state, self.newest_s

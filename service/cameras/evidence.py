@@ -18,7 +18,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class AlarmPolicy:
     """When smoke becomes an alarm.
 
     Attributes:
@@ -44,7 +44,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class RegionObservation:
     """A region of smoke: its box (left, top, right, bottom) in fractions of the frame, its mean probability, and if it is doubted."""
 
     box: tuple[float, float, float, float]
@@ -84,14 +84,14 @@ class Evidence:
         return int(self.hits[self.weighed.argmax()]) if len(self.hits) else 0
 
 
-def weigh(frames: Sequence[Sequence[Sighting]], policy: Policy) -> Evidence:
+def weigh(frames: Sequence[Sequence[RegionObservation]], policy: AlarmPolicy) -> Evidence:
     """The evidence at each place of a window; the regions of each frame."""
-    seen = [sighting for frame in frames for sighting in frame]
-    boxes = np.array([sighting.box for sighting in seen], np.float64).reshape(-1, 4)
+    seen = [region for frame in frames for region in frame]
+    boxes = np.array([region.box for region in seen], np.float64).reshape(-1, 4)
     if not seen:
         return Evidence(boxes, np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
-    sure = np.array([_sureness(sighting.confidence, policy) for sighting in seen])
-    doubt = np.where([sighting.doubted for sighting in seen], policy.doubted, 1.0)
+    sure = np.array([_sureness(region.confidence, policy) for region in seen])
+    doubt = np.where([region.doubted for region in seen], policy.doubted, 1.0)
     near = overlaps(boxes, boxes, policy)
     counts = [len(frame) for frame in frames if frame]
     starts = np.concatenate(([0], np.cumsum(counts)[:-1])).astype(np.intp)
@@ -103,7 +103,7 @@ def weigh(frames: Sequence[Sequence[Sighting]], policy: Policy) -> Evidence:
     return Evidence(boxes, by_frame(sure * doubt).sum(axis=1), by_frame(sure).sum(axis=1), hits)
 
 
-def overlaps(these: Boxes, those: Boxes, policy: Policy) -> npt.NDArray[np.bool_]:
+def overlaps(these: Boxes, those: Boxes, policy: AlarmPolicy) -> npt.NDArray[np.bool_]:
     """Which boxes are at one place: (n, m) bool; the boxes (n, 4) and (m, 4) in fractions of the frame."""
     widen = np.array([-policy.margin, -policy.margin, policy.margin, policy.margin])
     a, b = (these + widen)[:, None, :], (those + widen)[None, :, :]
@@ -112,7 +112,7 @@ def overlaps(these: Boxes, those: Boxes, policy: Policy) -> npt.NDArray[np.bool_
     return np.asarray(shared >= policy.overlap * smaller)
 
 
-def merge(places: Sequence[Box], boxes: Boxes, policy: Policy) -> list[Box]:
+def merge(places: Sequence[Box], boxes: Boxes, policy: AlarmPolicy) -> list[Box]:
     """The places, each widened by the boxes that overlap it, and a new one for each box that overlaps none."""
     merged = list(places)
     for box in boxes:
@@ -134,5 +134,5 @@ def _around(one: Box | npt.NDArray[np.float64], other: npt.NDArray[np.float64]) 
     )
 
 
-def _sureness(confidence: float, policy: Policy) -> float:
+def _sureness(confidence: float, policy: AlarmPolicy) -> float:
     return min(1.0, confidence / policy.sure) if policy.sure > 0 else 1.0

@@ -25,25 +25,25 @@ _DARK: Final = 0.1
 _GLARE: Final = 0.4
 _FLAT: Final = 0.08
 _SOFT: Final = 0.12
-_STILL_LEVELS: Final = 0
+_FROZEN_LEVELS: Final = 0
 # Between frames a minute apart at least .013 of the pixels change by more than 2 levels, on two real cameras; a clock changes fewer.
-_STILL_SHARE: Final = 0.005
-_STILL_FRAMES: Final = 3
+_FROZEN_SHARE: Final = 0.005
+_FROZEN_FRAMES: Final = 3
 FRAMES_MIN: Final = 60
 """Frames from which on a drift is told."""
 _FRAMES_MAX: Final = 240
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CameraHealth:
     """How a camera stands after a frame: what is wrong with its picture, its drift, its share of doubted regions lately."""
 
-    flaws: frozenset[str]
+    quality_flags: frozenset[str]
     drift: Mapping[str, float]
     doubted_share: float
 
 
-def flaws(stats: ImageStats) -> frozenset[str]:
+def quality_flags(stats: ImageStats) -> frozenset[str]:
     """What is wrong with a single frame; a dark or overexposed one is not also called fogged or blurred."""
     if stats.brightness < _DARK:
         return frozenset({"dark"})
@@ -54,7 +54,7 @@ def flaws(stats: ImageStats) -> frozenset[str]:
     return frozenset({"blurred"}) if stats.sharpness < _SOFT else frozenset()
 
 
-class Stillness:
+class FreezeDetector:
     """Whether a camera repeats itself: three frames in a row alike, but for a clock in a corner; a dark one cannot tell."""
 
     def __init__(self) -> None:
@@ -66,15 +66,15 @@ class Stillness:
         same = self._last is not None and _alike(stats.thumbnail, self._last)
         self._alike = self._alike + 1 if same else 1
         self._last = stats.thumbnail
-        return self._alike >= _STILL_FRAMES and stats.brightness >= _DARK
+        return self._alike >= _FROZEN_FRAMES and stats.brightness >= _DARK
 
 
 def _alike(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> bool:
-    changed = cv2.compare(cv2.absdiff(one, other), _STILL_LEVELS, cv2.CMP_GT)
-    return cv2.countNonZero(changed) < _STILL_SHARE * one.size
+    changed = cv2.compare(cv2.absdiff(one, other), _FROZEN_LEVELS, cv2.CMP_GT)
+    return cv2.countNonZero(changed) < _FROZEN_SHARE * one.size
 
 
-class Drift:
+class DriftMonitor:
     """The last frames of one camera, held against a release's histograms."""
 
     def __init__(self) -> None:

@@ -6,8 +6,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from service.cameras.alarm import State
-from service.cameras.health import FLAGS, Standing
+from service.cameras.alarm import AlarmState
+from service.cameras.health import FLAGS, CameraHealth
 from service.pipeline.detections import FrameResult, MeanUncertainty
 
 OTHER: Final = "other"
@@ -48,7 +48,7 @@ class CameraMetrics:
             "smoke_notifications", "Notifications by what became of them.", ("channel", "result")
         )
 
-    def answered(self, camera: str, result: FrameResult, standing: Standing, arrived_s: float) -> None:
+    def answered(self, camera: str, result: FrameResult, health: CameraHealth, arrived_s: float) -> None:
         """A frame of a camera was answered."""
         self._frames.labels(camera).inc()
         self._seen.labels(camera).set(arrived_s)
@@ -59,16 +59,16 @@ class CameraMetrics:
         self._assessments.labels(camera, result.assessment).inc()
         self._detections.labels(camera).inc(len(result.regions))
         self._suspected.labels(camera).inc(sum(region.doubted for region in result.regions))
-        self._share.labels(camera).set(standing.doubted_share)
+        self._share.labels(camera).set(health.doubted_share)
         for flag in FLAGS:
-            self._quality.labels(camera, flag).set(flag in standing.flaws)
-        for quantity, value in standing.drift.items():
+            self._quality.labels(camera, flag).set(flag in health.quality_flags)
+        for quantity, value in health.drift.items():
             self._drift.labels(camera, quantity).set(value)
 
-    def stands(self, camera: str, states: Iterable[State], *, raised: bool = False) -> None:
+    def stands(self, camera: str, states: Iterable[AlarmState], *, raised: bool = False) -> None:
         """A camera is in this state, or those that share a label are in these."""
         present = set(states)
-        for state in State:
+        for state in AlarmState:
             self._state.labels(camera, state).set(state in present)
         self._alarms.labels(camera).inc(raised)
 

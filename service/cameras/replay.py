@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from service.cameras.alarm import State, Watch
-from service.cameras.evidence import Box, Policy, Sighting, overlaps
+from service.cameras.alarm import AlarmState, CameraAlarm
+from service.cameras.evidence import AlarmPolicy, Box, RegionObservation, overlaps
 
 PLAIN: Final = "plain k of n"
 GATE: Final = "gate"
@@ -19,16 +19,16 @@ NO_GATE: Final = "no gate"
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class ReplayFrame:
     """A frame of a recording: what the model found, and what people saw (None: nobody looked), in fractions of the frame."""
 
-    sightings: tuple[Sighting, ...]
+    regions: tuple[RegionObservation, ...]
     smoke: bool | None = None
     truth: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ReplayOutcome:
     """What a policy made of one recording.
 
     Attributes:
@@ -48,7 +48,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Total:
+class ReplayTotals:
     """Outcomes of several recordings in one line; false alarms per hour are None where nobody looked."""
 
     cameras: int
@@ -63,37 +63,37 @@ class Total:
     reviews: int
 
 
-def policies(base: Policy) -> dict[str, Policy]:
+def policies(base: AlarmPolicy) -> dict[str, AlarmPolicy]:
     """What is compared; the plain count knows neither places nor weights, hysteresis or cooldown."""
     plain = replace(base, doubted=1.0, sure=0.0, overlap=0.0, margin=1.0, hold=1.0, cooldown_s=0.0)
     return {GATE: base, NO_GATE: replace(base, doubted=1.0), PLAIN: plain}
 
 
-def play(shots: Sequence[Shot], interval_s: float, policy: Policy) -> Outcome:
+def replay(frames: Sequence[ReplayFrame], interval_s: float, policy: AlarmPolicy) -> ReplayOutcome:
     """Show a recording to a fresh camera."""
-    watch, alarms, false, reviews, detected_s = Watch(), 0, 0, 0, None
-    first = next((number for number, shot in enumerate(shots) if shot.smoke), None)
-    for number, shot in enumerate(shots):
+    alarm, alarms, false, reviews, detected_s = CameraAlarm(), 0, 0, 0, None
+    first = next((number for number, frame in enumerate(frames) if frame.smoke), None)
+    for number, frame in enumerate(frames):
         now_s = number * interval_s
-        verdict = watch.observe(now_s, now_s, shot.sightings, policy)
-        right = _is_right(watch, shots[max(0, number + 1 - policy.frames) : number + 1], policy)
-        alarms += verdict.raised
-        false += verdict.raised and not right
-        reviews += watch.state is State.REVIEW and verdict.before is not State.REVIEW
-        if detected_s is None and first is not None and watch.state is State.ALARM and right:
+        update = alarm.observe(now_s, now_s, frame.regions, policy)
+        right = _is_right(alarm, frames[max(0, number + 1 - policy.frames) : number + 1], policy)
+        alarms += update.raised
+        false += update.raised and not right
+        reviews += alarm.state is AlarmState.REVIEW and update.before is not AlarmState.REVIEW
+        if detected_s is None and first is not None and alarm.state is AlarmState.ALARM and right:
             detected_s = max(0.0, now_s - first * interval_s)
-    looked = all(shot.smoke is not None for shot in shots)
-    hours = len(shots) * interval_s / 3600
-    return Outcome(len(shots), hours, alarms, false if looked else None, reviews, first is not None, detected_s)
+    looked = all(frame.smoke is not None for frame in frames)
+    hours = len(frames) * interval_s / 3600
+    return ReplayOutcome(len(frames), hours, alarms, false if looked else None, reviews, first is not None, detected_s)
 
 
-def add_up(outcomes: Sequence[Outcome]) -> Total:
+def add_up(outcomes: Sequence[ReplayOutcome]) -> ReplayTotals:
     """One line of several recordings, each of a camera of its own."""
     times = [outcome.detected_s for outcome in outcomes if outcome.detected_s is not None]
     hours = sum(outcome.hours for outcome in outcomes)
     counts = [outcome.false_alarms for outcome in outcomes if outcome.false_alarms is not None]
     false = sum(counts) if len(counts) == len(outcomes) else None
-    return Total(
+    return ReplayTotals(
         cameras=len(outcomes),
         frames=sum(outcome.frames for outcome in outcomes),
         hours=hours,
@@ -107,20 +107,22 @@ def add_up(outcomes: Sequence[Outcome]) -> Total:
     )
 
 
-def compare(recordings: Sequence[Sequence[Shot]], interval_s: float, base: Policy) -> Mapping[str, Total]:
+def compare(
+    recordings: Sequence[Sequence[ReplayFrame]], interval_s: float, base: AlarmPolicy
+) -> Mapping[str, ReplayTotals]:
     """Each policy on every recording."""
     return {
-        name: add_up([play(shots, interval_s, policy) for shots in recordings])
+        name: add_up([replay(frames, interval_s, policy) for frames in recordings])
         for name, policy in policies(base).items()
     }
 
 
-def _is_right(watch: Watch, window: Sequence[Shot], policy: Policy) -> bool:
-    places = np.array(watch.places, np.float64).reshape(-1, 4)
-    for shot in window:
-        found = np.array([sighting.box for sighting in shot.sightings], np.float64).reshape(-1, 4)
-        seen = np.array(shot.truth, np.float64).reshape(-1, 4)
+def _is_right(alarm: CameraAlarm, window: Sequence[ReplayFrame], policy: AlarmPolicy) -> bool:
+    places = np.array(alarm.places, np.float64).reshape(-1, 4)
+    for frame in window:
+        found = np.array([region.box for region in frame.regions], np.float64).reshape(-1, 4)
+        seen = np.array(frame.truth, np.float64).reshape(-1, 4)
         at_place = overlaps(found, places, policy).any(axis=1)
-        if overlaps(found[at_place], seen, Policy()).any():
+        if overlaps(found[at_place], seen, AlarmPolicy()).any():
             return True
     return False

@@ -1,6 +1,6 @@
 """What the operator wants of each camera: a TOML file of policies and ignored places, read again when it changes.
 
-[default]                    # any field of `service.cameras.evidence.Policy`
+[default]                    # any field of `service.cameras.evidence.AlarmPolicy`
 hits = 3
 [camera.north-3]
 frames = 8
@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from service.cameras.evidence import Box, Policy
+from service.cameras.evidence import AlarmPolicy, Box
 from service.errors import SettingsInvalid
 
 _LOG = logging.getLogger("service.cameras")
@@ -45,7 +45,7 @@ _BOUNDS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
 class Rule:
     """What holds for one camera: its policy, and the part of the frame that is ignored as a grid of (200, 200) uint8, or None."""
 
-    policy: Policy
+    policy: AlarmPolicy
     ignored: npt.NDArray[np.uint8] | None = None
 
     def ignores(self, box: Box) -> bool:
@@ -61,7 +61,7 @@ class Rule:
 class Rules:
     """What holds for every camera, and for some of them by id."""
 
-    default: Rule = field(default_factory=lambda: Rule(Policy()))
+    default: Rule = field(default_factory=lambda: Rule(AlarmPolicy()))
     cameras: Mapping[str, Rule] = field(default_factory=dict)
 
     def of(self, camera_id: str) -> Rule:
@@ -69,7 +69,7 @@ class Rules:
         return self.cameras.get(camera_id, self.default)
 
     @classmethod
-    def parse(cls, text: str, base: Policy) -> "Rules":
+    def parse(cls, text: str, base: AlarmPolicy) -> "Rules":
         """Read the file's text; what it does not say is as in `base`.
 
         Raises:
@@ -94,7 +94,7 @@ class CameraFile:
         SettingsInvalid: The file is broken at the start.
     """
 
-    def __init__(self, path: Path | None, base: Policy) -> None:
+    def __init__(self, path: Path | None, base: AlarmPolicy) -> None:
         self._path = path
         self._base = base
         self._stamp: tuple[int, int] | None = None
@@ -135,7 +135,7 @@ class CameraFile:
 def _rule(name: str, table: Any, base: Rule) -> Rule:  # noqa: ANN401 - decoded TOML
     if not isinstance(table, dict):
         raise TypeError(f"{name}: found {table!r}, expected a table")
-    known = {entry.name for entry in fields(Policy)} | {"ignore"}
+    known = {entry.name for entry in fields(AlarmPolicy)} | {"ignore"}
     if unknown := table.keys() - known:
         raise ValueError(f"{name}: found {sorted(unknown)}, expected some of {', '.join(sorted(known))}")
     numbers = {key: _number(f"{name}.{key}", value, key) for key, value in table.items() if key != "ignore"}

@@ -1,7 +1,7 @@
 """The alarms on disk, so that none vanishes with a restart: a small JSON file, replaced as a whole.
 
 Of each camera its state is kept, not its frames: after a restart an alarm is `restored` until new frames confirm it or let it go.
-`upkeep` is what is done for the cameras beside the frames, once a second: those that are gone, the file of rules, the snapshot.
+`housekeeping` is what is done for the cameras beside the frames, once a second: those that are gone, the file of rules, the snapshot.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from service.cameras.alarm import State, Watch
+from service.cameras.alarm import AlarmState, CameraAlarm
 from service.cameras.camera import CAMERA_ID, Camera
 from service.cameras.evidence import Box
 from service.cameras.registry import Cameras
@@ -31,8 +31,8 @@ _PERIOD_S: Final = 1.0
 
 def describe(cameras: Iterable[Camera], now_s: float) -> dict[str, Any]:
     """The snapshot: every camera that is not clear, or that may still cool down."""
-    kept = [c for c in cameras if c.watch.state is not State.CLEAR or now_s - c.watch.ended_s < _COOLDOWN_MAX_S]
-    return {"schema": _SCHEMA, "written_s": now_s, "cameras": {camera.id: _entry(camera.watch) for camera in kept}}
+    kept = [c for c in cameras if c.alarm.state is not AlarmState.CLEAR or now_s - c.alarm.ended_s < _COOLDOWN_MAX_S]
+    return {"schema": _SCHEMA, "written_s": now_s, "cameras": {camera.id: _entry(camera.alarm) for camera in kept}}
 
 
 def write(snapshot: Mapping[str, Any], file: Path) -> None:
@@ -45,7 +45,7 @@ def write(snapshot: Mapping[str, Any], file: Path) -> None:
     beside.replace(file)
 
 
-def read(file: Path) -> dict[str, Watch]:
+def read(file: Path) -> dict[str, CameraAlarm]:
     """The cameras of a snapshot, by id; none where there is no file.
 
     A broken file is set aside as `<name>.broken-<seconds>`, the log says so, and the service starts without memory.
@@ -54,7 +54,7 @@ def read(file: Path) -> dict[str, Watch]:
         raw = json.loads(file.read_text(encoding="utf-8"))
         if raw["schema"] != _SCHEMA:
             raise ValueError(f"found schema {raw['schema']!r}, expected {_SCHEMA}")
-        return {_known_id(camera_id): _watch(entry) for camera_id, entry in raw["cameras"].items()}
+        return {_known_id(camera_id): _alarm(entry) for camera_id, entry in raw["cameras"].items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -71,15 +71,15 @@ def restore(cameras: Cameras, file: Path | None) -> None:
     """Take in what was written before a restart; alarms first, should there not be room for all."""
     if file is None:
         return
-    watches = read(file)
-    for camera_id, watch in sorted(watches.items(), key=lambda item: item[1].state != "alarm"):
-        cameras.restore(camera_id, watch, time.time())
-    if watches:
-        _LOG.info("cameras restored", extra={"cameras": len(watches), "file": str(file)})
+    alarms = read(file)
+    for camera_id, alarm in sorted(alarms.items(), key=lambda item: item[1].state != "alarm"):
+        cameras.restore(camera_id, alarm, time.time())
+    if alarms:
+        _LOG.info("cameras restored", extra={"cameras": len(alarms), "file": str(file)})
 
 
 @asynccontextmanager
-async def upkeep(cameras: Cameras, file: Path | None, period_s: float = _PERIOD_S) -> AsyncIterator[None]:
+async def housekeeping(cameras: Cameras, file: Path | None, period_s: float = _PERIOD_S) -> AsyncIterator[None]:
     """Keep rules and snapshot fresh while the context lasts; the last state is written on leaving it."""
     task = asyncio.create_task(_keep(cameras, file, period_s, cameras.changes))
     try:
@@ -94,7 +94,7 @@ async def upkeep(cameras: Cameras, file: Path | None, period_s: float = _PERIOD_
 async def _keep(cameras: Cameras, file: Path | None, period_s: float, written: int) -> None:
     while True:
         await asyncio.sleep(period_s)
-        cameras.forget_gone(time.time())
+        cameras.evict_expired(time.time())
         await asyncio.to_thread(cameras.file.refresh)
         if file is not None and cameras.changes != written:
             changes = cameras.changes
@@ -119,21 +119,21 @@ def _set_aside(file: Path, aside: Path) -> None:
         _LOG.error("state file cannot be set aside", extra={"error": str(error)})
 
 
-def _entry(watch: Watch) -> dict[str, Any]:
+def _entry(alarm: CameraAlarm) -> dict[str, Any]:
     return {
-        "state": watch.state,
-        "since_s": watch.since_s,
-        "score": watch.score,
-        "frames": watch.frames,
-        "newest_s": _finite(watch.newest_s),
-        "ended_s": _finite(watch.ended_s),
-        "places": watch.places,
+        "state": alarm.state,
+        "since_s": alarm.since_s,
+        "score": alarm.score,
+        "frames": alarm.frames,
+        "newest_s": _finite(alarm.newest_s),
+        "ended_s": _finite(alarm.ended_s),
+        "places": alarm.places,
     }
 
 
-def _watch(entry: Mapping[str, Any]) -> Watch:
-    watch = Watch(
-        State(entry["state"]),
+def _alarm(entry: Mapping[str, Any]) -> CameraAlarm:
+    alarm = CameraAlarm(
+        AlarmState(entry["state"]),
         _number(entry["since_s"]),
         _number(entry["score"]),
         int(_number(entry["frames"])),
@@ -142,8 +142,8 @@ def _watch(entry: Mapping[str, Any]) -> Watch:
         _number(entry["ended_s"], -math.inf),
         restored=True,
     )
-    watch.counted_s = watch.newest_s
-    return watch
+    alarm.counted_s = alarm.newest_s
+    return alarm
 
 
 def _box(raw: Any) -> Box:  # noqa: ANN401 - decoded JSON

@@ -1,4 +1,4 @@
-"""`smoke-bvm replay`: recordings through the released model and the alarm, and the table of what came of it."""
+"""`smoke-bvm _replay`: recordings through the released model and the alarm, and the table of what came of it."""
 
 import argparse
 import asyncio
@@ -16,9 +16,9 @@ from rich.progress import track
 from rich.table import Table
 
 from models.geometry import RGB
-from service.cameras.camera import sightings_of
-from service.cameras.evidence import Box, Policy
-from service.cameras.replay import Shot, Total, compare
+from service.cameras.camera import region_observations
+from service.cameras.evidence import AlarmPolicy, Box
+from service.cameras.replay import ReplayFrame, ReplayTotals, compare
 from service.cameras.rules import Rule
 from service.cli.recordings import Label, Recording, read_recording
 from service.errors import SOME_FAILED, RequestError
@@ -30,11 +30,11 @@ from service.server.components import alarm_policy, load, worker_options
 from service.settings import Settings
 
 _SEED: Final = 20261123
-Look = Callable[[bytes, Label | None], Shot]
+Observe = Callable[[bytes, Label | None], ReplayFrame]
 
 
 @dataclass(frozen=True, slots=True)
-class Show:
+class ReplayOptions:
     """What is replayed.
 
     Attributes:
@@ -58,68 +58,70 @@ def run(chosen: argparse.Namespace) -> int:
     """Replay what was named on the command line; returns the exit code."""
     settings = Settings.load(model_dir=chosen.model_dir)
     repeat, shift_px = max(0, chosen.repeat), max(0, chosen.jitter)
-    show = Show(chosen.folders, chosen.interval, repeat, shift_px, chosen.out, chosen.threshold)
+    options = ReplayOptions(chosen.folders, chosen.interval, repeat, shift_px, chosen.out, chosen.threshold)
     try:
-        replay(show, settings, alarm_policy(settings), Console(width=120))
+        _replay(options, settings, alarm_policy(settings), Console(width=120))
     except (RequestError, OSError) as error:
         print(f"smoke-bvm: {error}", file=sys.stderr)  # noqa: T201
         return SOME_FAILED
     return 0
 
 
-def replay(show: Show, settings: Settings, base: Policy, console: Console) -> None:
+def _replay(options: ReplayOptions, settings: Settings, base: AlarmPolicy, console: Console) -> None:
     """Segment, decide, print the table and write the numbers.
 
     Raises:
         StartError: The release or a folder cannot be used.
         RequestError: A picture cannot be read.
     """
-    recordings = [read_recording(folder) for folder in show.folders]
+    recordings = [read_recording(folder) for folder in options.folders]
     slot, limits = ModelSlot(load(settings)), Limits(settings.pixels_max)
-    manifest, options = slot.model.manifest, SegmentOptions((), threshold=show.threshold)
+    manifest, segment_options = slot.model.manifest, SegmentOptions((), threshold=options.threshold)
     with open_pipeline(slot, worker_options(settings), limits) as pipeline:
 
-        def look(body: bytes, label: Label | None) -> Shot:
-            segmentation = asyncio.run(pipeline.segment(body, options))
-            _, sightings = sightings_of(segmentation.result, segmentation.map_px, Rule(base))
+        def observe(body: bytes, label: Label | None) -> ReplayFrame:
+            segmentation = asyncio.run(pipeline.segment(body, segment_options))
+            _, regions = region_observations(segmentation.result, segmentation.map_px, Rule(base))
             size = (segmentation.frame.width, segmentation.frame.height)
-            return Shot(tuple(sightings), label.smoke if label else None, _truth(label, *size))
+            return ReplayFrame(tuple(regions), label.smoke if label else None, _truth(label, *size))
 
-        shown = _repeated(recordings, show, look, limits) if show.repeat else _recorded(recordings, look)
-        cameras = [list(shots) for shots in track(shown, "watching", _count(recordings, show), console=console)]
+        shown = _repeated(recordings, options, observe, limits) if options.repeat else _recorded(recordings, observe)
+        cameras = [list(frames) for frames in track(shown, "watching", _count(recordings, options), console=console)]
     identity = slot.model.identity
-    totals = compare(cameras, show.interval_s, base)
+    totals = compare(cameras, options.interval_s, base)
     console.print(_table(totals, f"{identity.name} {identity.version}; {_frames_with_smoke(cameras)}"))
     if manifest.gate is None:
         console.print("the release has no gate and doubts nothing: the first two lines are one and the same")
-    if show.out:
+    if options.out:
         numbers = {
             "model": asdict(identity),
-            "threshold": show.threshold or manifest.threshold,
-            "interval_s": show.interval_s,
+            "threshold": options.threshold or manifest.threshold,
+            "interval_s": options.interval_s,
             "policy": asdict(base),
         }
         numbers["totals"] = {name: asdict(total) for name, total in totals.items()}
-        show.out.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+        options.out.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
 
 
-def _count(recordings: Sequence[Recording], show: Show) -> int:
-    return sum(len(recording.frames) for recording in recordings) if show.repeat else len(recordings)
+def _count(recordings: Sequence[Recording], options: ReplayOptions) -> int:
+    return sum(len(recording.frames) for recording in recordings) if options.repeat else len(recordings)
 
 
-def _recorded(recordings: Sequence[Recording], look: Look) -> Iterator[Iterator[Shot]]:
+def _recorded(recordings: Sequence[Recording], observe: Observe) -> Iterator[Iterator[ReplayFrame]]:
     for recording in recordings:
         labels = recording.labels
         # A frame that the labels leave out was looked at by nobody.
-        yield (look(frame.read_bytes(), labels.get(frame.name) if labels else None) for frame in recording.frames)
+        yield (observe(frame.read_bytes(), labels.get(frame.name) if labels else None) for frame in recording.frames)
 
 
-def _repeated(recordings: Sequence[Recording], show: Show, look: Look, limits: Limits) -> Iterator[Iterator[Shot]]:
+def _repeated(
+    recordings: Sequence[Recording], options: ReplayOptions, observe: Observe, limits: Limits
+) -> Iterator[Iterator[ReplayFrame]]:
     frames = [frame for recording in recordings for frame in recording.frames]
     for number, frame in enumerate(frames):
         picture = decode(frame.read_bytes(), limits)
-        shaken = jittered(picture, show.repeat, show.shift_px, _SEED + number)
-        yield (look(body, Label(smoke=False, boxes=())) for body in shaken)
+        shaken = jittered(picture, options.repeat, options.shift_px, _SEED + number)
+        yield (observe(body, Label(smoke=False, boxes=())) for body in shaken)
 
 
 def jittered(picture: RGB, times: int, shift_px: int, seed: int) -> Iterator[bytes]:
@@ -140,18 +142,18 @@ def _truth(label: Label | None, width: int, height: int) -> tuple[Box, ...]:
     return tuple((left / width, top / height, right / width, bottom / height) for left, top, right, bottom in boxes)
 
 
-def _frames_with_smoke(cameras: Sequence[Sequence[Shot]]) -> str:
+def _frames_with_smoke(cameras: Sequence[Sequence[ReplayFrame]]) -> str:
     """How often single frames were right, whatever the alarm made of them."""
-    shots = [shot for camera in cameras for shot in camera]
+    frames = [frame for camera in cameras for frame in camera]
     words = []
     for smoke, name in ((False, "smoke-free"), (True, "with smoke"), (None, "unlabelled")):
-        of_kind = [shot for shot in shots if shot.smoke is smoke]
+        of_kind = [frame for frame in frames if frame.smoke is smoke]
         if of_kind:
-            words.append(f"a region on {sum(bool(s.sightings) for s in of_kind)} of {len(of_kind)} frames {name}")
+            words.append(f"a region on {sum(bool(s.regions) for s in of_kind)} of {len(of_kind)} frames {name}")
     return ", ".join(words)
 
 
-def _table(totals: Mapping[str, Total], title: str) -> Table:
+def _table(totals: Mapping[str, ReplayTotals], title: str) -> Table:
     table = Table(title=title, title_justify="left")
     for name in (
         "policy",

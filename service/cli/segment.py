@@ -25,7 +25,7 @@ from service.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class SegmentTask:
     """One picture and the stem of the files written for it."""
 
     source: Path
@@ -33,7 +33,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class SegmentJob:
     """What every task is worked with: the pipeline, what is wanted of it, where it goes, and the largest file read."""
 
     pipeline: Pipeline
@@ -62,16 +62,16 @@ def run(chosen: argparse.Namespace) -> int:
     return SOME_FAILED if failed else 0
 
 
-def _work(tasks: list[Task], options: SegmentOptions, chosen: argparse.Namespace, console: Console) -> int:
+def _work(tasks: list[SegmentTask], options: SegmentOptions, chosen: argparse.Namespace, console: Console) -> int:
     """Load the model and answer the tasks; returns how many failed."""
     settings = Settings.load(model_dir=chosen.model_dir)
     slot = ModelSlot(load(settings))
     with open_pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline:
-        desk = Desk(pipeline, options, chosen.out, settings.body_max_bytes)
-        return segment_files(tasks, desk, console)
+        job = SegmentJob(pipeline, options, chosen.out, settings.body_max_bytes)
+        return segment_files(tasks, job, console)
 
 
-def name_tasks(pictures: Iterable[Path]) -> list[Task]:
+def name_tasks(pictures: Iterable[Path]) -> list[SegmentTask]:
     """Give each picture its own stem: the second `plume` becomes `plume-2`, so that nothing is overwritten."""
     pictures = list(pictures)
     taken = {picture.stem for picture in pictures}
@@ -81,25 +81,25 @@ def name_tasks(pictures: Iterable[Path]) -> list[Task]:
         stem = picture.stem if picture.stem not in used else _free_stem(picture.stem, taken)
         taken.add(stem)
         used.add(stem)
-        tasks.append(Task(picture, stem))
+        tasks.append(SegmentTask(picture, stem))
     return tasks
 
 
-def segment_files(tasks: list[Task], desk: Desk, console: Console) -> int:
+def segment_files(tasks: list[SegmentTask], job: SegmentJob, console: Console) -> int:
     """Answer each task, report on the console.
 
     Returns:
         How many failed.
     """
-    desk.out.mkdir(parents=True, exist_ok=True)
+    job.out.mkdir(parents=True, exist_ok=True)
     with _progress(console) as progress:
-        return sum(not _went_well(task, desk, console) for task in progress.track(tasks, description="segmenting"))
+        return sum(not _went_well(task, job, console) for task in progress.track(tasks, description="segmenting"))
 
 
-def _went_well(task: Task, desk: Desk, console: Console) -> bool:
+def _went_well(task: SegmentTask, job: SegmentJob, console: Console) -> bool:
     """Answer one picture; say what went wrong, and return whether nothing did."""
     try:
-        _answer_picture(task, desk)
+        _answer_picture(task, job)
     except (RequestError, OSError) as error:
         console.print(f"{task.source}: {error}", style="red", markup=False, highlight=False)
         return False
@@ -108,13 +108,13 @@ def _went_well(task: Task, desk: Desk, console: Console) -> bool:
     return True
 
 
-def _answer_picture(task: Task, desk: Desk) -> None:
+def _answer_picture(task: SegmentTask, job: SegmentJob) -> None:
     started_s = time.perf_counter()
-    body = _read(task.source, desk.body_max_bytes)
+    body = _read(task.source, job.body_max_bytes)
     read_s = time.perf_counter() - started_s
-    segmentation = asyncio.run(desk.pipeline.segment(body, desk.options))
+    segmentation = asyncio.run(job.pipeline.segment(body, job.options))
     latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - started_s)
-    _write(task, desk.out, segmentation, FileReport.fields_of(segmentation, latency))
+    _write(task, job.out, segmentation, FileReport.result_fields(segmentation, latency))
 
 
 def _read(path: Path, max_bytes: int) -> bytes:
@@ -125,7 +125,7 @@ def _read(path: Path, max_bytes: int) -> bytes:
     return body
 
 
-def _write(task: Task, out: Path, segmentation: Segmentation, findings: dict[str, Any]) -> None:
+def _write(task: SegmentTask, out: Path, segmentation: Segmentation, fields: dict[str, Any]) -> None:
     maps = {}
     for name, encoded in segmentation.maps.items():
         file = f"{task.stem}.{name}.{encoded.encoding}"
@@ -134,7 +134,7 @@ def _write(task: Task, out: Path, segmentation: Segmentation, findings: dict[str
     overlay = f"{task.stem}.overlay.jpg" if segmentation.picture else None
     if segmentation.picture and overlay:
         (out / overlay).write_bytes(segmentation.picture.data)
-    report = FileReport(source=str(task.source), maps=maps, overlay=overlay, **findings)
+    report = FileReport(source=str(task.source), maps=maps, overlay=overlay, **fields)
     (out / f"{task.stem}.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 

@@ -18,7 +18,7 @@ from typing import Final
 
 import aiomqtt
 
-from service.cameras.camera import Change
+from service.cameras.camera import AlarmTransition
 from service.notifications.outbox import DeliveryFailed
 from service.timestamps import instant
 
@@ -30,7 +30,7 @@ _KNOWN_MAX: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Broker:
+class BrokerOptions:
     """Where the broker is, and who we are to it."""
 
     host: str
@@ -51,17 +51,17 @@ class Mqtt:
 
     name = "mqtt"
 
-    def __init__(self, broker: Broker, pause_s: float = _PAUSE_S) -> None:
+    def __init__(self, broker: BrokerOptions, pause_s: float = _PAUSE_S) -> None:
         self._broker = broker
         self._pause_s = pause_s
         self._client: aiomqtt.Client | None = None
         self._known: dict[str, bytes] = {}
 
-    def wants(self, change: Change) -> bool:  # noqa: ARG002
+    def wants(self, change: AlarmTransition) -> bool:  # noqa: ARG002
         """Every change: the topic is the camera's state."""
         return True
 
-    async def deliver(self, change: Change) -> None:
+    async def deliver(self, change: AlarmTransition) -> None:
         """Publish it, announced once per connection. Raises DeliveryFailed."""
         state = _state(change)
         fresh = change.camera_id not in self._known
@@ -159,7 +159,7 @@ def _topic(prefix: str, camera_id: str) -> str:
     return f"{prefix}/camera/{camera_id}/state"
 
 
-def _state(change: Change) -> bytes:
+def _state(change: AlarmTransition) -> bytes:
     told = {
         "state": change.after,
         "since": instant(change.since_s),

@@ -13,17 +13,17 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.cameras.camera import Change
+from service.cameras.camera import AlarmTransition
 
 _LOG = logging.getLogger("service.notifications")
 
 
 class DeliveryFailed(Exception):  # noqa: N818 - as in service.errors
-    """A notification did not arrive; `hopeless` if another attempt would fail alike."""
+    """A notification did not arrive; `permanent` if another attempt would fail alike."""
 
-    def __init__(self, message: str, *, hopeless: bool = False) -> None:
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)
-        self.hopeless = hopeless
+        self.permanent = permanent
 
 
 class Channel(Protocol):
@@ -36,11 +36,11 @@ class Channel(Protocol):
     @property
     def name(self) -> str: ...  # noqa: D102
 
-    def wants(self, change: Change) -> bool:
+    def wants(self, change: AlarmTransition) -> bool:
         """Whether a change is worth a notification."""
         ...
 
-    async def deliver(self, change: Change) -> None:
+    async def deliver(self, change: AlarmTransition) -> None:
         """Send one. Raises DeliveryFailed."""
         ...
 
@@ -50,7 +50,7 @@ class Channel(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How hard it is tried.
 
     Attributes:
@@ -59,7 +59,7 @@ class Patience:
         pause_s, pause_max_s: Before the second attempt, doubled before each further one, up to the most.
         failures_max: Notifications in a row that may fail before the breaker opens.
         open_s: How long it stays open.
-        farewell_s: Longest time to send the rest at shutdown.
+        drain_s: Longest time to send the rest at shutdown.
     """
 
     queue_max: int = 256
@@ -68,7 +68,7 @@ class Patience:
     pause_max_s: float = 30.0
     failures_max: int = 3
     open_s: float = 60.0
-    farewell_s: float = 3.0
+    drain_s: float = 3.0
 
 
 class Outbox:
@@ -77,23 +77,23 @@ class Outbox:
     Args:
         channel: Where they go.
         report: Told the channel and the result of each: delivered, failed or dropped.
-        patience: How hard it is tried.
+        policy: How hard it is tried.
     """
 
-    def __init__(self, channel: Channel, report: Callable[[str, str], None], patience: Patience | None = None) -> None:
+    def __init__(self, channel: Channel, report: Callable[[str, str], None], policy: RetryPolicy | None = None) -> None:
         self._channel = channel
         self._report = report
-        self._patience = patience or Patience()
-        self._queue: deque[Change] = deque()
+        self._policy = policy or RetryPolicy()
+        self._queue: deque[AlarmTransition] = deque()
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
         self._failures = 0
 
-    def offer(self, change: Change) -> None:
+    def offer(self, change: AlarmTransition) -> None:
         """Leave a change to be sent; returns at once."""
         if not self._channel.wants(change):
             return
-        if len(self._queue) == self._patience.queue_max:
+        if len(self._queue) == self._policy.queue_max:
             self._queue.popleft()
             self._report(self._channel.name, "dropped")
         self._queue.append(change)
@@ -110,11 +110,11 @@ class Outbox:
             try:
                 yield
             finally:
-                await self._farewell(task)
+                await self._drain(task)
 
-    async def _farewell(self, task: asyncio.Task[None]) -> None:
+    async def _drain(self, task: asyncio.Task[None]) -> None:
         try:
-            async with asyncio.timeout(self._patience.farewell_s):
+            async with asyncio.timeout(self._policy.drain_s):
                 await self._idle.wait()
         except TimeoutError:
             _LOG.warning("notifications left unsent", extra={"channel": self._channel.name})
@@ -130,25 +130,25 @@ class Outbox:
                 self._idle.set()
                 self._filled.clear()
                 await self._filled.wait()
-            broken = self._failures >= self._patience.failures_max
+            broken = self._failures >= self._policy.failures_max
             if broken:
-                await asyncio.sleep(self._patience.open_s)
+                await asyncio.sleep(self._policy.open_s)
             change = self._queue.popleft()
-            delivered = await self._deliver(change, 1 if broken else self._patience.attempts)
+            delivered = await self._deliver(change, 1 if broken else self._policy.attempts)
             self._failures = 0 if delivered else self._failures + 1
             self._report(self._channel.name, "delivered" if delivered else "failed")
 
-    async def _deliver(self, change: Change, attempts: int) -> bool:
+    async def _deliver(self, change: AlarmTransition, attempts: int) -> bool:
         """Whether it arrived."""
         for attempt in range(attempts):
             if attempt:
-                pause_s = min(self._patience.pause_max_s, self._patience.pause_s * 2 ** (attempt - 1))
+                pause_s = min(self._policy.pause_max_s, self._policy.pause_s * 2 ** (attempt - 1))
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - so that many do not come back at once
             try:
                 await self._channel.deliver(change)
             except DeliveryFailed as error:
                 _LOG.warning("notification failed", extra={"channel": self._channel.name, "error": str(error)})
-                if error.hopeless:
+                if error.permanent:
                     return False
             except Exception:  # noqa: BLE001 - a fault in one notification must not end the task that sends them all
                 _LOG.exception("notification failed unexpectedly", extra={"channel": self._channel.name})
@@ -158,7 +158,7 @@ class Outbox:
         return False
 
 
-class Notifications:
+class Notifier:
     """Hands each change to every channel.
 
     Args:
@@ -169,7 +169,7 @@ class Notifications:
     def __init__(self, channels: list[Channel], report: Callable[[str, str], None]) -> None:
         self._outboxes = [Outbox(channel, report) for channel in channels]
 
-    def tell(self, change: Change) -> None:
+    def notify(self, change: AlarmTransition) -> None:
         """Leave a change to be sent; returns at once."""
         for outbox in self._outboxes:
             outbox.offer(change)

@@ -15,14 +15,14 @@ from typing import Final
 
 import httpx2
 
-from service.cameras.alarm import State
-from service.cameras.camera import Change
+from service.cameras.alarm import AlarmState
+from service.cameras.camera import AlarmTransition
 from service.notifications.outbox import DeliveryFailed
 from service.timestamps import instant
 
 SIGNATURE: Final = "X-Smoke-Signature"
 _TIMEOUT_S: Final = 5.0
-_WORTH_IT: Final = (State.ALARM, State.REVIEW)
+_WORTH_IT: Final = (AlarmState.ALARM, AlarmState.REVIEW)
 _AGAIN: Final = (408, 425, 429)
 
 
@@ -49,12 +49,12 @@ class Webhook:
         self._clock = clock
         self._client: httpx2.AsyncClient | None = None
 
-    def wants(self, change: Change) -> bool:
+    def wants(self, change: AlarmTransition) -> bool:
         """An alarm or a review begins or ends; suspicion is for the dashboard."""
         return change.after in _WORTH_IT or change.before in _WORTH_IT
 
-    async def deliver(self, change: Change) -> None:
-        """Post it. Raises DeliveryFailed; hopelessly where the receiver refuses what it was sent."""
+    async def deliver(self, change: AlarmTransition) -> None:
+        """Post it. Raises DeliveryFailed; a permanent one where the receiver refuses what it was sent."""
         assert self._client, "deliver inside opened()"  # noqa: S101
         now_s = self._clock()
         body = json.dumps(message(change, now_s)).encode()
@@ -65,7 +65,7 @@ class Webhook:
         except httpx2.HTTPError as error:
             raise DeliveryFailed(f"{type(error).__name__}: {error}") from error
         if not 200 <= status < 300:
-            raise DeliveryFailed(f"found status {status}", hopeless=status < 500 and status not in _AGAIN)
+            raise DeliveryFailed(f"found status {status}", permanent=status < 500 and status not in _AGAIN)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -74,7 +74,7 @@ class Webhook:
             yield
 
 
-def message(change: Change, now_s: float) -> dict[str, object]:
+def message(change: AlarmTransition, now_s: float) -> dict[str, object]:
     """The body: what happened to which camera. A repeat of the same change has the same `id`."""
     told = f"{change.camera_id} {change.before} {change.after} {change.since_s} {change.boxes}"
     return {

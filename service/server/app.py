@@ -9,16 +9,16 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from service.api import problems
-from service.api.auth import KeyRing
-from service.api.metrics import Metrics, heartbeat
-from service.api.middleware.access_log import Envelope
-from service.api.middleware.admin_port import SeparatePorts
-from service.api.middleware.lingering_close import LingeringClose
+from service.api.auth import ApiKeys
+from service.api.metrics import Metrics, monitor_loop_lag
+from service.api.middleware.access_log import AccessLogMiddleware
+from service.api.middleware.admin_port import AdminPortMiddleware
+from service.api.middleware.lingering_close import LingeringCloseMiddleware
 from service.api.routes import cameras, docs, operations, segment
-from service.api.state import Wiring
+from service.api.state import AppState
 from service.cameras.registry import Cameras
-from service.cameras.snapshot import upkeep
-from service.notifications.outbox import Notifications
+from service.cameras.snapshot import housekeeping
+from service.notifications.outbox import Notifier
 from service.pipeline.decode import Limits
 from service.pipeline.pipeline import open_pipeline
 from service.runtime.process import gpu_memory
@@ -50,7 +50,7 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     Raises:
         StartError: The release cannot be loaded.
     """
-    keys = KeyRing.read(settings.api_keys_file) if settings.api_keys_file else None
+    keys = ApiKeys.read(settings.api_keys_file) if settings.api_keys_file else None
     slot = ModelSlot(load(), settings.failures_max)
     metrics = Metrics(slot.model.identity)
     slot.on_change = lambda model: metrics.serving(model.identity)
@@ -62,15 +62,19 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     channels = components.channels(settings)
     for channel in channels:
         metrics.cameras.sends(channel.name)
-    notifications = Notifications(channels, metrics.cameras.notified)
-    cameras = components.cameras(settings, metrics.cameras, notifications)
+    notifier = Notifier(channels, metrics.cameras.notified)
+    cameras = components.cameras(settings, metrics.cameras, notifier)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with _started(settings, slot, metrics, lifecycle, reloader, cameras, pace) as wiring:
-            app.state.wiring = wiring
+        with _started(settings, slot, metrics, lifecycle, reloader, cameras, pace) as state:
+            app.state.wiring = state
             lifecycle.open()
-            async with heartbeat(metrics.observe_lag), upkeep(cameras, settings.state_file), notifications.running():
+            async with (
+                monitor_loop_lag(metrics.observe_lag),
+                housekeeping(cameras, settings.state_file),
+                notifier.running(),
+            ):
                 yield
             lifecycle.drain()
 
@@ -86,10 +90,10 @@ def _dress(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     _route(app, settings)
     problems.install(app)
     if settings.admin_port is not None:
-        app.add_middleware(SeparatePorts, private_port=settings.admin_port)
-    app.add_middleware(Envelope, metrics=metrics)
+        app.add_middleware(AdminPortMiddleware, private_port=settings.admin_port)
+    app.add_middleware(AccessLogMiddleware, metrics=metrics)
     app.add_middleware(
-        LingeringClose, discard_max_bytes=_DISCARD_FACTOR * settings.body_max_bytes, discard_s=_DISCARD_S
+        LingeringCloseMiddleware, discard_max_bytes=_DISCARD_FACTOR * settings.body_max_bytes, discard_s=_DISCARD_S
     )
 
 
@@ -114,7 +118,7 @@ def _started(
     reloader: Reloader,
     cameras: Cameras,
     pace: Pace,
-) -> Iterator[Wiring]:
+) -> Iterator[AppState]:
     """Everything that has threads; leaving it finishes what was accepted."""
     with (
         ModelRebuilder(slot, metrics.rebuilt),
@@ -122,9 +126,9 @@ def _started(
             slot, components.worker_options(settings), Limits(settings.pixels_max), metrics.observe_batch, pace
         ) as pipeline,
     ):
-        wiring = Wiring(settings, slot, pipeline, metrics, lifecycle, reloader, cameras)
-        metrics.watch(lambda: pipeline.queue_depth, lambda: wiring.ready, lambda: wiring.live)
+        state = AppState(settings, slot, pipeline, metrics, lifecycle, reloader, cameras)
+        metrics.watch(lambda: pipeline.queue_depth, lambda: state.ready, lambda: state.live)
         metrics.watch_permits(lifecycle.permits)
         metrics.watch_gpu(gpu_memory() if slot.model.identity.provider != "cpu" else None)
         metrics.watch_wait(lambda: lifecycle.line.wait_s)
-        yield wiring
+        yield state

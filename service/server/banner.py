@@ -14,7 +14,7 @@ _LOG = logging.getLogger("service.server")
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class StartupBanner:
     """The words, and what they depend on: a frame to try the service with, and the settings."""
 
     example: Path

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from service.cameras.evidence import Policy
+from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
 from service.cameras.snapshot import restore
 from service.errors import SettingsInvalid
-from service.notifications.mqtt import Broker, Mqtt
-from service.notifications.outbox import Channel, Notifications
+from service.notifications.mqtt import BrokerOptions, Mqtt
+from service.notifications.outbox import Channel, Notifier
 from service.notifications.webhook import Webhook
 from service.pipeline.workers import WorkerOptions
 from service.runtime.process import cores
@@ -62,17 +62,17 @@ def in_flight_limits(settings: Settings) -> Ceilings:
     )
 
 
-def alarm_policy(settings: Settings) -> Policy:
+def alarm_policy(settings: Settings) -> AlarmPolicy:
     """What holds for every camera of which the operator's file says nothing."""
-    return Policy(
+    return AlarmPolicy(
         settings.alarm_frames, settings.alarm_hits, settings.alarm_window_s, cooldown_s=settings.alarm_cooldown_s
     )
 
 
-def cameras(settings: Settings, metrics: CameraMetrics, notifications: Notifications) -> Cameras:
+def cameras(settings: Settings, metrics: CameraMetrics, notifier: Notifier) -> Cameras:
     """The cameras as they were before a restart."""
     rules = CameraFile(settings.cameras_file, alarm_policy(settings))
-    known = Cameras(settings.cameras_max, rules, metrics, notifications.tell)
+    known = Cameras(settings.cameras_max, rules, metrics, notifier.notify)
     restore(known, settings.state_file)
     return known
 
@@ -103,7 +103,9 @@ def _mqtt(settings: Settings, host: str) -> Channel:
     file = settings.mqtt_password_file
     password = _secret("SMOKE_MQTT_PASSWORD_FILE", file) if file else None
     return Mqtt(
-        Broker(host, settings.mqtt_port, settings.mqtt_username, password, settings.mqtt_tls, settings.mqtt_prefix)
+        BrokerOptions(
+            host, settings.mqtt_port, settings.mqtt_username, password, settings.mqtt_tls, settings.mqtt_prefix
+        )
     )
 
 

@@ -137,7 +137,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._send_timer.cancel()
             self._send_timer = None
 
-    def make_way(self) -> None:
+    def evict(self) -> None:
         """Close, so that another connection finds room."""
         self.idle = False
         self._refuse(HTTPStatus.REQUEST_TIMEOUT, NO_ROOM)
@@ -174,7 +174,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if idle is None:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, NO_ROOM)
         else:
-            idle.make_way()
+            idle.evict()
 
     def _refuse(self, status: HTTPStatus, reason: str) -> None:
         """Say why, and close; there is no request yet that a route could answer."""

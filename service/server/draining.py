@@ -10,7 +10,7 @@ from types import FrameType
 import uvicorn
 
 from service.scheduling.admission import Lifecycle, Phase
-from service.server.banner import Notice
+from service.server.banner import StartupBanner
 
 
 class DrainingServer(uvicorn.Server):
@@ -26,10 +26,10 @@ class DrainingServer(uvicorn.Server):
         handshake_s: Longest time that a TLS handshake may take.
 
     Attributes:
-        notice: What is said once it listens.
+        banner: What is said once it listens.
     """
 
-    notice: Notice | None = None
+    banner: StartupBanner | None = None
 
     def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain_s: float, handshake_s: float = 10.0) -> None:
         super().__init__(config)
@@ -43,8 +43,8 @@ class DrainingServer(uvicorn.Server):
         if self.config.is_ssl:
             _limit_handshakes(asyncio.get_running_loop(), self._handshake_s)
         await super().startup(sockets)
-        if self.started and self.notice:
-            self.notice.announce(sockets or [])
+        if self.started and self.banner:
+            self.banner.announce(sockets or [])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Close the door on the first signal; stop on the second."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """Formats a record, with what was passed as `extra`, as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -27,7 +27,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-class Sentences(logging.Formatter):
+class ConsoleFormatter(logging.Formatter):
     """Formats a record for a person: time, message, and each field as `name: value`."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -41,7 +41,7 @@ class Sentences(logging.Formatter):
 def start_logging(level: str, *, terminal: bool) -> None:
     """Send every logger's records, and Python's warnings, to standard error: sentences to a terminal, else JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Sentences() if terminal else JsonLines())
+    handler.setFormatter(ConsoleFormatter() if terminal else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     # It would say each call's address at `info`, and a webhook's address may hold a token.

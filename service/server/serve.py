@@ -19,12 +19,12 @@ import uvicorn
 from starlette.applications import Starlette
 
 from models.manifest import Manifest
-from service.api.auth import KeyRing
+from service.api.auth import ApiKeys
 from service.errors import AddressUnusable, SettingsInvalid, StartError
 from service.runtime.process import limit_heap
 from service.runtime.reload import Reloader
 from service.server.app import create_app
-from service.server.banner import Notice
+from service.server.banner import StartupBanner
 from service.server.components import load
 from service.server.connection_limits import ConnectionLimits, limited
 from service.server.draining import DrainingServer
@@ -79,21 +79,21 @@ def _server(settings: Settings) -> tuple["DrainingServer", Reloader]:
     gc.collect()
     gc.freeze()
     reloader: Reloader = app.state.reloader
-    signal.signal(signal.SIGHUP, lambda *_: _hang_up(reloader, app.state.keys, settings.api_keys_file))
+    signal.signal(signal.SIGHUP, lambda *_: _on_sighup(reloader, app.state.keys, settings.api_keys_file))
     flush_s = min(settings.drain_s, _FLUSH_S)
     config = _config(app, settings, flush_s)
     server = DrainingServer(config, app.state.lifecycle, settings.drain_s - flush_s, settings.header_timeout_s)
-    server.notice = Notice(_example(settings), settings)
+    server.banner = StartupBanner(_example(settings), settings)
     return server, reloader
 
 
-def _hang_up(reloader: Reloader, keys: KeyRing | None, keys_file: Path | None) -> None:
+def _on_sighup(reloader: Reloader, keys: ApiKeys | None, keys_file: Path | None) -> None:
     """Take the keys anew at once, as Python runs this between two steps of the event loop; the model takes its time."""
     reloader.start()
     if keys is None or keys_file is None:
         return
     try:
-        keys.renew(keys_file)
+        keys.reload(keys_file)
     except SettingsInvalid as error:
         _LOG.warning("keys not changed", extra={"detail": str(error)})
     else:

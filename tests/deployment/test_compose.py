@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from service.api.auth import KeyRing, Scope
-from service.cameras.evidence import Policy
+from service.api.auth import ApiKeys, Scope
+from service.cameras.evidence import AlarmPolicy
 from service.cameras.rules import CameraFile
 from service.settings import Settings
 from tests.tools import program
@@ -122,7 +122,7 @@ def test_the_secrets_are_files_that_the_script_makes_and_git_ignores(tmp_path):
     named = {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
     assert named <= {path.name for path in folder.iterdir()}
     assert folder.stat().st_mode & 0o777 == 0o700
-    keys = KeyRing.read(folder / "api_keys.toml")
+    keys = ApiKeys.read(folder / "api_keys.toml")
     assert keys.allow((folder / "prometheus_key").read_text(), Scope.METRICS) == "prometheus"
     assert keys.allow((folder / "camera_key").read_text(), Scope.INFER) == "camera"
     assert len(tomllib.loads((folder / "api_keys.toml").read_text())["key"]) == 3
@@ -204,5 +204,5 @@ def test_the_cameras_file_that_is_mounted_is_one_that_the_service_takes():
     service = SERVICES["smoke-cpu"]
     mounts = {target: source for source, target, _ in bind_mounts(service)}
     path = Path(service["environment"]["SMOKE_CAMERAS_FILE"])
-    file = CameraFile(ROOT / mounts[str(path.parent)] / path.name, Policy())
+    file = CameraFile(ROOT / mounts[str(path.parent)] / path.name, AlarmPolicy())
     assert file.error is None

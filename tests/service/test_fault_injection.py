@@ -104,16 +104,16 @@ def break_encoding(patch, failure) -> None:
 
 
 def break_replying(patch, failure) -> None:
-    from service.api.schemas.segment import SegmentReply
+    from service.api.schemas.segment import SegmentResponse
 
-    build = SegmentReply.of.__func__
+    build = SegmentResponse.of.__func__
 
     def replying(cls, segmentation, *rest):
         if abs(segmentation.result.smoke.max_probability - LEVEL / 255) < 1e-6:
             raise failure
         return build(cls, segmentation, *rest)
 
-    patch.setattr(SegmentReply, "of", classmethod(replying))
+    patch.setattr(SegmentResponse, "of", classmethod(replying))
 
 
 ARROWS = (break_decoding, break_fitting, break_submitting, break_summing_up, break_encoding, break_replying)

@@ -267,4 +267,4 @@ def test_the_document_names_the_parameter_and_the_field(client):
     document = client.get("/openapi.json").json()
     names = {parameter["name"] for parameter in document["paths"]["/segment"]["post"]["parameters"]}
     assert "tiles" in names
-    assert "tiles" in document["components"]["schemas"]["SegmentReply"]["required"]
+    assert "tiles" in document["components"]["schemas"]["SegmentResponse"]["required"]

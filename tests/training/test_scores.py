@@ -13,7 +13,7 @@ from models.geometry import Region
 from tests.training.red_smoke import SIDE, read_red, say_nothing, write_frame
 from training import metrics
 from training.data.smoke5k import Frame
-from training.findings import REGION_LEVELS, Findings, RegionScore
+from training.findings import REGION_LEVELS, RegionScore, SegmentResult
 from training.scores import (
     FrameScore,
     choose_level,
@@ -44,7 +44,7 @@ def made(kind: str, f_beta: dict[int, float] | None = None, alarms_below: int = 
         curve[level] = value
     frame = Frame(Path(f"{kind}.png"), None, kind, group)
     regions = tuple((region(frame, False),) if level < alarms_below else () for level in REGION_LEVELS)
-    findings = Findings(regions, np.zeros(0), np.zeros((len(REGION_LEVELS), 0), bool))
+    findings = SegmentResult(regions, np.zeros(0), np.zeros((len(REGION_LEVELS), 0), bool))
     return FrameScore(
         frame=frame,
         smoke_fraction=0.1,

@@ -34,7 +34,7 @@ class _Exchange:
     status: int | None = None
 
 
-class Envelope:
+class AccessLogMiddleware:
     """ASGI middleware around the whole application; what it does not know how to answer becomes a problem body.
 
     Args:
@@ -45,7 +45,7 @@ class Envelope:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
-        self._refusals = Sparse()
+        self._refusals = LogThrottle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap one request; anything but HTTP passes untouched."""
@@ -137,7 +137,7 @@ def _level(exchange: _Exchange, cause: BaseException | None) -> int:
     return logging.ERROR if cause else logging.DEBUG if quiet else logging.INFO
 
 
-class Sparse:
+class LogThrottle:
     """Lets one of many records through in a while, and knows how many it held back. For one thread.
 
     Args:

@@ -10,7 +10,7 @@ _PRIVATE: Final = ("/metrics", "/admin")
 _BOTH: Final = "/health"
 
 
-class SeparatePorts:
+class AdminPortMiddleware:
     """ASGI middleware: `/metrics` and `/admin` on a port of their own, the rest on the other, the probes on both.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_MOMENT_S: Final = 0.05
+_LINGER_S: Final = 0.05
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class _Upload:
         return not self.complete and (self.asked_for or not self.expects_continue)
 
 
-class LingeringClose:
+class LingeringCloseMiddleware:
     """ASGI middleware around all others: it must see every refusal, that of an unexpected failure too.
 
     Args:
@@ -60,7 +60,7 @@ class LingeringClose:
             if message["type"] == "http.response.start":
                 upload.refused = message["status"] >= 400
                 if upload.refused and upload.pending:
-                    await self._discard(upload, receive, _MOMENT_S)
+                    await self._discard(upload, receive, _LINGER_S)
                 if upload.refused and not upload.complete:
                     MutableHeaders(scope=message)["Connection"] = "close"
             elif message["type"] == "http.response.body" and _is_early_end(upload, message):

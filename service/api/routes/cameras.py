@@ -13,12 +13,12 @@ from fastapi import Path as PathParameter
 from pydantic import ValidationError
 
 from service import errors
-from service.api.auth import Scope, needs
+from service.api.auth import Scope, require_scope
 from service.api.body import read_body
 from service.api.problems import described
 from service.api.schemas.cameras import CameraBody, CamerasBody, Feedback, FeedbackBody
-from service.api.state import Wired
-from service.cameras.alarm import State
+from service.api.state import AppStateDep
+from service.cameras.alarm import AlarmState
 from service.cameras.camera import CAMERA_ID, Camera
 from service.runtime.model import ModelInfo
 from service.timestamps import instant
@@ -37,21 +37,21 @@ _BODY: Final[dict[str, Any]] = {
 CameraId = Annotated[str, PathParameter(pattern=CAMERA_ID)]
 
 
-@router.get("", dependencies=[Depends(needs(Scope.INFER))], summary="Every camera", responses=described(*_ENTRY))
-async def cameras(wiring: Wired) -> CamerasBody:
+@router.get(
+    "", dependencies=[Depends(require_scope(Scope.INFER))], summary="Every camera", responses=described(*_ENTRY)
+)
+async def cameras(state: AppStateDep) -> CamerasBody:
     """Alarms first, then what waits for review, then the rest by name."""
-    known = sorted(wiring.cameras, key=lambda camera: (_urgency(camera), camera.id))
-    return CamerasBody(
-        cameras=[CameraBody.of(camera) for camera in known], cameras_file_error=wiring.cameras.file.error
-    )
+    known = sorted(state.cameras, key=lambda camera: (_urgency(camera), camera.id))
+    return CamerasBody(cameras=[CameraBody.of(camera) for camera in known], cameras_file_error=state.cameras.file.error)
 
 
 @router.get(
-    "/{camera_id}", dependencies=[Depends(needs(Scope.INFER))], summary="One camera", responses=described(*_ONE)
+    "/{camera_id}", dependencies=[Depends(require_scope(Scope.INFER))], summary="One camera", responses=described(*_ONE)
 )
-async def camera(camera_id: CameraId, wiring: Wired) -> CameraBody:
+async def camera(camera_id: CameraId, state: AppStateDep) -> CameraBody:
     """What its last frames amount to."""
-    found = wiring.cameras.get(camera_id)
+    found = state.cameras.get(camera_id)
     if found is None:
         raise errors.CameraUnknown(f"found no frame of camera {camera_id}, expected a camera that sent one")
     return CameraBody.of(found)
@@ -59,22 +59,22 @@ async def camera(camera_id: CameraId, wiring: Wired) -> CameraBody:
 
 @router.post(
     "/{camera_id}/feedback",
-    dependencies=[Depends(needs(Scope.ADMIN))],
+    dependencies=[Depends(require_scope(Scope.ADMIN))],
     summary="Say whether an alarm was one",
     responses=described(*_ONE, errors.BodyEmpty, errors.BodyTooLarge, errors.BodyTooSlow),
     openapi_extra=_BODY,
 )
-async def feedback(camera_id: CameraId, request: Request, wiring: Wired) -> FeedbackBody:
+async def feedback(camera_id: CameraId, request: Request, state: AppStateDep) -> FeedbackBody:
     """It is counted, and appended to SMOKE_FEEDBACK_FILE where there is one."""
-    found = wiring.cameras.get(camera_id)
+    found = state.cameras.get(camera_id)
     if found is None:
         raise errors.CameraUnknown(f"found no frame of camera {camera_id}, expected a camera that sent one")
-    said = await _read(request, wiring.settings.body_timeout_s)
-    file = wiring.settings.feedback_file
+    said = await _read(request, state.settings.body_timeout_s)
+    file = state.settings.feedback_file
     if file is not None:
-        entry = record(said, CameraBody.of(found), wiring.slot.model.identity, time.time())
+        entry = record(said, CameraBody.of(found), state.slot.model.identity, time.time())
         await asyncio.to_thread(entry.append, file)
-    wiring.cameras.judge(found, said.verdict)
+    state.cameras.judge(found, said.verdict)
     return FeedbackBody(camera_id=camera_id, verdict=said.verdict, written=file is not None)
 
 
@@ -89,7 +89,7 @@ async def _read(request: Request, timeout_s: float) -> Feedback:
 
 
 def _urgency(camera: Camera) -> int:
-    return (State.ALARM, State.REVIEW, State.SUSPECTED, State.CLEAR).index(camera.watch.state)
+    return (AlarmState.ALARM, AlarmState.REVIEW, AlarmState.SUSPECTED, AlarmState.CLEAR).index(camera.alarm.state)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from service.api.auth import Scope, needs
+from service.api.auth import Scope, require_scope
 from service.api.metrics import CONTENT_TYPE
 from service.api.problems import documented
 from service.api.schemas.model import HealthBody, ReleaseBody
-from service.api.state import Wired
+from service.api.state import AppStateDep
 from service.runtime.model import Model
 from service.runtime.reload import Reloader
 from service.scheduling.admission import Phase
@@ -21,50 +21,53 @@ from service.scheduling.admission import Phase
 health = APIRouter(prefix="/health")
 router = APIRouter()
 admin = APIRouter(
-    prefix="/admin", dependencies=[Depends(needs(Scope.ADMIN))], responses=documented(changes=True), tags=["admin"]
+    prefix="/admin",
+    dependencies=[Depends(require_scope(Scope.ADMIN))],
+    responses=documented(changes=True),
+    tags=["admin"],
 )
-_UNWELL: Final[dict[int | str, dict[str, Any]]] = {503: {"model": HealthBody, "description": "Not now."}}
+_UNHEALTHY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": HealthBody, "description": "Not now."}}
 
 
-@health.get("/live", summary="Is the process well?", response_model=HealthBody, responses=_UNWELL)
-async def live(wiring: Wired) -> Response:
+@health.get("/live", summary="Is the process well?", response_model=HealthBody, responses=_UNHEALTHY)
+async def live(state: AppStateDep) -> Response:
     """503 when a restart would help: a runner has died, a batch hangs, or the model failed too often in a row."""
-    return _health(wiring.ailment or "live", well=wiring.live)
+    return _health(state.unhealthy_reason or "live", healthy=state.live)
 
 
-@health.get("/ready", summary="Would a frame be answered now?", response_model=HealthBody, responses=_UNWELL)
-async def ready(wiring: Wired) -> Response:
+@health.get("/ready", summary="Would a frame be answered now?", response_model=HealthBody, responses=_UNHEALTHY)
+async def ready(state: AppStateDep) -> Response:
     """503 while draining, and while a model that raised is being rebuilt."""
-    return _health(wiring.condition, well=wiring.ready)
+    return _health(state.readiness, healthy=state.ready)
 
 
-@health.get("/startup", summary="Has the service started?", response_model=HealthBody, responses=_UNWELL)
-async def startup(wiring: Wired) -> Response:
+@health.get("/startup", summary="Has the service started?", response_model=HealthBody, responses=_UNHEALTHY)
+async def startup(state: AppStateDep) -> Response:
     """200 once the model was verified, warmed up and held against its golden frame."""
-    started = wiring.lifecycle.phase is not Phase.STARTING
-    return _health("started" if started else "starting", well=started)
+    started = state.lifecycle.phase is not Phase.STARTING
+    return _health("started" if started else "starting", healthy=started)
 
 
-def _health(status: str, *, well: bool) -> Response:
-    return Response(HealthBody(status=status).model_dump_json(), 200 if well else 503, media_type="application/json")
+def _health(status: str, *, healthy: bool) -> Response:
+    return Response(HealthBody(status=status).model_dump_json(), 200 if healthy else 503, media_type="application/json")
 
 
-@router.get("/model", dependencies=[Depends(needs(Scope.INFER))], summary="The model in service")
-async def model(wiring: Wired) -> ReleaseBody:
+@router.get("/model", dependencies=[Depends(require_scope(Scope.INFER))], summary="The model in service")
+async def model(state: AppStateDep) -> ReleaseBody:
     """Name, version, checksum, provider, and what the manifest promises."""
-    return ReleaseBody.describe(wiring.slot.model.identity, wiring.slot.model.manifest)
+    return ReleaseBody.describe(state.slot.model.identity, state.slot.model.manifest)
 
 
 @router.get(
     "/metrics",
-    dependencies=[Depends(needs(Scope.METRICS))],
+    dependencies=[Depends(require_scope(Scope.METRICS))],
     summary="Metrics for Prometheus",
     response_class=Response,
 )
-async def metrics(wiring: Wired) -> Response:
+async def metrics(state: AppStateDep) -> Response:
     """In Prometheus' text format."""
     # In a thread of its own: workers that are busy, or hang, must not hide it.
-    return Response(await asyncio.to_thread(wiring.metrics.render), media_type=CONTENT_TYPE)
+    return Response(await asyncio.to_thread(state.metrics.render), media_type=CONTENT_TYPE)
 
 
 @admin.post("/reload", summary="Load the release that the settings name now, and put it into service")

@@ -5,15 +5,15 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from service.api.auth import Scope, needs
-from service.api.body import FORM, MEDIA_TYPES, PART, while_connected
+from service.api.auth import Scope, require_scope
+from service.api.body import FORM, MEDIA_TYPES, PART, cancel_on_disconnect
 from service.api.problems import documented
 from service.api.query import SegmentQuery
-from service.api.request import DEADLINE_MAX_MS, body_bytes, by_deadline, read_frame, ticket_of
+from service.api.request import DEADLINE_MAX_MS, body_bytes, read_frame, request_context, until_deadline
 from service.api.schemas.result import LatencyBody
-from service.api.schemas.segment import SegmentReply
-from service.api.state import Wired, Wiring
-from service.cameras.camera import AlarmNow, Sight
+from service.api.schemas.segment import SegmentResponse
+from service.api.state import AppState, AppStateDep
+from service.cameras.camera import AlarmStatus, FrameObservation
 from service.pipeline.pipeline import Segmentation
 
 router = APIRouter()
@@ -51,34 +51,34 @@ Deadline = Annotated[
 
 @router.post(
     "/segment",
-    dependencies=[Depends(needs(Scope.INFER))],
+    dependencies=[Depends(require_scope(Scope.INFER))],
     summary="Find smoke in one camera frame",
-    response_model=SegmentReply,
+    response_model=SegmentResponse,
     responses={200: {"description": "The findings.", "headers": _ANSWER_HEADERS}, **documented()},
     openapi_extra=_BODY,
 )
 async def segment(
-    request: Request, query: Annotated[SegmentQuery, Query()], wiring: Wired, x_deadline_ms: Deadline = None
+    request: Request, query: Annotated[SegmentQuery, Query()], state: AppStateDep, x_deadline_ms: Deadline = None
 ) -> Response:
     """Post the bytes of a JPEG, PNG or WebP file; the reply says if there is smoke, where, and how sure that is."""
-    ticket = ticket_of(query, x_deadline_ms, wiring.settings)
-    expected_bytes = body_bytes(request.headers, wiring.settings.body_max_bytes)
-    with wiring.lifecycle.admit(expected_bytes, ticket) as inside:
-        async with by_deadline(ticket):
-            body = await read_frame(request, wiring.settings, inside, wiring.pipeline.offload)
+    ticket = request_context(query, x_deadline_ms, state.settings)
+    expected_bytes = body_bytes(request.headers, state.settings.body_max_bytes)
+    with state.lifecycle.admit(expected_bytes, ticket) as inside:
+        async with until_deadline(ticket):
+            body = await read_frame(request, state.settings, inside, state.pipeline.offload)
             read_s = time.perf_counter() - ticket.arrived_s
-            work = wiring.pipeline.segment(body, query.options(), ticket, inside.place.hold_pixels)
-            segmentation = await while_connected(request.receive, work)
+            work = state.pipeline.segment(body, query.options(), ticket, inside.place.hold_pixels)
+            segmentation = await cancel_on_disconnect(request.receive, work)
             latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - ticket.arrived_s)
-            return await _reply(request, query, wiring, segmentation, latency)
+            return await _reply(request, query, state, segmentation, latency)
 
 
-def _watch(query: SegmentQuery, wiring: Wiring, segmentation: Segmentation) -> AlarmNow | None:
+def _observe(query: SegmentQuery, state: AppState, segmentation: Segmentation) -> AlarmStatus | None:
     """Tell the cameras of an answered frame; one of no camera changes nothing."""
     if query.camera_id is None or segmentation.image_stats is None:
         return None
-    manifest = wiring.slot.model.manifest
-    sight = Sight(
+    manifest = state.slot.model.manifest
+    frame = FrameObservation(
         query.captured_s,
         time.time(),
         segmentation.result,
@@ -86,20 +86,20 @@ def _watch(query: SegmentQuery, wiring: Wiring, segmentation: Segmentation) -> A
         segmentation.image_stats,
         tiled=segmentation.tiles is not None,
     )
-    return wiring.cameras.observe(query.camera_id, sight, manifest.reference or {})
+    return state.cameras.observe(query.camera_id, frame, manifest.reference or {})
 
 
 async def _reply(
-    request: Request, query: SegmentQuery, wiring: Wiring, segmentation: Segmentation, latency: LatencyBody
+    request: Request, query: SegmentQuery, state: AppState, segmentation: Segmentation, latency: LatencyBody
 ) -> Response:
     """Build the body off the event loop, down to its bytes: base64 and JSON of a large map take their time."""
-    alarm = _watch(query, wiring, segmentation)
+    alarm = _observe(query, state, segmentation)
     stages_ms = latency.model_dump()
-    content = await wiring.pipeline.offload(
+    content = await state.pipeline.offload(
         lambda: (
-            SegmentReply.of(segmentation, latency, request.state.request_id, query, alarm).model_dump_json().encode()
+            SegmentResponse.of(segmentation, latency, request.state.request_id, query, alarm).model_dump_json().encode()
         )
     )
-    wiring.metrics.observe_stages({stage: value / 1000.0 for stage, value in stages_ms.items()})
+    state.metrics.observe_stages({stage: value / 1000.0 for stage, value in stages_ms.items()})
     timing = ", ".join(f"{stage};dur={value:.3f}" for stage, value in stages_ms.items())
     return Response(content, headers={"Server-Timing": timing}, media_type="application/json")

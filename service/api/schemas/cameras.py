@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.schemas.result import RegionBody
-from service.cameras.alarm import Arrival, State
-from service.cameras.camera import AlarmNow, Camera
+from service.cameras.alarm import AlarmState, Arrival
+from service.cameras.camera import AlarmStatus, Camera
 from service.pipeline.detections import Assessment
 from service.timestamps import instant
 
@@ -16,7 +16,7 @@ _Text = Annotated[str, Field(max_length=64)]
 class AlarmBody(BaseModel):
     """The alarm of the frame's camera, after this frame."""
 
-    state: State = Field(
+    state: AlarmState = Field(
         description="`suspected`: smoke, not yet for long. `review`: smoke that stays and that the gate doubts."
     )
     since: str | None = Field(
@@ -28,7 +28,7 @@ class AlarmBody(BaseModel):
     restored: bool = Field(description="The state is from before a restart and not yet confirmed by new frames.")
 
     @classmethod
-    def of(cls, alarm: AlarmNow) -> Self:
+    def of(cls, alarm: AlarmStatus) -> Self:
         """From the alarm after a frame."""
         return cls(
             state=alarm.state,
@@ -47,7 +47,7 @@ class FrameAlarmBody(AlarmBody):
     )
 
     @classmethod
-    def after(cls, alarm: AlarmNow) -> Self:
+    def after(cls, alarm: AlarmStatus) -> Self:
         """From the alarm after a frame."""
         return cls(**AlarmBody.of(alarm).model_dump(), arrival=alarm.arrival)
 
@@ -71,8 +71,10 @@ class CameraBody(BaseModel):
     @classmethod
     def of(cls, camera: Camera) -> Self:
         """From what is known."""
-        watch, standing = camera.watch, camera.standing
-        now = AlarmNow(watch.state, watch.since_s or None, watch.score, watch.frames, Arrival.COUNTED, watch.restored)
+        alarm, health = camera.alarm, camera.health
+        now = AlarmStatus(
+            alarm.state, alarm.since_s or None, alarm.score, alarm.frames, Arrival.COUNTED, alarm.restored
+        )
         return cls(
             camera_id=camera.id,
             label=camera.label,
@@ -81,9 +83,9 @@ class CameraBody(BaseModel):
             frames=camera.frames,
             assessment=camera.assessment,
             regions=[RegionBody.of(region) for region in camera.regions],
-            flags=sorted(standing.flaws),
-            drift_psi={name: round(value, 6) for name, value in standing.drift.items()},
-            suspected_false_alarm_ratio=standing.doubted_share,
+            flags=sorted(health.quality_flags),
+            drift_psi={name: round(value, 6) for name, value in health.drift.items()},
+            suspected_false_alarm_ratio=health.doubted_share,
         )
 
 

@@ -62,7 +62,7 @@ class RegionBody(BaseModel):
         )
 
 
-class DoubtBody(BaseModel):
+class MeanUncertaintyBody(BaseModel):
     """Mean uncertainties in nats, each in [0, ln 2]; total = aleatoric + epistemic."""
 
     total: float
@@ -78,8 +78,8 @@ class DoubtBody(BaseModel):
 class UncertaintyBody(BaseModel):
     """Mean uncertainties, at the model's size."""
 
-    frame: DoubtBody = Field(description="Over every pixel of the frame.")
-    smoke: DoubtBody | None = Field(description="Over the smoke pixels; null when no pixel is smoke.")
+    frame: MeanUncertaintyBody = Field(description="Over every pixel of the frame.")
+    smoke: MeanUncertaintyBody | None = Field(description="Over the smoke pixels; null when no pixel is smoke.")
 
 
 class LatencyBody(BaseModel):
@@ -106,7 +106,7 @@ class LatencyBody(BaseModel):
         return cls(**{stage: round(1000 * value, 3) for stage, value in seconds.items()})
 
 
-class Findings(BaseModel):
+class SegmentResult(BaseModel):
     """What a segmentation says, whether over HTTP or on the command line."""
 
     model: ModelBody
@@ -123,7 +123,7 @@ class Findings(BaseModel):
     latency_ms: LatencyBody
 
     @staticmethod
-    def fields_of(segmentation: Segmentation, latency: LatencyBody) -> dict[str, Any]:
+    def result_fields(segmentation: Segmentation, latency: LatencyBody) -> dict[str, Any]:
         """The fields that every reply shares."""
         result = segmentation.result
         return {
@@ -134,8 +134,8 @@ class Findings(BaseModel):
             "smoke": SmokeBody(**asdict(result.smoke), region_count=len(result.regions)),
             "regions": [RegionBody.of(region) for region in result.regions[:REGIONS_MAX]],
             "uncertainty": UncertaintyBody(
-                frame=DoubtBody.of(result.frame_uncertainty),
-                smoke=DoubtBody.of(result.smoke_uncertainty) if result.smoke_uncertainty else None,
+                frame=MeanUncertaintyBody.of(result.frame_uncertainty),
+                smoke=MeanUncertaintyBody.of(result.smoke_uncertainty) if result.smoke_uncertainty else None,
             ),
             "latency_ms": latency,
         }

@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 
 from service.api.query import SegmentQuery
 from service.api.schemas.cameras import FrameAlarmBody
-from service.api.schemas.result import Findings, LatencyBody
-from service.cameras.camera import AlarmNow
+from service.api.schemas.result import LatencyBody, SegmentResult
+from service.cameras.camera import AlarmStatus
 from service.pipeline.encode import EncodedMap, Picture
 from service.pipeline.options import Encoding
 from service.pipeline.pipeline import Segmentation
@@ -60,7 +60,7 @@ class PictureBody(BaseModel):
         return cls(width=picture.width, height=picture.height, data=_text(picture.data))
 
 
-class SegmentReply(Findings):
+class SegmentResponse(SegmentResult):
     """The answer to `POST /segment`."""
 
     request_id: str = Field(description="Also in the header X-Request-ID and in the log.")
@@ -79,11 +79,11 @@ class SegmentReply(Findings):
         latency: LatencyBody,
         request_id: str,
         query: SegmentQuery,
-        alarm: AlarmNow | None = None,
+        alarm: AlarmStatus | None = None,
     ) -> Self:
         """From the pipeline's answer."""
         return cls(
-            **cls.fields_of(segmentation, latency),
+            **cls.result_fields(segmentation, latency),
             request_id=request_id,
             camera_id=query.camera_id,
             captured_at=query.captured_at,
@@ -104,7 +104,7 @@ class MapFile(MapScale):
         return cls(**_scale(encoded), file=file)
 
 
-class FileReport(Findings):
+class FileReport(SegmentResult):
     """What `smoke-bvm segment` writes for one picture."""
 
     source: str = Field(description="The picture, as it was named or found.")

@@ -4,15 +4,15 @@ import pytest
 
 from service.__main__ import main
 from service.api import auth as module
-from service.api.auth import Key, KeyRing, Scope, digest, make
+from service.api.auth import ApiKeys, Key, Scope, digest, make
 from service.errors import KeyInsufficient, KeyMissing, RateExceeded, SettingsInvalid
 from tests.service.api.conftest import BODY, status
 
 INFER = frozenset({Scope.INFER})
 
 
-def ring(*keys: Key) -> KeyRing:
-    return KeyRing(list(keys))
+def ring(*keys: Key) -> ApiKeys:
+    return ApiKeys(list(keys))
 
 
 def written(path: Path, text: str) -> Path:
@@ -51,7 +51,7 @@ def test_every_entry_is_compared_in_constant_time_whatever_was_found_before(monk
 def test_a_key_that_is_used_too_often_is_told_when_to_come_back():
     now_s = 100.0
     entries = [Key("gateway", digest("secret"), INFER, requests_per_s=0.5), Key("other", digest("other"), INFER)]
-    keys = KeyRing(entries, clock=lambda: now_s)
+    keys = ApiKeys(entries, clock=lambda: now_s)
     assert keys.allow("secret", Scope.INFER) == "gateway"
     with pytest.raises(RateExceeded) as refusal:
         keys.allow("secret", Scope.INFER)
@@ -75,7 +75,7 @@ def test_the_command_makes_an_entry_that_lets_its_key_in(tmp_path, capsys):
     said = capsys.readouterr()
     key = said.err.splitlines()[0]
     assert key not in said.out
-    keys = KeyRing.read(written(tmp_path / "keys.toml", said.out))
+    keys = ApiKeys.read(written(tmp_path / "keys.toml", said.out))
     assert keys.allow(key, Scope.INFER) == keys.allow(key, Scope.METRICS) == "gateway"
 
 
@@ -102,12 +102,12 @@ SHA = digest("x")
 )
 def test_a_file_that_is_no_list_of_keys_is_refused_in_words(tmp_path, text, words):
     with pytest.raises(SettingsInvalid, match=words):
-        KeyRing.read(written(tmp_path / "keys.toml", text))
+        ApiKeys.read(written(tmp_path / "keys.toml", text))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SettingsInvalid, match=r"SMOKE_API_KEYS_FILE: .*nowhere\.toml"):
-        KeyRing.read(tmp_path / "nowhere.toml")
+        ApiKeys.read(tmp_path / "nowhere.toml")
 
 
 def entry(name: str, key: str, rate: float | None = None) -> str:
@@ -117,9 +117,9 @@ def entry(name: str, key: str, rate: float | None = None) -> str:
 
 def test_a_file_that_changed_takes_effect_without_a_restart(tmp_path):
     path = written(tmp_path / "keys.toml", entry("old", "a"))
-    keys = KeyRing.read(path)
+    keys = ApiKeys.read(path)
     written(path, entry("new", "b"))
-    keys.renew(path)
+    keys.reload(path)
     assert keys.allow("b", Scope.INFER) == "new"
     with pytest.raises(KeyMissing):
         keys.allow("a", Scope.INFER)
@@ -127,22 +127,22 @@ def test_a_file_that_changed_takes_effect_without_a_restart(tmp_path):
 
 def test_a_broken_file_changes_nothing(tmp_path):
     path = written(tmp_path / "keys.toml", entry("old", "a"))
-    keys = KeyRing.read(path)
+    keys = ApiKeys.read(path)
     written(path, "[[key]")
     with pytest.raises(SettingsInvalid):
-        keys.renew(path)
+        keys.reload(path)
     assert keys.allow("a", Scope.INFER) == "old"
 
 
 def test_reading_the_file_again_gives_nobody_a_new_allowance_unless_the_rate_changed(tmp_path):
     path = written(tmp_path / "keys.toml", entry("one", "a", 0.5))
-    keys = KeyRing.read(path)
+    keys = ApiKeys.read(path)
     keys.allow("a", Scope.INFER)
-    keys.renew(path)
+    keys.reload(path)
     with pytest.raises(RateExceeded):
         keys.allow("a", Scope.INFER)
     written(path, entry("one", "a", 50.0))
-    keys.renew(path)
+    keys.reload(path)
     assert keys.allow("a", Scope.INFER) == "one"
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.body import boundary_of, check_media_type, read_body, take_frame, while_connected
+from service.api.body import boundary_of, cancel_on_disconnect, check_media_type, read_body, take_frame
 from service.errors import (
     BodyEmpty,
     BodyTooLarge,
@@ -84,7 +84,7 @@ def test_work_is_done_while_the_caller_waits():
     async def work() -> int:
         return 42
 
-    assert asyncio.run(while_connected(lambda: hang_up_after(5.0), work())) == 42
+    assert asyncio.run(cancel_on_disconnect(lambda: hang_up_after(5.0), work())) == 42
 
 
 def test_work_is_cancelled_when_the_caller_hangs_up():
@@ -99,7 +99,7 @@ def test_work_is_cancelled_when_the_caller_hangs_up():
 
     async def scenario() -> None:
         with pytest.raises(ClientGone):
-            await while_connected(lambda: hang_up_after(0.01), work())
+            await cancel_on_disconnect(lambda: hang_up_after(0.01), work())
         await asyncio.sleep(0.01)
         assert cancelled == [True]
 
@@ -112,7 +112,7 @@ def test_what_the_work_raises_reaches_the_caller():
 
     async def scenario() -> None:
         with pytest.raises(ZeroDivisionError):
-            await while_connected(lambda: hang_up_after(5.0), work())
+            await cancel_on_disconnect(lambda: hang_up_after(5.0), work())
 
     asyncio.run(scenario())
 

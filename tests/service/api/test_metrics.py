@@ -1,14 +1,14 @@
 import asyncio
 import time
 
-from service.api.metrics import heartbeat
+from service.api.metrics import monitor_loop_lag
 
 
 def lags(block_s: float) -> list[float]:
     found: list[float] = []
 
     async def scenario() -> None:
-        async with heartbeat(found.append, period_s=0.01):
+        async with monitor_loop_lag(found.append, period_s=0.01):
             await asyncio.sleep(0.03)
             time.sleep(block_s)  # noqa: ASYNC251 - what must not happen, and must be seen
             await asyncio.sleep(0.03)
@@ -23,7 +23,7 @@ def test_a_loop_that_is_blocked_is_seen():
 
 def test_the_clock_stops_with_its_context():
     async def scenario() -> int:
-        async with heartbeat(lambda _: None, period_s=0.01):
+        async with monitor_loop_lag(lambda _: None, period_s=0.01):
             pass
         return len(asyncio.all_tasks())
 

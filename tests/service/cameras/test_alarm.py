@@ -6,19 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.cameras.alarm import Arrival, State, Watch
-from service.cameras.evidence import Policy, Sighting
+from service.cameras.alarm import AlarmState, Arrival, CameraAlarm
+from service.cameras.evidence import AlarmPolicy, RegionObservation
 
 HERE = (0.4, 0.4, 0.5, 0.5)
 THERE = (0.8, 0.1, 0.9, 0.2)
-POLICY = Policy(frames=5, hits=3.0, window_s=900.0, hold=0.5, cooldown_s=600.0)
+POLICY = AlarmPolicy(frames=5, hits=3.0, window_s=900.0, hold=0.5, cooldown_s=600.0)
 
 
-def smoke(box=HERE, confidence=1.0, *, doubted=False) -> list[Sighting]:
-    return [Sighting(box, confidence, doubted)]
+def smoke(box=HERE, confidence=1.0, *, doubted=False) -> list[RegionObservation]:
+    return [RegionObservation(box, confidence, doubted)]
 
 
-def show(watch: Watch, *frames, policy: Policy = POLICY, start_s: float = 60.0, every_s: float = 60.0) -> list[State]:
+def show(
+    watch: CameraAlarm, *frames, policy: AlarmPolicy = POLICY, start_s: float = 60.0, every_s: float = 60.0
+) -> list[AlarmState]:
     """One frame a minute, each a list of sightings; the states after each."""
     states = []
     for number, sightings in enumerate(frames):
@@ -29,13 +31,18 @@ def show(watch: Watch, *frames, policy: Policy = POLICY, start_s: float = 60.0, 
 
 
 def test_smoke_that_stays_is_suspected_then_an_alarm_and_clears_when_it_is_gone():
-    watch = Watch()
-    assert show(watch, [], smoke(), smoke(), smoke()) == [State.CLEAR, State.SUSPECTED, State.SUSPECTED, State.ALARM]
-    assert show(watch, [], [], [], []) == [State.ALARM, State.ALARM, State.ALARM, State.CLEAR]
+    watch = CameraAlarm()
+    assert show(watch, [], smoke(), smoke(), smoke()) == [
+        AlarmState.CLEAR,
+        AlarmState.SUSPECTED,
+        AlarmState.SUSPECTED,
+        AlarmState.ALARM,
+    ]
+    assert show(watch, [], [], [], []) == [AlarmState.ALARM, AlarmState.ALARM, AlarmState.ALARM, AlarmState.CLEAR]
 
 
 def test_the_score_is_the_evidence_over_what_an_alarm_takes():
-    watch = Watch()
+    watch = CameraAlarm()
     scores = []
     for sightings in (smoke(), smoke(confidence=0.25), [], smoke(doubted=True)):
         show(watch, sightings)
@@ -49,74 +56,80 @@ def test_the_score_is_the_evidence_over_what_an_alarm_takes():
 
 
 def test_two_of_the_last_frames_are_not_three():
-    watch = Watch()
+    watch = CameraAlarm()
     states = show(watch, smoke(), smoke(), [], [], [], smoke(), smoke())
-    assert State.ALARM not in states
+    assert AlarmState.ALARM not in states
 
 
 def test_smoke_here_and_there_does_not_add_up():
-    watch = Watch()
+    watch = CameraAlarm()
     states = show(watch, smoke(HERE), smoke(THERE), smoke(HERE), smoke(THERE))
-    assert states == [State.SUSPECTED] * 4
+    assert states == [AlarmState.SUSPECTED] * 4
     assert watch.frames == 2
 
 
 def test_a_plume_that_leans_with_the_wind_is_still_at_its_place():
     leaning = [smoke((0.4 + shift, 0.4, 0.5 + shift, 0.5)) for shift in (0.0, 0.03, 0.06)]
-    assert show(Watch(), *leaning)[-1] is State.ALARM
+    assert show(CameraAlarm(), *leaning)[-1] is AlarmState.ALARM
 
 
 def test_an_alarm_lasts_on_half_of_what_raised_it_and_a_camera_without_one_does_not_get_it():
-    watch = Watch()
+    watch = CameraAlarm()
     show(watch, smoke(), smoke(), smoke())
-    assert show(watch, [], smoke(), [], smoke(), []) == [State.ALARM] * 5
-    assert show(Watch(), smoke(), [], smoke(), [])[-1] is State.SUSPECTED
+    assert show(watch, [], smoke(), [], smoke(), []) == [AlarmState.ALARM] * 5
+    assert show(CameraAlarm(), smoke(), [], smoke(), [])[-1] is AlarmState.SUSPECTED
 
 
 def test_smoke_that_stays_and_that_the_gate_doubts_waits_for_review_and_raises_no_alarm():
-    watch = Watch()
+    watch = CameraAlarm()
     states = show(watch, *[smoke(doubted=True)] * 5)
-    assert states == [State.SUSPECTED, State.SUSPECTED, State.REVIEW, State.REVIEW, State.REVIEW]
+    assert states == [
+        AlarmState.SUSPECTED,
+        AlarmState.SUSPECTED,
+        AlarmState.REVIEW,
+        AlarmState.REVIEW,
+        AlarmState.REVIEW,
+    ]
     assert watch.score == pytest.approx(5 * 0.25 / 3)
 
 
 def test_review_becomes_an_alarm_once_the_gate_lets_it_pass():
-    watch = Watch()
+    watch = CameraAlarm()
     show(watch, *[smoke(doubted=True)] * 3)
-    assert show(watch, smoke(), smoke(), smoke())[-1] is State.ALARM
+    assert show(watch, smoke(), smoke(), smoke())[-1] is AlarmState.ALARM
 
 
 def test_one_alarm_is_raised_once_and_one_more_at_another_place():
-    watch = Watch()
+    watch = CameraAlarm()
     both = smoke(HERE) + smoke(THERE)
     raised = [watch.observe(t, t, s, POLICY).raised for t, s in enumerate([smoke()] * 4 + [both] * 4, 1)]
     assert raised == [False, False, True, False, False, False, True, False]
 
 
 def test_after_an_alarm_its_place_cools_down_and_another_does_not():
-    policy = Policy(frames=5, hits=3.0, cooldown_s=600.0)
-    watch = Watch()
+    policy = AlarmPolicy(frames=5, hits=3.0, cooldown_s=600.0)
+    watch = CameraAlarm()
     show(watch, *[smoke()] * 3, *[[]] * 4, policy=policy)
-    assert watch.state is State.CLEAR
-    assert show(watch, *[smoke()] * 5, policy=policy) == [State.SUSPECTED] * 5
-    assert show(watch, *[smoke(THERE)] * 3, policy=policy)[-1] is State.ALARM
+    assert watch.state is AlarmState.CLEAR
+    assert show(watch, *[smoke()] * 5, policy=policy) == [AlarmState.SUSPECTED] * 5
+    assert show(watch, *[smoke(THERE)] * 3, policy=policy)[-1] is AlarmState.ALARM
 
 
 def test_when_the_cooldown_is_over_the_same_place_alarms_again():
-    watch = Watch()
+    watch = CameraAlarm()
     show(watch, *[smoke()] * 3, *[[]] * 4)
     states = show(watch, *[smoke()] * 12)
-    assert states.index(State.ALARM) == 9
+    assert states.index(AlarmState.ALARM) == 9
 
 
 def test_frames_older_than_the_window_do_not_count():
-    watch = Watch()
-    assert show(watch, smoke(), smoke(), smoke(), every_s=500.0) == [State.SUSPECTED] * 3
+    watch = CameraAlarm()
+    assert show(watch, smoke(), smoke(), smoke(), every_s=500.0) == [AlarmState.SUSPECTED] * 3
     assert watch.frames == 2
 
 
 def test_a_late_frame_changes_nothing():
-    watch = Watch()
+    watch = CameraAlarm()
     show(watch, smoke(), smoke())
     before = (watch.state, watch.score, watch.newest_s)
     assert watch.observe(90.0, 130.0, smoke(), POLICY).arrival is Arrival.LATE
@@ -124,7 +137,7 @@ def test_a_late_frame_changes_nothing():
 
 
 def test_the_same_instant_again_is_a_duplicate():
-    watch = Watch()
+    watch = CameraAlarm()
     for _ in range(4):
         verdict = watch.observe(60.0, 61.0, smoke(), POLICY)
     assert verdict.arrival is Arrival.DUPLICATE
@@ -132,13 +145,13 @@ def test_the_same_instant_again_is_a_duplicate():
 
 
 def test_a_frame_from_the_future_does_not_blind_the_camera():
-    watch = Watch()
+    watch = CameraAlarm()
     assert watch.observe(1e9, 100.0, smoke(), POLICY).arrival is Arrival.AHEAD
     assert watch.observe(100.0, 101.0, smoke(), POLICY).arrival is Arrival.COUNTED
 
 
 def test_a_camera_whose_clock_is_set_back_is_believed_after_a_window_without_a_frame_that_counts():
-    watch = Watch()
+    watch = CameraAlarm()
     watch.observe(10_000.0, 10_000.0, smoke(), POLICY)
     assert watch.observe(6_400.0, 10_060.0, smoke(), POLICY).arrival is Arrival.LATE
     assert watch.observe(7_300.0, 10_901.0, smoke(), POLICY).arrival is Arrival.COUNTED
@@ -146,43 +159,43 @@ def test_a_camera_whose_clock_is_set_back_is_believed_after_a_window_without_a_f
 
 
 def test_without_its_own_time_a_frame_counts_as_taken_when_it_came():
-    watch = Watch()
+    watch = CameraAlarm()
     verdicts = [watch.observe(None, 60.0, smoke(), POLICY) for _ in range(3)]
     assert [verdict.arrival for verdict in verdicts] == [Arrival.COUNTED] * 3
-    assert watch.state is State.ALARM
+    assert watch.state is AlarmState.ALARM
 
 
 def test_a_restored_alarm_stays_until_the_window_is_full_and_does_not_rise_again():
-    watch = Watch(State.ALARM, since_s=10.0, places=[HERE], restored=True)
-    assert show(watch, [], [], [], []) == [State.ALARM] * 4
+    watch = CameraAlarm(AlarmState.ALARM, since_s=10.0, places=[HERE], restored=True)
+    assert show(watch, [], [], [], []) == [AlarmState.ALARM] * 4
     assert watch.restored
-    assert show(watch, []) == [State.CLEAR]
+    assert show(watch, []) == [AlarmState.CLEAR]
     assert not watch.restored
 
 
 def test_a_restored_alarm_that_is_seen_again_is_confirmed_and_keeps_its_beginning():
-    watch = Watch(State.ALARM, since_s=10.0, places=[HERE], restored=True)
+    watch = CameraAlarm(AlarmState.ALARM, since_s=10.0, places=[HERE], restored=True)
     raised = [watch.observe(t, t, smoke(), POLICY).raised for t in (60.0, 120.0, 180.0)]
     assert raised == [False, False, False]
-    assert (watch.state, watch.since_s, watch.restored) == (State.ALARM, 10.0, False)
+    assert (watch.state, watch.since_s, watch.restored) == (AlarmState.ALARM, 10.0, False)
 
 
 def test_a_state_says_since_when():
-    watch = Watch()
+    watch = CameraAlarm()
     show(watch, [], smoke(), smoke(), smoke(), smoke())
     assert watch.since_s == 240.0
     assert math.isfinite(watch.newest_s)
 
 
 SIGHTINGS = st.lists(
-    st.builds(Sighting, st.sampled_from([HERE, THERE]), st.floats(0.0, 1.0), st.booleans()), max_size=3
+    st.builds(RegionObservation, st.sampled_from([HERE, THERE]), st.floats(0.0, 1.0), st.booleans()), max_size=3
 )
 FRAMES = st.lists(st.tuples(st.integers(0, 3_000), SIGHTINGS), max_size=40)
 
 
 @given(FRAMES)
 def test_whatever_comes_an_alarm_needs_its_evidence_and_frames_that_do_not_count_change_nothing(frames):
-    watch, arrived_s = Watch(), 3_000.0
+    watch, arrived_s = CameraAlarm(), 3_000.0
     for captured_s, sightings in frames:
         arrived_s += 1.0
         before = (watch.state, watch.since_s, watch.score, watch.frames, watch.newest_s)
@@ -192,5 +205,5 @@ def test_whatever_comes_an_alarm_needs_its_evidence_and_frames_that_do_not_count
             continue
         assert watch.frames <= POLICY.frames
         assert not verdict.raised or watch.score >= 1.0
-        assert (watch.state is not State.ALARM) or watch.score >= POLICY.hold
-        assert (watch.state is not State.CLEAR) or watch.score == 0.0 or not sightings
+        assert (watch.state is not AlarmState.ALARM) or watch.score >= POLICY.hold
+        assert (watch.state is not AlarmState.CLEAR) or watch.score == 0.0 or not sightings

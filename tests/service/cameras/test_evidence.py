@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from service.cameras.evidence import Policy, Sighting, merge, overlaps, weigh
+from service.cameras.evidence import AlarmPolicy, RegionObservation, merge, overlaps, weigh
 
-EXACT = Policy(overlap=0.25, margin=0.0)
+EXACT = AlarmPolicy(overlap=0.25, margin=0.0)
 
 
 def boxes(*rows: tuple[float, float, float, float]) -> np.ndarray:
@@ -29,20 +29,24 @@ def test_boxes_are_at_one_place_from_a_quarter_of_the_smaller_one_on(other, near
 def test_the_margin_brings_two_specks_together_that_do_not_touch():
     one, other = boxes((0.1, 0.1, 0.105, 0.105)), boxes((0.106, 0.1, 0.111, 0.105))
     assert not overlaps(one, other, EXACT)[0, 0]
-    assert overlaps(one, other, Policy(margin=0.01))[0, 0]
+    assert overlaps(one, other, AlarmPolicy(margin=0.01))[0, 0]
 
 
 def test_of_several_regions_of_a_frame_at_a_place_the_surest_counts_once():
     here = (0.0, 0.0, 0.5, 0.5)
-    frame = [Sighting(here, 0.2, doubted=False), Sighting(here, 0.4, doubted=False), Sighting(here, 0.9, doubted=True)]
-    evidence = weigh([frame, [], frame], Policy(sure=0.5, doubted=0.25))
+    frame = [
+        RegionObservation(here, 0.2, doubted=False),
+        RegionObservation(here, 0.4, doubted=False),
+        RegionObservation(here, 0.9, doubted=True),
+    ]
+    evidence = weigh([frame, [], frame], AlarmPolicy(sure=0.5, doubted=0.25))
     assert evidence.most == pytest.approx(2 * 0.4 / 0.5)
     assert evidence.most_undoubted == pytest.approx(2.0)
     assert evidence.most_frames == 2
 
 
 def test_where_nothing_was_seen_nothing_speaks_for_smoke():
-    evidence = weigh([[], []], Policy())
+    evidence = weigh([[], []], AlarmPolicy())
     assert (evidence.most, evidence.most_undoubted, evidence.most_frames) == (0.0, 0.0, 0)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.drift import Histogram, psi
-from service.cameras.health import FRAMES_MIN, Drift, Stillness, flaws
+from service.cameras.health import FRAMES_MIN, DriftMonitor, FreezeDetector, quality_flags
 from service.pipeline.image_stats import image_stats
 
 
@@ -37,16 +37,16 @@ def foggy(share: float) -> np.ndarray:
     ids=["well", "dark", "overexposed", "fogged", "blurred", "plain"],
 )
 def test_what_is_wrong_with_a_picture(frame, expected):
-    assert flaws(image_stats(frame)) == expected
+    assert quality_flags(image_stats(frame)) == expected
 
 
 def test_a_camera_that_repeats_itself_is_frozen_from_the_third_frame_on():
-    stillness = Stillness()
+    stillness = FreezeDetector()
     assert [stillness.frozen(image_stats(scene())) for _ in range(4)] == [False, False, True, True]
 
 
 def test_a_clock_that_goes_on_does_not_hide_a_frozen_picture():
-    stillness = Stillness()
+    stillness = FreezeDetector()
     frozen = []
     for second in range(4):
         frame = scene()
@@ -56,47 +56,47 @@ def test_a_clock_that_goes_on_does_not_hide_a_frozen_picture():
 
 
 def test_a_camera_whose_noise_changes_is_not_frozen():
-    stillness = Stillness()
+    stillness = FreezeDetector()
     assert not any(stillness.frozen(image_stats(scene(seed))) for seed in range(5))
 
 
 def test_a_dark_camera_cannot_be_told_frozen():
-    stillness = Stillness()
+    stillness = FreezeDetector()
     assert not any(stillness.frozen(image_stats(np.zeros((480, 480, 3), np.uint8))) for _ in range(5))
 
 
 HALVES = Histogram((0.0, 0.5, 1.0), (0.5, 0.5))
 
 
-def feed(drift: Drift, values, reference=HALVES) -> dict[str, float]:
+def feed(drift: DriftMonitor, values, reference=HALVES) -> dict[str, float]:
     for value in values:
         drifted = drift.take({"brightness": value}, {"brightness": reference})
     return drifted
 
 
 def test_too_few_frames_say_nothing():
-    assert feed(Drift(), [0.9] * (FRAMES_MIN - 1)) == {}
+    assert feed(DriftMonitor(), [0.9] * (FRAMES_MIN - 1)) == {}
 
 
 def test_frames_as_at_the_release_have_not_drifted():
-    assert feed(Drift(), [0.1, 0.9] * FRAMES_MIN) == {"brightness": 0.0}
+    assert feed(DriftMonitor(), [0.1, 0.9] * FRAMES_MIN) == {"brightness": 0.0}
 
 
 def test_frames_unlike_the_release_have_drifted_as_computed_by_hand():
-    assert feed(Drift(), [0.1, 0.9, 0.9, 0.9] * 30)["brightness"] == pytest.approx(psi([0.25, 0.75], [0.5, 0.5]))
+    assert feed(DriftMonitor(), [0.1, 0.9, 0.9, 0.9] * 30)["brightness"] == pytest.approx(psi([0.25, 0.75], [0.5, 0.5]))
 
 
 def test_what_was_long_ago_is_forgotten():
-    drift = Drift()
+    drift = DriftMonitor()
     feed(drift, [0.9] * 500)
     assert feed(drift, [0.1, 0.9] * 120)["brightness"] == 0.0
 
 
 def test_a_release_with_other_bins_starts_anew():
-    drift = Drift()
+    drift = DriftMonitor()
     feed(drift, [0.9] * FRAMES_MIN)
     assert feed(drift, [0.9], Histogram((0.0, 0.25, 1.0), (0.5, 0.5))) == {}
 
 
 def test_a_quantity_without_a_reference_is_left_out():
-    assert Drift().take({"brightness": 0.5}, {}) == {}
+    assert DriftMonitor().take({"brightness": 0.5}, {}) == {}

@@ -7,9 +7,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from models.detection import Detection
 from models.drift import Histogram
 from models.geometry import Box, Region
-from service.cameras.alarm import Arrival, State
-from service.cameras.camera import Change, Sight
-from service.cameras.evidence import Policy
+from service.cameras.alarm import AlarmState, Arrival
+from service.cameras.camera import AlarmTransition, FrameObservation
+from service.cameras.evidence import AlarmPolicy
 from service.cameras.health import FRAMES_MIN
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
@@ -20,20 +20,20 @@ from service.pipeline.image_stats import ImageStats
 NOISE = np.random.default_rng(0)
 
 
-def look(brightness: float = 0.5) -> ImageStats:
+def stats(brightness: float = 0.5) -> ImageStats:
     return ImageStats(NOISE.integers(0, 256, (160, 160), dtype=np.uint8), brightness, 0.2, 0.5, 0.0)
 
 
-def place(left: int = 40, *, doubted: bool = False) -> SmokeRegion:
+def region(left: int = 40, *, doubted: bool = False) -> SmokeRegion:
     """A region of 10 x 10 of 100 x 100 pixels."""
     detection = Detection(Region(left, 40, 10, 10, 100, 1), 0.01, 0.9, 0.4, 0.3, 0.1)
     return SmokeRegion(Box(left, 40, 10, 10), 100, detection, doubted)
 
 
-def summary(*places: SmokeRegion) -> FrameResult:
-    doubt = MeanUncertainty(0.4, 0.3, 0.1) if places else None
+def result(*regions: SmokeRegion) -> FrameResult:
+    uncertainty = MeanUncertainty(0.4, 0.3, 0.1) if regions else None
     return FrameResult(
-        SmokeStats(bool(places), 0.01 * len(places), 0.9), MeanUncertainty(0.04, 0.03, 0.01), doubt, places
+        SmokeStats(bool(regions), 0.01 * len(regions), 0.9), MeanUncertainty(0.04, 0.03, 0.01), uncertainty, regions
     )
 
 
@@ -42,15 +42,15 @@ class Fleet:
 
     def __init__(self, most: int = 2) -> None:
         self.registry = CollectorRegistry()
-        self.told: list[Change] = []
-        self.cameras = Cameras(most, CameraFile(None, Policy()), CameraMetrics(self.registry), self.told.append)
+        self.told: list[AlarmTransition] = []
+        self.cameras = Cameras(most, CameraFile(None, AlarmPolicy()), CameraMetrics(self.registry), self.told.append)
         self.now_s = 1_000.0
         self.reference: dict[str, Histogram] = {}
 
-    def frame(self, camera_id: str, *places: SmokeRegion, brightness: float = 0.5):
+    def frame(self, camera_id: str, *regions: SmokeRegion, brightness: float = 0.5):
         self.now_s += 60.0
-        sight = Sight(self.now_s, self.now_s, summary(*places), 100, look(brightness))
-        return self.cameras.observe(camera_id, sight, self.reference)
+        frame = FrameObservation(self.now_s, self.now_s, result(*regions), 100, stats(brightness))
+        return self.cameras.observe(camera_id, frame, self.reference)
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
@@ -62,11 +62,11 @@ def fleet() -> Fleet:
 
 
 def test_three_frames_with_smoke_raise_one_alarm_and_it_is_told_once(fleet):
-    states = [fleet.frame("ridge", place()).state for _ in range(5)]
-    assert states == [State.SUSPECTED, State.SUSPECTED, State.ALARM, State.ALARM, State.ALARM]
+    states = [fleet.frame("ridge", region()).state for _ in range(5)]
+    assert states == [AlarmState.SUSPECTED, AlarmState.SUSPECTED, AlarmState.ALARM, AlarmState.ALARM, AlarmState.ALARM]
     assert [(change.before, change.after) for change in fleet.told] == [
-        (State.CLEAR, State.SUSPECTED),
-        (State.SUSPECTED, State.ALARM),
+        (AlarmState.CLEAR, AlarmState.SUSPECTED),
+        (AlarmState.SUSPECTED, AlarmState.ALARM),
     ]
     assert fleet.told[1].boxes == ((0.4, 0.4, 0.5, 0.5),)
     assert fleet.value("smoke_camera_alarms_total", camera="ridge") == 1.0
@@ -74,13 +74,13 @@ def test_three_frames_with_smoke_raise_one_alarm_and_it_is_told_once(fleet):
 
 def test_the_state_is_one_hot_in_the_metrics(fleet):
     for _ in range(3):
-        fleet.frame("ridge", place())
-    hot = {state: fleet.value("smoke_camera_alarm_state", camera="ridge", state=state) for state in State}
-    assert hot == {State.CLEAR: 0.0, State.SUSPECTED: 0.0, State.ALARM: 1.0, State.REVIEW: 0.0}
+        fleet.frame("ridge", region())
+    hot = {state: fleet.value("smoke_camera_alarm_state", camera="ridge", state=state) for state in AlarmState}
+    assert hot == {AlarmState.CLEAR: 0.0, AlarmState.SUSPECTED: 0.0, AlarmState.ALARM: 1.0, AlarmState.REVIEW: 0.0}
 
 
 def test_every_number_of_a_frame_stands_in_the_metrics(fleet):
-    fleet.frame("ridge", place(), place(70, doubted=True))
+    fleet.frame("ridge", region(), region(70, doubted=True))
     assert fleet.value("smoke_camera_frames_total", camera="ridge") == 1.0
     assert fleet.value("smoke_camera_last_frame_timestamp_seconds", camera="ridge") == fleet.now_s
     assert fleet.value("smoke_camera_smoke_area_ratio", camera="ridge") == 0.02
@@ -88,8 +88,8 @@ def test_every_number_of_a_frame_stands_in_the_metrics(fleet):
     assert fleet.value("smoke_camera_detections_total", camera="ridge") == 2.0
     assert fleet.value("smoke_camera_suspected_false_alarms_total", camera="ridge") == 1.0
     assert fleet.value("smoke_camera_suspected_false_alarm_ratio", camera="ridge") == 0.5
-    for region, total in (("frame", 0.04), ("smoke", 0.4)):
-        labels = {"camera": "ridge", "kind": "total", "region": region}
+    for part, total in (("frame", 0.04), ("smoke", 0.4)):
+        labels = {"camera": "ridge", "kind": "total", "region": part}
         assert fleet.value("smoke_camera_uncertainty_nats_sum", **labels) == pytest.approx(total)
     assert fleet.value("smoke_camera_image_quality", camera="ridge", flag="fogged") == 0.0
 
@@ -108,17 +108,17 @@ def test_a_drift_is_told_once_there_are_enough_frames(fleet):
 
 
 def test_doubted_smoke_waits_for_review(fleet):
-    states = [fleet.frame("ridge", place(doubted=True)).state for _ in range(4)]
-    assert states[-1] is State.REVIEW
+    states = [fleet.frame("ridge", region(doubted=True)).state for _ in range(4)]
+    assert states[-1] is AlarmState.REVIEW
     assert fleet.value("smoke_camera_alarms_total", camera="ridge") == 0.0
 
 
 def test_smoke_at_an_ignored_place_stands_in_the_reply_and_raises_no_alarm(fleet):
     ignored = np.zeros((200, 200), np.uint8)
     ignored[:, 70:110] = 1
-    fleet.cameras.file.rules = type(fleet.cameras.file.rules)(Rule(Policy(), ignored))
-    assert [fleet.frame("ridge", place(40)).state for _ in range(4)] == [State.CLEAR] * 4
-    assert [fleet.frame("ridge", place(40), place(70)).state for _ in range(3)][-1] is State.ALARM
+    fleet.cameras.file.rules = type(fleet.cameras.file.rules)(Rule(AlarmPolicy(), ignored))
+    assert [fleet.frame("ridge", region(40)).state for _ in range(4)] == [AlarmState.CLEAR] * 4
+    assert [fleet.frame("ridge", region(40), region(70)).state for _ in range(3)][-1] is AlarmState.ALARM
     assert fleet.cameras.get("ridge").boxes == ((0.7, 0.4, 0.8, 0.5),)
 
 
@@ -131,7 +131,7 @@ def test_more_cameras_than_labels_share_one(fleet):
 
 def test_an_alarm_among_those_that_share_a_label_is_seen_whoever_sends_next(fleet):
     for camera_id in ("a", "b", *["c"] * 3, "d"):
-        fleet.frame(camera_id, *([place()] if camera_id == "c" else []))
+        fleet.frame(camera_id, *([region()] if camera_id == "c" else []))
     assert fleet.value("smoke_camera_alarm_state", camera="other", state="alarm") == 1.0
     assert fleet.value("smoke_camera_alarm_state", camera="other", state="clear") == 1.0
 
@@ -165,9 +165,9 @@ def test_a_label_that_was_silent_for_an_hour_goes_to_a_new_camera_with_all_its_s
 def test_an_alarming_camera_is_never_forgotten(fleet):
     for camera_id in "abcd":
         for _ in range(3):
-            fleet.frame(camera_id, place())
+            fleet.frame(camera_id, region())
     fleet.now_s += 7200.0
-    assert fleet.frame("e", place()) is None
+    assert fleet.frame("e", region()) is None
     assert {camera.id for camera in fleet.cameras} == set("abcd")
 
 
@@ -177,45 +177,45 @@ def test_a_camera_that_calls_itself_other_is_one_of_them(fleet):
 
 
 def test_a_late_frame_is_answered_with_the_state_as_it_is(fleet):
-    fleet.frame("ridge", place())
-    sight = Sight(fleet.now_s - 30.0, fleet.now_s + 1.0, summary(), 100, look())
-    now = fleet.cameras.observe("ridge", sight, {})
-    assert (now.arrival, now.state, now.frames) == (Arrival.LATE, State.SUSPECTED, 1)
+    fleet.frame("ridge", region())
+    frame = FrameObservation(fleet.now_s - 30.0, fleet.now_s + 1.0, result(), 100, stats())
+    now = fleet.cameras.observe("ridge", frame, {})
+    assert (now.arrival, now.state, now.frames) == (Arrival.LATE, AlarmState.SUSPECTED, 1)
 
 
 def test_the_same_frame_again_changes_nothing(fleet):
-    fleet.frame("ridge", place())
+    fleet.frame("ridge", region())
     before = generate_latest(fleet.registry)
-    again = Sight(fleet.now_s, fleet.now_s + 1.0, summary(place(), place(70)), 100, look(0.01))
+    again = FrameObservation(fleet.now_s, fleet.now_s + 1.0, result(region(), region(70)), 100, stats(0.01))
     for _ in range(3):
         assert fleet.cameras.observe("ridge", again, {}).arrival is Arrival.DUPLICATE
     assert generate_latest(fleet.registry) == before
     camera = fleet.cameras.get("ridge")
-    assert (camera.frames, camera.places, camera.standing.flaws) == (1, (place(),), frozenset())
+    assert (camera.frames, camera.regions, camera.health.quality_flags) == (1, (region(),), frozenset())
 
 
 def test_a_camera_that_was_silent_for_a_day_is_forgotten_and_its_alarm_ends():
     fleet = Fleet(most=3)
     for _ in range(3):
-        fleet.frame("burnt", place())
+        fleet.frame("burnt", region())
     fleet.frame("calm")
     fleet.now_s += 86_000.0
-    fleet.frame("alive", place())
-    fleet.cameras.forget_gone(fleet.now_s)
+    fleet.frame("alive", region())
+    fleet.cameras.evict_expired(fleet.now_s)
     assert {camera.id for camera in fleet.cameras} == {"burnt", "calm", "alive"}
     fleet.now_s += 700.0
-    fleet.cameras.forget_gone(fleet.now_s)
+    fleet.cameras.evict_expired(fleet.now_s)
     assert {camera.id for camera in fleet.cameras} == {"alive"}
-    assert fleet.told[-1] == Change("burnt", State.ALARM, State.CLEAR, fleet.now_s, 0.0, 0, ())
+    assert fleet.told[-1] == AlarmTransition("burnt", AlarmState.ALARM, AlarmState.CLEAR, fleet.now_s, 0.0, 0, ())
     assert 'camera="burnt"' not in generate_latest(fleet.registry).decode()
 
 
 def test_an_alarm_that_ended_by_silence_no_longer_stands_with_the_others(fleet):
     for camera_id in "abc":
         for _ in range(3):
-            fleet.frame(camera_id, place())
+            fleet.frame(camera_id, region())
     assert fleet.value("smoke_camera_alarm_state", camera="other", state="alarm") == 1.0
-    fleet.cameras.forget_gone(fleet.now_s + 86_401.0)
+    fleet.cameras.evict_expired(fleet.now_s + 86_401.0)
     assert fleet.value("smoke_camera_alarm_state", camera="other", state="alarm") == 0.0
 
 

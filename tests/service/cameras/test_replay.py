@@ -1,57 +1,57 @@
 """Recordings whose outcome can be counted by hand."""
 
-from service.cameras.evidence import Policy, Sighting
-from service.cameras.replay import Shot, add_up, compare, play
+from service.cameras.evidence import AlarmPolicy, RegionObservation
+from service.cameras.replay import ReplayFrame, add_up, compare, replay
 
 FIRE = (0.4, 0.4, 0.5, 0.5)
 CLOUD = (0.8, 0.1, 0.9, 0.2)
-POLICY = Policy(frames=5, hits=3.0)
+POLICY = AlarmPolicy(frames=5, hits=3.0)
 
 
-def shot(*boxes, truth=(), doubted=False) -> Shot:
-    return Shot(tuple(Sighting(box, 0.9, doubted) for box in boxes), bool(truth), tuple(truth))
+def seen(*boxes, truth=(), doubted=False) -> ReplayFrame:
+    return ReplayFrame(tuple(RegionObservation(box, 0.9, doubted) for box in boxes), bool(truth), tuple(truth))
 
 
 def test_the_time_to_detection_runs_from_the_first_smoke_to_the_first_true_alarm():
-    shots = [shot()] * 4 + [shot(truth=[FIRE])] * 2 + [shot(FIRE, truth=[FIRE])] * 4
-    outcome = play(shots, 60.0, POLICY)
+    frames = [seen()] * 4 + [seen(truth=[FIRE])] * 2 + [seen(FIRE, truth=[FIRE])] * 4
+    outcome = replay(frames, 60.0, POLICY)
     assert (outcome.alarms, outcome.false_alarms, outcome.detected_s) == (1, 0, 4 * 60.0)
     assert outcome.hours == 10 / 60
 
 
 def test_an_alarm_where_nobody_saw_smoke_is_false_and_detects_nothing():
-    shots = [shot(CLOUD)] * 5 + [shot(CLOUD, truth=[FIRE])] * 3
-    outcome = play(shots, 60.0, POLICY)
+    frames = [seen(CLOUD)] * 5 + [seen(CLOUD, truth=[FIRE])] * 3
+    outcome = replay(frames, 60.0, POLICY)
     assert (outcome.alarms, outcome.false_alarms, outcome.detected_s) == (1, 1, None)
     assert outcome.smoke
 
 
 def test_a_fire_is_found_although_a_false_alarm_lasts_elsewhere():
-    shots = [shot(CLOUD)] * 5 + [shot(CLOUD, FIRE, truth=[FIRE])] * 3
-    outcome = play(shots, 60.0, POLICY)
+    frames = [seen(CLOUD)] * 5 + [seen(CLOUD, FIRE, truth=[FIRE])] * 3
+    outcome = replay(frames, 60.0, POLICY)
     assert (outcome.alarms, outcome.false_alarms, outcome.detected_s) == (2, 1, 2 * 60.0)
 
 
 def test_without_labels_nothing_is_called_false():
-    assert play([Shot((Sighting(FIRE, 0.9, doubted=False),))] * 5, 60.0, POLICY).false_alarms is None
+    assert replay([ReplayFrame((RegionObservation(FIRE, 0.9, doubted=False),))] * 5, 60.0, POLICY).false_alarms is None
 
 
 def test_the_gate_turns_false_alarms_into_reviews_and_the_plain_count_adds_up_what_is_apart():
-    doubted = [shot(CLOUD, doubted=True)] * 7
-    wandering = [shot(FIRE), shot(CLOUD), shot(FIRE), shot(CLOUD), shot(FIRE)]
-    totals = compare([doubted, wandering], 1800.0, Policy(frames=5, hits=3.0, window_s=1e5))
+    doubted = [seen(CLOUD, doubted=True)] * 7
+    wandering = [seen(FIRE), seen(CLOUD), seen(FIRE), seen(CLOUD), seen(FIRE)]
+    totals = compare([doubted, wandering], 1800.0, AlarmPolicy(frames=5, hits=3.0, window_s=1e5))
     found = {name: (total.alarms, total.false_alarms_per_hour, total.reviews) for name, total in totals.items()}
     # Twelve frames, six hours; three of the last five at one place raise an alarm on the fifth.
     assert found["gate"] == (1, 1 / 6, 1)
     assert found["no gate"] == (2, 2 / 6, 0)
     assert found["plain k of n"] == (2, 2 / 6, 0)
-    apart = compare([[shot(FIRE), shot(CLOUD), shot((0.1, 0.8, 0.2, 0.9)), shot()]], 60.0, POLICY)
+    apart = compare([[seen(FIRE), seen(CLOUD), seen((0.1, 0.8, 0.2, 0.9)), seen()]], 60.0, POLICY)
     assert (apart["no gate"].alarms, apart["plain k of n"].alarms) == (0, 1)
 
 
 def test_a_line_adds_up_several_cameras():
-    fire = play([shot(FIRE, truth=[FIRE])] * 4, 900.0, POLICY)
-    calm = play([shot()] * 8, 900.0, POLICY)
+    fire = replay([seen(FIRE, truth=[FIRE])] * 4, 900.0, POLICY)
+    calm = replay([seen()] * 8, 900.0, POLICY)
     total = add_up([fire, calm])
     assert (total.cameras, total.frames, total.hours) == (2, 12, 3.0)
     assert (total.fires, total.detected, total.median_detection_s) == (1, 0, None)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cameras.evidence import Policy
+from service.cameras.evidence import AlarmPolicy
 from service.cameras.rules import CameraFile, Rules
 from service.errors import SettingsInvalid
 
@@ -23,9 +23,9 @@ def write(path: Path, text: str, stamp: int) -> None:
 
 
 def test_a_camera_has_its_own_policy_over_the_default_over_the_settings():
-    rules = Rules.parse(TEXT, Policy(frames=6, hits=3.0, cooldown_s=60.0))
-    assert rules.of("north-3").policy == Policy(frames=8, hits=4.5, cooldown_s=60.0)
-    assert rules.of("south").policy == Policy(frames=6, hits=2, cooldown_s=60.0)
+    rules = Rules.parse(TEXT, AlarmPolicy(frames=6, hits=3.0, cooldown_s=60.0))
+    assert rules.of("north-3").policy == AlarmPolicy(frames=8, hits=4.5, cooldown_s=60.0)
+    assert rules.of("south").policy == AlarmPolicy(frames=6, hits=2, cooldown_s=60.0)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_camera_has_its_own_policy_over_the_default_over_the_settings():
     ],
 )
 def test_a_box_is_ignored_if_at_least_half_of_it_lies_where_nothing_counts(box, ignored):
-    rules = Rules.parse(TEXT, Policy())
+    rules = Rules.parse(TEXT, AlarmPolicy())
     assert rules.of("north-3").ignores(box) == ignored
     assert not rules.of("south").ignores(box)
 
@@ -62,18 +62,18 @@ def test_a_box_is_ignored_if_at_least_half_of_it_lies_where_nothing_counts(box, 
 def test_a_broken_file_is_refused_at_the_start_in_words(tmp_path, text, words):
     write(tmp_path / "cameras.toml", text, 1)
     with pytest.raises(SettingsInvalid, match=words):
-        CameraFile(tmp_path / "cameras.toml", Policy())
+        CameraFile(tmp_path / "cameras.toml", AlarmPolicy())
 
 
 def test_a_file_that_is_missing_at_the_start_is_refused(tmp_path):
     with pytest.raises(SettingsInvalid, match="SMOKE_CAMERAS_FILE"):
-        CameraFile(tmp_path / "cameras.toml", Policy())
+        CameraFile(tmp_path / "cameras.toml", AlarmPolicy())
 
 
 def test_a_file_that_goes_and_comes_back_as_it_was_is_well_again(tmp_path):
     path = tmp_path / "cameras.toml"
     write(path, "[default]\nhits = 2", 1)
-    file = CameraFile(path, Policy())
+    file = CameraFile(path, AlarmPolicy())
     path.rename(tmp_path / "away")
     file.refresh()
     assert "cameras.toml" in file.error
@@ -86,7 +86,7 @@ def test_a_file_that_goes_and_comes_back_as_it_was_is_well_again(tmp_path):
 def test_a_change_is_taken_over_and_a_broken_one_keeps_the_old_rules_and_says_so(tmp_path, caplog):
     path = tmp_path / "cameras.toml"
     write(path, "[default]\nhits = 2", 1)
-    file = CameraFile(path, Policy())
+    file = CameraFile(path, AlarmPolicy())
     write(path, "[default]\nhits = 4", 2)
     file.refresh()
     assert (file.rules.default.policy.hits, file.error) == (4, None)

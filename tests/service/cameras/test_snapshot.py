@@ -10,13 +10,13 @@ from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
 from service.cameras import snapshot
-from service.cameras.alarm import State, Watch
+from service.cameras.alarm import AlarmState, CameraAlarm
 from service.cameras.camera import Camera
-from service.cameras.evidence import Policy
+from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
-from service.cameras.snapshot import upkeep
+from service.cameras.snapshot import housekeeping
 from service.runtime.slot import LoadedModel
 from service.server.app import create_app
 from service.settings import Settings
@@ -25,7 +25,7 @@ from tests.pictures import file_of, plain, plume
 
 def alarmed() -> Camera:
     box = (0.1, 0.2, 0.3, 0.4)
-    return Camera("ridge", "ridge", Watch(State.ALARM, 10.0, 1.5, 4, 300.0, [box], ended_s=5.0))
+    return Camera("ridge", "ridge", CameraAlarm(AlarmState.ALARM, 10.0, 1.5, 4, 300.0, [box], ended_s=5.0))
 
 
 def entry(key: str, value: object) -> str:
@@ -38,7 +38,7 @@ def test_what_is_read_is_what_was_written_and_says_that_it_is_restored(tmp_path)
     file = tmp_path / "state.json"
     snapshot.write(snapshot.describe([alarmed()], 400.0), file)
     (camera_id, watch), *rest = snapshot.read(file).items()
-    before = alarmed().watch
+    before = alarmed().alarm
     assert (camera_id, rest) == ("ridge", [])
     for name in ("state", "since_s", "score", "frames", "newest_s", "places", "ended_s"):
         assert getattr(watch, name) == getattr(before, name)
@@ -48,12 +48,12 @@ def test_what_is_read_is_what_was_written_and_says_that_it_is_restored(tmp_path)
 
 def test_a_camera_with_nothing_to_remember_is_left_out():
     assert snapshot.describe([Camera("a", "a")], 0.0)["cameras"] == {}
-    assert math.isinf(Watch().ended_s)
+    assert math.isinf(CameraAlarm().ended_s)
 
 
 @pytest.mark.parametrize(("hours", "kept"), [(23, True), (25, False)])
 def test_an_alarm_that_is_over_is_kept_for_as_long_as_it_may_cool_down(hours, kept):
-    over = Camera("ridge", "ridge", Watch(ended_s=1_000.0))
+    over = Camera("ridge", "ridge", CameraAlarm(ended_s=1_000.0))
     assert ("ridge" in snapshot.describe([over], 1_000.0 + 3600.0 * hours)["cameras"]) is kept
 
 
@@ -112,7 +112,7 @@ def test_a_broken_state_file_does_not_stop_the_start(open_client, tmp_path):
 
 
 def cameras(path=None) -> Cameras:
-    return Cameras(8, CameraFile(path, Policy()), CameraMetrics(CollectorRegistry()))
+    return Cameras(8, CameraFile(path, AlarmPolicy()), CameraMetrics(CollectorRegistry()))
 
 
 async def until(condition, most_s: float = 10.0) -> None:
@@ -124,8 +124,8 @@ async def until(condition, most_s: float = 10.0) -> None:
 def test_a_change_is_on_disk_without_waiting_for_the_end(tmp_path):
     async def run() -> None:
         known = cameras()
-        async with upkeep(known, tmp_path / "state.json", period_s=0.01):
-            known.restore("ridge", Watch(State.ALARM), time.time())
+        async with housekeeping(known, tmp_path / "state.json", period_s=0.01):
+            known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time())
             known.changes += 1
             await until((tmp_path / "state.json").exists)
             assert json.loads((tmp_path / "state.json").read_text())["cameras"]["ridge"]["state"] == "alarm"
@@ -136,8 +136,8 @@ def test_a_change_is_on_disk_without_waiting_for_the_end(tmp_path):
 def test_a_disk_that_takes_nothing_is_said_and_tried_again(tmp_path, caplog):
     async def run() -> None:
         known = cameras()
-        async with upkeep(known, tmp_path / "missing/state.json", period_s=0.01):
-            known.restore("ridge", Watch(State.ALARM), time.time())
+        async with housekeeping(known, tmp_path / "missing/state.json", period_s=0.01):
+            known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time())
             known.changes += 1
             await until(lambda: "state file cannot be written" in caplog.text)
             (tmp_path / "missing").mkdir()
@@ -149,8 +149,8 @@ def test_a_disk_that_takes_nothing_is_said_and_tried_again(tmp_path, caplog):
 def test_a_camera_that_is_gone_is_forgotten_by_and_by(tmp_path):
     async def run() -> None:
         known = cameras()
-        known.restore("ridge", Watch(State.ALARM), time.time() - 86_401.0)
-        async with upkeep(known, tmp_path / "state.json", period_s=0.01):
+        known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time() - 86_401.0)
+        async with housekeeping(known, tmp_path / "state.json", period_s=0.01):
             await until(lambda: not list(known))
         assert json.loads((tmp_path / "state.json").read_text())["cameras"] == {}
 
@@ -162,7 +162,7 @@ def test_new_rules_are_in_force_without_a_restart(tmp_path):
         path = tmp_path / "cameras.toml"
         path.write_text("")
         known = cameras(path)
-        async with upkeep(known, None, period_s=0.01):
+        async with housekeeping(known, None, period_s=0.01):
             path.write_text("[default]\nhits = 1\n")
             await until(lambda: known.file.rules.default.policy.hits == 1)
 

@@ -13,18 +13,18 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from service.cameras.alarm import State
-from service.cameras.camera import Change
-from service.notifications.mqtt import Broker, Mqtt, discovery
-from service.notifications.outbox import DeliveryFailed, Outbox, Patience
+from service.cameras.alarm import AlarmState
+from service.cameras.camera import AlarmTransition
+from service.notifications.mqtt import BrokerOptions, Mqtt, discovery
+from service.notifications.outbox import DeliveryFailed, Outbox, RetryPolicy
 from tests.pictures import file_of, plume
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
 if MOSQUITTO is None and os.environ.get("SMOKE_TEST_REQUIRE_ALL") != "1":
     pytest.skip("mosquitto is not installed (Debian: apt-get install mosquitto)", allow_module_level=True)
 
-RAISED = Change("ridge", State.SUSPECTED, State.ALARM, 1_767_268_800.0, 1.0, 3, ())
-PATIENT = Patience(pause_s=0.05, pause_max_s=0.2, attempts=100, farewell_s=10.0)
+RAISED = AlarmTransition("ridge", AlarmState.SUSPECTED, AlarmState.ALARM, 1_767_268_800.0, 1.0, 3, ())
+PATIENT = RetryPolicy(pause_s=0.05, pause_max_s=0.2, attempts=100, drain_s=10.0)
 
 
 class Mosquitto:
@@ -90,7 +90,7 @@ async def retained(port: int, count: int, **login: str) -> dict[str, bytes]:
 
 def test_a_state_is_retained_announced_to_home_assistant_and_the_connection_said_online(broker):
     async def run() -> dict[str, bytes]:
-        outbox = Outbox(Mqtt(Broker("127.0.0.1", broker.port), pause_s=0.05), lambda *_: None, PATIENT)
+        outbox = Outbox(Mqtt(BrokerOptions("127.0.0.1", broker.port), pause_s=0.05), lambda *_: None, PATIENT)
         async with outbox.running():
             outbox.offer(RAISED)
             await outbox._idle.wait()
@@ -111,7 +111,7 @@ def test_a_state_is_retained_announced_to_home_assistant_and_the_connection_said
 
 def test_leaving_says_offline_and_keeps_the_last_state(broker):
     async def run() -> dict[str, bytes]:
-        outbox = Outbox(Mqtt(Broker("127.0.0.1", broker.port), pause_s=0.05), lambda *_: None, PATIENT)
+        outbox = Outbox(Mqtt(BrokerOptions("127.0.0.1", broker.port), pause_s=0.05), lambda *_: None, PATIENT)
         async with outbox.running():
             outbox.offer(RAISED)
         return await retained(broker.port, 3)
@@ -125,7 +125,7 @@ def test_a_broker_that_was_away_hears_everything_when_it_is_back(tmp_path, port)
     results: list[str] = []
 
     async def run() -> dict[str, bytes]:
-        channel = Mqtt(Broker("127.0.0.1", port), pause_s=0.05)
+        channel = Mqtt(BrokerOptions("127.0.0.1", port), pause_s=0.05)
         outbox = Outbox(channel, lambda _, result: results.append(result), PATIENT)
         async with outbox.running():
             outbox.offer(RAISED)
@@ -150,7 +150,7 @@ def test_a_broker_that_was_away_hears_everything_when_it_is_back(tmp_path, port)
 
 def test_without_a_connection_a_delivery_fails_in_words():
     async def run() -> None:
-        await Mqtt(Broker("127.0.0.1", 9)).deliver(RAISED)
+        await Mqtt(BrokerOptions("127.0.0.1", 9)).deliver(RAISED)
 
     with pytest.raises(DeliveryFailed, match="found no connection to the broker"):
         asyncio.run(run())

@@ -6,39 +6,39 @@ from dataclasses import replace
 
 import pytest
 
-from service.cameras.alarm import State
-from service.cameras.camera import Change
-from service.notifications.outbox import DeliveryFailed, Outbox, Patience
+from service.cameras.alarm import AlarmState
+from service.cameras.camera import AlarmTransition
+from service.notifications.outbox import DeliveryFailed, Outbox, RetryPolicy
 
-SHORT = Patience(queue_max=4, attempts=3, pause_s=0.001, failures_max=2, open_s=0.2, farewell_s=0.5)
+SHORT = RetryPolicy(queue_max=4, attempts=3, pause_s=0.001, failures_max=2, open_s=0.2, drain_s=0.5)
 
 
-def change(number: int) -> Change:
-    return Change(f"camera-{number}", State.SUSPECTED, State.ALARM, 60.0, 1.0, 3, ())
+def change(number: int) -> AlarmTransition:
+    return AlarmTransition(f"camera-{number}", AlarmState.SUSPECTED, AlarmState.ALARM, 60.0, 1.0, 3, ())
 
 
 class Obedient:
-    """A channel that fails as often as it is told, hopelessly or not, and blocks while it is held."""
+    """A channel that fails as often as it is told, permanently or not, and blocks while it is held."""
 
     name = "obedient"
 
-    def __init__(self, failures: int = 0, *, hopeless: bool = False) -> None:
+    def __init__(self, failures: int = 0, *, permanent: bool = False) -> None:
         self.failures = failures
-        self.hopeless = hopeless
+        self.permanent = permanent
         self.attempts: list[str] = []
         self.delivered: list[str] = []
         self.free = asyncio.Event()
         self.free.set()
 
-    def wants(self, offered: Change) -> bool:
+    def wants(self, offered: AlarmTransition) -> bool:
         return offered.camera_id != "camera-99"
 
-    async def deliver(self, offered: Change) -> None:
+    async def deliver(self, offered: AlarmTransition) -> None:
         await self.free.wait()
         self.attempts.append(offered.camera_id)
         if self.failures > 0:
             self.failures -= 1
-            raise DeliveryFailed("told to", hopeless=self.hopeless)
+            raise DeliveryFailed("told to", permanent=self.permanent)
         self.delivered.append(offered.camera_id)
 
     @asynccontextmanager
@@ -46,12 +46,12 @@ class Obedient:
         yield
 
 
-def run(channel: Obedient, *numbers: int, patience: Patience = SHORT, wait_s: float = 0.0) -> list[str]:
+def run(channel: Obedient, *numbers: int, policy: RetryPolicy = SHORT, wait_s: float = 0.0) -> list[str]:
     """Offer changes, wait, close; the results."""
     results: list[str] = []
 
     async def offer() -> None:
-        outbox = Outbox(channel, lambda _, result: results.append(result), patience)
+        outbox = Outbox(channel, lambda _, result: results.append(result), policy)
         async with outbox.running():
             for number in numbers:
                 outbox.offer(change(number))
@@ -75,7 +75,7 @@ def test_a_failed_delivery_is_tried_again():
 
 def test_an_unexpected_fault_loses_its_own_notification_alone(caplog):
     class Faulty(Obedient):
-        async def deliver(self, offered: Change) -> None:
+        async def deliver(self, offered: AlarmTransition) -> None:
             if offered.camera_id == "camera-1":
                 raise ValueError("of no known kind")
             await super().deliver(offered)
@@ -92,16 +92,16 @@ def test_attempts_are_bounded():
     assert channel.attempts == ["camera-1"] * 3 + ["camera-2"]
 
 
-def test_what_is_hopeless_is_not_tried_again():
-    channel = Obedient(failures=1, hopeless=True)
+def test_what_fails_for_good_is_not_tried_again():
+    channel = Obedient(failures=1, permanent=True)
     assert run(channel, 1, 2) == ["failed", "delivered"]
     assert channel.attempts == ["camera-1", "camera-2"]
 
 
 def test_an_open_breaker_sends_nothing_and_then_one_attempt_decides():
-    patience = replace(SHORT, farewell_s=0.01)
+    policy = replace(SHORT, drain_s=0.01)
     channel = Obedient(failures=6)
-    assert run(channel, 1, 2, 3, patience=patience, wait_s=0.1) == ["failed", "failed", "dropped"]
+    assert run(channel, 1, 2, 3, policy=policy, wait_s=0.1) == ["failed", "failed", "dropped"]
     assert channel.attempts == ["camera-1"] * 3 + ["camera-2"] * 3
     again = Obedient(failures=7)
     assert run(again, 1, 2, 3, 4, wait_s=0.6) == ["failed", "failed", "failed", "delivered"]
@@ -132,7 +132,7 @@ def test_what_cannot_be_sent_in_time_is_counted_at_the_end():
 
     async def offer() -> list[str]:
         results: list[str] = []
-        outbox = Outbox(channel, lambda _, result: results.append(result), replace(SHORT, farewell_s=0.01))
+        outbox = Outbox(channel, lambda _, result: results.append(result), replace(SHORT, drain_s=0.01))
         channel.free.clear()
         async with outbox.running():
             for number in range(3):
@@ -144,4 +144,4 @@ def test_what_cannot_be_sent_in_time_is_counted_at_the_end():
 
 @pytest.mark.parametrize("numbers", [(), (99,)])
 def test_with_nothing_to_send_the_end_does_not_wait(numbers):
-    assert run(Obedient(), *numbers, patience=replace(SHORT, farewell_s=60.0)) == []
+    assert run(Obedient(), *numbers, policy=replace(SHORT, drain_s=60.0)) == []

@@ -12,15 +12,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from service.cameras.alarm import State
-from service.cameras.camera import Change
+from service.cameras.alarm import AlarmState
+from service.cameras.camera import AlarmTransition
 from service.errors import SettingsInvalid
 from service.notifications.outbox import DeliveryFailed
 from service.notifications.webhook import SIGNATURE, Webhook, sign
 from tests.pictures import file_of, plume
 
 SECRET = b"a secret between two"
-RAISED = Change("ridge", State.SUSPECTED, State.ALARM, 1_767_268_800.0, 4 / 3, 4, ((0.1, 0.2, 0.3, 0.4),))
+RAISED = AlarmTransition(
+    "ridge", AlarmState.SUSPECTED, AlarmState.ALARM, 1_767_268_800.0, 4 / 3, 4, ((0.1, 0.2, 0.3, 0.4),)
+)
 
 
 class Receiver(ThreadingHTTPServer):
@@ -64,7 +66,7 @@ def receiver() -> Iterator[Receiver]:
         thread.join()
 
 
-def deliver(url: str, change: Change = RAISED) -> None:
+def deliver(url: str, change: AlarmTransition = RAISED) -> None:
     async def run() -> None:
         webhook = Webhook(url, SECRET, clock=lambda: 1_767_268_860.5)
         async with webhook.opened():
@@ -99,12 +101,12 @@ def test_a_repeat_has_the_same_id_and_another_alarm_another(receiver):
     assert first == again != other
 
 
-@pytest.mark.parametrize(("status", "hopeless"), [(500, False), (429, False), (400, True), (307, True)])
-def test_a_refusal_is_a_failure_that_another_attempt_may_mend_or_not(receiver, status, hopeless):
+@pytest.mark.parametrize(("status", "permanent"), [(500, False), (429, False), (400, True), (307, True)])
+def test_a_refusal_is_a_failure_that_another_attempt_may_mend_or_not(receiver, status, permanent):
     receiver.statuses = [status]
     with pytest.raises(DeliveryFailed, match=f"found status {status}") as failure:
         deliver(receiver.url)
-    assert failure.value.hopeless == hopeless
+    assert failure.value.permanent == permanent
     assert len(receiver.came) == 1
 
 
@@ -122,8 +124,8 @@ def test_a_signature_is_the_hmac_that_the_world_knows():
 def test_only_alarms_and_reviews_are_worth_a_call():
     webhook = Webhook("http://127.0.0.1/", SECRET)
     assert webhook.wants(RAISED)
-    assert webhook.wants(RAISED._replace(before=State.REVIEW, after=State.CLEAR))
-    assert not webhook.wants(RAISED._replace(before=State.CLEAR, after=State.SUSPECTED))
+    assert webhook.wants(RAISED._replace(before=AlarmState.REVIEW, after=AlarmState.CLEAR))
+    assert not webhook.wants(RAISED._replace(before=AlarmState.CLEAR, after=AlarmState.SUSPECTED))
 
 
 def post(client, minute: int) -> float:

@@ -2,7 +2,7 @@ import json
 import logging
 import sys
 
-from service.server.logs import JsonLines, Sentences, start_logging
+from service.server.logs import ConsoleFormatter, JsonFormatter, start_logging
 
 
 def record_of(message: str, exc_info=None, **extra) -> logging.LogRecord:
@@ -10,7 +10,7 @@ def record_of(message: str, exc_info=None, **extra) -> logging.LogRecord:
 
 
 def record(message: str, exc_info=None, **extra) -> dict:
-    line = JsonLines().format(record_of(message, exc_info, **extra))
+    line = JsonFormatter().format(record_of(message, exc_info, **extra))
     assert "\n" not in line
     return json.loads(line)
 
@@ -34,12 +34,12 @@ def test_an_exception_stays_on_its_line():
 
 
 def test_a_person_reads_the_same_as_a_sentence():
-    line = Sentences().format(record_of("request", status=200, path="/segment"))
+    line = ConsoleFormatter().format(record_of("request", status=200, path="/segment"))
     assert line.endswith(" warning: request  status: 200  path: /segment")
 
 
 def test_a_client_cannot_forge_a_sentence_or_steer_the_terminal():
-    line = Sentences().format(record_of("request", path="/a\n12:00:00 all is well\x1b[2J"))
+    line = ConsoleFormatter().format(record_of("request", path="/a\n12:00:00 all is well\x1b[2J"))
     assert line.endswith(r"path: /a\n12:00:00 all is well\x1b[2J")
     assert line.isprintable()
 
