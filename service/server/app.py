@@ -55,10 +55,7 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     estimator = components.service_time_estimator(settings, slot.model)
     admission = AdmissionControl(components.in_flight_limits(settings), components.wait_policy(settings), estimator)
     reloader = Reloader(slot, load, metrics.reloaded)
-    channels = components.channels(settings)
-    for channel in channels:
-        metrics.cameras.sends(channel.name)
-    notifier = Notifier(channels, metrics.cameras.notified)
+    notifier = _notifier(settings, metrics)
     cameras = components.cameras(settings, metrics.cameras, notifier)
 
     @asynccontextmanager
@@ -79,6 +76,14 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     app.state.keys, app.state.admission, app.state.reloader, app.state.metrics = keys, admission, reloader, metrics
     _dress(app, settings, metrics)
     return app
+
+
+def _notifier(settings: Settings, metrics: Metrics) -> Notifier:
+    """Every channel counts from zero."""
+    channels = components.channels(settings)
+    for channel in channels:
+        metrics.cameras.sends(channel.name)
+    return Notifier(channels, metrics.cameras.notified)
 
 
 def _dress(app: FastAPI, settings: Settings, metrics: Metrics) -> None:

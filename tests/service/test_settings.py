@@ -45,7 +45,7 @@ def test_an_empty_variable_sets_nothing(monkeypatch):
 
 def test_a_setting_that_is_gone_is_refused_and_said_what_took_its_place(monkeypatch):
     monkeypatch.setenv("SMOKE_BURST_S", "10")
-    with pytest.raises(SettingsInvalid, match="SMOKE_BURST_S: found '10', expected .*: SMOKE_CAMERA_WAIT_MAX_MS says"):
+    with pytest.raises(SettingsInvalid, match=r"SMOKE_BURST_S: found '10', expected .*: SMOKE_CAMERA_WAIT_MAX_MS says"):
         Settings.load()
     monkeypatch.setenv("SMOKE_BURST_S", "")
     assert Settings.load()
