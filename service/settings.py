@@ -1,7 +1,8 @@
 """Every setting of the service, read once from `SMOKE_*`; the only reader of the environment."""
 
+import os
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -10,6 +11,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from models.manifest import ManifestError, newest_release
 from service.errors import ModelUnusable, SettingsInvalid
 from service.runtime.providers import Arena, Precision, Provider
+
+_GONE: Final = {
+    "SMOKE_BURST_S": "SMOKE_CAMERA_WAIT_MAX_MS says how long a camera's only frame may wait, SMOKE_WAIT_MAX_MS any other",
+}
+"""Settings of earlier versions, and what took their place."""
 
 
 class Settings(BaseSettings):
@@ -50,20 +56,17 @@ class Settings(BaseSettings):
     batch_max: int = Field(8, ge=1, le=8, description="Most frames in one batch on a GPU.")
     batch_wait_ms: float = Field(0.0, ge=0, le=1000, description="How long a batch on a GPU waits to be filled.")
     wait_max_ms: float = Field(
-        0.0,
+        2000.0,
         ge=0,
-        description="Longest estimated wait with which a frame is let in; 0: as long as the work on it takes.",
+        description="Longest estimated wait with which a frame is let in; 0: only what would be served at once.",
     )
-    burst_s: float = Field(
-        10.0,
-        ge=0,
-        le=600,
-        description="A burst of one frame per camera is let in as far as it will be over after this time (others: at most 0.25 s).",
+    camera_wait_max_ms: float = Field(
+        30_000.0, ge=0, description="The same for a camera's only frame in flight, if that is longer."
     )
-    queue_max: int = Field(128, ge=1, description="Most decoded frames that wait for the model.")
-    requests_max: int = Field(128, ge=1, description="Most requests for a segmentation in flight.")
+    queue_max: int = Field(1024, ge=1, description="Most decoded frames that wait for the model.")
+    requests_max: int = Field(1024, ge=1, description="Most requests for a segmentation in flight.")
     camera_requests_max: int = Field(32, ge=1, description="Most requests of one camera in flight.")
-    inflight_bytes_max: int = Field(256 * 2**20, ge=1024, description="Most bytes of bodies in flight.")
+    inflight_bytes_max: int = Field(512 * 2**20, ge=1024, description="Most bytes of bodies in flight.")
     inflight_pixels_max: int = Field(300_000_000, ge=256, description="Most pixels of frames in flight.")
     deadline_s: float = Field(
         60.0, gt=0, le=600, description="Longest time until a request is answered; X-Deadline-Ms can only shorten it."
@@ -110,7 +113,7 @@ class Settings(BaseSettings):
         60.0, gt=0, description="A batch that runs for longer hangs: the service asks to be restarted."
     )
     drain_s: float = Field(
-        20.0, ge=0, le=600, description="Longest time accepted requests get to finish after SIGTERM."
+        40.0, ge=0, le=600, description="Longest time accepted requests get to finish after SIGTERM."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
@@ -146,8 +149,11 @@ class Settings(BaseSettings):
         """Read the environment; what the command line chose goes first, `None` counts as not chosen.
 
         Raises:
-            SettingsInvalid: A value is impossible; the message names the variable.
+            SettingsInvalid: A value is impossible, or the setting is gone; the message names the variable.
         """
+        for variable, words in _GONE.items():
+            if found := os.environ.get(variable):
+                raise SettingsInvalid(f"{variable}: found {found!r}, expected it to be gone: {words}")
         values: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
         try:
             return cls(**values)

@@ -13,7 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from service.cameras.metrics import CameraMetrics
 from service.runtime.model import ModelInfo
-from service.scheduling.permits import Budget, Permits
+from service.scheduling.admission import AdmissionControl
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _SECONDS: Final = tuple(0.001 * 2**power for power in range(15))
@@ -99,16 +99,14 @@ class Metrics:
         for stage, value in seconds.items():
             self._stages.labels(stage).observe(value)
 
-    def watch_permits(self, permits: Permits) -> None:
+    def watch_admission(self, admission: AdmissionControl) -> None:
         """Read these at each scrape too."""
+        self._wait.set_function(lambda: admission.backlog.total_wait_s)
+        self._permits.labels("requests").set_function(lambda: admission.backlog.total)
+        self._permits.labels("bytes").set_function(lambda: admission.bytes.used)
+        self._permits.labels("pixels").set_function(lambda: admission.pixels.used)
         for kind in ("requests", "bytes", "pixels"):
-            budget: Budget = getattr(permits, kind)
-            self._permits.labels(kind).set_function(lambda budget=budget: budget.used)  # type: ignore[misc]
-            self._permits_max.labels(kind).set(budget.most)
-
-    def watch_wait(self, wait_s: Callable[[], float]) -> None:
-        """Read this at each scrape too."""
-        self._wait.set_function(wait_s)
+            self._permits_max.labels(kind).set(getattr(admission.limits, kind))
 
     def observe_batch(self, taken: int, dropped: Sequence[str]) -> None:
         """A batch was formed, or frames were dropped for these reasons."""

@@ -11,34 +11,33 @@ from starlette.requests import ClientDisconnect, Request
 from service.api.body import boundary_of, check_media_type, read_body, take_frame
 from service.api.query import SegmentQuery
 from service.errors import ClientGone, DeadlineExceeded
-from service.scheduling.admission import Inside
-from service.scheduling.context import Ticket
+from service.scheduling.admission import Admission
+from service.scheduling.context import RequestContext
 from service.settings import Settings
 
 DEADLINE_MAX_MS: Final = 600_000
 Offload = Callable[[Callable[[], bytes]], Awaitable[bytes]]
 
 
-def request_context(query: SegmentQuery, deadline_ms: int | None, settings: Settings) -> Ticket:
-    """The place of a request that arrives now."""
+def request_context(query: SegmentQuery, deadline_ms: int | None, settings: Settings) -> RequestContext:
+    """What is known of a request that arrives now."""
     arrived_s = time.perf_counter()
     wait_s = settings.deadline_s if deadline_ms is None else min(deadline_ms / 1000.0, settings.deadline_s)
-    return Ticket(query.camera_id, query.latest, arrived_s, arrived_s + wait_s, query.options().frames)
+    return RequestContext(query.camera_id, query.latest, arrived_s, arrived_s + wait_s, query.options().frames)
 
 
 def body_bytes(headers: Mapping[str, str], max_bytes: int) -> int:
-    """The most that a body can turn out to be: what it declares, or as much as is allowed."""
-    declared_bytes = _declared_bytes(headers)
-    return max_bytes if declared_bytes is None else min(declared_bytes, max_bytes)
+    """The length that a body declares, as far as it is allowed; 0 where it declares none."""
+    return min(_declared_bytes(headers) or 0, max_bytes)
 
 
-async def read_frame(request: Request, settings: Settings, inside: Inside, offload: Offload) -> bytes:
+async def read_frame(request: Request, settings: Settings, admission: Admission, offload: Offload) -> bytes:
     """Read the picture file that a request carries, as its body or as the part `frame` of a form.
 
     Args:
         request: Its body was not touched yet.
         settings: Limits of bytes and time.
-        inside: The request, which was let in; told how long the body turned out to be.
+        admission: The request, which was let in; holds the body as it arrives.
         offload: Runs the taking apart of a form off the event loop.
 
     Raises:
@@ -48,33 +47,39 @@ async def read_frame(request: Request, settings: Settings, inside: Inside, offlo
     boundary = boundary_of(content_type)
     if boundary is None:
         check_media_type(content_type)
-    body = await _read(request, settings)
-    inside.arrive(len(body))
+    body = await _read(request, settings, admission)
+    admission.complete()
     return body if boundary is None else await offload(lambda: take_frame(body, boundary))
 
 
-async def _read(request: Request, settings: Settings) -> bytes:
-    declared_bytes = _declared_bytes(request.headers)
+async def _read(request: Request, settings: Settings, admission: Admission) -> bytes:
+    chunks, declared_bytes = _held(request.stream(), admission), _declared_bytes(request.headers)
     try:
-        return await read_body(request.stream(), declared_bytes, settings.body_max_bytes, settings.body_timeout_s)
+        return await read_body(chunks, declared_bytes, settings.body_max_bytes, settings.body_timeout_s)
     except ClientDisconnect:
         raise ClientGone("the caller hung up before the whole body was sent") from None
 
 
+async def _held(chunks: AsyncIterator[bytes], admission: Admission) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        admission.arrived(len(chunk))
+        yield chunk
+
+
 @asynccontextmanager
-async def until_deadline(ticket: Ticket) -> AsyncIterator[None]:
-    """Give up what is inside when the ticket's time is up.
+async def until_deadline(context: RequestContext) -> AsyncIterator[None]:
+    """Give up what is inside when the request's time is up.
 
     Raises:
         DeadlineExceeded: It was up.
     """
     try:
-        async with asyncio.timeout(ticket.left_s) as limit:
+        async with asyncio.timeout(context.left_s) as limit:
             yield
     except TimeoutError:
         if not limit.expired():
             raise
-        wait_ms = 1000 * (ticket.deadline_s - ticket.arrived_s)
+        wait_ms = 1000 * (context.deadline_s - context.arrived_s)
         raise DeadlineExceeded(f"found no answer after {wait_ms:g} ms, expected one by then") from None
 
 

@@ -10,7 +10,7 @@ from service.cameras.registry import Cameras
 from service.pipeline.pipeline import Pipeline
 from service.runtime.reload import Reloader
 from service.runtime.slot import ModelSlot
-from service.scheduling.admission import Lifecycle, Phase
+from service.scheduling.admission import AdmissionControl, Phase
 from service.settings import Settings
 
 
@@ -22,7 +22,7 @@ class AppState:
     slot: ModelSlot
     pipeline: Pipeline
     metrics: Metrics
-    lifecycle: Lifecycle
+    admission: AdmissionControl
     reloader: Reloader
     cameras: Cameras
 
@@ -40,8 +40,8 @@ class AppState:
     @property
     def readiness(self) -> str:
         """The phase, or why frames are not answered although the phase is ready."""
-        if self.lifecycle.phase is not Phase.READY:
-            return self.lifecycle.phase.value
+        if self.admission.phase is not Phase.READY:
+            return self.admission.phase.value
         return self.unhealthy_reason or (Phase.READY.value if self.slot.healthy else "the model is being rebuilt")
 
     @property

@@ -30,9 +30,9 @@ from service.pipeline.tiling import (
 from service.pipeline.workers import WorkerOptions
 from service.runtime.model import ModelInfo
 from service.runtime.slot import InferenceResult, ModelSlot
-from service.scheduling.batcher import Batcher, Sizes, ignore
-from service.scheduling.context import Ticket
-from service.scheduling.service_time import Pace
+from service.scheduling.batcher import Batcher, BatchingOptions, no_report
+from service.scheduling.context import RequestContext
+from service.scheduling.service_time import ServiceTimeEstimator
 
 T = TypeVar("T")
 
@@ -75,13 +75,13 @@ class Pipeline:
         batcher: Batcher[ModelInputs, InferenceResults],
         pool: Executor,
         limits: Limits,
-        pace: Pace,
+        estimator: ServiceTimeEstimator,
     ) -> None:
         self._slot = slot
         self._batcher = batcher
         self._pool = pool
         self._limits = limits
-        self._pace = pace
+        self._estimator = estimator
 
     @property
     def queue_depth(self) -> int:
@@ -98,11 +98,15 @@ class Pipeline:
         """For how long the batch that runs longest has been running."""
         return self._batcher.busy_s
 
+    def replaced_cost(self, context: RequestContext) -> int:
+        """Cost of the frame that waits and whose place this one would take; 0 where there is none."""
+        return self._batcher.replaced_cost(context)
+
     async def segment(
         self,
         body: bytes,
         options: SegmentOptions,
-        ticket: Ticket | None = None,
+        context: RequestContext | None = None,
         hold_pixels: Callable[[int], None] = no_hold,
     ) -> Segmentation:
         """Answer one picture file. Cancel it to withdraw the frame.
@@ -110,21 +114,22 @@ class Pipeline:
         Args:
             body: The file.
             options: What is wanted of it.
-            ticket: Its place in the queue; by default that of a frame of no camera, without a deadline.
+            context: Whose frame it is, and until when it is wanted; by default that of a frame of no camera, without a deadline.
             hold_pixels: See `service.pipeline.decode.decode`.
 
         Raises:
             RequestError: One of its classes per cause.
         """
         started_s = time.perf_counter()
-        watched = ticket is not None and ticket.camera is not None
+        watched = context is not None and context.camera is not None
         inputs, size, stats = await self.offload(lambda: self._preprocess(body, options, hold_pixels, watched=watched))
         if not options.at_frame_size:
             hold_pixels(0)  # What waits for the model is small: a hundred large frames may.
         decoded_s = time.perf_counter()
-        done = await asyncio.wrap_future(self._batcher.submit(inputs, replace(ticket or Ticket(), frames=len(inputs))))
+        context = replace(context or RequestContext(), cost=len(inputs))
+        done = await asyncio.wrap_future(self._batcher.submit(inputs, context))
         inferred_s = time.perf_counter()
-        self._pace.ran(done.run_s / done.rounds)
+        self._estimator.record_run(done.run_s / done.rounds)
         result, maps, picture = await self.offload(
             lambda: self._postprocess(body, size, merge_results(done.value), options)
         )
@@ -136,7 +141,7 @@ class Pipeline:
 
     async def offload(self, work: Callable[[], T]) -> T:
         """Run something short but not instant off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._pace.timed, work)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._estimator.timed, work)
 
     def _preprocess(
         self, body: bytes, options: SegmentOptions, hold_pixels: Callable[[int], None], *, watched: bool
@@ -172,8 +177,8 @@ def open_pipeline(
     slot: ModelSlot,
     options: WorkerOptions,
     limits: Limits,
-    report: Callable[[int, Sequence[str]], None] = ignore,
-    pace: Pace | None = None,
+    report: Callable[[int, Sequence[str]], None] = no_report,
+    estimator: ServiceTimeEstimator | None = None,
 ) -> Iterator[Pipeline]:
     """A pipeline and its threads; leaving the context finishes what was accepted.
 
@@ -182,11 +187,11 @@ def open_pipeline(
         options: How many threads work, how many frames wait.
         limits: What a picture's header may promise.
         report: Told the size of each batch, and for each frame dropped before inference the reason.
-        pace: Told how long things take.
+        estimator: Told how long things take.
     """
-    sizes = Sizes(slot.model.runners, slot.model.batch_max, options.queue_max, options.batch_wait_s)
+    batching = BatchingOptions(slot.model.runners, slot.model.batch_max, options.queue_max, options.batch_wait_s)
     with (
         ThreadPoolExecutor(options.workers, thread_name_prefix="worker") as pool,
-        Batcher(partial(infer_each, slot), sizes, report) as batcher,
+        Batcher(partial(infer_each, slot), batching, report) as batcher,
     ):
-        yield Pipeline(slot, batcher, pool, limits, pace or Pace())
+        yield Pipeline(slot, batcher, pool, limits, estimator or ServiceTimeEstimator())

@@ -1,199 +1,68 @@
-"""Who waits before whom, how long a newcomer would wait, and whether that is too long to let it in.
+"""How long a newcomer would wait: frames that the fair queue serves first x measured interval between two answers.
 
-The estimate is made at the door, before a body is read: frames ahead times the measured time between two answers. Frames
-ahead are those that the fair queue would serve first, so a camera that floods lengthens its own wait and nobody else's. A
-request for tiles is as many frames as it has views.
+A camera that floods has its turns as the others have theirs, so it lengthens its own wait and nobody else's.
 """
 
 import math
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
-from service.errors import ServiceFull
-from service.scheduling.context import Ticket
-from service.scheduling.service_time import Pace
-
-_RETRY_MAX_S: Final = 30
-_SHORT_BURST_S: Final = 0.25
+from service.scheduling.context import RequestContext
+from service.scheduling.service_time import ServiceTimeEstimator
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class WaitPolicy:
     """How long an estimated wait may be.
 
     Attributes:
-        wait_max_s: For any frame; 0 for as long as the work on a frame takes.
-        burst_s: A burst that will be over so long after it began is let in: the only frame of each camera. 0 for none.
+        wait_max_s: For any frame; 0 lets in what would be served at once.
+        camera_wait_max_s: For a camera's only frame in flight, if that is longer.
     """
 
-    wait_max_s: float = 0.0
-    burst_s: float = 0.0
+    wait_max_s: float
+    camera_wait_max_s: float
 
 
-class Line:
-    """Everybody inside. Belongs to the event loop's thread, but for `wait_s`.
+class Backlog:
+    """The frames in flight, by camera.
 
     Args:
-        pace: How fast it moves.
-        patience: How long it may be.
-        clock: Gives seconds, as a ticket's times are given.
+        requests: Those in flight.
+        estimator: How fast they go through.
     """
 
-    def __init__(self, pace: Pace, patience: Patience, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._pace = pace
-        self._patience = patience
-        self._clock = clock
-        self._inside = 0
-        self._lanes: Counter[str | None] = Counter()
+    def __init__(self, requests: Iterable[RequestContext], estimator: ServiceTimeEstimator) -> None:
+        self._estimator = estimator
+        self._frames: Counter[str | None] = Counter()
         self._requests: Counter[str | None] = Counter()
-        self._sending: dict[Spot, float] = {}
-        self._busy = _Spell()
-        self._crowd = _Spell()
-        self._owed = _Owed()
+        for request in requests:
+            self._frames[request.camera] += request.cost
+            self._requests[request.camera] += 1
+        self.total = self._frames.total()
 
     @property
-    def wait_s(self) -> float:
-        """How long a frame would wait behind all those inside."""
-        return self._inside * self._pace.frame_s
+    def total_wait_s(self) -> float:
+        """How long a frame would wait behind all of them."""
+        return self._behind_s(self.total, self.total)
 
-    def enter(self, ticket: Ticket) -> "Spot":
-        """Take a spot, before the body is read.
+    def of(self, camera: str | None) -> int:
+        """How many are this camera's."""
+        return self._frames[camera]
 
-        Raises:
-            ServiceFull: The wait would be too long, or longer than the caller's deadline.
-        """
-        self._lapse()
-        self._check(ticket)
-        spot = Spot(self, ticket)
-        self._sending[spot] = self._clock()
-        self._count(ticket, 1)
-        return spot
-
-    def arrive(self, spot: "Spot") -> None:
-        """The body is there. A spot that has lapsed meanwhile is taken anew: who was let in is not sent away."""
-        if self._sending.pop(spot, None) is None:
-            self._count(spot.ticket, 1)
-
-    def leave(self, spot: "Spot") -> None:
-        """Whatever became of the frame, nobody waits for it any more."""
-        if spot.arrived:
-            self._pace.left(spot.ticket.frames)
-        if spot.arrived or self._sending.pop(spot, None) is not None:
-            self._count(spot.ticket, -1)
-
-    def _lapse(self) -> None:
-        """A body that is slow to arrive holds no spot: frames that are there go first."""
-        oldest_s = self._clock() - self._bound_s
-        for spot in [spot for spot, since_s in self._sending.items() if since_s < oldest_s and self._pace.known]:
-            del self._sending[spot]
-            self._count(spot.ticket, -1)
-
-    def _check(self, ticket: Ticket) -> None:
-        ahead = self._ahead(ticket)
-        wait_s = ahead * self._pace.frame_s
-        if not ahead or not self._pace.known:
-            return
-        most_s = ticket.deadline_s - self._clock() - self._pace.work_of_s(ticket.frames)
-        # While a runner could come to idle, waiting is not what takes time.
-        if ahead >= 2 * self._pace.slots:
-            most_s = min(most_s, self._patience_s(ticket))
-        if wait_s > most_s:
-            raise self._refusal(wait_s, max(0.0, most_s))
-
-    def _ahead(self, ticket: Ticket) -> int:
-        """Frames that the cameras' turns put before this one; a `latest` frame takes the place of one of its own."""
-        own = self._own(ticket)
-        others = ((count, count / self._requests[lane]) for lane, count in self._lanes.items() if lane != ticket.camera)
-        return own + math.ceil(sum(min(count, own + request) for count, request in others))
-
-    def _own(self, ticket: Ticket) -> int:
-        own = self._lanes.get(ticket.camera, 0)
-        return max(0, own - ticket.frames) if ticket.latest else own
-
-    @property
-    def _bound_s(self) -> float:
-        return self._patience.wait_max_s or self._pace.work_s
-
-    def _patience_s(self, ticket: Ticket) -> float:
-        """Anybody may wait for the end of a short burst, a camera's only frame for that of a long one.
-
-        Where frames keep coming there is no end to wait for: it is as if there were no burst.
-        """
-        now_s, pause_s = self._clock(), self._pace.work_s
-        short_s = min(_SHORT_BURST_S, self._patience.burst_s) - self._busy.age_s(now_s, pause_s)
-        if ticket.camera is None or self._own(ticket):
-            return max(self._bound_s, short_s)
-        return max(self._bound_s, short_s, self._patience.burst_s - self._crowd.age_s(now_s, pause_s))
-
-    def _count(self, ticket: Ticket, requests: int) -> None:
-        camera, frames = ticket.camera, requests * ticket.frames
-        self._inside += frames
-        self._lanes[camera] += frames
-        self._requests[camera] += requests
-        if not self._requests[camera]:
-            del self._lanes[camera], self._requests[camera]
-        now_s, pause_s = self._clock(), self._pace.work_s
-        self._busy.note(self._inside > 0, now_s, pause_s)
-        self._crowd.note(len(self._lanes) > 1, now_s, pause_s)
-
-    def _refusal(self, wait_s: float, most_s: float) -> ServiceFull:
-        retry_s = wait_s - most_s + self._owed.add(self._pace.frame_s, self._clock())
-        return ServiceFull(
-            f"found about {1000 * wait_s:.0f} ms of frames ahead, expected at most {1000 * most_s:.0f} ms of them",
-            min(_RETRY_MAX_S, max(1, math.ceil(retry_s))),
+    def wait_s(self, context: RequestContext, replaced: int = 0) -> float:
+        """How long a newcomer would wait that takes the place of a frame of this cost: behind its own, and the others' turns."""
+        own = self.of(context.camera) - replaced
+        # Before each of its own, and before itself, every other camera has one request served.
+        turns = (
+            min(frames, own + frames / self._requests[camera])
+            for camera, frames in self._frames.items()
+            if camera != context.camera
         )
+        return self._behind_s(own + math.ceil(sum(turns)), self.total - replaced)
 
-
-class Spot:
-    """One frame's part in the line."""
-
-    def __init__(self, line: Line, ticket: Ticket) -> None:
-        self.ticket = ticket
-        self.arrived = False
-        self._line = line
-
-    def arrive(self) -> None:
-        """See `Line.arrive`."""
-        self._line.arrive(self)
-        self.arrived = True
-
-    def leave(self) -> None:
-        """See `Line.leave`."""
-        self._line.leave(self)
-
-
-@dataclass(slots=True)
-class _Spell:
-    """For how long something has been the case without a pause; a pause shorter than the work on a frame is chance."""
-
-    lasts: bool = False
-    since_s: float = -math.inf
-    ended_s: float = -math.inf
-
-    def note(self, lasts: bool, now_s: float, pause_s: float) -> None:
-        if lasts and not self.lasts and now_s - self.ended_s >= pause_s:
-            self.since_s = now_s
-        if self.lasts and not lasts:
-            self.ended_s = now_s
-        self.lasts = lasts
-
-    def age_s(self, now_s: float, pause_s: float) -> float:
-        if not self.lasts and now_s - self.ended_s >= pause_s:
-            return 0.0
-        return now_s - self.since_s
-
-
-@dataclass(slots=True)
-class _Owed:
-    """How long it would take to serve all who were refused, were they to come back: it spreads their return."""
-
-    seconds: float = 0.0
-    at_s: float = 0.0
-
-    def add(self, seconds: float, now_s: float) -> float:
-        left_s = max(0.0, self.seconds - (now_s - self.at_s))
-        self.seconds, self.at_s = min(float(_RETRY_MAX_S), left_s + seconds), now_s
-        return self.seconds
+    def _behind_s(self, ahead: int, total: int) -> float:
+        """Time until so many of those that wait are under way, and then one of those that the model works on is done."""
+        waiting = total - self._estimator.parallelism
+        return 0.0 if waiting < 0 else (min(ahead, waiting) + 1) * self._estimator.interval_s

@@ -13,16 +13,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
-from service.errors import (
-    ClientGone,
-    DeadlineExceeded,
-    Draining,
-    InferenceFailed,
-    RequestError,
-    ServiceFull,
-    Superseded,
-)
-from service.scheduling.context import Ticket
+from service import errors
+from service.errors import ClientGone, DeadlineExceeded, RequestError, Superseded
+from service.scheduling.context import RequestContext
 from service.scheduling.fair_queue import FairQueue
 
 T = TypeVar("T")
@@ -32,7 +25,7 @@ _HUNG_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Done(Generic[R]):
+class BatchResult(Generic[R]):
     """An answer, how long it waited, how long the batch it was in ran (seconds), and in how many rounds of `batch_max` frames."""
 
     value: R
@@ -44,13 +37,13 @@ class Done(Generic[R]):
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job(Generic[T, R]):
     item: T
-    ticket: Ticket
-    future: Future[Done[R]] = field(default_factory=Future)
+    context: RequestContext
+    future: Future[BatchResult[R]] = field(default_factory=Future)
     submitted_s: float = field(default_factory=time.perf_counter)
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class BatchingOptions:
     """How much at once: runner threads, frames in a batch, frames that wait; and how long a batch waits to be filled."""
 
     runners: int
@@ -59,7 +52,7 @@ class Sizes:
     batch_wait_s: float = 0.0
 
 
-def ignore(taken: int, dropped: Sequence[str]) -> None:
+def no_report(taken: int, dropped: Sequence[str]) -> None:
     """Report nothing."""
 
 
@@ -69,25 +62,25 @@ class Batcher(Generic[T, R]):
     Args:
         run: Called with 1 to `batch_max` frames' items, or more where the last does not fit; gives one answer per item. What
             it raises reaches the callers of that batch, as InferenceFailed unless it is a RequestError, and nobody else.
-        sizes: Runners, batch, queue.
+        options: Runners, batch, queue.
         report: Told how many frames a batch has, and for each item dropped before inference the reason.
     """
 
     def __init__(
         self,
         run: Callable[[Sequence[T]], Sequence[R]],
-        sizes: Sizes,
-        report: Callable[[int, Sequence[str]], None] = ignore,
+        options: BatchingOptions,
+        report: Callable[[int, Sequence[str]], None] = no_report,
     ) -> None:
         self._run = run
-        self._sizes = sizes
+        self._options = options
         self._report = report
         self._waiting: FairQueue[_Job[T, R]] = FairQueue(_frames)
         self._changed = threading.Condition()
         self._closed = False
         self._busy_since_s: dict[int, float] = {}
         self._threads = [
-            threading.Thread(target=self._work, name=f"runner-{number}", daemon=True) for number in range(sizes.runners)
+            threading.Thread(target=self._work, name=f"runner-{n}", daemon=True) for n in range(options.runners)
         ]
 
     def __enter__(self) -> Self:
@@ -120,7 +113,13 @@ class Batcher(Generic[T, R]):
         """For how long the batch that runs longest has been running."""
         return max((time.perf_counter() - since_s for since_s in list(self._busy_since_s.values())), default=0.0)
 
-    def submit(self, item: T, ticket: Ticket | None = None) -> Future[Done[R]]:
+    def replaced_cost(self, context: RequestContext) -> int:
+        """Cost of the frame that waits and whose place this one would take; 0 where there is none."""
+        with self._changed:
+            older = self._older(context)
+        return older.context.cost if older else 0
+
+    def submit(self, item: T, context: RequestContext | None = None) -> Future[BatchResult[R]]:
         """Queue an item; cancel the future to withdraw it.
 
         Raises:
@@ -128,45 +127,46 @@ class Batcher(Generic[T, R]):
             Superseded: A newer frame of this camera waits already.
             Draining: The batcher is closed.
         """
-        job: _Job[T, R] = _Job(item, ticket or Ticket())
+        job: _Job[T, R] = _Job(item, context or RequestContext())
         dropped: list[str] = []
         with self._changed:
             if self._closed:
-                raise Draining("found the service stopping, expected it to run")
-            if not self._took_the_place_of_an_older(job, dropped):
+                raise errors.Draining("found the service stopping, expected it to run")
+            if not self._superseded(job, dropped):
                 self._append(job, dropped)
             self._changed.notify()
         if dropped:
             self._report(0, dropped)
         return job.future
 
-    def _took_the_place_of_an_older(self, job: _Job[T, R], dropped: list[str]) -> bool:
-        """Put a `latest` job where an older one of its camera waits, whose caller hears that it was superseded."""
-        ticket = job.ticket
-        if not ticket.latest:
-            return False
-        other = self._waiting.find(ticket.camera, lambda waiting: waiting.ticket.latest)
+    def _older(self, context: RequestContext) -> _Job[T, R] | None:
+        """The waiting frame that a `latest` one of its camera replaces."""
+        return self._waiting.find(context.camera, lambda waiting: waiting.context.latest) if context.latest else None
+
+    def _superseded(self, job: _Job[T, R], dropped: list[str]) -> bool:
+        """Put a job where an older one waits, if one does; its caller hears that it was superseded."""
+        context, other = job.context, self._older(job.context)
         if other is None:
             return False
-        if other.ticket.arrived_s > ticket.arrived_s:
+        if other.context.arrived_s > context.arrived_s:
             raise Superseded("found a newer frame of this camera waiting, expected this one to be the newest")
-        self._check_room(ticket.frames - other.ticket.frames)
-        self._waiting.replace(ticket.camera, other, job)
+        self._check_room(context.cost - other.context.cost)
+        self._waiting.replace(context.camera, other, job)
         dropped.append(
             _drop(other, Superseded("a newer frame of this camera arrived, expected this one to be the newest"))
         )
         return True
 
     def _append(self, job: _Job[T, R], dropped: list[str]) -> None:
-        if self.depth + job.ticket.frames > self._sizes.queue_max:
+        if self.depth + job.context.cost > self._options.queue_max:
             dropped += [_reason(gone) for gone in self._waiting.remove(lambda waiting: waiting.future.cancelled())]
-        self._check_room(job.ticket.frames)
-        self._waiting.push(job.ticket.camera, job)
+        self._check_room(job.context.cost)
+        self._waiting.push(job.context.camera, job)
 
     def _check_room(self, frames: int) -> None:
-        most = self._sizes.queue_max - frames
+        most = self._options.queue_max - frames
         if frames > 0 and self.depth > most:
-            raise ServiceFull(f"found {self.depth} frames waiting, expected fewer than {most + 1}")
+            raise errors.ServiceFull(f"found {self.depth} frames waiting, expected fewer than {most + 1}")
 
     def _work(self) -> None:
         while (batch := self._next_batch()) is not None:
@@ -177,21 +177,21 @@ class Batcher(Generic[T, R]):
         """Wait for items, take up to a batch of those still wanted (maybe none); None when closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
-            if self._sizes.batch_wait_s and not self._closed:
-                self._changed.wait_for(self._filled, self._sizes.batch_wait_s)
+            if self._options.batch_wait_s and not self._closed:
+                self._changed.wait_for(self._filled, self._options.batch_wait_s)
             if not self._waiting and self._closed:
                 return None
             return self._take()
 
     def _filled(self) -> bool:
-        return self._closed or self.depth >= self._sizes.batch_max
+        return self._closed or self.depth >= self._options.batch_max
 
     def _take(self) -> tuple[list[_Job[T, R]], list[str]]:
         jobs: list[_Job[T, R]] = []
         dropped: list[str] = []
-        while self._waiting and sum(map(_frames, jobs)) < self._sizes.batch_max:
+        while self._waiting and sum(map(_frames, jobs)) < self._options.batch_max:
             job = self._waiting.pop()
-            if time.perf_counter() >= job.ticket.deadline_s:
+            if time.perf_counter() >= job.context.deadline_s:
                 dropped.append(_drop(job, DeadlineExceeded("the deadline passed before the model was free")))
             elif job.future.set_running_or_notify_cancel():
                 jobs.append(job)
@@ -210,9 +210,9 @@ class Batcher(Generic[T, R]):
             return
         finally:
             del self._busy_since_s[runner]
-        run_s, rounds = time.perf_counter() - started_s, math.ceil(frames / self._sizes.batch_max)
+        run_s, rounds = time.perf_counter() - started_s, math.ceil(frames / self._options.batch_max)
         for job, value in zip(jobs, values, strict=True):
-            job.future.set_result(Done(value, started_s - job.submitted_s, run_s, rounds))
+            job.future.set_result(BatchResult(value, started_s - job.submitted_s, run_s, rounds))
 
     def _values(self, jobs: list[_Job[T, R]]) -> list[R]:
         values = list(self._run([job.item for job in jobs])) if jobs else []
@@ -223,7 +223,7 @@ class Batcher(Generic[T, R]):
 
 def _frames(job: _Job[T, R]) -> int:
     """How many frames' work it is."""
-    return job.ticket.frames
+    return job.context.cost
 
 
 def _drop(job: _Job[T, R], error: RequestError) -> str:
@@ -236,7 +236,7 @@ def _drop(job: _Job[T, R], error: RequestError) -> str:
 
 def _reason(job: _Job[T, R]) -> str:
     """Why a cancelled job was cancelled."""
-    expired = time.perf_counter() >= job.ticket.deadline_s
+    expired = time.perf_counter() >= job.context.deadline_s
     return DeadlineExceeded.reason if expired else ClientGone.reason
 
 
@@ -245,6 +245,6 @@ def _fail(jobs: Sequence[_Job[T, R]], error: BaseException) -> None:
         if isinstance(error, RequestError):
             job.future.set_exception(type(error)(*error.args))
             continue
-        failure = InferenceFailed("the model failed on this frame; the request id finds the cause in the log")
+        failure = errors.InferenceFailed("the model failed on this frame; the request id finds the cause in the log")
         failure.__cause__ = error
         job.future.set_exception(failure)

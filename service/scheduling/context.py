@@ -1,4 +1,4 @@
-"""Who waits for an answer, and until when."""
+"""Whose frame it is, until when it is wanted, and how much work it makes."""
 
 import math
 import time
@@ -6,22 +6,22 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
-    """A frame's place in the order of things. Times are those of `time.perf_counter`, which no clock jump reaches.
+class RequestContext:
+    """What is known of a request before its body is read. Times are those of `time.perf_counter`, which no clock jump reaches.
 
     Attributes:
         camera: Whose turn it uses up; None for a frame of no known camera.
         latest: It replaces an older such frame of its camera that still waits, and may be replaced itself.
         arrived_s: When its request came in.
         deadline_s: When its caller stops to care.
-        frames: How many frames' work it is: several where tiles are wanted.
+        cost: How many frames' work it is: several where tiles are wanted.
     """
 
     camera: str | None = None
     latest: bool = False
     arrived_s: float = field(default_factory=time.perf_counter)
     deadline_s: float = math.inf
-    frames: int = 1
+    cost: int = 1
 
     @property
     def left_s(self) -> float:

@@ -24,7 +24,7 @@ class FairQueue(Generic[J]):
         self.total = 0
         self._cost = cost
         self._lanes: OrderedDict[str | None, deque[J]] = OrderedDict()
-        self._debts: dict[str | None, int] = {}
+        self._deficits: dict[str | None, int] = {}
         self._length = 0
 
     def __len__(self) -> int:
@@ -45,7 +45,7 @@ class FairQueue(Generic[J]):
         self.total -= cost
         if jobs:
             self._lanes.move_to_end(lane)
-            self._debts[lane] = cost - 1
+            self._deficits[lane] = cost - 1
         else:
             self._drop(lane)
         return job
@@ -78,11 +78,11 @@ class FairQueue(Generic[J]):
         """The lane whose turn it is; one in debt lets the others go first, as long as there are others."""
         while True:
             lane, jobs = next(iter(self._lanes.items()))
-            if len(self._lanes) == 1 or not self._debts.get(lane):
+            if len(self._lanes) == 1 or not self._deficits.get(lane):
                 return lane, jobs
-            self._debts[lane] -= 1
+            self._deficits[lane] -= 1
             self._lanes.move_to_end(lane)
 
     def _drop(self, lane: str | None) -> None:
         del self._lanes[lane]
-        self._debts.pop(lane, None)
+        self._deficits.pop(lane, None)

@@ -22,45 +22,37 @@ class _Mean:
         self.value += max(_NEWEST, 1.0 / self.count) * (value - self.value)
 
 
-class Pace:
-    """What a frame costs, in seconds of wall clock under the load of the moment. Safe from several threads.
+class ServiceTimeEstimator:
+    """What a frame takes, in seconds of wall clock under the load of the moment; 0 until one was answered. Thread-safe.
 
     Args:
-        slots: Frames that the model can take at once: runners times the largest batch.
+        parallelism: Frames that the model works on at once: runners times the largest batch.
         workers: Threads that decode and encode.
         batch_max: Frames that one runner takes at once.
     """
 
-    def __init__(self, slots: int = 1, workers: int = 1, batch_max: int = 1) -> None:
-        self.slots = slots
-        self._batch_max = batch_max
+    def __init__(self, parallelism: int = 1, workers: int = 1, batch_max: int = 1) -> None:
+        self.parallelism = parallelism
         self._workers = workers
+        self._batch_max = batch_max
         self._run_s = _Mean()
         self._worker_s = _Mean()
         self._unassigned_s = 0.0
         self._lock = threading.Lock()
 
     @property
-    def known(self) -> bool:
-        """Whether a frame was answered yet."""
-        return self._run_s.count > 0
+    def interval_s(self) -> float:
+        """Time between two answers while the slower of the two stages, model and workers, never idles."""
+        if not self._run_s.count:
+            return 0.0
+        return max(self._run_s.value / self.parallelism, self._worker_s.value / self._workers)
 
-    @property
-    def frame_s(self) -> float:
-        """Time between two answers while the slower of the two stages never idles; 0 while it is not known."""
-        return max(self._run_s.value / self.slots, self._worker_s.value / self._workers)
-
-    @property
-    def work_s(self) -> float:
-        """Time that one frame is worked on, waiting left out; 0 while it is not known."""
-        return self.work_of_s(1)
-
-    def work_of_s(self, frames: int) -> float:
+    def service_time_s(self, cost: int = 1) -> float:
         """Time that a request of so many frames, which one runner answers, is worked on, waiting left out."""
-        return math.ceil(frames / self._batch_max) * self._run_s.value + frames * self._worker_s.value
+        return math.ceil(cost / self._batch_max) * self._run_s.value + cost * self._worker_s.value
 
-    def ran(self, seconds: float) -> None:
-        """A batch that the model took at once, with a frame in it, took so long."""
+    def record_run(self, seconds: float) -> None:
+        """A batch that the model took at once took so long."""
         with self._lock:
             self._run_s.add(seconds)
 
@@ -73,9 +65,9 @@ class Pace:
             with self._lock:
                 self._unassigned_s += time.perf_counter() - started_s
 
-    def left(self, frames: int = 1) -> None:
+    def record_departure(self, cost: int = 1) -> None:
         """A request of so many frames left: what the workers did since another one left is what these cost them."""
         with self._lock:
-            for _ in range(frames):
-                self._worker_s.add(self._unassigned_s / frames)
+            for _ in range(cost):
+                self._worker_s.add(self._unassigned_s / cost)
             self._unassigned_s = 0.0

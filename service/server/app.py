@@ -25,10 +25,8 @@ from service.runtime.process import gpu_memory
 from service.runtime.recovery import ModelRebuilder
 from service.runtime.reload import Reloader
 from service.runtime.slot import LoadedModel, ModelSlot
-from service.scheduling.admission import Lifecycle
-from service.scheduling.backlog import Line, Patience
-from service.scheduling.permits import Permits
-from service.scheduling.service_time import Pace
+from service.scheduling.admission import AdmissionControl
+from service.scheduling.service_time import ServiceTimeEstimator
 from service.server import components
 from service.settings import Settings
 
@@ -45,7 +43,7 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
             again for each reload.
 
     Returns:
-        The application; `app.state.metrics` counts, `app.state.lifecycle` is its door, `app.state.reloader` changes its model.
+        The application; `app.state.metrics` counts, `app.state.admission` is its door, `app.state.reloader` changes its model.
 
     Raises:
         StartError: The release cannot be loaded.
@@ -54,36 +52,30 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     slot = ModelSlot(load(), settings.failures_max)
     metrics = Metrics(slot.model.identity)
     slot.on_change = lambda model: metrics.serving(model.identity)
-    pace = _pace(settings, slot)
-    patience = Patience(settings.wait_max_ms / 1000.0, settings.burst_s)
-    lifecycle = Lifecycle(Permits(components.in_flight_limits(settings)), Line(pace, patience))
+    estimator = components.service_time_estimator(settings, slot.model)
+    admission = AdmissionControl(components.in_flight_limits(settings), components.wait_policy(settings), estimator)
     reloader = Reloader(slot, load, metrics.reloaded)
     notifier = _notifier(settings, metrics)
     cameras = components.cameras(settings, metrics.cameras, notifier)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with _started(settings, slot, metrics, lifecycle, reloader, cameras, pace) as state:
+        with _started(settings, slot, metrics, admission, reloader, cameras, estimator) as state:
             app.state.wiring = state
-            lifecycle.open()
+            admission.open()
             async with (
                 monitor_loop_lag(metrics.observe_lag),
                 housekeeping(cameras, settings.state_file),
                 notifier.running(),
             ):
                 yield
-            lifecycle.drain()
+            admission.drain()
 
     app = FastAPI(title="smoke-bvm", version=version("smoke-bvm"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.description = "Wildfire smoke in camera frames: where it is, and how sure that is."
-    app.state.keys, app.state.lifecycle, app.state.reloader, app.state.metrics = keys, lifecycle, reloader, metrics
+    app.state.keys, app.state.admission, app.state.reloader, app.state.metrics = keys, admission, reloader, metrics
     _dress(app, settings, metrics)
     return app
-
-
-def _pace(settings: Settings, slot: ModelSlot) -> Pace:
-    batch_max = slot.model.batch_max
-    return Pace(slot.model.runners * batch_max, components.worker_options(settings).workers, batch_max)
 
 
 def _notifier(settings: Settings, metrics: Metrics) -> Notifier:
@@ -123,21 +115,20 @@ def _started(
     settings: Settings,
     slot: ModelSlot,
     metrics: Metrics,
-    lifecycle: Lifecycle,
+    admission: AdmissionControl,
     reloader: Reloader,
     cameras: Cameras,
-    pace: Pace,
+    estimator: ServiceTimeEstimator,
 ) -> Iterator[AppState]:
     """Everything that has threads; leaving it finishes what was accepted."""
     with (
         ModelRebuilder(slot, metrics.rebuilt),
         open_pipeline(
-            slot, components.worker_options(settings), Limits(settings.pixels_max), metrics.observe_batch, pace
+            slot, components.worker_options(settings), Limits(settings.pixels_max), metrics.observe_batch, estimator
         ) as pipeline,
     ):
-        state = AppState(settings, slot, pipeline, metrics, lifecycle, reloader, cameras)
+        state = AppState(settings, slot, pipeline, metrics, admission, reloader, cameras)
         metrics.watch(lambda: pipeline.queue_depth, lambda: state.ready, lambda: state.live)
-        metrics.watch_permits(lifecycle.permits)
+        metrics.watch_admission(admission)
         metrics.watch_gpu(gpu_memory() if slot.model.identity.provider != "cpu" else None)
-        metrics.watch_wait(lambda: lifecycle.line.wait_s)
         yield state

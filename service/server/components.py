@@ -12,11 +12,14 @@ from service.notifications.mqtt import BrokerOptions, Mqtt
 from service.notifications.outbox import Channel, Notifier
 from service.notifications.webhook import Webhook
 from service.pipeline.workers import WorkerOptions
+from service.runtime.model import Model
 from service.runtime.process import cores
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import open_model
 from service.runtime.slot import LoadedModel
-from service.scheduling.permits import Ceilings
+from service.scheduling.backlog import WaitPolicy
+from service.scheduling.in_flight import InFlightLimits
+from service.scheduling.service_time import ServiceTimeEstimator
 from service.settings import Settings
 
 
@@ -52,14 +55,24 @@ def worker_options(settings: Settings) -> WorkerOptions:
     return WorkerOptions(settings.workers or cores(), settings.queue_max, settings.batch_wait_ms / 1000.0)
 
 
-def in_flight_limits(settings: Settings) -> Ceilings:
+def in_flight_limits(settings: Settings) -> InFlightLimits:
     """How much may be in flight."""
-    return Ceilings(
+    return InFlightLimits(
         settings.requests_max,
         settings.camera_requests_max,
         settings.inflight_bytes_max,
         settings.inflight_pixels_max,
     )
+
+
+def wait_policy(settings: Settings) -> WaitPolicy:
+    """How long a frame may wait."""
+    return WaitPolicy(settings.wait_max_ms / 1000.0, settings.camera_wait_max_ms / 1000.0)
+
+
+def service_time_estimator(settings: Settings, model: Model) -> ServiceTimeEstimator:
+    """How fast frames go through, before any did."""
+    return ServiceTimeEstimator(model.runners * model.batch_max, worker_options(settings).workers, model.batch_max)
 
 
 def alarm_policy(settings: Settings) -> AlarmPolicy:

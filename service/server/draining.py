@@ -9,7 +9,7 @@ from types import FrameType
 
 import uvicorn
 
-from service.scheduling.admission import Lifecycle, Phase
+from service.scheduling.admission import AdmissionControl, Phase
 from service.server.banner import StartupBanner
 
 
@@ -21,7 +21,7 @@ class DrainingServer(uvicorn.Server):
 
     Args:
         config: Uvicorn's; its `timeout_graceful_shutdown` comes after the draining.
-        lifecycle: The service's door.
+        admission: The service's door.
         drain_s: Longest time that those inside get.
         handshake_s: Longest time that a TLS handshake may take.
 
@@ -31,10 +31,12 @@ class DrainingServer(uvicorn.Server):
 
     banner: StartupBanner | None = None
 
-    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, drain_s: float, handshake_s: float = 10.0) -> None:
+    def __init__(
+        self, config: uvicorn.Config, admission: AdmissionControl, drain_s: float, handshake_s: float = 10.0
+    ) -> None:
         super().__init__(config)
         self._handshake_s = handshake_s
-        self._lifecycle = lifecycle
+        self._admission = admission
         self._drain_s = drain_s
         self._drain_until_s = math.inf
 
@@ -48,16 +50,16 @@ class DrainingServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Close the door on the first signal; stop on the second."""
-        if self._lifecycle.phase is Phase.DRAINING:
+        if self._admission.phase is Phase.DRAINING:
             super().handle_exit(sig, frame)
             return
-        self._lifecycle.drain()
+        self._admission.drain()
         self._drain_until_s = time.monotonic() + self._drain_s
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second: stop once everybody is out, or the time is up."""
-        draining = self._lifecycle.phase is Phase.DRAINING
-        if draining and (self._lifecycle.inside == 0 or time.monotonic() >= self._drain_until_s):
+        draining = self._admission.phase is Phase.DRAINING
+        if draining and (self._admission.inside == 0 or time.monotonic() >= self._drain_until_s):
             self.should_exit = True
         return await super().on_tick(counter)
 

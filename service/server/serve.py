@@ -82,7 +82,7 @@ def _server(settings: Settings) -> tuple["DrainingServer", Reloader]:
     signal.signal(signal.SIGHUP, lambda *_: _on_sighup(reloader, app.state.keys, settings.api_keys_file))
     flush_s = min(settings.drain_s, _FLUSH_S)
     config = _config(app, settings, flush_s)
-    server = DrainingServer(config, app.state.lifecycle, settings.drain_s - flush_s, settings.header_timeout_s)
+    server = DrainingServer(config, app.state.admission, settings.drain_s - flush_s, settings.header_timeout_s)
     server.banner = StartupBanner(_example(settings), settings)
     return server, reloader
 

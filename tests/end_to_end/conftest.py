@@ -20,7 +20,7 @@ START_S = 60.0
 class Server:
     """`smoke-bvm serve` in a process of its own; its log is read line by line.
 
-    It lets everybody in, however long the line, unless SMOKE_WAIT_MAX_MS is given: "0" is what it does by default.
+    It lets everybody in, however long the wait, unless SMOKE_WAIT_MAX_MS is given.
     """
 
     def __init__(self, release: Path, port: int = 0, **variables: str) -> None:

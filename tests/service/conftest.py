@@ -81,7 +81,7 @@ def obedient(model: OnnxModel) -> ObedientModel:
 def open_client(model: OnnxModel) -> Iterator[Open]:
     """Start an application: `open_client(port=1, model=fake)`; it is stopped after the test.
 
-    It lets everybody in, however long the line, unless `wait_max_ms` is given.
+    It lets everybody in, however long the wait, unless `wait_max_ms` is given.
     """
     with ExitStack() as stack:
 

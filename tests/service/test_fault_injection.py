@@ -69,10 +69,10 @@ def break_submitting(patch, failure) -> None:
 
     submit = Batcher.submit
 
-    def submitting(self, item, ticket=None):
+    def submitting(self, item, context=None):
         if is_marked(item[0]):
             raise failure
-        return submit(self, item, ticket)
+        return submit(self, item, context)
 
     patch.setattr(Batcher, "submit", submitting)
 

@@ -131,6 +131,22 @@ def test_a_newer_frame_takes_the_place_of_an_older_one_that_waits(held, obedient
     assert 'smoke_frames_skipped_total{reason="superseded"} 1.0' in client.get("/metrics").text
 
 
+@pytest.mark.parametrize(
+    "limit", [{"camera_requests_max": 1}, {"requests_max": 2}, {"queue_max": 1}, {"wait_max_ms": 0.0}], ids=str
+)
+def test_the_newest_frame_is_not_refused_where_it_takes_the_place_of_one_that_waits(held, obedient, limit):
+    client, callers, running = held(camera_wait_max_ms=0.0, **limit)
+    older = queued(client, callers, 1, "camera_id=ridge&latest=true")
+    client.app.state.admission.backlog._estimator.record_run(1.0)
+    assert post(client, "camera_id=ridge").status_code == 429
+    for _ in range(3):
+        newer = callers.submit(post, client, "camera_id=ridge&latest=true")
+        assert older.result(5).status_code == 409
+        older = newer
+    obedient.free.set()
+    assert (running.result().status_code, newer.result().status_code) == (200, 200)
+
+
 def test_a_frame_of_another_camera_or_one_that_insists_is_not_replaced(held, obedient):
     client, callers, _ = held()
     requests = [

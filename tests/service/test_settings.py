@@ -43,6 +43,23 @@ def test_an_empty_variable_sets_nothing(monkeypatch):
     assert (settings.model_dir, settings.require_provider) == (None, None)
 
 
+def test_a_setting_that_is_gone_is_refused_and_said_what_took_its_place(monkeypatch):
+    monkeypatch.setenv("SMOKE_BURST_S", "10")
+    with pytest.raises(SettingsInvalid, match=r"SMOKE_BURST_S: found '10', expected .*: SMOKE_CAMERA_WAIT_MAX_MS says"):
+        Settings.load()
+    monkeypatch.setenv("SMOKE_BURST_S", "")
+    assert Settings.load()
+
+
+def test_the_defaults_admit_what_the_bounds_promise():
+    settings, frame_s = Settings.load(), 0.11 / 2
+    waiting = settings.camera_wait_max_ms / 1000.0 / frame_s
+    assert min(settings.requests_max, settings.queue_max) > waiting
+    assert settings.inflight_bytes_max >= 100 * 5 * 2**20  # a hundred cameras at once, with five MiB each
+    assert settings.drain_s > settings.camera_wait_max_ms / 1000.0
+    assert settings.deadline_s > settings.camera_wait_max_ms / 1000.0
+
+
 def test_settings_do_not_change():
     with pytest.raises(ValidationError):
         Settings.load().port = 1

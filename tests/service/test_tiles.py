@@ -18,19 +18,16 @@ from service.pipeline.tiling import infer_each, merge_results, model_inputs
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import OnnxModel, open_model
 from service.runtime.slot import LoadedModel, ModelSlot
-from service.scheduling.backlog import Line, Patience
-from service.scheduling.batcher import Batcher, Sizes
-from service.scheduling.context import Ticket
+from service.scheduling.batcher import Batcher, BatchingOptions
+from service.scheduling.context import RequestContext
 from service.scheduling.fair_queue import FairQueue
-from service.scheduling.permits import Ceilings, Permits
-from service.scheduling.service_time import Pace
 from tests.conftest import SIDE, build_release, closed_form
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
 from tests.service.scheduling.test_batcher import WAIT_S, Gate
 
 LN2 = math.log(2)
 ALL = "outputs=mask,probability,total,aleatoric,epistemic"
-FIVE = Ticket(frames=5)
+FIVE = RequestContext(cost=5)
 
 
 def post(client, frame, query="tiles=2x2"):
@@ -133,7 +130,7 @@ def test_a_failure_of_one_look_fails_the_request_once_and_nothing_stays_behind(o
     reply = post(client, plume())
     assert (reply.status_code, reply.json()["type"]) == (500, "urn:smoke-bvm:problem:inference_failed")
     assert obedient.frames == 1
-    assert client.app.state.lifecycle.permits.requests.used == 0
+    assert client.app.state.admission.backlog.total == 0
     assert client.app.state.wiring.slot.failures == 1
     assert post(client, plume()).status_code == 200
 
@@ -147,52 +144,6 @@ def test_a_request_for_tiles_takes_five_permits_and_is_refused_where_four_are_le
     assert post(open_client(obedient, queue_max=4), plain(0, 0, 0)).status_code == 200
 
 
-def test_what_a_request_of_five_takes_it_gives_back():
-    door = Permits(Ceilings(9, 5, 100, 100))
-    place = door.enter(10, "ridge", 5)
-    assert door.requests.used == 5
-    with pytest.raises(ServiceFull, match="found 5 requests of camera ridge in flight, expected fewer than 5"):
-        door.enter(10, "ridge")
-    with pytest.raises(ServiceFull, match="found 5 requests in flight"):
-        door.enter(10, "lake", 5)
-    place.leave()
-    assert (door.requests.used, door.bytes.used) == (0, 0)
-    assert door.enter(10, "ridge", 5)
-
-
-def test_those_behind_wait_for_five():
-    pace = Pace()
-    pace.ran(0.1)
-    line = Line(pace, Patience(0.45))
-    spot = line.enter(FIVE)
-    spot.arrive()
-    assert line.wait_s == pytest.approx(0.5)
-    with pytest.raises(ServiceFull, match="found about 500 ms of frames ahead"):
-        line.enter(Ticket())
-    spot.leave()
-    assert line.wait_s == 0.0
-
-
-def test_another_cameras_turn_is_as_long_as_its_request():
-    pace = Pace()
-    pace.ran(0.1)
-    line = Line(pace, Patience(10.0, 0.0))
-    for _ in range(2):
-        line.enter(Ticket("wide", frames=5)).arrive()
-    deadline_s = time.perf_counter() + 0.65
-    assert line.enter(Ticket("ridge", deadline_s=deadline_s))  # five of them, and its own: 0.6 s
-    with pytest.raises(ServiceFull):
-        line.enter(Ticket("lake", deadline_s=deadline_s, frames=5))  # six of them, and its own five
-
-
-def test_the_measured_pace_is_that_of_a_frame():
-    pace = Pace(slots=1, workers=1, batch_max=2)
-    pace.ran(0.3)
-    pace.left(5)
-    assert pace.work_of_s(5) == pytest.approx(0.9)
-    assert pace.work_s == pytest.approx(0.3)
-
-
 def test_a_lane_that_was_served_five_lets_the_others_catch_up():
     queue: FairQueue[tuple[str, int]] = FairQueue(lambda job: job[1])
     for job in [("wide", 5), ("wide", 5), *[("ridge", 1)] * 7]:
@@ -204,7 +155,7 @@ def test_a_lane_that_was_served_five_lets_the_others_catch_up():
 
 def test_a_queue_counts_frames_and_a_batch_is_filled_with_them():
     gate, taken = Gate(), []
-    with Batcher(gate, Sizes(1, 8, 8), lambda frames, _: taken.append(frames)) as batcher:
+    with Batcher(gate, BatchingOptions(1, 8, 8), lambda frames, _: taken.append(frames)) as batcher:
         running = batcher.submit(0)
         gate.entered.acquire(timeout=WAIT_S)
         futures = [batcher.submit(1, FIVE), batcher.submit(2), batcher.submit(3)]
@@ -217,19 +168,19 @@ def test_a_queue_counts_frames_and_a_batch_is_filled_with_them():
 
 
 def test_a_runner_that_takes_one_at_a_time_says_that_five_took_five_rounds():
-    with Batcher(list, Sizes(1, 1, 8)) as batcher:
+    with Batcher(list, BatchingOptions(1, 1, 8)) as batcher:
         assert batcher.submit(1, FIVE).result(WAIT_S).rounds == 5
         assert batcher.submit(1).result(WAIT_S).rounds == 1
 
 
 def test_latest_deadline_and_cancellation_hold_for_five_as_for_one():
     gate = Gate()
-    with Batcher(gate, Sizes(1, 1, 10)) as batcher:
+    with Batcher(gate, BatchingOptions(1, 1, 10)) as batcher:
         running = batcher.submit(0)
         gate.entered.acquire(timeout=WAIT_S)
-        older = batcher.submit(1, Ticket("ridge", latest=True))
-        newer = batcher.submit(2, Ticket("ridge", latest=True, frames=5))
-        late = batcher.submit(3, Ticket(deadline_s=time.perf_counter(), frames=4))
+        older = batcher.submit(1, RequestContext("ridge", latest=True))
+        newer = batcher.submit(2, RequestContext("ridge", latest=True, cost=5))
+        late = batcher.submit(3, RequestContext(deadline_s=time.perf_counter(), cost=4))
         with pytest.raises(Superseded):
             older.result(WAIT_S)
         assert batcher.depth == 9

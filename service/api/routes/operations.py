@@ -44,7 +44,7 @@ async def ready(state: AppStateDep) -> Response:
 @health.get("/startup", summary="Has the service started?", response_model=HealthBody, responses=_UNHEALTHY)
 async def startup(state: AppStateDep) -> Response:
     """200 once the model was verified, warmed up and held against its golden frame."""
-    started = state.lifecycle.phase is not Phase.STARTING
+    started = state.admission.phase is not Phase.STARTING
     return _health("started" if started else "starting", healthy=started)
 
 

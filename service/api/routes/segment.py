@@ -44,7 +44,7 @@ Deadline = Annotated[
     Header(
         ge=1,
         le=DEADLINE_MAX_MS,
-        description="Milliseconds after which the answer is of no use: 504 then, or 429 at once where the line is too long.",
+        description="Milliseconds after which the answer is of no use: 504 then, or 429 at once where the wait is too long.",
     ),
 ]
 
@@ -61,15 +61,16 @@ async def segment(
     request: Request, query: Annotated[SegmentQuery, Query()], state: AppStateDep, x_deadline_ms: Deadline = None
 ) -> Response:
     """Post the bytes of a JPEG, PNG or WebP file; the reply says if there is smoke, where, and how sure that is."""
-    ticket = request_context(query, x_deadline_ms, state.settings)
+    context = request_context(query, x_deadline_ms, state.settings)
     expected_bytes = body_bytes(request.headers, state.settings.body_max_bytes)
-    with state.lifecycle.admit(expected_bytes, ticket) as inside:
-        async with until_deadline(ticket):
-            body = await read_frame(request, state.settings, inside, state.pipeline.offload)
-            read_s = time.perf_counter() - ticket.arrived_s
-            work = state.pipeline.segment(body, query.options(), ticket, inside.place.hold_pixels)
+    replaced = state.pipeline.replaced_cost(context)
+    with state.admission.admit(context, expected_bytes, replaced) as admission:
+        async with until_deadline(context):
+            body = await read_frame(request, state.settings, admission, state.pipeline.offload)
+            read_s = time.perf_counter() - context.arrived_s
+            work = state.pipeline.segment(body, query.options(), context, admission.hold_pixels)
             segmentation = await cancel_on_disconnect(request.receive, work)
-            latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - ticket.arrived_s)
+            latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - context.arrived_s)
             return await _reply(request, query, state, segmentation, latency)
 
 

@@ -4,8 +4,8 @@ import time
 import pytest
 
 from service.errors import DeadlineExceeded, Draining, InferenceFailed, ServiceFull, Superseded
-from service.scheduling.batcher import Batcher, Sizes
-from service.scheduling.context import Ticket
+from service.scheduling.batcher import Batcher, BatchingOptions
+from service.scheduling.context import RequestContext
 
 WAIT_S = 5.0
 
@@ -25,8 +25,8 @@ class Gate:
         return [2 * item for item in items]
 
 
-def sizes(runners: int = 1, batch_max: int = 4, queue_max: int = 16) -> Sizes:
-    return Sizes(runners, batch_max, queue_max)
+def options(runners: int = 1, batch_max: int = 4, queue_max: int = 16) -> BatchingOptions:
+    return BatchingOptions(runners, batch_max, queue_max)
 
 
 def values(futures):
@@ -34,13 +34,13 @@ def values(futures):
 
 
 def test_each_caller_gets_the_answer_to_its_own_item():
-    with Batcher(lambda items: [item * item for item in items], sizes(runners=3)) as batcher:
+    with Batcher(lambda items: [item * item for item in items], options(runners=3)) as batcher:
         assert values([batcher.submit(number) for number in range(16)]) == [number**2 for number in range(16)]
 
 
 def test_what_waits_when_the_runner_gets_free_becomes_the_next_batch():
     gate = Gate()
-    with Batcher(gate, sizes(batch_max=4)) as batcher:
+    with Batcher(gate, options(batch_max=4)) as batcher:
         futures = [batcher.submit(0)]
         gate.entered.acquire(timeout=WAIT_S)
         futures += [batcher.submit(number) for number in range(1, 7)]
@@ -51,7 +51,7 @@ def test_what_waits_when_the_runner_gets_free_becomes_the_next_batch():
 
 def test_a_full_queue_refuses_at_once_and_takes_again_when_there_is_room():
     gate = Gate()
-    with Batcher(gate, sizes(batch_max=1, queue_max=2)) as batcher:
+    with Batcher(gate, options(batch_max=1, queue_max=2)) as batcher:
         running = batcher.submit(0)
         gate.entered.acquire(timeout=WAIT_S)
         waiting = [batcher.submit(1), batcher.submit(2)]
@@ -65,7 +65,7 @@ def test_a_full_queue_refuses_at_once_and_takes_again_when_there_is_room():
 
 def test_a_caller_who_left_is_skipped_before_inference():
     gate, reports = Gate(), []
-    with Batcher(gate, sizes(batch_max=1), lambda taken, dropped: reports.append((taken, list(dropped)))) as batcher:
+    with Batcher(gate, options(batch_max=1), lambda taken, dropped: reports.append((taken, list(dropped)))) as batcher:
         batcher.submit(0)
         gate.entered.acquire(timeout=WAIT_S)
         gone, stays = batcher.submit(1), batcher.submit(2)
@@ -82,7 +82,7 @@ def test_a_failing_batch_fails_its_own_callers_and_no_others():
             raise ZeroDivisionError("one")
         return items
 
-    with Batcher(fail_on_one, sizes(batch_max=1)) as batcher:
+    with Batcher(fail_on_one, options(batch_max=1)) as batcher:
         good, bad, later = batcher.submit(0), batcher.submit(1), batcher.submit(2)
         with pytest.raises(InferenceFailed) as failure:
             bad.result(WAIT_S)
@@ -92,13 +92,13 @@ def test_a_failing_batch_fails_its_own_callers_and_no_others():
 
 
 def test_a_model_that_gives_too_few_answers_mixes_nobody_up():
-    with Batcher(lambda items: items[1:], sizes()) as batcher, pytest.raises(InferenceFailed):
+    with Batcher(lambda items: items[1:], options()) as batcher, pytest.raises(InferenceFailed):
         batcher.submit(1).result(WAIT_S)
 
 
 def test_leaving_finishes_what_was_accepted():
     gate = Gate()
-    with Batcher(gate, sizes(batch_max=1)) as batcher:
+    with Batcher(gate, options(batch_max=1)) as batcher:
         futures = [batcher.submit(number) for number in range(5)]
         threading.Timer(0.05, gate.open.set).start()
     assert all(future.done() for future in futures)
@@ -106,7 +106,7 @@ def test_leaving_finishes_what_was_accepted():
 
 
 def test_a_closed_batcher_takes_nothing():
-    with Batcher(list, sizes()) as batcher:
+    with Batcher(list, options()) as batcher:
         pass
     with pytest.raises(Draining):
         batcher.submit(1)
@@ -120,7 +120,7 @@ def test_runners_work_at_the_same_time():
         together.wait()
         return items
 
-    with Batcher(meet, sizes(runners=3, batch_max=1)) as batcher:
+    with Batcher(meet, options(runners=3, batch_max=1)) as batcher:
         assert values([batcher.submit(number) for number in range(3)]) == [0, 1, 2]
 
 
@@ -129,7 +129,7 @@ def test_waiting_and_running_are_timed_apart():
         time.sleep(0.05)
         return items
 
-    with Batcher(slowly, sizes(batch_max=1)) as batcher:
+    with Batcher(slowly, options(batch_max=1)) as batcher:
         first, second = [batcher.submit(number) for number in range(2)]
         assert first.result(WAIT_S).run_s >= 0.05
         assert first.result(WAIT_S).queue_s < second.result(WAIT_S).queue_s
@@ -144,10 +144,10 @@ def waiting_behind_one(gate: Gate, batcher: Batcher) -> None:
 
 def test_a_camera_that_floods_does_not_make_the_others_wait_behind_it():
     gate = Gate()
-    with Batcher(gate, sizes(batch_max=1)) as batcher:
+    with Batcher(gate, options(batch_max=1)) as batcher:
         waiting_behind_one(gate, batcher)
-        futures = [batcher.submit(number, Ticket("flood")) for number in range(1, 6)]
-        futures += [batcher.submit(6, Ticket("ridge")), batcher.submit(7)]
+        futures = [batcher.submit(number, RequestContext("flood")) for number in range(1, 6)]
+        futures += [batcher.submit(6, RequestContext("ridge")), batcher.submit(7)]
         gate.open.set()
         values(futures)
     assert gate.batches == [[0], [1], [6], [7], [2], [3], [4], [5]]
@@ -155,10 +155,10 @@ def test_a_camera_that_floods_does_not_make_the_others_wait_behind_it():
 
 def test_an_item_past_its_deadline_is_dropped_before_inference():
     gate, reports = Gate(), []
-    with Batcher(gate, sizes(batch_max=1), lambda taken, dropped: reports.append((taken, list(dropped)))) as batcher:
+    with Batcher(gate, options(batch_max=1), lambda taken, dropped: reports.append((taken, list(dropped)))) as batcher:
         waiting_behind_one(gate, batcher)
-        late = batcher.submit(1, Ticket(deadline_s=time.perf_counter()))
-        stays = batcher.submit(2, Ticket(deadline_s=time.perf_counter() + WAIT_S))
+        late = batcher.submit(1, RequestContext(deadline_s=time.perf_counter()))
+        stays = batcher.submit(2, RequestContext(deadline_s=time.perf_counter() + WAIT_S))
         gate.open.set()
         with pytest.raises(DeadlineExceeded):
             late.result(WAIT_S)
@@ -169,9 +169,9 @@ def test_an_item_past_its_deadline_is_dropped_before_inference():
 
 def test_an_older_frame_that_comes_late_does_not_replace_a_newer_one():
     gate = Gate()
-    with Batcher(gate, sizes(batch_max=1)) as batcher:
+    with Batcher(gate, options(batch_max=1)) as batcher:
         waiting_behind_one(gate, batcher)
-        older, newer = Ticket("ridge", latest=True), Ticket("ridge", latest=True)
+        older, newer = RequestContext("ridge", latest=True), RequestContext("ridge", latest=True)
         future = batcher.submit(2, newer)
         with pytest.raises(Superseded):
             batcher.submit(1, older)
@@ -181,7 +181,7 @@ def test_an_older_frame_that_comes_late_does_not_replace_a_newer_one():
 
 def test_those_who_left_make_room_for_those_who_come():
     gate, reports = Gate(), []
-    with Batcher(gate, sizes(batch_max=1, queue_max=1), lambda _, dropped: reports.extend(dropped)) as batcher:
+    with Batcher(gate, options(batch_max=1, queue_max=1), lambda _, dropped: reports.extend(dropped)) as batcher:
         waiting_behind_one(gate, batcher)
         assert batcher.submit(1).cancel()
         future = batcher.submit(2)
@@ -193,11 +193,11 @@ def test_those_who_left_make_room_for_those_who_come():
 def test_a_batch_waits_to_be_filled_for_as_long_as_it_may():
     gate = Gate()
     gate.open.set()
-    with Batcher(gate, Sizes(1, 2, 16, batch_wait_s=WAIT_S)) as batcher:
+    with Batcher(gate, BatchingOptions(1, 2, 16, batch_wait_s=WAIT_S)) as batcher:
         started_s = time.perf_counter()
         assert values([batcher.submit(1), batcher.submit(2)]) == [2, 4]
         assert time.perf_counter() - started_s < WAIT_S
-    with Batcher(gate, Sizes(1, 2, 16, batch_wait_s=0.02)) as batcher:
+    with Batcher(gate, BatchingOptions(1, 2, 16, batch_wait_s=0.02)) as batcher:
         assert batcher.submit(3).result(WAIT_S).queue_s >= 0.02
     assert gate.batches == [[1, 2], [3]]
 
@@ -209,7 +209,7 @@ def test_a_runner_survives_whatever_its_work_raises(failure):
             raise failure
         return items
 
-    with Batcher(fail_once, sizes()) as batcher:
+    with Batcher(fail_once, options()) as batcher:
         with pytest.raises(InferenceFailed):
             batcher.submit(0).result(WAIT_S)
         assert values([batcher.submit(1)]) == [1]
@@ -220,7 +220,7 @@ def test_a_report_that_fails_reaches_the_callers_and_no_runner_dies():
     def fail(*_):
         raise OSError("no space left on device")
 
-    with Batcher(list, sizes(), fail) as batcher:
+    with Batcher(list, options(), fail) as batcher:
         with pytest.raises(InferenceFailed):
             batcher.submit(0).result(WAIT_S)
         assert batcher.alive
@@ -228,7 +228,7 @@ def test_a_report_that_fails_reaches_the_callers_and_no_runner_dies():
 
 def test_a_batch_that_hangs_is_seen():
     gate = Gate()
-    with Batcher(gate, sizes()) as batcher:
+    with Batcher(gate, options()) as batcher:
         assert batcher.busy_s == 0.0
         waiting_behind_one(gate, batcher)
         time.sleep(0.02)
@@ -240,7 +240,7 @@ def test_a_batch_that_hangs_is_not_waited_for_at_the_end(monkeypatch):
     monkeypatch.setattr("service.scheduling.batcher._HUNG_S", 0.05)
     gate = Gate()
     started_s = time.perf_counter()
-    with Batcher(gate, sizes()) as batcher:
+    with Batcher(gate, options()) as batcher:
         waiting_behind_one(gate, batcher)
     assert time.perf_counter() - started_s < WAIT_S / 2
     gate.open.set()
