@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
+_LAST_STRIDE = 128
+"""Of the inference model's last convolution, whose batch normalisation sees the fewest pixels."""
 Entropy = Literal["calibrated", "plain"]
 Source = Literal["real_smoke", "real_smoke_box", "synthetic", "clear", "hard_negative", "rendered", "transplanted"]
 
@@ -45,6 +47,15 @@ class Stage(_Section):
     size_px: Positive
     whole: bool = False
 
+    @model_validator(mode="after")
+    def _leaves_more_than_one_value_a_channel(self) -> Self:
+        if self.batch == 1 and self.size_px < 2 * _LAST_STRIDE:
+            raise ValueError(
+                f"found batch 1 of {self.size_px} px, expected at least {2 * _LAST_STRIDE} px or two views: batch normalisation needs "
+                "more than one value a channel"
+            )
+        return self
+
 
 class Data(_Section):
     """Where batches come from: the share of each source, and what varies from view to view.
@@ -62,6 +73,8 @@ class Data(_Section):
     smoke_length: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.04, 0.5)
     transplant_size: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.02, 0.35)
     decoys: Share = 0.0
+    group_balance: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """0 draws every frame of a source as often as any other, 1 every camera group; between, a group of n frames as n ** (1 - it)."""
 
 
 class Objective(_Section):
@@ -110,7 +123,8 @@ class Optimiser(_Section):
     decay: Literal["cosine", "step"] = "cosine"
     final_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
     decay_step: Annotated[int, Field(ge=0)] = 0
-    clip_norm: Annotated[float, Field(gt=0)] = 5.0
+    clip_norm: Annotated[float, Field(ge=0)] = 5.0
+    """Of the gradient; 0 clips nothing. Source: ours."""
 
 
 class GeneratorTraining(_Section):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -63,6 +64,7 @@ class Generator(nn.Module):
         self.deep_feature_norm = nn.BatchNorm2d(deepest, affine=False)
         self.deep_from_feature = nn.Conv2d(deepest, deepest, 3, padding=1, bias=False)
         self.deep_from_latent = nn.Conv2d(latent_dim, deepest, 3, padding=1, bias=False)
+        _start_as_one(self.deep_from_feature, self.deep_from_latent)
         self.deep_norm_act = nn.Sequential(nn.BatchNorm2d(deepest), nn.LeakyReLU(0.1))
         self.deep_lateral = ConvNormAct(deepest, channels)
         self.dropout = nn.Dropout(dropout)
@@ -99,3 +101,14 @@ class Generator(nn.Module):
         size = finest.shape[2:]
         resized = [F.interpolate(s, size, mode="bilinear", align_corners=False) for s in pyramid[1:]]
         return [finest, *resized]
+
+
+@torch.no_grad()
+def _start_as_one(*parts: nn.Conv2d) -> None:
+    """Scale the weights of convolutions whose outputs are summed to those of the one convolution over all their inputs.
+
+    Alone, each starts uniform in +-1 / sqrt(its fan-in), so that the few channels of z would weigh far more than those of f4.
+    """
+    together = sum(part.weight[0].numel() for part in parts)
+    for part in parts:
+        part.weight.mul_((part.weight[0].numel() / together) ** 0.5)

@@ -178,3 +178,23 @@ read_config(Path("tiny"))
 print("torch" in sys.modules)"""
     read = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert read.stdout.strip() == "False"
+
+
+def test_one_view_too_small_for_batch_normalisation_is_refused():
+    stages = "generator.stages=[{steps=1,batch=1,size_px=%d}]"
+    with pytest.raises(ConfigError, match="found batch 1 of 128 px, expected at least 256 px or two views"):
+        read_config(Path("tiny"), [stages % 128])
+    assert read_config(Path("tiny"), [stages % 256]).generator.stages[0].batch == 1
+
+
+def test_the_papers_preset_has_the_papers_values():
+    paper = read_config(Path("paper"))
+    objective = paper.generator.objective
+    assert (objective.coherence_weight, objective.entropy_weight, objective.missed_cost) == (0.3, 0.01, 1.0)
+    assert (objective.kl_weight, objective.kl_warmup_steps, objective.free_nats) == (1.0, 0, 0.0)
+    assert objective.entropy_from_step == 0
+    assert not paper.generator.freeze_encoder_norm
+    assert {training.average_decay for training in (paper.generator, paper.estimator)} == {0.0}
+    assert {training.optimiser.clip_norm for training in (paper.generator, paper.estimator)} == {0.0}
+    assert (paper.generator.optimiser.learning_rate, paper.estimator.optimiser.learning_rate) == (2.5e-5, 1.5e-5)
+    assert paper.data.group_balance == 0.0

@@ -75,7 +75,7 @@ class Batches(Dataset[Batch]):
         shares = {str(source): share for source, share in data.mix.items() if share > 0}
         self._names = list(shares)
         needed = [*self._names, *([_DONOR] if TRANSPLANTED in self._names else []), *([_OTHER] if data.decoys else [])]
-        self._sources = {name: _Source(_frames_of(frames, name), name) for name in needed}
+        self._sources = {name: _Source(_frames_of(frames, name), name, data.group_balance) for name in needed}
         self._shares = np.array(list(shares.values()), np.float64)
         self._shares /= self._shares.sum()
         self._stages = tuple(stages)
@@ -156,14 +156,14 @@ class Batches(Dataset[Batch]):
 
 
 class _Source:
-    """Frames of one kind; a camera is drawn with the square root of its number of frames, so that none is learnt by heart."""
+    """Frames of one kind; a camera group of n frames is drawn with n ** (1 - balance), so that none is learnt by heart."""
 
-    def __init__(self, frames: Sequence[Frame], name: str) -> None:
+    def __init__(self, frames: Sequence[Frame], name: str, balance: float) -> None:
         if not frames:
             wanted = _WANTED.get(name, "frames")
             raise DataError(f"the configuration asks for {name!r}, that is for {wanted} of this split; found none")
         sizes = Counter(frame.group for frame in frames)
-        weights = np.array([sizes[frame.group] ** -0.5 for frame in frames])
+        weights = np.array([sizes[frame.group] ** -balance for frame in frames])
         self._frames = frames
         self._cumulative = np.cumsum(weights / weights.sum())
 

@@ -12,6 +12,9 @@ from torch import Tensor
 
 Shift = tuple[int, int]
 
+_LEAST = 1e-20
+"""Of w(m): a pixel unlike all of its neighbours has kernels that underflow to 0, and is to be like none of them."""
+
 
 def coherence_loss(
     prediction: Tensor,
@@ -80,7 +83,7 @@ def _add_pairs(
     """
     shifts = list(half_neighbourhood(kernel_px))
     kernels = [_kernel(transmission, shift, sigma_position_px, sigma_transmission) for shift in shifts]
-    weight = (1.0 - transmission) / _normaliser(transmission, kernels, shifts)
+    weight = (1.0 - transmission) / _normaliser(transmission, kernels, shifts).clamp(min=_LEAST)
     total = prediction.new_zeros(())
     for shift, kernel in zip(shifts, kernels, strict=True):
         here, there = _ends(prediction, shift)

@@ -42,7 +42,13 @@ class Calibration(NamedTuple):
 
 
 def logit_histogram(probability: Map, mask: Mask) -> LogitHistogram:
-    """Count the pixels of one frame by the logit of their probability (h, w) and by their truth (h, w)."""
+    """Count the pixels of one frame by the logit of their probability (h, w) and by their truth (h, w).
+
+    Raises:
+        ValueError: A pixel has no probability.
+    """
+    if not np.isfinite(probability).all():
+        raise ValueError(f"found {int((~np.isfinite(probability)).sum())} pixels without a probability, expected none")
     clipped = np.clip(probability.astype(np.float64), 1.2e-7, 1.0 - 1.2e-7)
     logits = np.clip(special.logit(clipped), -_LIMIT, _LIMIT)
     return np.stack([np.histogram(logits[chosen], _EDGES)[0] for chosen in (~mask, mask)]).astype(np.float64)
@@ -115,6 +121,8 @@ def reliability(
 
 def apply(probability: Map, calibration: Calibration) -> Map:
     """Sigmoid(logit(p) / T + b) of a map in [0, 1]."""
+    if not np.isfinite(probability).all():
+        raise ValueError(f"found {int((~np.isfinite(probability)).sum())} pixels without a probability, expected none")
     clipped = np.clip(probability.astype(np.float64), 1e-12, 1.0 - 1e-12)
     logits = special.logit(clipped) / calibration.temperature + calibration.shift
     return np.asarray(special.expit(logits), np.float32)

@@ -74,3 +74,10 @@ def test_another_stride_than_4_or_8_is_refused():
     sizes = {"latent_dim": 2, "channels": 8, "aspp_hidden": 8, "aspp_growth": 8}
     with pytest.raises(ValueError, match="stride is 16, expected 4 or 8"):
         Generator(Backbone("test_efficientnet"), **sizes, dilations=(3,), stride=16, dropout=0.3)
+
+
+def test_the_latents_weights_start_as_large_as_the_features(generator):
+    feature, latent = generator.deep_from_feature.weight, generator.deep_from_latent.weight
+    bound = (feature[0].numel() + latent[0].numel()) ** -0.5
+    for weight in (feature, latent):
+        assert 0.8 * bound < weight.abs().max() <= bound

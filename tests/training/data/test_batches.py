@@ -11,7 +11,7 @@ import torch
 
 from models.geometry import Box
 from training.config import Data, Source, Stage
-from training.data.batches import Batch, Batches
+from training.data.batches import Batch, Batches, _Source
 from training.data.frames import DataError, Frame, read_frames
 from training.data.transmission import transmission
 
@@ -181,3 +181,13 @@ def test_a_view_with_boxes_is_whole_smoke_free_by_its_mask_and_unknown_in_and_ne
 
 def test_all_is_known_where_there_is_a_mask(data):
     assert batches(data, {"real_smoke": 1.0})[0].known.all()
+
+
+@pytest.mark.parametrize(("balance", "share"), [(0.0, 0.8), (0.5, 2 / 3), (1.0, 0.5)])
+def test_a_group_is_drawn_as_often_as_the_balance_says(data, balance, share):
+    few, *_ = read_frames(data, "train")
+    many = [replace(few, group="many") for _ in range(4)]
+    frames, drawn = [replace(few, group="few"), *many], Counter()
+    source, rng = _Source(frames, "real_smoke", balance), np.random.default_rng(1)
+    drawn.update(source.draw(rng).group for _ in range(2000))
+    assert drawn["many"] / 2000 == pytest.approx(share, abs=0.04)

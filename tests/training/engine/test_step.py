@@ -203,3 +203,12 @@ def test_a_phase_loses_next_to_nothing_in_mixed_precision(segmenter, batch, phas
         fabric.backward(terms["loss"])
         losses[precision] = {name: float(value.detach()) for name, value in terms.items()}
     assert losses["bf16-mixed"] == pytest.approx(losses["32-true"], rel=0.02, abs=2e-3)
+
+
+def test_a_norm_of_0_clips_nothing():
+    line = torch.nn.Linear(4, 1, bias=False)
+    fabric = Fabric(accelerator="cpu")
+    before = line.weight.detach().clone()
+    module, optimiser = fabric.setup(line, torch.optim.SGD(line.parameters(), lr=1.0))
+    optimise(fabric, optimiser, module, {"loss": 1000.0 * module(torch.ones(1, 4)).sum()}, clip_norm=0.0)
+    assert torch.allclose(before - line.weight, torch.full((1, 4), 1000.0), rtol=1e-3)

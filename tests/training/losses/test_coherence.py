@@ -78,3 +78,15 @@ def test_no_gradient_reaches_the_transmission_map():
     coherence_loss(prediction.requires_grad_(), transmission.requires_grad_()).backward()
     assert prediction.grad is not None
     assert transmission.grad is None
+
+
+def test_a_pixel_unlike_all_of_its_neighbours_is_to_be_like_none_of_them():
+    transmission = torch.ones(1, 1, 9, 9)
+    transmission[..., 4, 4] = 0.0
+    prediction = torch.rand(1, 1, 9, 9, requires_grad=True)
+    # exp(-1 / (2 * 0.05^2)) is less than the least number of 32 bits.
+    loss = coherence_loss(prediction, transmission, sigma_transmission=0.05)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert prediction.grad is not None
+    assert torch.isfinite(prediction.grad).all()

@@ -106,3 +106,10 @@ def test_a_temperature_is_found_alone_on_top_of_a_known_calibration():
 def test_the_brier_score_of_a_coin_is_a_quarter():
     histogram = calibration.logit_histogram(np.full((8, 8), 0.5, np.float32), np.eye(8, dtype=bool))
     assert calibration.brier(histogram, Calibration()) == pytest.approx(0.25, abs=1e-3)
+
+
+def test_a_pixel_without_a_probability_is_refused():
+    probability = np.full((2, 3), 0.5, np.float32)
+    probability[0, 1] = np.nan
+    with pytest.raises(ValueError, match="found 1 pixels without a probability, expected none"):
+        calibration.logit_histogram(probability, np.zeros((2, 3), bool))
