@@ -129,7 +129,7 @@ class Pipeline:
         context = replace(context or RequestContext(), cost=len(inputs))
         done = await asyncio.wrap_future(self._batcher.submit(inputs, context))
         inferred_s = time.perf_counter()
-        self._estimator.record_run(done.run_s / done.rounds)
+        self._estimator.record_run(done.run_s / done.rounds, full=done.full)
         result, maps, picture = await self.offload(
             lambda: self._postprocess(body, size, merge_results(done.value), options)
         )

@@ -26,12 +26,13 @@ _HUNG_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class BatchResult(Generic[R]):
-    """An answer, how long it waited, how long the batch it was in ran (seconds), and in how many rounds of `batch_max` frames."""
+    """An answer, and of its batch: seconds waited and run, rounds of `batch_max` frames, whether others waited as it began."""
 
     value: R
     queue_s: float
     run_s: float
-    rounds: int = 1
+    rounds: int
+    full: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,8 +117,7 @@ class Batcher(Generic[T, R]):
     def replaced_cost(self, context: RequestContext) -> int:
         """Cost of the frame that waits and whose place this one would take; 0 where there is none."""
         with self._changed:
-            older = self._older(context)
-        return older.context.cost if older else 0
+            return _frames(older) if (older := self._older(context)) else 0
 
     def submit(self, item: T, context: RequestContext | None = None) -> Future[BatchResult[R]]:
         """Queue an item; cancel the future to withdraw it.
@@ -152,9 +152,8 @@ class Batcher(Generic[T, R]):
             raise Superseded("found a newer frame of this camera waiting, expected this one to be the newest")
         self._check_room(context.cost - other.context.cost)
         self._waiting.replace(context.camera, other, job)
-        dropped.append(
-            _drop(other, Superseded("a newer frame of this camera arrived, expected this one to be the newest"))
-        )
+        newer = Superseded("a newer frame of this camera arrived, expected this one to be the newest")
+        dropped.append(_drop(other, newer))
         return True
 
     def _append(self, job: _Job[T, R], dropped: list[str]) -> None:
@@ -200,7 +199,8 @@ class Batcher(Generic[T, R]):
         return jobs, dropped
 
     def _answer(self, jobs: list[_Job[T, R]], dropped: list[str]) -> None:
-        runner, started_s, frames = threading.get_ident(), time.perf_counter(), sum(map(_frames, jobs))
+        runner, frames, full = threading.get_ident(), sum(map(_frames, jobs)), self.depth > 0
+        started_s = time.perf_counter()
         self._busy_since_s[runner] = started_s
         try:
             self._report(frames, dropped)
@@ -212,7 +212,7 @@ class Batcher(Generic[T, R]):
             del self._busy_since_s[runner]
         run_s, rounds = time.perf_counter() - started_s, math.ceil(frames / self._options.batch_max)
         for job, value in zip(jobs, values, strict=True):
-            job.future.set_result(BatchResult(value, started_s - job.submitted_s, run_s, rounds))
+            job.future.set_result(BatchResult(value, started_s - job.submitted_s, run_s, rounds, full))
 
     def _values(self, jobs: list[_Job[T, R]]) -> list[R]:
         values = list(self._run([job.item for job in jobs])) if jobs else []

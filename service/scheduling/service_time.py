@@ -36,6 +36,7 @@ class ServiceTimeEstimator:
         self._workers = workers
         self._batch_max = batch_max
         self._run_s = _Mean()
+        self._full_run_s = _Mean()
         self._worker_s = _Mean()
         self._unassigned_s = 0.0
         self._lock = threading.Lock()
@@ -45,16 +46,23 @@ class ServiceTimeEstimator:
         """Time between two answers while the slower of the two stages, model and workers, never idles."""
         if not self._run_s.count:
             return 0.0
-        return max(self._run_s.value / self.parallelism, self._worker_s.value / self._workers)
+        run_s = self._full_run_s if self._full_run_s.count else self._run_s
+        return max(run_s.value / self.parallelism, self._worker_s.value / self._workers)
 
     def service_time_s(self, cost: int = 1) -> float:
         """Time that a request of so many frames, which one runner answers, is worked on, waiting left out."""
         return math.ceil(cost / self._batch_max) * self._run_s.value + cost * self._worker_s.value
 
-    def record_run(self, seconds: float) -> None:
-        """A batch that the model took at once took so long."""
+    def record_run(self, seconds: float, *, full: bool = False) -> None:
+        """A batch that the model took at once took so long.
+
+        One on a `full` model, while others waited, shares the processor with as many as will run beside those that wait: how
+        long the wait is follows from such ones, once there were any.
+        """
         with self._lock:
             self._run_s.add(seconds)
+            if full:
+                self._full_run_s.add(seconds)
 
     def timed(self, work: Callable[[], T]) -> T:
         """Do a worker's task, whatever comes of it, and note how long it took."""

@@ -55,7 +55,7 @@ def main() -> int:
     parser.add_argument("--callers", type=int, default=16)
     parser.add_argument("--model-dir", type=Path, default=newest_release())
     chosen = parser.parse_args()
-    server = Server(chosen.model_dir, SMOKE_WAIT_MAX_MS="0")
+    server = Server(chosen.model_dir, SMOKE_WAIT_MAX_MS="2000")
     try:
         left, before, after = hang_up_for(server, chosen.seconds, chosen.callers)
         code = server.stop()

@@ -63,6 +63,16 @@ def test_a_full_queue_refuses_at_once_and_takes_again_when_there_is_room():
         assert values([batcher.submit(4)]) == [8]
 
 
+def test_an_answer_says_whether_others_waited_when_its_batch_began():
+    gate = Gate()
+    with Batcher(gate, options(batch_max=1)) as batcher:
+        futures = [batcher.submit(0)]
+        gate.entered.acquire(timeout=WAIT_S)
+        futures += [batcher.submit(1), batcher.submit(2)]
+        gate.open.set()
+        assert [future.result(WAIT_S).full for future in futures] == [False, True, False]
+
+
 def test_a_caller_who_left_is_skipped_before_inference():
     gate, reports = Gate(), []
     with Batcher(gate, options(batch_max=1), lambda taken, dropped: reports.append((taken, list(dropped)))) as batcher:

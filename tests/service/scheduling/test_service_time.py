@@ -44,6 +44,16 @@ def test_the_newest_frames_count_most():
     assert 0.1 < estimator.interval_s < 0.12
 
 
+def test_how_fast_a_full_model_is_follows_from_runs_of_a_full_model_once_there_were_any():
+    estimator = ServiceTimeEstimator(parallelism=2)
+    estimator.record_run(0.18)  # alone on the processor
+    assert estimator.interval_s == pytest.approx(0.09)
+    estimator.record_run(0.3, full=True)
+    for _ in range(100):
+        estimator.record_run(0.18)
+    assert estimator.interval_s == pytest.approx(0.15)
+
+
 def test_the_first_frames_count_alike():
     estimator = ServiceTimeEstimator()
     for seconds in (0.1, 0.2, 0.3):
