@@ -63,7 +63,14 @@ def evaluate(predictor: Predictor, data: Folders, split: str, subset: Path | Non
     frames = frames_to_score(data, split, subset)
     if predictor.threshold is None:
         _require_two_groups(frames, split)
-    scores = score_frames(predictor.predict, frames, predictor.size_px, predictor.minimum_region, predictor.tiles)
+    scores = score_frames(
+        predictor.predict,
+        frames,
+        predictor.size_px,
+        predictor.minimum_region,
+        predictor.tiles,
+        predictor.calibration,
+    )
     level = (
         choose_level(scores, predictor.false_alarms)
         if predictor.threshold is None
@@ -106,6 +113,8 @@ def _measure(scores: Sequence[FrameScore], level: int, predictor: Predictor) -> 
         "cross_fitted": _cross_fitted(scores, predictor),
         "f_beta_interval": at_threshold["intervals"]["f_beta"],
         "f_beta": measurements.f_betas(scores, level),
+        "raw": measurements.raw_scores(scores),
+        "pixels": measurements.epistemic_by_pixel(scores, level),
         "ece": table[SHOWN]["ece"],
         "ece_unsure": table[SHOWN]["ece_unsure"],
         "calibration_table": table,

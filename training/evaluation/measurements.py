@@ -12,15 +12,17 @@ from training.data.frames import REAL_SMOKE, SMOKE_FREE
 from training.evaluation.scores import (
     FrameScore,
     LeveledScores,
+    RawScore,
     choose_level,
     summarise,
     summarise_each,
     values_by_group,
 )
 from training.metrics import segmentation
-from training.metrics.bootstrap import by_group, mean_interval
+from training.metrics.bootstrap import by_group, interval, mean_interval
 from training.metrics.calibration import brier, fit_calibration
 from training.metrics.conformal import CONFIDENCE, rate_curve
+from training.metrics.pixel_doubt import EpistemicCounts, false_positive_epistemic
 from training.metrics.regions import REGION_LEVELS
 
 SIZES = (("under 0.1 %", 0.0, 0.001), ("0.1 % to 1 %", 0.001, 0.01), ("over 1 %", 0.01, 1.01))
@@ -76,6 +78,29 @@ def f_betas(scores: Sequence[FrameScore], level: int) -> dict[str, Any]:
             name: mean_interval(by_group(zip(named, values, strict=True))) for name, values in readings.items()
         },
     }
+
+
+def raw_scores(scores: Sequence[FrameScore]) -> dict[str, Any] | None:
+    """Means over smoke frames of what the paper scores, before calibration, with intervals; None where that is not known."""
+    smoke = [(score.frame.group, score.raw) for score in scores if score.frame.kind == REAL_SMOKE and score.raw]
+    if not smoke:
+        return None
+    values = {name: [(group, float(getattr(raw, name))) for group, raw in smoke] for name in RawScore._fields}
+    return {name: float(np.mean([value for _, value in own])) for name, own in values.items()} | {
+        "intervals": {name: mean_interval(by_group(own)) for name, own in values.items()}
+    }
+
+
+def epistemic_by_pixel(scores: Sequence[FrameScore], level: int) -> dict[str, Any]:
+    """The paper's claim by pixel at a threshold, see `pixel_doubt`, with the interval of the AUROC."""
+
+    def auroc(counts: list[EpistemicCounts]) -> float:
+        return float(false_positive_epistemic(np.sum(counts, axis=0), level)["auroc"])
+
+    grouped = by_group((score.frame.group, score.epistemic) for score in scores)
+    summed = {group: [np.asarray(sum(own))] for group, own in grouped.items()}
+    everything = np.sum([own[0] for own in summed.values()], axis=0)
+    return false_positive_epistemic(everything, level) | {"auroc_interval": interval(summed, auroc)}
 
 
 def by_size(scores: Sequence[FrameScore], level: int) -> dict[str, Any]:

@@ -7,14 +7,23 @@ from typing import NamedTuple
 import numpy as np
 
 from models.drift import thumbnail
-from models.geometry import RGB, fit, fit_map, unfit
+from models.geometry import RGB, Map, Mask, fit, fit_map, unfit
 from models.tiles import Tiles
 from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
 from training.evaluation.predictor import Predict, predict_frame
 from training.metrics import segmentation
-from training.metrics.calibration import LogitHistogram, logit_histogram
+from training.metrics.calibration import Calibration, LogitHistogram, apply, logit_histogram
+from training.metrics.pixel_doubt import EpistemicCounts, count_epistemic
 from training.metrics.regions import REGION_LEVELS, FrameRegions, match_regions
 from training.metrics.selective import Sums, squared_error_by_doubt
+
+
+class RawScore(NamedTuple):
+    """What a frame's uncalibrated probability is worth, which is what the paper scores: see FrameScore."""
+
+    mean_f_beta: float
+    adaptive_f_beta: float
+    squared_error: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,8 @@ class FrameScore:
         logits: Its pixels by logit and truth, (2, 1025): see `calibration`.
         doubts: Its pixels and their error by doubt: see `selective`.
         looks: By the quantities of `models.drift.DRIFTING`.
+        epistemic: Its pixels by truth, level and epistemic uncertainty: see `pixel_doubt`.
+        raw: What its probability was worth before it was calibrated; None where that is not known.
     """
 
     frame: Frame
@@ -46,6 +57,8 @@ class FrameScore:
     logits: LogitHistogram
     doubts: Sums
     looks: Mapping[str, float]
+    epistemic: EpistemicCounts
+    raw: RawScore | None = None
 
     def alarms(self, level: int) -> bool:
         """Whether any region is large enough at one of REGION_LEVELS."""
@@ -91,7 +104,12 @@ LeveledScores = Sequence[tuple[FrameScore, int]]
 
 
 def score_frames(
-    predict: Predict, frames: Iterable[Frame], size_px: int, minimum_region: float, tiles: Tiles | None = None
+    predict: Predict,
+    frames: Iterable[Frame],
+    size_px: int,
+    minimum_region: float,
+    tiles: Tiles | None = None,
+    calibration: Calibration | None = None,
 ) -> list[FrameScore]:
     """Score frames at their own resolution; regions and doubt are looked at in the model's square, as the service does.
 
@@ -101,8 +119,9 @@ def score_frames(
         size_px: Side of the model's square.
         minimum_region: Smallest region that counts, as a fraction of the frame.
         tiles: Looked at beside the whole frame.
+        calibration: What the shown probability is calibrated by; None where that is not known.
     """
-    return [_score(predict, frame, size_px, minimum_region, tiles) for frame in frames]
+    return [_score(predict, frame, size_px, minimum_region, tiles, calibration) for frame in frames]
 
 
 def summarise(scores: Sequence[FrameScore], level: int) -> Summary:
@@ -161,7 +180,14 @@ def choose_level(scores: Sequence[FrameScore], false_alarms: float) -> int:
     return max((level for level in summaries if alarms[level] <= allowed), key=lambda level: summaries[level].f_beta)
 
 
-def _score(predict: Predict, frame: Frame, size_px: int, minimum_region: float, tiles: Tiles | None) -> FrameScore:
+def _score(
+    predict: Predict,
+    frame: Frame,
+    size_px: int,
+    minimum_region: float,
+    tiles: Tiles | None,
+    calibration: Calibration | None,
+) -> FrameScore:
     image = load_image(frame.image)
     mask = load_mask(frame, image.shape) > 0.5
     maps = predict_frame(predict, image, size_px, tiles)
@@ -182,6 +208,18 @@ def _score(predict: Predict, frame: Frame, size_px: int, minimum_region: float, 
         logits=logit_histogram(probability, mask),
         doubts=squared_error_by_doubt(maps, truth >= 0.5),
         looks=_looks(fit(image, size_px)) | {"epistemic": float(maps.epistemic.mean(dtype=np.float64))},
+        epistemic=count_epistemic(maps, truth >= 0.5),
+        raw=_raw(maps.probability, mask, calibration) if calibration else None,
+    )
+
+
+def _raw(probability: Map, mask: Mask, calibration: Calibration) -> RawScore:
+    """What the map is worth without its calibration."""
+    raw = unfit(apply(probability, calibration.undone()), mask.shape[1], mask.shape[0])
+    return RawScore(
+        mean_f_beta=float(segmentation.f_beta(segmentation.count(raw, mask)).mean()),
+        adaptive_f_beta=segmentation.adaptive_f_beta(raw, mask),
+        squared_error=segmentation.mean_squared_error(raw, mask),
     )
 
 

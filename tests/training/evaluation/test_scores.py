@@ -49,6 +49,7 @@ def made(kind: str, f_beta: dict[int, float] | None = None, alarms_below: int = 
         logits=np.zeros((2, 1025)),
         doubts=np.zeros((5, 1024, 2)),
         looks={"brightness": 0.5, "contrast": 0.1, "epistemic": 0.0},
+        epistemic=np.zeros((2, 32, 128)),
     )
 
 
