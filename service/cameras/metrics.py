@@ -1,6 +1,6 @@
 """What Prometheus sees of each camera. `Cameras` decides which have a label of their own; the rest are `other`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
@@ -13,7 +13,7 @@ from service.pipeline.detections import FrameResult, MeanUncertainty
 OTHER: Final = "other"
 _NATS: Final = tuple(2.0**power for power in (-9, -7, -5, -3, -2, -1))
 _KINDS: Final = ("total", "aleatoric", "epistemic")
-_RESULTS: Final = ("delivered", "failed", "dropped")
+_RESULTS: Final = ("delivered", "replaced", "failed", "dropped")
 
 
 class CameraMetrics:
@@ -47,6 +47,10 @@ class CameraMetrics:
         self._notifications = counter(
             "smoke_notifications", "Notifications by what became of them.", ("channel", "result")
         )
+        self._waiting = gauge(
+            "smoke_notifications_waiting_seconds", "How long the oldest undelivered one waits.", ("channel",)
+        )
+        self._connected = gauge("smoke_notifications_connected", "1 while the MQTT broker hears us.", ("channel",))
 
     def answered(self, camera: str, result: FrameResult, health: CameraHealth, arrived_s: float) -> None:
         """A frame of a camera was answered."""
@@ -76,13 +80,18 @@ class CameraMetrics:
         """A person said whether an alarm was one."""
         self._feedback.labels(camera, verdict).inc()
 
-    def sends(self, channel: str) -> None:
+    def sends(self, channel: str, waiting_s: Callable[[], float]) -> None:
         """There is such a channel: a count that is first seen at 1 has no rate, and its first lost message would alert nobody."""
         for result in _RESULTS:
             self._notifications.labels(channel, result)
+        self._waiting.labels(channel).set_function(waiting_s)
+
+    def keeps_connection(self, channel: str, connected: Callable[[], bool]) -> None:
+        """There is such a channel, which keeps a connection."""
+        self._connected.labels(channel).set_function(connected)
 
     def notified(self, channel: str, result: str) -> None:
-        """A notification was delivered, failed or was dropped."""
+        """A notification was delivered, replaced by a newer one of its camera, refused for good, or dropped."""
         self._notifications.labels(channel, result).inc()
 
     def forget(self, camera: str) -> None:

@@ -7,6 +7,7 @@ refuses what is older than a few minutes.
 import hashlib
 import hmac
 import json
+import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -33,6 +34,7 @@ class Webhook:
         url: Where to post.
         secret: Key of the signature.
         clock: Seconds since 1970.
+        authority: Whose certificates the receiver's must be among; None for the system's.
 
     Raises:
         ValueError: The URL is none.
@@ -40,13 +42,20 @@ class Webhook:
 
     name = "webhook"
 
-    def __init__(self, url: str, secret: bytes, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        url: str,
+        secret: bytes,
+        clock: Callable[[], float] = time.time,
+        authority: ssl.SSLContext | None = None,
+    ) -> None:
         try:
             self._url = httpx2.URL(url)
         except httpx2.InvalidURL as error:
             raise ValueError(f"found {url!r}, expected a URL: {error}") from error
         self._secret = secret
         self._clock = clock
+        self._verify: ssl.SSLContext | bool = authority or True
         self._client: httpx2.AsyncClient | None = None
 
     def wants(self, change: AlarmTransition) -> bool:
@@ -70,7 +79,9 @@ class Webhook:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Keep a connection; redirects are not followed and the environment's proxies not used."""
-        async with httpx2.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False) as self._client:
+        async with httpx2.AsyncClient(
+            verify=self._verify, timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False
+        ) as self._client:
             yield
 
 

@@ -18,7 +18,6 @@ from service.api.routes import cameras, docs, operations, segment
 from service.api.state import AppState
 from service.cameras.registry import Cameras
 from service.cameras.snapshot import housekeeping
-from service.notifications.outbox import Notifier
 from service.pipeline.decode import Limits
 from service.pipeline.pipeline import open_pipeline
 from service.runtime.process import gpu_memory
@@ -58,8 +57,7 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     patience = Patience(settings.wait_max_ms / 1000.0, settings.burst_s)
     lifecycle = Lifecycle(Permits(components.in_flight_limits(settings)), Line(pace, patience))
     reloader = Reloader(slot, load, metrics.reloaded)
-    notifier = _notifier(settings, metrics)
-    cameras = components.cameras(settings, metrics.cameras, notifier)
+    cameras, notifier = components.cameras(settings, metrics.cameras)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -68,7 +66,7 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
             lifecycle.open()
             async with (
                 monitor_loop_lag(metrics.observe_lag),
-                housekeeping(cameras, settings.state_file),
+                housekeeping(cameras, settings.state_file, undelivered=notifier.undelivered),
                 notifier.running(),
             ):
                 yield
@@ -84,14 +82,6 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
 def _pace(settings: Settings, slot: ModelSlot) -> Pace:
     batch_max = slot.model.batch_max
     return Pace(slot.model.runners * batch_max, components.worker_options(settings).workers, batch_max)
-
-
-def _notifier(settings: Settings, metrics: Metrics) -> Notifier:
-    """Every channel counts from zero."""
-    channels = components.channels(settings)
-    for channel in channels:
-        metrics.cameras.sends(channel.name)
-    return Notifier(channels, metrics.cameras.notified)
 
 
 def _dress(app: FastAPI, settings: Settings, metrics: Metrics) -> None:

@@ -1,15 +1,21 @@
 """From settings to the parts of the service: one function a part, so that nothing below reads the configuration."""
 
+import ssl
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
+from service.cameras.camera import Camera
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
 from service.cameras.snapshot import restore
 from service.errors import SettingsInvalid
-from service.notifications.mqtt import BrokerOptions, Mqtt
-from service.notifications.outbox import Channel, Notifier
+from service.notifications.broker import BrokerOptions
+from service.notifications.mqtt import Mqtt
+from service.notifications.notifier import Notifier, Sink
+from service.notifications.outbox import Outbox
 from service.notifications.webhook import Webhook
 from service.pipeline.workers import WorkerOptions
 from service.runtime.process import cores
@@ -69,44 +75,59 @@ def alarm_policy(settings: Settings) -> AlarmPolicy:
     )
 
 
-def cameras(settings: Settings, metrics: CameraMetrics, notifier: Notifier) -> Cameras:
-    """The cameras as they were before a restart."""
-    rules = CameraFile(settings.cameras_file, alarm_policy(settings))
-    known = Cameras(settings.cameras_max, rules, metrics, notifier.notify)
-    restore(known, settings.state_file)
-    return known
-
-
-def channels(settings: Settings) -> list[Channel]:
-    """The channels that are switched on.
+def cameras(settings: Settings, metrics: CameraMetrics) -> tuple[Cameras, Notifier]:
+    """The cameras, and what tells of them, as they were before a restart.
 
     Raises:
-        SettingsInvalid: A secret cannot be read, or the webhook's URL is none.
+        SettingsInvalid: The rules, a secret or a certificate cannot be read, or the webhook's URL is none.
     """
-    opened: list[Channel] = []
+    rules = CameraFile(settings.cameras_file, alarm_policy(settings))
+    # Each tells the other: of changes, and of how the cameras stand.
+    notifier = Notifier(_sinks(settings, metrics, lambda: known))
+    known = Cameras(settings.cameras_max, rules, metrics, notifier.notify)
+    notifier.resume(settings.state_file)
+    restore(known, settings.state_file)
+    return known, notifier
+
+
+def _sinks(settings: Settings, metrics: CameraMetrics, known: Callable[[], Iterable[Camera]]) -> list[Sink]:
+    """Those that are switched on, each counting from zero."""
+    sinks: list[Sink] = []
     if settings.webhook_url is not None:
-        secret = _secret("SMOKE_WEBHOOK_SECRET_FILE", settings.webhook_secret_file)
-        opened.append(_webhook(settings.webhook_url, secret))
+        kept = settings.state_file is not None
+        sinks.append(Outbox(_webhook(settings, settings.webhook_url), metrics.notified, kept=kept))
     if settings.mqtt_host is not None:
-        opened.append(_mqtt(settings, settings.mqtt_host))
-    return opened
+        mqtt = Mqtt(_broker(settings, settings.mqtt_host), known, metrics.notified)
+        metrics.keeps_connection(mqtt.name, lambda: mqtt.connected)
+        sinks.append(mqtt)
+    for sink in sinks:
+        metrics.sends(sink.name, partial(getattr, sink, "waiting_s"))
+    return sinks
 
 
-def _webhook(url: str, secret: str) -> Channel:
+def _webhook(settings: Settings, url: str) -> Webhook:
+    secret = _secret("SMOKE_WEBHOOK_SECRET_FILE", settings.webhook_secret_file)
+    file = settings.webhook_ca_file
+    authority = _authority("SMOKE_WEBHOOK_CA_FILE", file) if file else None
     try:
-        return Webhook(url, secret.encode())
+        return Webhook(url, secret.encode(), authority=authority)
     except ValueError as error:
         raise SettingsInvalid(f"SMOKE_WEBHOOK_URL: {error}") from error
 
 
-def _mqtt(settings: Settings, host: str) -> Channel:
+def _broker(settings: Settings, host: str) -> BrokerOptions:
     file = settings.mqtt_password_file
     password = _secret("SMOKE_MQTT_PASSWORD_FILE", file) if file else None
-    return Mqtt(
-        BrokerOptions(
-            host, settings.mqtt_port, settings.mqtt_username, password, settings.mqtt_tls, settings.mqtt_prefix
-        )
-    )
+    tls = _authority("SMOKE_MQTT_CA_FILE", settings.mqtt_ca_file) if settings.mqtt_tls else None
+    return BrokerOptions(host, settings.mqtt_port, settings.mqtt_username, password, tls, settings.mqtt_prefix)
+
+
+def _authority(name: str, file: Path | None) -> ssl.SSLContext:
+    """Believe what is signed by the certificates of the file; without one, by the system's."""
+    try:
+        return ssl.create_default_context(cafile=file)
+    except (OSError, ValueError) as error:
+        raise SettingsInvalid(f"{name}: {file}: {error}") from error
 
 
 def _secret(name: str, file: Path | None) -> str:
