@@ -24,6 +24,7 @@ class CameraMetrics:
         gauge = partial(Gauge, registry=registry)
         camera = ("camera",)
         self._frames = counter("smoke_camera_frames", "Frames answered.", camera)
+        self._refusals = counter("smoke_camera_refusals", "Frames not answered, by reason.", ("camera", "reason"))
         self._seen = gauge("smoke_camera_last_frame_timestamp_seconds", "When the last frame came.", camera)
         self._area = gauge("smoke_camera_smoke_area_ratio", "Smoke pixels over all pixels, last frame.", camera)
         self._nats = Histogram(
@@ -69,6 +70,10 @@ class CameraMetrics:
         for quantity, value in health.drift.items():
             self._drift.labels(camera, quantity).set(value)
 
+    def refused(self, camera: str, reason: str) -> None:
+        """A frame of a camera got no answer."""
+        self._refusals.labels(camera, reason).inc()
+
     def stands(self, camera: str, states: Iterable[AlarmState], *, raised: bool = False) -> None:
         """A camera is in this state, or those that share a label are in these."""
         present = set(states)
@@ -106,7 +111,15 @@ class CameraMetrics:
             self._alarms,
         ):
             plain.remove_by_labels({"camera": camera})
-        for more in (self._nats, self._assessments, self._state, self._quality, self._drift, self._feedback):
+        for more in (
+            self._refusals,
+            self._nats,
+            self._assessments,
+            self._state,
+            self._quality,
+            self._drift,
+            self._feedback,
+        ):
             more.remove_by_labels({"camera": camera})
 
     def _observe(self, camera: str, region: str, uncertainty: MeanUncertainty) -> None:

@@ -72,6 +72,11 @@ class Cameras:
         since_s = alarm.since_s or None
         return AlarmStatus(alarm.state, since_s, alarm.score, alarm.frames, update.arrival, alarm.restored)
 
+    def refused(self, camera_id: str, reason: str) -> None:
+        """A frame got no answer; whoever sends nothing but such frames is not remembered for it."""
+        known = self._cameras.get(camera_id)
+        self._metrics.refused(known.label if known else OTHER, reason)
+
     def judge(self, camera: Camera, verdict: str) -> None:
         """A person said whether an alarm was one."""
         self._metrics.judged(camera.label, verdict)

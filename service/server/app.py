@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -58,6 +59,8 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     lifecycle = Lifecycle(Permits(components.in_flight_limits(settings)), Line(pace, patience))
     reloader = Reloader(slot, load, metrics.reloaded)
     cameras, notifier = components.cameras(settings, metrics.cameras)
+    if settings.cameras_file is not None:
+        metrics.watch_file("cameras", lambda: cameras.file.error is None, lambda: cameras.file.read_s)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -66,7 +69,12 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
             lifecycle.open()
             async with (
                 monitor_loop_lag(metrics.observe_lag),
-                housekeeping(cameras, settings.state_file, undelivered=notifier.undelivered),
+                housekeeping(
+                    cameras,
+                    settings.state_file,
+                    undelivered=notifier.undelivered,
+                    report=partial(metrics.file_written, "state"),
+                ),
                 notifier.running(),
             ):
                 yield

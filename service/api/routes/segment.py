@@ -1,6 +1,8 @@
 """`POST /segment`: reads its request, asks the pipeline, tells the cameras, and answers."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -14,6 +16,7 @@ from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import SegmentResponse
 from service.api.state import AppState, AppStateDep
 from service.cameras.camera import AlarmStatus, FrameObservation
+from service.errors import RequestError
 from service.pipeline.pipeline import Segmentation
 
 router = APIRouter()
@@ -63,7 +66,7 @@ async def segment(
     """Post the bytes of a JPEG, PNG or WebP file; the reply says if there is smoke, where, and how sure that is."""
     ticket = request_context(query, x_deadline_ms, state.settings)
     expected_bytes = body_bytes(request.headers, state.settings.body_max_bytes)
-    with state.lifecycle.admit(expected_bytes, ticket) as inside:
+    with _refusals_counted(query.camera_id, state), state.lifecycle.admit(expected_bytes, ticket) as inside:
         async with until_deadline(ticket):
             body = await read_frame(request, state.settings, inside, state.pipeline.offload)
             read_s = time.perf_counter() - ticket.arrived_s
@@ -71,6 +74,17 @@ async def segment(
             segmentation = await cancel_on_disconnect(request.receive, work)
             latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - ticket.arrived_s)
             return await _reply(request, query, state, segmentation, latency)
+
+
+@contextmanager
+def _refusals_counted(camera_id: str | None, state: AppState) -> Iterator[None]:
+    """Count a frame that gets no answer for its camera."""
+    try:
+        yield
+    except Exception as error:
+        if camera_id is not None:
+            state.cameras.refused(camera_id, error.reason if isinstance(error, RequestError) else "internal")
+        raise
 
 
 def _observe(query: SegmentQuery, state: AppState, segmentation: Segmentation) -> AlarmStatus | None:
