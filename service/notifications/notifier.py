@@ -71,9 +71,11 @@ class Notifier:
         """Take in what was undelivered when the state file was written."""
         saved = _read(file) if file else {}
         for sink in self.sinks:
-            sink.resume(saved.get(sink.name, []))
-        if saved:
-            _LOG.info("undelivered notifications restored", extra={"notifications": sum(map(len, saved.values()))})
+            sink.resume(saved.pop(sink.name, []))
+        if left := sum(map(len, saved.values())):
+            _LOG.warning("undelivered notifications of before the start have no channel any more", extra={"lost": left})
+        if waiting := sum(map(len, self.undelivered().values())):
+            _LOG.info("undelivered notifications restored", extra={"notifications": waiting})
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

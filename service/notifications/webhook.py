@@ -4,6 +4,7 @@
 refuses what is older than a few minutes.
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -23,6 +24,8 @@ from service.timestamps import instant
 
 SIGNATURE: Final = "X-Smoke-Signature"
 _TIMEOUT_S: Final = 5.0
+_IN_ALL_S: Final = 15.0
+"""A receiver that answers a byte at a time holds up no other notification for longer."""
 _WORTH_IT: Final = (AlarmState.ALARM, AlarmState.REVIEW)
 _AGAIN: Final = (408, 425, 429)
 
@@ -69,9 +72,12 @@ class Webhook:
         body = json.dumps(message(change, now_s)).encode()
         headers = {"Content-Type": "application/json", SIGNATURE: sign(self._secret, int(now_s), body)}
         try:
-            async with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
+            async with (
+                asyncio.timeout(_IN_ALL_S),
+                self._client.stream("POST", self._url, content=body, headers=headers) as answer,
+            ):
                 status = answer.status_code
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, TimeoutError) as error:
             raise DeliveryFailed(f"{type(error).__name__}: {error}") from error
         if not 200 <= status < 300:
             raise DeliveryFailed(f"found status {status}", permanent=status < 500 and status not in _AGAIN)

@@ -49,6 +49,12 @@ def test_what_cannot_be_is_not_sent(tmp_path, undelivered):
     assert resumed.undelivered() == {}
 
 
+def test_what_has_no_channel_any_more_is_said(tmp_path, caplog):
+    (tmp_path / "state.json").write_text(json.dumps({"undelivered": {"webhook": [RAISED._asdict()]}}))
+    Notifier([]).resume(tmp_path / "state.json")
+    assert "have no channel any more" in caplog.text
+
+
 @pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"schema": 1, "cameras": {}}'])
 def test_a_file_that_says_nothing_of_it_is_no_hindrance(tmp_path, text):
     (tmp_path / "state.json").write_text(text)
