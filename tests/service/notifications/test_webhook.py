@@ -143,22 +143,26 @@ def test_nobody_there_is_a_failure_in_words():
 def test_a_receiver_that_answers_a_byte_at_a_time_is_a_failure_too(monkeypatch):
     monkeypatch.setattr("service.notifications.webhook._IN_ALL_S", 0.3)
 
-    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            for letter in b"HTTP/1.1 200 OK":
-                writer.write(bytes([letter]))
-                await writer.drain()
-                await asyncio.sleep(0.1)
-        writer.close()
-
     async def run() -> None:
+        hung_up = asyncio.Event()
+
+        async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):
+                for letter in b"HTTP/1.1 200 OK" * 100:
+                    writer.write(bytes([letter]))
+                    await writer.drain()
+                    await asyncio.sleep(0.05)
+            writer.close()
+            hung_up.set()
+
         async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
             webhook = Webhook(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", SECRET)
             async with webhook.opened():
-                await webhook.deliver(RAISED)
+                with pytest.raises(DeliveryFailed, match="TimeoutError"):
+                    await webhook.deliver(RAISED)
+            await hung_up.wait()
 
-    with pytest.raises(DeliveryFailed, match="TimeoutError"):
-        asyncio.run(run())
+    asyncio.run(run())
 
 
 def test_a_signature_is_the_hmac_that_the_world_knows():
