@@ -11,13 +11,11 @@ import re
 import secrets
 import time
 import tomllib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Self
-
-from starlette.requests import Request
 
 from service.errors import KeyInsufficient, KeyMissing, RateExceeded, SettingsInvalid
 
@@ -178,23 +176,3 @@ def make(name: str, scopes: list[Scope]) -> tuple[str, str]:
     key = secrets.token_urlsafe(32)
     listed = ", ".join(f'"{scope}"' for scope in scopes)
     return key, f'[[key]]\nname = "{name}"\nsha256 = "{digest(key)}"\nscopes = [{listed}]\n'
-
-
-def require_scope(scope: Scope) -> Callable[[Request], Awaitable[None]]:
-    """A check for a route: without a file of keys everybody passes, else a key of this scope is needed.
-
-    Raises:
-        KeyMissing, KeyInsufficient, RateExceeded: See `ApiKeys.allow`; before the body is read.
-    """
-
-    async def check(request: Request) -> None:
-        keys: ApiKeys | None = request.app.state.keys
-        if keys is not None:
-            request.state.key = keys.allow(_offered(request), scope)
-
-    return check
-
-
-def _offered(request: Request) -> str | None:
-    kind, _, credentials = request.headers.get("authorization", "").partition(" ")
-    return credentials.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key")

@@ -13,7 +13,8 @@ from fastapi import Path as PathParameter
 from pydantic import ValidationError
 
 from service import errors
-from service.api.auth import Scope, require_scope
+from service.api.access import require_scope
+from service.api.auth import Scope
 from service.api.body import read_body
 from service.api.problems import described
 from service.api.schemas.cameras import CameraBody, CamerasBody, Feedback, FeedbackBody

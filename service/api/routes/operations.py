@@ -7,15 +7,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 
-from service.api.auth import Scope, require_scope
+from service.api.access import require_scope
+from service.api.auth import Scope
 from service.api.metrics import CONTENT_TYPE
 from service.api.problems import documented
 from service.api.schemas.model import HealthBody, ReleaseBody
 from service.api.state import AppStateDep
 from service.runtime.model import Model
-from service.runtime.reload import Reloader
 from service.scheduling.admission import Phase
 
 health = APIRouter(prefix="/health")
@@ -71,20 +71,15 @@ async def metrics(state: AppStateDep) -> Response:
 
 
 @admin.post("/reload", summary="Load the release that the settings name now, and put it into service")
-async def reload(request: Request) -> ReleaseBody:
+async def reload(state: AppStateDep) -> ReleaseBody:
     """It is verified, warmed up and checked beside the present one, which serves on if anything is wrong with it."""
-    return await _change(_reloader(request).reload)
+    return await _change(state.reloader.reload)
 
 
 @admin.post("/rollback", summary="Put the model that served before the last reload back into service")
-async def rollback(request: Request) -> ReleaseBody:
+async def rollback(state: AppStateDep) -> ReleaseBody:
     """It is still loaded, so that this takes effect with the next frame."""
-    return await _change(_reloader(request).rollback)
-
-
-def _reloader(request: Request) -> Reloader:
-    reloader: Reloader = request.app.state.reloader
-    return reloader
+    return await _change(state.reloader.rollback)
 
 
 async def _change(change: Callable[[], Model]) -> ReleaseBody:

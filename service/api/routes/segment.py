@@ -5,7 +5,8 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from service.api.auth import Scope, require_scope
+from service.api.access import require_scope
+from service.api.auth import Scope
 from service.api.body import FORM, MEDIA_TYPES, PART, cancel_on_disconnect
 from service.api.problems import documented
 from service.api.query import SegmentQuery

@@ -24,7 +24,7 @@ def test_a_reload_and_a_rollback_over_http(open_client, keys_file, obedient, mon
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:smoke-bvm:problem:nothing_to_roll_back")
     newer = ObedientModel(obedient.manifest)
     newer.identity = dataclasses.replace(newer.identity, version="0.0.2")
-    reloader = client.app.state.reloader
+    reloader = client.app.state.app_state.reloader
     monkeypatch.setattr(reloader, "_load", lambda: dataclasses.replace(reloader._slot._current, model=newer))
     assert change(client, "reload").json()["version"] == "0.0.2"
     assert change(client, "rollback").json()["version"] == "0.0.1"
@@ -35,7 +35,7 @@ def test_a_reload_and_a_rollback_over_http(open_client, keys_file, obedient, mon
 
 def test_a_broken_release_is_refused_over_http(open_client, keys_file, obedient, monkeypatch):
     client = open_client(obedient, api_keys_file=keys_file, admin=True)
-    monkeypatch.setattr(client.app.state.reloader, "_load", obedient.refuse_to_load)
+    monkeypatch.setattr(client.app.state.app_state.reloader, "_load", obedient.refuse_to_load)
     refused = change(client, "reload")
     assert (refused.status_code, refused.json()["type"]) == (422, "urn:smoke-bvm:problem:release_refused")
     assert refused.json()["detail"] == "found the release broken, expected it whole"
