@@ -14,6 +14,7 @@ from service.cameras.alarm import AlarmState, Arrival, CameraAlarm
 from service.cameras.camera import AlarmStatus, AlarmTransition, Camera, FrameObservation, region_observations
 from service.cameras.metrics import OTHER, CameraMetrics
 from service.cameras.rules import CameraFile
+from service.pipeline.pipeline import Segmentation
 
 _LOG = logging.getLogger("service.cameras")
 _SILENT_S: Final = 3600.0
@@ -51,6 +52,22 @@ class Cameras:
     def get(self, camera_id: str) -> Camera | None:
         """One camera, if it is remembered."""
         return self._cameras.get(camera_id)
+
+    def take(
+        self, camera_id: str | None, captured_s: float | None, arrived_s: float, segmentation: Segmentation
+    ) -> AlarmStatus | None:
+        """Take in what was found on a frame, held against the release of the model that found it; one of no camera changes nothing."""
+        if camera_id is None or segmentation.image_stats is None:
+            return None
+        frame = FrameObservation(
+            captured_s,
+            arrived_s,
+            segmentation.result,
+            segmentation.map_px,
+            segmentation.image_stats,
+            tiled=segmentation.tiles is not None,
+        )
+        return self.observe(camera_id, frame, segmentation.reference)
 
     def observe(
         self, camera_id: str, frame: FrameObservation, reference: Mapping[str, Histogram]

@@ -5,13 +5,14 @@ Decoding comes before the queue, so that a bad picture can only hurt its sender.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self, TypeVar
 
+from models.drift import Histogram
 from models.maps import SegmentationMaps
 from models.tiles import Tiles, canvas_px
 from service.pipeline.decode import Limits, decode, no_hold
@@ -52,7 +53,8 @@ class Segmentation:
     """The answer for one frame; `identity` is the model that gave it, `frame` the size a person sees, after EXIF rotation.
 
     `image_stats` is what a camera's frame looks like; None for a frame of no camera. `tiles` are those that were looked at beside the
-    whole frame, `map_px` is the side of the square on which the regions were found.
+    whole frame, `map_px` is the side of the square on which the regions were found, `reference` what that model's release was measured
+    on: frames later held against it have drifted or not.
     """
 
     identity: ModelInfo
@@ -64,6 +66,7 @@ class Segmentation:
     image_stats: ImageStats | None
     tiles: Tiles | None
     map_px: int
+    reference: Mapping[str, Histogram]
 
 
 class Pipeline:
@@ -148,9 +151,10 @@ class Pipeline:
         )
         encode_s = time.perf_counter() - inferred_s
         stages = Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
-        identity, side = done.value[0].model.identity, inputs[0].shape[0]
+        model, side = done.value[0].model, inputs[0].shape[0]
         tiles, map_px = (options.tiles, canvas_px(side)) if len(inputs) > 1 else (None, side)
-        return Segmentation(identity, size, result, maps, picture, stages, stats, tiles, map_px)
+        reference = model.manifest.reference or {}
+        return Segmentation(model.identity, size, result, maps, picture, stages, stats, tiles, map_px, reference)
 
     async def offload(self, work: Callable[[], T]) -> T:
         """Run something short but not instant off the event loop."""

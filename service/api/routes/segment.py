@@ -14,7 +14,6 @@ from service.api.request import DEADLINE_MAX_MS, body_bytes, read_frame, request
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import SegmentResponse
 from service.api.state import AppState, AppStateDep
-from service.cameras.camera import AlarmStatus, FrameObservation
 from service.pipeline.pipeline import Segmentation
 
 router = APIRouter()
@@ -74,27 +73,11 @@ async def segment(
             return await _reply(request, query, state, segmentation, latency)
 
 
-def _observe(query: SegmentQuery, state: AppState, segmentation: Segmentation) -> AlarmStatus | None:
-    """Tell the cameras of an answered frame; one of no camera changes nothing."""
-    if query.camera_id is None or segmentation.image_stats is None:
-        return None
-    manifest = state.slot.model.manifest
-    frame = FrameObservation(
-        query.captured_s,
-        time.time(),
-        segmentation.result,
-        segmentation.map_px,
-        segmentation.image_stats,
-        tiled=segmentation.tiles is not None,
-    )
-    return state.cameras.observe(query.camera_id, frame, manifest.reference or {})
-
-
 async def _reply(
     request: Request, query: SegmentQuery, state: AppState, segmentation: Segmentation, latency: LatencyBody
 ) -> Response:
     """Build the body off the event loop, down to its bytes: base64 and JSON of a large map take their time."""
-    alarm = _observe(query, state, segmentation)
+    alarm = state.cameras.take(query.camera_id, query.captured_s, time.time(), segmentation)
     stages_ms = latency.model_dump()
     content = await state.pipeline.offload(
         lambda: (
