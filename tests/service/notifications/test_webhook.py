@@ -1,6 +1,7 @@
 """The webhook against a real HTTP server on the loopback."""
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import json
@@ -16,7 +17,7 @@ from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmTransition
 from service.errors import SettingsInvalid
 from service.notifications.outbox import DeliveryFailed
-from service.notifications.webhook import SIGNATURE, Webhook, sign
+from service.notifications.webhook import SIGNATURE, Webhook, headers_of, sign
 from tests.pictures import file_of, plume
 
 SECRET = b"a secret between two"
@@ -121,6 +122,44 @@ def test_a_signature_is_the_hmac_that_the_world_knows():
     assert sign(b"Jefe", 0, b"what do ya want for nothing?") == f"t=0,v1={expected}"
 
 
+def test_the_headers_of_standard_webhooks_are_those_of_its_published_example():
+    """From the specification's reference libraries."""
+    headers = headers_of(
+        b"whsec_plJ3nmyCDGBKInavdOK15jsl",
+        "msg_loFOjxBNrRLzqYUf",
+        1_731_705_121,
+        b'{"event_type":"ping","data":{"success":true}}',
+    )
+    assert {name: value for name, value in headers.items() if name.startswith("webhook-")} == {
+        "webhook-id": "msg_loFOjxBNrRLzqYUf",
+        "webhook-timestamp": "1731705121",
+        "webhook-signature": "v1,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0=",
+    }
+
+
+def verified(headers: dict[str, str], body: bytes, key: bytes, now_s: float) -> bool:
+    """Whether a message may be believed, step by step as the specification asks of a receiver."""
+    message_id, timestamp = headers["webhook-id"], headers["webhook-timestamp"]
+    if abs(now_s - int(timestamp)) > 300 or "." in message_id:
+        return False
+    expected = hmac.new(key, b".".join([message_id.encode(), timestamp.encode(), body]), hashlib.sha256).digest()
+    offered = [entry.partition(",") for entry in headers["webhook-signature"].split(" ")]
+    return any(
+        version == "v1" and hmac.compare_digest(base64.b64decode(value), expected) for version, _, value in offered
+    )
+
+
+def test_a_receiver_of_standard_webhooks_believes_what_it_is_sent_and_nothing_else(receiver):
+    deliver(receiver.url)
+    ((headers, body),) = receiver.came
+    assert headers["webhook-id"] == json.loads(body)["id"]
+    assert verified(headers, body, SECRET, 1_767_268_860.5)
+    assert not verified(headers, body + b" ", SECRET, 1_767_268_860.5)
+    assert not verified(headers, body, b"another secret", 1_767_268_860.5)
+    assert not verified({**headers, "webhook-timestamp": "1767268861"}, body, SECRET, 1_767_268_860.5)
+    assert not verified(headers, body, SECRET, 1_767_268_860.5 + 301)
+
+
 def test_only_alarms_and_reviews_are_worth_a_call():
     webhook = Webhook("http://127.0.0.1/", SECRET)
     assert webhook.wants(RAISED)
@@ -170,3 +209,9 @@ def test_a_url_without_a_secret_is_refused_at_the_start(open_client, tmp_path):
         open_client(webhook_url="http://127.0.0.1/", webhook_secret_file=tmp_path / "secret")
     with pytest.raises(SettingsInvalid, match="SMOKE_WEBHOOK_URL"):
         open_client(webhook_url="file:///etc/passwd", webhook_secret_file=tmp_path / "secret")
+
+
+def test_a_secret_of_standard_webhooks_that_is_no_base64_is_refused_at_the_start(open_client, tmp_path):
+    (tmp_path / "secret").write_text("whsec_no base64!\n")
+    with pytest.raises(SettingsInvalid, match="SMOKE_WEBHOOK_SECRET_FILE: found whsec_ and no base64"):
+        open_client(webhook_url="http://127.0.0.1/", webhook_secret_file=tmp_path / "secret")
