@@ -25,10 +25,11 @@ _FIELDS: Final = frozenset({"name", "sha256", "scopes", "requests_per_s"})
 
 
 class Scope(StrEnum):
-    """What a key allows."""
+    """What a key allows: frames and cameras; metrics; judging alarms; changing the model, and judging alarms too."""
 
     INFER = "infer"
     METRICS = "metrics"
+    OPERATOR = "operator"
     ADMIN = "admin"
 
 
@@ -120,21 +121,22 @@ class ApiKeys:
         kept = {name: bucket for name, bucket in self._buckets.items() if rates.get(name) == bucket.rate}
         self._keys, self._buckets = keys, self._filled(keys) | kept
 
-    def allow(self, offered: str | None, scope: Scope) -> str:
-        """Let a caller in; returns the key's name.
+    def allow(self, offered: str | None, *scopes: Scope) -> str:
+        """Let a caller in whose key has one of these scopes; returns the key's name.
 
         Raises:
             KeyMissing: No key, or an unknown one.
-            KeyInsufficient: Its scopes do not reach this far.
+            KeyInsufficient: It has none of them.
             RateExceeded: It was used too often.
         """
         key = self._find(offered or "")
         if key is None:
-            raise KeyMissing("found no known API key, expected `Authorization: Bearer KEY` or `X-API-Key: KEY`")
-        if scope not in key.scopes:
-            raise KeyInsufficient(
-                f"found a key for {', '.join(sorted(key.scopes)) or 'nothing'}, expected one for {scope}"
+            raise KeyMissing(
+                "found no known API key, expected `Authorization: Bearer KEY`, `X-API-Key: KEY`, or the key as password"
             )
+        if not key.scopes.intersection(scopes):
+            found = ", ".join(sorted(key.scopes)) or "nothing"
+            raise KeyInsufficient(f"found a key for {found}, expected one for {' or '.join(scopes)}")
         bucket = self._buckets.get(key.name)
         wait_s = bucket.take(self._clock()) if bucket else 0.0
         if wait_s:

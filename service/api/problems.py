@@ -101,7 +101,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, errors.Draining | errors.ModelUnavailable):
         headers = {"Retry-After": "5"}
     if isinstance(error, errors.KeyMissing):
-        headers = {"WWW-Authenticate": "Bearer"}
+        headers = {"WWW-Authenticate": 'Bearer, Basic realm="smoke-bvm", charset="UTF-8"'}
     if error.__cause__ is not None and isinstance(error, errors.InferenceFailed):
         request.state.cause = error.__cause__
     return _answer(request, int(STATUS[type(error)]), error.reason, str(error), headers)

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from starlette.requests import Request
 
 from models.tiles import VIEWS, Tiles
 from service.cameras.camera import CAMERA_ID
@@ -12,14 +13,26 @@ from service.pipeline.options import DEFAULT_OUTPUTS, OUTPUTS, Encoding, Resolut
 from service.timestamps import check_instant
 
 _ONE_OF: Final = "(" + "|".join(OUTPUTS) + ")"
+_Outputs = Annotated[str, Field(max_length=256, json_schema_extra={"pattern": f"^({_ONE_OF}(,{_ONE_OF})*)?$"})]
 
 
-def _check_outputs(text: str) -> str:
+def _check_outputs(lists: list[str]) -> list[str]:
     try:
-        parse_outputs(text)
+        parse_outputs(",".join(filter(None, lists)))
     except ParameterInvalid as error:
         raise ValueError(str(error)) from None
-    return text
+    return lists
+
+
+async def refuse_repeats(request: Request) -> None:
+    """A parameter that takes one value has one: nobody can tell which of two was meant.
+
+    Raises:
+        ParameterInvalid: It has several.
+    """
+    names = [name for name, _ in set(request.query_params.multi_items()) if name != "outputs"]
+    if repeated := sorted({name[:32] for name in names if names.count(name) > 1}):
+        raise ParameterInvalid(f"found several values of {', '.join(repeated[:8])}, expected one each")
 
 
 class SegmentQuery(BaseModel):
@@ -34,11 +47,10 @@ class SegmentQuery(BaseModel):
         description="When the frame was taken (RFC 3339).",
         json_schema_extra={"format": "date-time"},
     )
-    outputs: Annotated[str, AfterValidator(_check_outputs)] = Field(
-        DEFAULT_OUTPUTS,
-        max_length=256,
-        description=f"Comma list of {', '.join(OUTPUTS)}; empty for the numbers alone.",
-        json_schema_extra={"pattern": f"^({_ONE_OF}(,{_ONE_OF})*)?$"},
+    outputs: Annotated[list[_Outputs], AfterValidator(_check_outputs)] = Field(
+        DEFAULT_OUTPUTS.split(","),
+        max_length=16,
+        description=f"Comma list of {', '.join(OUTPUTS)}, or one parameter each; empty for the numbers alone.",
     )
     resolution: Resolution = Field(
         "model", description="Maps at the model's square, or at the frame's width and height."
@@ -86,4 +98,5 @@ class SegmentQuery(BaseModel):
 
     def options(self) -> SegmentOptions:
         """What is wanted, in the pipeline's words."""
-        return SegmentOptions(parse_outputs(self.outputs), self.resolution, self.threshold, self.tiles, self.encoding)
+        outputs = parse_outputs(",".join(filter(None, self.outputs)))
+        return SegmentOptions(outputs, self.resolution, self.threshold, self.tiles, self.encoding)

@@ -13,7 +13,8 @@ from service.cameras.rules import Rule
 from service.pipeline.detections import Assessment, FrameResult, SmokeRegion
 from service.pipeline.image_stats import ImageStats
 
-CAMERA_ID: Final = r"^[A-Za-z0-9_.-]{1,64}$"
+CAMERA_ID: Final = r"^([A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}|\.[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}|\.\.[A-Za-z0-9_.-]{1,62})$"
+"""Up to 64 letters, digits, dots, hyphens and underscores, but neither `.` nor `..`: they mean something else in a path."""
 _RECENT_FRAMES: Final = 50
 
 

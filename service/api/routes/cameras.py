@@ -1,4 +1,4 @@
-"""`/cameras`: how every camera stands, and what people say of its alarms. An `infer` key reads; judging takes an `admin` key."""
+"""`/cameras`: how every camera stands, and what people say of its alarms. An `infer` key reads; an `operator` key judges."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ async def camera(camera_id: CameraId, state: AppStateDep) -> CameraBody:
 
 @router.post(
     "/{camera_id}/feedback",
-    dependencies=[Depends(require_scope(Scope.ADMIN))],
+    dependencies=[Depends(require_scope(Scope.OPERATOR, Scope.ADMIN))],
     summary="Say whether an alarm was one",
     responses=described(*_ONE, errors.BodyEmpty, errors.BodyTooLarge, errors.BodyTooSlow),
     openapi_extra=_BODY,

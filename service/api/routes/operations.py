@@ -29,18 +29,21 @@ admin = APIRouter(
 _UNHEALTHY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": HealthBody, "description": "Not now."}}
 
 
+@health.head("/live", include_in_schema=False)
 @health.get("/live", summary="Is the process well?", response_model=HealthBody, responses=_UNHEALTHY)
 async def live(state: AppStateDep) -> Response:
     """503 when a restart would help: a runner has died, a batch hangs, or the model failed too often in a row."""
     return _health(state.unhealthy_reason or "live", healthy=state.live)
 
 
+@health.head("/ready", include_in_schema=False)
 @health.get("/ready", summary="Would a frame be answered now?", response_model=HealthBody, responses=_UNHEALTHY)
 async def ready(state: AppStateDep) -> Response:
     """503 while draining, and while a model that raised is being rebuilt."""
     return _health(state.readiness, healthy=state.ready)
 
 
+@health.head("/startup", include_in_schema=False)
 @health.get("/startup", summary="Has the service started?", response_model=HealthBody, responses=_UNHEALTHY)
 async def startup(state: AppStateDep) -> Response:
     """200 once the model was verified, warmed up and held against its golden frame."""

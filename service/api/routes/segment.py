@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from service.api.access import require_scope
 from service.api.auth import Scope
-from service.api.body import FORM, MEDIA_TYPES, PART, cancel_on_disconnect
+from service.api.body import FORM, MEDIA_TYPES, PARTS, cancel_on_disconnect
 from service.api.problems import documented
-from service.api.query import SegmentQuery
+from service.api.query import SegmentQuery, refuse_repeats
 from service.api.request import DEADLINE_MAX_MS, body_bytes, read_frame, request_context, until_deadline
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import SegmentResponse
@@ -21,15 +21,15 @@ router = APIRouter()
 _BINARY: Final[dict[str, Any]] = {"type": "string", "format": "binary"}
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
-    "properties": {PART: _BINARY},
-    "required": [PART],
+    "properties": {PARTS[0]: _BINARY},
+    "required": [PARTS[0]],
     "additionalProperties": False,
 }
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "description": "One frame as a JPEG, PNG or WebP file; the bytes themselves decide which. "
-        "Or a form with such a file as its only part, `frame`.",
+        f"Or a form with such a file as its only part, `{PARTS[0]}` (`{'` or `'.join(PARTS[1:])}` will do).",
         "content": {**{media_type: {"schema": _BINARY} for media_type in MEDIA_TYPES}, FORM: {"schema": _FORM}},
     }
 }
@@ -51,7 +51,7 @@ Deadline = Annotated[
 
 @router.post(
     "/segment",
-    dependencies=[Depends(require_scope(Scope.INFER))],
+    dependencies=[Depends(require_scope(Scope.INFER)), Depends(refuse_repeats)],
     summary="Find smoke in one camera frame",
     response_model=SegmentResponse,
     responses={200: {"description": "The findings.", "headers": _ANSWER_HEADERS}, **documented()},

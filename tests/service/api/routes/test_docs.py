@@ -73,7 +73,9 @@ def test_the_document_says_when_there_is_no_doubt_about_smoke(document):
 
 def test_the_pattern_of_the_outputs_accepts_what_the_service_accepts(document):
     parameters = document["paths"]["/segment"]["post"]["parameters"]
-    pattern = next(parameter for parameter in parameters if parameter["name"] == "outputs")["schema"]["pattern"]
+    pattern = next(parameter for parameter in parameters if parameter["name"] == "outputs")["schema"]["items"][
+        "pattern"
+    ]
     for accepted in ("", "mask", "mask,total,aleatoric", "overlay,epistemic"):
         assert re.fullmatch(pattern, accepted)
     for refused in ("smoke", "mask,", ",mask", "mask;total"):

@@ -24,6 +24,15 @@ def test_without_being_switched_on_there_is_no_administration(open_client, keys_
     assert "/admin/reload" not in client.get("/openapi.json").json()["paths"]
 
 
+@pytest.mark.parametrize("probe", ["live", "ready", "startup"])
+def test_a_probe_may_ask_for_the_status_alone(client, probe):
+    asked, got = client.head(f"/health/{probe}"), client.get(f"/health/{probe}")
+    assert asked.status_code == got.status_code == 200
+    assert asked.headers["Content-Length"] == got.headers["Content-Length"]
+    client.app.state.app_state.lifecycle.drain()
+    assert client.head("/health/ready").status_code == 503
+
+
 def change(client: TestClient, what: str):
     return client.post(f"/admin/{what}", headers={"Authorization": "Bearer admin"})
 
