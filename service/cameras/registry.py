@@ -77,7 +77,9 @@ class Cameras:
         if camera is None:
             return None
         rule = self.file.rules.of(camera_id)
-        camera.boxes, regions = region_observations(frame.result, frame.size_px, rule)
+        regions = region_observations(frame.result, frame.size_px, rule)
+        camera.boxes = tuple(region.box for region in regions)
+        camera.boxes_px = tuple(region.box_px for region in regions)
         update = camera.alarm.observe(frame.captured_s, frame.arrived_s, regions, rule.policy)
         if update.arrival is not Arrival.DUPLICATE:
             camera.take(frame, _comparable(reference, frame))
@@ -105,14 +107,15 @@ class Cameras:
         for camera in [camera for camera in self if now_s - camera.seen_s > _GONE_S]:
             before = camera.alarm.state
             if before is not AlarmState.CLEAR:
-                camera.alarm, camera.boxes = CameraAlarm(since_s=now_s), ()
+                camera.alarm, camera.boxes, camera.boxes_px = CameraAlarm(since_s=now_s), (), ()
                 self._changed(camera, before)
             self._remove(camera)
 
     def _changed(self, camera: Camera, before: AlarmState) -> None:
         self.changes += 1
         alarm = camera.alarm
-        change = AlarmTransition(camera.id, before, alarm.state, alarm.since_s, alarm.score, alarm.frames, camera.boxes)
+        told = (alarm.since_s, alarm.score, alarm.frames, camera.boxes, camera.boxes_px)
+        change = AlarmTransition(camera.id, before, alarm.state, *told)
         _LOG.info("camera changed", extra={"camera": camera.id, "before": before, "after": alarm.state})
         self._notify(change)
 

@@ -81,7 +81,7 @@ def _replay(options: ReplayOptions, settings: Settings, base: AlarmPolicy, conso
 
         def observe(body: bytes, label: Label | None) -> ReplayFrame:
             segmentation = asyncio.run(pipeline.segment(body, segment_options))
-            _, regions = region_observations(segmentation.result, segmentation.map_px, Rule(base))
+            regions = region_observations(segmentation.result, segmentation.map_px, Rule(base))
             size = (segmentation.frame.width, segmentation.frame.height)
             return ReplayFrame(tuple(regions), label.smoke if label else None, _truth(label, *size))
 

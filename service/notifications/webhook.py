@@ -23,6 +23,7 @@ import httpx2
 
 from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmTransition
+from service.cameras.evidence import Box, BoxPx
 from service.errors import SettingsInvalid
 from service.notifications.outbox import DeliveryFailed
 from service.timestamps import instant
@@ -96,9 +97,15 @@ def message(change: AlarmTransition, now_s: float) -> dict[str, object]:
         "since": instant(change.since_s),
         "score": round(change.score, 6),
         "frames": change.frames,
-        "boxes": [dict(zip(("left", "top", "right", "bottom"), box, strict=True)) for box in change.boxes],
+        "boxes": [_box(*boxes) for boxes in zip(change.boxes, change.boxes_px, strict=True)],
         "sent_at": instant(now_s),
     }
+
+
+def _box(fractions: Box, pixels: BoxPx) -> dict[str, float]:
+    """As in the reply, in pixels of the frame; for one more release also its sides in fractions of the frame."""
+    in_pixels = zip(("x", "y", "width", "height"), pixels, strict=True)
+    return {**dict(in_pixels), **dict(zip(("left", "top", "right", "bottom"), fractions, strict=True))}
 
 
 def headers_of(secret: bytes, message_id: str, seconds: int, body: bytes) -> dict[str, str]:

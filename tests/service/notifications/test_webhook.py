@@ -22,7 +22,14 @@ from tests.pictures import file_of, plume
 
 SECRET = b"a secret between two"
 RAISED = AlarmTransition(
-    "ridge", AlarmState.SUSPECTED, AlarmState.ALARM, 1_767_268_800.0, 4 / 3, 4, ((0.1, 0.2, 0.3, 0.4),)
+    "ridge",
+    AlarmState.SUSPECTED,
+    AlarmState.ALARM,
+    1_767_268_800.0,
+    4 / 3,
+    4,
+    ((0.1, 0.2, 0.3, 0.4),),
+    ((10, 15, 20, 15),),
 )
 
 
@@ -90,7 +97,7 @@ def test_an_alarm_arrives_signed_and_says_what_happened(receiver):
         "since": "2026-01-01T12:00:00.000Z",
         "score": 1.333333,
         "frames": 4,
-        "boxes": [{"left": 0.1, "top": 0.2, "right": 0.3, "bottom": 0.4}],
+        "boxes": [{"x": 10, "y": 15, "width": 20, "height": 15, "left": 0.1, "top": 0.2, "right": 0.3, "bottom": 0.4}],
         "sent_at": "2026-01-01T12:01:00.500Z",
     }
 
@@ -183,6 +190,9 @@ def test_the_service_calls_when_an_alarm_is_raised_and_a_slow_receiver_delays_no
     assert max(post(client, minute) for minute in range(3, 6)) < 1.5
     assert receiver.one_came.acquire(timeout=20)
     ((headers, body),) = receiver.came
+    (region,) = client.get("/cameras/ridge").json()["regions"]
+    (box,) = json.loads(body)["boxes"]
+    assert {side: box[side] for side in region["bbox"]} == region["bbox"]
     seconds = int(headers[SIGNATURE].split(",")[0].removeprefix("t="))
     assert headers[SIGNATURE] == sign(SECRET, seconds, body)
     assert json.loads(body)["after"] == "alarm"
