@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 from starlette.requests import Request
 
 from models.tiles import VIEWS, Tiles
@@ -14,6 +16,19 @@ from service.timestamps import check_instant
 
 _ONE_OF: Final = "(" + "|".join(OUTPUTS) + ")"
 _Outputs = Annotated[str, Field(max_length=256, json_schema_extra={"pattern": f"^({_ONE_OF}(,{_ONE_OF})*)?$"})]
+
+
+class _NeverNull:
+    """For the document: a parameter is there or it is not, but it is never null, whatever its type in Python says."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema without that choice."""
+        schema = dict(handler(core))
+        (plain,) = (choice for choice in schema.pop("anyOf") if choice != {"type": "null"})
+        return {**plain, **schema}
+
+
+NEVER_NULL: Final = _NeverNull()
 
 
 def _check_outputs(lists: list[str]) -> list[str]:
@@ -40,8 +55,10 @@ class SegmentQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    camera_id: str | None = Field(None, pattern=CAMERA_ID, description="Which camera; repeated in the reply.")
-    captured_at: Annotated[str, AfterValidator(check_instant)] | None = Field(
+    camera_id: Annotated[str | None, NEVER_NULL] = Field(
+        None, pattern=CAMERA_ID, description="Which camera; repeated in the reply."
+    )
+    captured_at: Annotated[Annotated[str, AfterValidator(check_instant)] | None, NEVER_NULL] = Field(
         None,
         max_length=40,
         description="When the frame was taken (RFC 3339).",
@@ -60,11 +77,11 @@ class SegmentQuery(BaseModel):
         description="Maps as 8-bit PNG files on a fixed scale, or as .npz files of the model's own floats, four bytes a pixel. "
         "`npz` only with resolution `model`.",
     )
-    threshold: float | None = Field(
+    threshold: Annotated[float | None, NEVER_NULL] = Field(
         None, gt=0, lt=1, description="Probability from which on a pixel is smoke; the manifest's by default."
     )
 
-    tiles: Tiles | None = Field(
+    tiles: Annotated[Tiles | None, NEVER_NULL] = Field(
         None,
         description="Look at four overlapping tiles beside the whole frame, for smoke too small for the model's square. "
         f"Counts as {VIEWS} frames in every limit; of no effect on a frame that the square does not shrink.",

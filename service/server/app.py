@@ -13,7 +13,7 @@ from service.api.metrics import monitor_loop_lag
 from service.api.middleware.access_log import AccessLogMiddleware
 from service.api.middleware.admin_port import AdminPortMiddleware
 from service.api.middleware.lingering_close import LingeringCloseMiddleware
-from service.api.routes import cameras, docs, operations, segment
+from service.api.routes import cameras, docs, operations, segment, webhooks
 from service.api.state import AppState
 from service.cameras.snapshot import housekeeping
 from service.notifications.outbox import Notifier
@@ -96,6 +96,7 @@ def _dressed(state: AppState, lifespan: Callable[[FastAPI], AbstractAsyncContext
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        webhooks=webhooks.router,
     )
     app.state.app_state = state
     settings = state.settings
@@ -117,6 +118,9 @@ def _route(app: FastAPI, settings: Settings) -> None:
     app.include_router(segment.router, dependencies=shown)
     app.include_router(operations.router, dependencies=shown)
     app.include_router(cameras.router, dependencies=shown)
+    # The document is served on the public port, where these are not once they have a port of their own.
+    public = settings.admin_port is None
+    app.include_router(operations.private, dependencies=shown, include_in_schema=public)
     if settings.admin:
-        app.include_router(operations.admin, dependencies=shown)
+        app.include_router(operations.admin, dependencies=shown, include_in_schema=public)
     app.router.routes.extend(docs.routes())

@@ -16,7 +16,7 @@ from service import errors
 from service.api.access import require_scope
 from service.api.auth import Scope
 from service.api.body import read_body
-from service.api.problems import described
+from service.api.problems import ENTRY, described
 from service.api.schemas.cameras import CameraBody, CamerasBody, Feedback, FeedbackBody
 from service.api.state import AppStateDep
 from service.cameras.alarm import AlarmState
@@ -27,8 +27,7 @@ from service.timestamps import instant
 router = APIRouter(prefix="/cameras", tags=["cameras"])
 _FEEDBACK_MAX_BYTES: Final = 4096
 _WRITING: Final = threading.Lock()
-_ENTRY: Final = (errors.KeyMissing, errors.KeyInsufficient, errors.RateExceeded)
-_ONE: Final = (*_ENTRY, errors.CameraUnknown, errors.ParameterInvalid)
+_ONE: Final = (*ENTRY, errors.CameraUnknown, errors.ParameterInvalid)
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -38,9 +37,7 @@ _BODY: Final[dict[str, Any]] = {
 CameraId = Annotated[str, PathParameter(pattern=CAMERA_ID)]
 
 
-@router.get(
-    "", dependencies=[Depends(require_scope(Scope.INFER))], summary="Every camera", responses=described(*_ENTRY)
-)
+@router.get("", dependencies=[Depends(require_scope(Scope.INFER))], summary="Every camera", responses=described(*ENTRY))
 async def cameras(state: AppStateDep) -> CamerasBody:
     """Alarms first, then what waits for review, then the rest by name."""
     known = sorted(state.cameras, key=lambda camera: (_urgency(camera), camera.id))

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Response
 from service.api.access import require_scope
 from service.api.auth import Scope
 from service.api.metrics import CONTENT_TYPE
-from service.api.problems import documented
+from service.api.problems import ENTRY, described, documented
 from service.api.schemas.model import HealthBody, ReleaseBody
 from service.api.state import AppStateDep
 from service.runtime.model import Model
@@ -20,6 +20,7 @@ from service.scheduling.admission import Phase
 
 health = APIRouter(prefix="/health")
 router = APIRouter()
+private = APIRouter()
 admin = APIRouter(
     prefix="/admin",
     dependencies=[Depends(require_scope(Scope.ADMIN))],
@@ -55,16 +56,22 @@ def _health(status: str, *, healthy: bool) -> Response:
     return Response(HealthBody(status=status).model_dump_json(), 200 if healthy else 503, media_type="application/json")
 
 
-@router.get("/model", dependencies=[Depends(require_scope(Scope.INFER))], summary="The model in service")
+@router.get(
+    "/model",
+    dependencies=[Depends(require_scope(Scope.INFER))],
+    summary="The model in service",
+    responses=described(*ENTRY),
+)
 async def model(state: AppStateDep) -> ReleaseBody:
     """Name, version, checksum, provider, and what the manifest promises."""
     return ReleaseBody.describe(state.slot.model.identity, state.slot.model.manifest)
 
 
-@router.get(
+@private.get(
     "/metrics",
     dependencies=[Depends(require_scope(Scope.METRICS))],
     summary="Metrics for Prometheus",
+    responses=described(*ENTRY),
     response_class=Response,
 )
 async def metrics(state: AppStateDep) -> Response:

@@ -9,7 +9,7 @@ from service.api.access import require_scope
 from service.api.auth import Scope
 from service.api.body import FORM, MEDIA_TYPES, PARTS, cancel_on_disconnect
 from service.api.problems import documented
-from service.api.query import SegmentQuery, refuse_repeats
+from service.api.query import NEVER_NULL, SegmentQuery, refuse_repeats
 from service.api.request import DEADLINE_MAX_MS, body_bytes, read_frame, request_context, until_deadline
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import SegmentResponse
@@ -41,6 +41,7 @@ _ANSWER_HEADERS: Final[dict[str, Any]] = {
 
 Deadline = Annotated[
     int | None,
+    NEVER_NULL,
     Header(
         ge=1,
         le=DEADLINE_MAX_MS,

@@ -13,6 +13,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
+from service.api.schemas.notifications import MqttStateBody
 from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmTransition
 from service.notifications.mqtt import BrokerOptions, Mqtt, discovery
@@ -98,6 +99,7 @@ def test_a_state_is_retained_announced_to_home_assistant_and_the_connection_said
 
     found = asyncio.run(run())
     assert found["smoke/status"] == b"online"
+    MqttStateBody.model_validate_json(found["smoke/camera/ridge/state"], strict=True)
     assert json.loads(found["smoke/camera/ridge/state"]) == {
         "state": "alarm",
         "since": "2026-01-01T12:00:00.000Z",

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from service.api.schemas.notifications import WebhookBody
 from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmTransition
 from service.errors import SettingsInvalid
@@ -88,6 +89,7 @@ def test_an_alarm_arrives_signed_and_says_what_happened(receiver):
     ((headers, body),) = receiver.came
     expected = hmac.new(SECRET, b"1767268860." + body, hashlib.sha256).hexdigest()
     assert headers[SIGNATURE] == f"t=1767268860,v1={expected}"
+    WebhookBody.model_validate_json(body, strict=True)
     told = json.loads(body)
     assert re.fullmatch(r"[0-9a-f-]{36}", told.pop("id"))
     assert told == {
