@@ -33,7 +33,7 @@ def body_bytes(headers: Mapping[str, str], max_bytes: int) -> int:
 
 
 async def read_frame(request: Request, settings: Settings, inside: Inside, offload: Offload) -> bytes:
-    """Read the picture file that a request carries, as its body or as the part `frame` of a form.
+    """Read the picture file that a request carries, as its body or as the only part of a form.
 
     Args:
         request: Its body was not touched yet.

@@ -18,7 +18,7 @@ from service.cli.recordings import collect
 from service.errors import SOME_FAILED, USAGE, BodyTooLarge, RequestError
 from service.pipeline.decode import Limits
 from service.pipeline.options import SegmentOptions
-from service.pipeline.pipeline import Pipeline, Segmentation, open_pipeline
+from service.pipeline.pipeline import Pipeline, Segmentation
 from service.runtime.slot import ModelSlot
 from service.server.components import load, worker_options
 from service.settings import Settings
@@ -66,7 +66,7 @@ def _work(tasks: list[SegmentTask], options: SegmentOptions, chosen: argparse.Na
     """Load the model and answer the tasks; returns how many failed."""
     settings = Settings.load(model_dir=chosen.model_dir)
     slot = ModelSlot(load(settings))
-    with open_pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline:
+    with Pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline:
         job = SegmentJob(pipeline, options, chosen.out, settings.body_max_bytes)
         return segment_files(tasks, job, console)
 

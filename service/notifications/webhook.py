@@ -1,10 +1,16 @@
 """The webhook: one signed POST per alarm that begins or ends, and per review.
 
-`X-Smoke-Signature: t=SECONDS,v1=HEX` with HEX = HMAC-SHA256(secret, SECONDS + "." + body): a receiver compares it in constant time and
-refuses what is older than a few minutes.
+Signed as Standard Webhooks 1.0 says (https://www.standardwebhooks.com), so that a receiver needs no code of its own:
+`webhook-signature: v1,BASE64` of HMAC-SHA256(key, ID + "." + SECONDS + "." + body), with ID in `webhook-id` and SECONDS in
+`webhook-timestamp`. The key is the secret's bytes, or for a secret `whsec_BASE64` what it stands for.
+
+For one more release also `X-Smoke-Signature: t=SECONDS,v1=HEX` with HEX = HMAC-SHA256(secret, SECONDS + "." + body). A receiver
+compares either in constant time and refuses what is older than a few minutes.
 """
 
 import asyncio
+import base64
+import binascii
 import hashlib
 import hmac
 import json
@@ -19,10 +25,13 @@ import httpx2
 
 from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmTransition
+from service.cameras.evidence import Box, BoxPx
+from service.errors import SettingsInvalid
 from service.notifications.outbox import DeliveryFailed
 from service.timestamps import instant
 
 SIGNATURE: Final = "X-Smoke-Signature"
+_KEY_PREFIX: Final = b"whsec_"
 _TIMEOUT_S: Final = 5.0
 _IN_ALL_S: Final = 15.0
 """A receiver that answers a byte at a time holds up no other notification for longer."""
@@ -41,6 +50,7 @@ class Webhook:
 
     Raises:
         ValueError: The URL is none.
+        SettingsInvalid: The secret is none.
     """
 
     name = "webhook"
@@ -56,6 +66,7 @@ class Webhook:
             self._url = httpx2.URL(url)
         except httpx2.InvalidURL as error:
             raise ValueError(f"found {url!r}, expected a URL: {error}") from error
+        key_of(secret)
         self._secret = secret
         self._clock = clock
         self._verify: ssl.SSLContext | bool = authority or True
@@ -69,8 +80,9 @@ class Webhook:
         """Post it. Raises DeliveryFailed; a permanent one where the receiver refuses what it was sent."""
         assert self._client, "deliver inside opened()"  # noqa: S101
         now_s = self._clock()
-        body = json.dumps(message(change, now_s)).encode()
-        headers = {"Content-Type": "application/json", SIGNATURE: sign(self._secret, int(now_s), body)}
+        told = message(change, now_s)
+        body = json.dumps(told).encode()
+        headers = headers_of(self._secret, str(told["id"]), int(now_s), body)
         try:
             async with (
                 asyncio.timeout(_IN_ALL_S),
@@ -102,9 +114,44 @@ def message(change: AlarmTransition, now_s: float) -> dict[str, object]:
         "since": instant(change.since_s),
         "score": round(change.score, 6),
         "frames": change.frames,
-        "boxes": [dict(zip(("left", "top", "right", "bottom"), box, strict=True)) for box in change.boxes],
+        "boxes": [_box(*boxes) for boxes in zip(change.boxes, change.boxes_px, strict=True)],
         "sent_at": instant(now_s),
     }
+
+
+def _box(fractions: Box, pixels: BoxPx) -> dict[str, float]:
+    """As in the reply, in pixels of the frame; for one more release also its sides in fractions of the frame."""
+    in_pixels = zip(("x", "y", "width", "height"), pixels, strict=True)
+    return {**dict(in_pixels), **dict(zip(("left", "top", "right", "bottom"), fractions, strict=True))}
+
+
+def headers_of(secret: bytes, message_id: str, seconds: int, body: bytes) -> dict[str, str]:
+    """The headers under which a body is sent."""
+    content = f"{message_id}.{seconds}.".encode() + body
+    signature = base64.b64encode(hmac.digest(key_of(secret), content, "sha256")).decode()
+    return {
+        "Content-Type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(seconds),
+        "webhook-signature": f"v1,{signature}",
+        SIGNATURE: sign(secret, seconds, body),
+    }
+
+
+def key_of(secret: bytes) -> bytes:
+    """The key that a secret stands for.
+
+    Raises:
+        SettingsInvalid: It starts as one of Standard Webhooks, and what follows is no base64.
+    """
+    if not secret.startswith(_KEY_PREFIX):
+        return secret
+    try:
+        return base64.b64decode(secret.removeprefix(_KEY_PREFIX), validate=True)
+    except binascii.Error as error:
+        raise SettingsInvalid(
+            f"SMOKE_WEBHOOK_SECRET_FILE: found whsec_ and no base64 ({error}), expected both"
+        ) from error
 
 
 def sign(secret: bytes, seconds: int, body: bytes) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from service.api.auth import ApiKeys
+from service.api.metrics import Metrics
 from service.cameras.camera import Camera
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
@@ -17,12 +19,18 @@ from service.notifications.mqtt import Mqtt
 from service.notifications.notifier import Notifier, Sink
 from service.notifications.outbox import Outbox
 from service.notifications.webhook import Webhook
+from service.pipeline.decode import Limits
+from service.pipeline.pipeline import Pipeline
 from service.pipeline.workers import WorkerOptions
+from service.runtime.model import Model
 from service.runtime.process import cores
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import open_model
-from service.runtime.slot import LoadedModel
-from service.scheduling.permits import Ceilings
+from service.runtime.slot import LoadedModel, ModelSlot
+from service.scheduling.admission import Lifecycle
+from service.scheduling.backlog import Line, Patience
+from service.scheduling.permits import Ceilings, Permits
+from service.scheduling.service_time import Pace
 from service.settings import Settings
 
 
@@ -58,6 +66,17 @@ def worker_options(settings: Settings) -> WorkerOptions:
     return WorkerOptions(settings.workers or cores(), settings.queue_max, settings.batch_wait_ms / 1000.0)
 
 
+def pace(settings: Settings, model: Model) -> Pace:
+    """How long things take, told by those that went before."""
+    return Pace(model.runners * model.batch_max, worker_options(settings).workers, model.batch_max)
+
+
+def lifecycle(settings: Settings, pace: Pace) -> Lifecycle:
+    """The door, still closed."""
+    patience = Patience(settings.wait_max_ms / 1000.0, settings.burst_s)
+    return Lifecycle(Permits(in_flight_limits(settings)), Line(pace, patience))
+
+
 def in_flight_limits(settings: Settings) -> Ceilings:
     """How much may be in flight."""
     return Ceilings(
@@ -66,6 +85,27 @@ def in_flight_limits(settings: Settings) -> Ceilings:
         settings.inflight_bytes_max,
         settings.inflight_pixels_max,
     )
+
+
+def keys(settings: Settings) -> ApiKeys | None:
+    """Who may do what; None: everybody everything.
+
+    Raises:
+        SettingsInvalid: See `ApiKeys.read`.
+    """
+    return ApiKeys.read(settings.api_keys_file) if settings.api_keys_file else None
+
+
+def metrics(slot: ModelSlot) -> Metrics:
+    """Every instrument; the model's own follows the slot."""
+    instruments = Metrics(slot.model.identity)
+    slot.on_change = lambda model: instruments.serving(model.identity)
+    return instruments
+
+
+def pipeline(settings: Settings, slot: ModelSlot, metrics: Metrics, pace: Pace) -> Pipeline:
+    """One frame's way, with its threads still to be started."""
+    return Pipeline(slot, worker_options(settings), Limits(settings.pixels_max), metrics.observe_batch, pace)
 
 
 def alarm_policy(settings: Settings) -> AlarmPolicy:

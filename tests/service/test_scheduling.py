@@ -43,7 +43,7 @@ def held(open_client, obedient):
 def queued(client, callers, count: int, query: str = "", **headers: str) -> Future:
     """Post a frame, and return once `count` frames wait."""
     request = callers.submit(post, client, query, **headers)
-    wait_until(lambda: client.app.state.wiring.pipeline.queue_depth == count)
+    wait_until(lambda: client.app.state.app_state.pipeline.queue_depth == count)
     return request
 
 

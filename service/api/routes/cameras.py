@@ -1,4 +1,4 @@
-"""`/cameras`: how every camera stands, and what people say of its alarms. An `infer` key reads; judging takes an `admin` key."""
+"""`/cameras`: how every camera stands, and what people say of its alarms. An `infer` key reads; an `operator` key judges."""
 
 import asyncio
 import json
@@ -13,9 +13,10 @@ from fastapi import Path as PathParameter
 from pydantic import ValidationError
 
 from service import errors
-from service.api.auth import Scope, require_scope
+from service.api.access import require_scope
+from service.api.auth import Scope
 from service.api.body import read_body
-from service.api.problems import described
+from service.api.problems import ENTRY, described
 from service.api.schemas.cameras import CameraBody, CamerasBody, Feedback, FeedbackBody
 from service.api.state import AppStateDep
 from service.cameras.alarm import AlarmState
@@ -26,8 +27,7 @@ from service.timestamps import instant
 router = APIRouter(prefix="/cameras", tags=["cameras"])
 _FEEDBACK_MAX_BYTES: Final = 4096
 _WRITING: Final = threading.Lock()
-_ENTRY: Final = (errors.KeyMissing, errors.KeyInsufficient, errors.RateExceeded)
-_ONE: Final = (*_ENTRY, errors.CameraUnknown, errors.ParameterInvalid)
+_ONE: Final = (*ENTRY, errors.CameraUnknown, errors.ParameterInvalid)
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -37,9 +37,7 @@ _BODY: Final[dict[str, Any]] = {
 CameraId = Annotated[str, PathParameter(pattern=CAMERA_ID)]
 
 
-@router.get(
-    "", dependencies=[Depends(require_scope(Scope.INFER))], summary="Every camera", responses=described(*_ENTRY)
-)
+@router.get("", dependencies=[Depends(require_scope(Scope.INFER))], summary="Every camera", responses=described(*ENTRY))
 async def cameras(state: AppStateDep) -> CamerasBody:
     """Alarms first, then what waits for review, then the rest by name."""
     known = sorted(state.cameras, key=lambda camera: (_urgency(camera), camera.id))
@@ -59,7 +57,7 @@ async def camera(camera_id: CameraId, state: AppStateDep) -> CameraBody:
 
 @router.post(
     "/{camera_id}/feedback",
-    dependencies=[Depends(require_scope(Scope.ADMIN))],
+    dependencies=[Depends(require_scope(Scope.OPERATOR, Scope.ADMIN))],
     summary="Say whether an alarm was one",
     responses=described(*_ONE, errors.BodyEmpty, errors.BodyTooLarge, errors.BodyTooSlow),
     openapi_extra=_BODY,

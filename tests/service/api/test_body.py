@@ -63,7 +63,11 @@ def test_a_body_that_dribbles_in_is_given_up():
 
 
 @pytest.mark.parametrize(
-    "declared", ["image/jpeg", "IMAGE/PNG", "image/webp; q=1", "", "application/octet-stream", "image/jpg"]
+    "declared",
+    [
+        *["image/jpeg", "IMAGE/PNG", "image/webp; q=1", "", "application/octet-stream", "image/jpg"],
+        *["image/pjpeg", "binary/octet-stream"],
+    ],
 )
 def test_a_picture_or_nothing_in_particular_may_be_declared(declared):
     check_media_type(declared)
@@ -131,6 +135,11 @@ END = b"--x--\r\n"
 def test_the_content_of_the_part_is_taken_byte_by_byte():
     content = bytes(range(256)) * 1000 + b"\r\n--xx\r\n--\r\n"
     assert take_frame(FRAME + content + b"\r\n" + END, b"x") == content
+
+
+@pytest.mark.parametrize("name", ["frame", "file", "image"])
+def test_a_part_may_have_the_names_that_upload_clients_give_it(name):
+    assert take_frame(part(name) + END, b"x") == b"pixels"
 
 
 @given(st.binary(min_size=1, max_size=300_000))

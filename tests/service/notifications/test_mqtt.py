@@ -17,6 +17,7 @@ import pytest
 import trustme
 from starlette.testclient import TestClient
 
+from service.api.schemas.notifications import MqttStateBody
 from service.cameras.alarm import AlarmState, CameraAlarm
 from service.cameras.camera import AlarmTransition, Camera
 from service.errors import SettingsInvalid
@@ -135,6 +136,7 @@ def test_a_camera_is_published_and_announced_to_home_assistant_before_it_has_eve
 
     found = asyncio.run(run())
     assert found["smoke/status"] == b"online"
+    MqttStateBody.model_validate_json(found[STATE], strict=True)
     assert json.loads(found[STATE]) == CLEAR
     config = json.loads(found[CONFIG])
     assert config["state_topic"] == config["json_attributes_topic"] == STATE

@@ -1,6 +1,7 @@
 """The webhook against a real HTTP server on the loopback."""
 
 import asyncio
+import base64
 import contextlib
 import hashlib
 import hmac
@@ -17,11 +18,12 @@ import pytest
 import trustme
 from starlette.testclient import TestClient
 
+from service.api.schemas.notifications import WebhookBody
 from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmTransition
 from service.errors import SettingsInvalid
 from service.notifications.outbox import DeliveryFailed, Outbox, RetryPolicy
-from service.notifications.webhook import SIGNATURE, Webhook, sign
+from service.notifications.webhook import SIGNATURE, Webhook, headers_of, sign
 from service.runtime.slot import LoadedModel
 from service.server.app import create_app
 from service.settings import Settings
@@ -29,7 +31,14 @@ from tests.pictures import file_of, plume
 
 SECRET = b"a secret between two"
 RAISED = AlarmTransition(
-    "ridge", AlarmState.SUSPECTED, AlarmState.ALARM, 1_767_268_800.0, 4 / 3, 4, ((0.1, 0.2, 0.3, 0.4),)
+    "ridge",
+    AlarmState.SUSPECTED,
+    AlarmState.ALARM,
+    1_767_268_800.0,
+    4 / 3,
+    4,
+    ((0.1, 0.2, 0.3, 0.4),),
+    ((10, 15, 20, 15),),
 )
 
 
@@ -105,6 +114,7 @@ def test_an_alarm_arrives_signed_and_says_what_happened(receiver):
     ((headers, body),) = receiver.came
     expected = hmac.new(SECRET, b"1767268860." + body, hashlib.sha256).hexdigest()
     assert headers[SIGNATURE] == f"t=1767268860,v1={expected}"
+    WebhookBody.model_validate_json(body, strict=True)
     told = json.loads(body)
     assert re.fullmatch(r"[0-9a-f-]{36}", told.pop("id"))
     assert told == {
@@ -114,7 +124,7 @@ def test_an_alarm_arrives_signed_and_says_what_happened(receiver):
         "since": "2026-01-01T12:00:00.000Z",
         "score": 1.333333,
         "frames": 4,
-        "boxes": [{"left": 0.1, "top": 0.2, "right": 0.3, "bottom": 0.4}],
+        "boxes": [{"x": 10, "y": 15, "width": 20, "height": 15, "left": 0.1, "top": 0.2, "right": 0.3, "bottom": 0.4}],
         "sent_at": "2026-01-01T12:01:00.500Z",
     }
 
@@ -169,6 +179,44 @@ def test_a_signature_is_the_hmac_that_the_world_knows():
     """RFC 4231, test case 2, has the key `Jefe`; the data here are the seconds, a dot, and the body."""
     expected = hmac.digest(b"Jefe", b"0.what do ya want for nothing?", "sha256").hex()
     assert sign(b"Jefe", 0, b"what do ya want for nothing?") == f"t=0,v1={expected}"
+
+
+def test_the_headers_of_standard_webhooks_are_those_of_its_published_example():
+    """From the specification's reference libraries."""
+    headers = headers_of(
+        b"whsec_plJ3nmyCDGBKInavdOK15jsl",
+        "msg_loFOjxBNrRLzqYUf",
+        1_731_705_121,
+        b'{"event_type":"ping","data":{"success":true}}',
+    )
+    assert {name: value for name, value in headers.items() if name.startswith("webhook-")} == {
+        "webhook-id": "msg_loFOjxBNrRLzqYUf",
+        "webhook-timestamp": "1731705121",
+        "webhook-signature": "v1,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0=",
+    }
+
+
+def verified(headers: dict[str, str], body: bytes, key: bytes, now_s: float) -> bool:
+    """Whether a message may be believed, step by step as the specification asks of a receiver."""
+    message_id, timestamp = headers["webhook-id"], headers["webhook-timestamp"]
+    if abs(now_s - int(timestamp)) > 300 or "." in message_id:
+        return False
+    expected = hmac.new(key, b".".join([message_id.encode(), timestamp.encode(), body]), hashlib.sha256).digest()
+    offered = [entry.partition(",") for entry in headers["webhook-signature"].split(" ")]
+    return any(
+        version == "v1" and hmac.compare_digest(base64.b64decode(value), expected) for version, _, value in offered
+    )
+
+
+def test_a_receiver_of_standard_webhooks_believes_what_it_is_sent_and_nothing_else(receiver):
+    deliver(receiver.url)
+    ((headers, body),) = receiver.came
+    assert headers["webhook-id"] == json.loads(body)["id"]
+    assert verified(headers, body, SECRET, 1_767_268_860.5)
+    assert not verified(headers, body + b" ", SECRET, 1_767_268_860.5)
+    assert not verified(headers, body, b"another secret", 1_767_268_860.5)
+    assert not verified({**headers, "webhook-timestamp": "1767268861"}, body, SECRET, 1_767_268_860.5)
+    assert not verified(headers, body, SECRET, 1_767_268_860.5 + 301)
 
 
 def test_only_alarms_and_reviews_are_worth_a_call():
@@ -295,6 +343,9 @@ def test_the_service_calls_when_an_alarm_is_raised_and_a_slow_receiver_delays_no
     assert max(post(client, minute) for minute in range(3, 6)) < 1.5
     assert receiver.one_came.acquire(timeout=20)
     ((headers, body),) = receiver.came
+    (region,) = client.get("/cameras/ridge").json()["regions"]
+    (box,) = json.loads(body)["boxes"]
+    assert {side: box[side] for side in region["bbox"]} == region["bbox"]
     seconds = int(headers[SIGNATURE].split(",")[0].removeprefix("t="))
     assert headers[SIGNATURE] == sign(SECRET, seconds, body)
     assert json.loads(body)["after"] == "alarm"
@@ -321,3 +372,9 @@ def test_a_url_without_a_secret_is_refused_at_the_start(open_client, tmp_path):
         open_client(webhook_url="http://127.0.0.1/", webhook_secret_file=tmp_path / "secret")
     with pytest.raises(SettingsInvalid, match="SMOKE_WEBHOOK_URL"):
         open_client(webhook_url="file:///etc/passwd", webhook_secret_file=tmp_path / "secret")
+
+
+def test_a_secret_of_standard_webhooks_that_is_no_base64_is_refused_at_the_start(open_client, tmp_path):
+    (tmp_path / "secret").write_text("whsec_no base64!\n")
+    with pytest.raises(SettingsInvalid, match="SMOKE_WEBHOOK_SECRET_FILE: found whsec_ and no base64"):
+        open_client(webhook_url="http://127.0.0.1/", webhook_secret_file=tmp_path / "secret")
