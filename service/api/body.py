@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
 
 from service.errors import BodyEmpty, BodyTooLarge, BodyTooSlow, ClientGone, FormBroken, MediaTypeUnsupported
 
@@ -50,7 +51,7 @@ async def read_body(
         timeout_s: Longest time the whole body may take.
 
     Raises:
-        BodyTooLarge, BodyTooSlow, BodyEmpty: As they say.
+        BodyTooLarge, BodyTooSlow, BodyEmpty, ClientGone: As they say.
     """
     if declared_bytes is not None and declared_bytes > max_bytes:
         raise BodyTooLarge(f"found a declared body of {declared_bytes} bytes, expected at most {max_bytes}")
@@ -59,6 +60,8 @@ async def read_body(
             body = await _collect(chunks, max_bytes)
     except TimeoutError:
         raise BodyTooSlow(f"found the body incomplete after {timeout_s:g} s, expected all of it") from None
+    except ClientDisconnect:
+        raise ClientGone("the caller hung up before the whole body was sent") from None
     if not body:
         raise BodyEmpty("found an empty body, expected a JPEG, PNG or WebP file")
     return body

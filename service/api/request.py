@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from service.api.body import boundary_of, check_media_type, read_body, take_frame
 from service.api.query import SegmentQuery
-from service.errors import ClientGone, DeadlineExceeded
+from service.errors import DeadlineExceeded
 from service.scheduling.admission import Inside
 from service.scheduling.context import Ticket
 from service.settings import Settings
@@ -48,17 +48,10 @@ async def read_frame(request: Request, settings: Settings, inside: Inside, offlo
     boundary = boundary_of(content_type)
     if boundary is None:
         check_media_type(content_type)
-    body = await _read(request, settings)
+    declared_bytes = _declared_bytes(request.headers)
+    body = await read_body(request.stream(), declared_bytes, settings.body_max_bytes, settings.body_timeout_s)
     inside.arrive(len(body))
     return body if boundary is None else await offload(lambda: take_frame(body, boundary))
-
-
-async def _read(request: Request, settings: Settings) -> bytes:
-    declared_bytes = _declared_bytes(request.headers)
-    try:
-        return await read_body(request.stream(), declared_bytes, settings.body_max_bytes, settings.body_timeout_s)
-    except ClientDisconnect:
-        raise ClientGone("the caller hung up before the whole body was sent") from None
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from service.cameras.health import CameraHealth, DriftMonitor, FreezeDetector, q
 from service.cameras.rules import Rule
 from service.pipeline.detections import Assessment, FrameResult, SmokeRegion
 from service.pipeline.image_stats import ImageStats
+from service.runtime.model import ModelInfo
 
 CAMERA_ID: Final = r"^([A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}|\.[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}|\.\.[A-Za-z0-9_.-]{1,62})$"
 """Up to 64 letters, digits, dots, hyphens and underscores, but neither `.` nor `..`: they mean something else in a path."""
@@ -21,7 +22,7 @@ _RECENT_FRAMES: Final = 50
 class FrameObservation(NamedTuple):
     """One frame of a camera: when it was taken (if it says so) and came, what was found, on which square, what it looks like.
 
-    `tiled` says whether tiles were looked at beside the whole frame.
+    `tiled` says whether tiles were looked at beside the whole frame, `model` which one answered.
     """
 
     captured_s: float | None
@@ -30,6 +31,7 @@ class FrameObservation(NamedTuple):
     size_px: int
     stats: ImageStats
     tiled: bool = False
+    model: ModelInfo | None = None
 
 
 @dataclass(slots=True)
@@ -41,7 +43,7 @@ class Camera:
         alarm: Its alarm.
         seen_s: When its last frame came.
         frames: Frames answered since it is known.
-        assessment, health: Of the last frame.
+        assessment, health, model: Of the last frame; the model is the one that answered it.
         boxes, boxes_px: Where smoke counted in the last frame; see `RegionObservation`.
         regions: The largest regions of the last frame that had any.
     """
@@ -52,6 +54,7 @@ class Camera:
     seen_s: float = 0.0
     frames: int = 0
     assessment: Assessment | None = None
+    model: ModelInfo | None = None
     health: CameraHealth = field(default_factory=lambda: CameraHealth(frozenset(), {}, 0.0))
     boxes: tuple[Box, ...] = ()
     boxes_px: tuple[BoxPx, ...] = ()
@@ -65,7 +68,7 @@ class Camera:
         stats, regions = frame.stats, frame.result.regions
         self.seen_s = frame.arrived_s
         self.frames += 1
-        self.assessment = frame.result.assessment
+        self.assessment, self.model = frame.result.assessment, frame.model
         self.regions = regions[:COUNTED_REGIONS_MAX] or self.regions
         self.recent.append((len(regions), sum(region.doubted for region in regions)))
         found, doubted = (sum(counts) for counts in zip(*self.recent, strict=True))

@@ -66,6 +66,7 @@ class Cameras:
             segmentation.map_px,
             segmentation.image_stats,
             tiled=segmentation.tiles is not None,
+            model=segmentation.identity,
         )
         return self.observe(camera_id, frame, segmentation.reference)
 

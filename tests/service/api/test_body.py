@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import ClientDisconnect
 
 from service.api.body import boundary_of, cancel_on_disconnect, check_media_type, read_body, take_frame
 from service.errors import (
@@ -60,6 +61,15 @@ def test_no_bytes_are_no_frame():
 def test_a_body_that_dribbles_in_is_given_up():
     with pytest.raises(BodyTooSlow, match=r"incomplete after 0\.05 s"):
         read(stream(*[b"a"] * 8, pause_s=0.02), timeout_s=0.05)
+
+
+def test_a_caller_who_leaves_in_mid_body_is_gone():
+    async def cut() -> AsyncIterator[bytes]:
+        yield b"abc"
+        raise ClientDisconnect
+
+    with pytest.raises(ClientGone, match="before the whole body"):
+        read(cut())
 
 
 @pytest.mark.parametrize(

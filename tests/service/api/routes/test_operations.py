@@ -1,6 +1,7 @@
 """The model is changed over HTTP."""
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -76,14 +77,17 @@ class LastAnswer(ObedientModel):
         return super().predict(frames)
 
 
-def test_a_frame_is_held_against_the_release_of_the_model_that_answered_it(open_client, obedient):
+def test_a_frame_is_held_against_the_release_of_the_model_that_answered_it(open_client, obedient, tmp_path):
     answering, next_one = LastAnswer(obedient.manifest, 0.0, 0.5, 1.0), LastAnswer(obedient.manifest, 0.0, 0.3, 1.0)
-    client = open_client(answering)
+    next_one.identity = dataclasses.replace(next_one.identity, version="0.0.2")
+    client = open_client(answering, feedback_file=tmp_path / "feedback.jsonl")
     slot = client.app.state.app_state.slot
     answering.swap = lambda: slot.install(LoadedModel(next_one, lambda: next_one))
     for _ in range(FRAMES_MIN):
         assert client.post("/segment?outputs=&camera_id=ridge", content=file_of(plume())).status_code == 200
     assert slot.model is next_one
+    client.post("/cameras/ridge/feedback", json={"verdict": "true_alarm"})
+    assert json.loads((tmp_path / "feedback.jsonl").read_text())["model"]["version"] == "0.0.1"
     # Always the same bin of two: ln 2 / 2 and a half of ln(0.5 / 1e-4), all but the floor of an empty bin.
     drift = client.get("/cameras/ridge").json()["drift_psi"]
     assert drift["brightness"] == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(0.5 / 1e-4), abs=0.01)
