@@ -82,7 +82,11 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
 def _add_key(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="whose it is; appears in the log")
     parser.add_argument(
-        "--scopes", nargs="+", choices=("infer", "metrics", "admin"), default=["infer"], help="what it allows"
+        "--scopes",
+        nargs="+",
+        choices=("infer", "metrics", "operator", "admin"),
+        default=["infer"],
+        help="what it allows",
     )
     parser.set_defaults(run=_key)
 

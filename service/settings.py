@@ -100,12 +100,20 @@ class Settings(BaseSettings):
         None, pattern=r"^https?://[^\s/]", max_length=2000, description="Post alarms and reviews there, signed."
     )
     webhook_secret_file: Path | None = Field(None, description="File with the key of the webhook's signature.")
+    webhook_ca_file: Path | None = Field(
+        None, description="Certificates (PEM) that the webhook's must be signed by; none: the system's."
+    )
     mqtt_host: str | None = Field(None, min_length=1, description="Publish camera states to this MQTT broker.")
     mqtt_port: int = Field(1883, ge=1, le=65535, description="The broker's port.")
     mqtt_username: str | None = Field(None, min_length=1, description="Who we are to the broker.")
     mqtt_password_file: Path | None = Field(None, description="File with the broker's password.")
     mqtt_tls: bool = Field(False, description="Speak TLS with the broker.")
-    mqtt_prefix: str = Field("smoke", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="First part of every topic.")
+    mqtt_ca_file: Path | None = Field(
+        None, description="Certificates (PEM) that the broker's must be signed by; none: the system's."
+    )
+    mqtt_prefix: str = Field(
+        "smoke", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="First part of every topic; one service each."
+    )
     failures_max: int = Field(
         5, ge=1, description="Failures of the model in a row after which the service asks to be restarted."
     )
@@ -140,6 +148,8 @@ class Settings(BaseSettings):
             raise PydanticCustomError("ports", "SMOKE_ADMIN_PORT other than SMOKE_PORT, whatever their addresses")
         if self.webhook_url is not None and self.webhook_secret_file is None:
             raise PydanticCustomError("webhook", "SMOKE_WEBHOOK_SECRET_FILE where SMOKE_WEBHOOK_URL is set")
+        if self.mqtt_ca_file is not None and not self.mqtt_tls:
+            raise PydanticCustomError("mqtt", "SMOKE_MQTT_TLS where SMOKE_MQTT_CA_FILE is set")
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise PydanticCustomError("tls", "SMOKE_TLS_CERT_FILE and SMOKE_TLS_KEY_FILE, both or neither")
         return self

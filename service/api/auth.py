@@ -11,13 +11,11 @@ import re
 import secrets
 import time
 import tomllib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Self
-
-from starlette.requests import Request
 
 from service.errors import KeyInsufficient, KeyMissing, RateExceeded, SettingsInvalid
 
@@ -27,10 +25,11 @@ _FIELDS: Final = frozenset({"name", "sha256", "scopes", "requests_per_s"})
 
 
 class Scope(StrEnum):
-    """What a key allows."""
+    """What a key allows: frames and cameras; metrics; judging alarms; changing the model, and judging alarms too."""
 
     INFER = "infer"
     METRICS = "metrics"
+    OPERATOR = "operator"
     ADMIN = "admin"
 
 
@@ -122,21 +121,22 @@ class ApiKeys:
         kept = {name: bucket for name, bucket in self._buckets.items() if rates.get(name) == bucket.rate}
         self._keys, self._buckets = keys, self._filled(keys) | kept
 
-    def allow(self, offered: str | None, scope: Scope) -> str:
-        """Let a caller in; returns the key's name.
+    def allow(self, offered: str | None, *scopes: Scope) -> str:
+        """Let a caller in whose key has one of these scopes; returns the key's name.
 
         Raises:
             KeyMissing: No key, or an unknown one.
-            KeyInsufficient: Its scopes do not reach this far.
+            KeyInsufficient: It has none of them.
             RateExceeded: It was used too often.
         """
         key = self._find(offered or "")
         if key is None:
-            raise KeyMissing("found no known API key, expected `Authorization: Bearer KEY` or `X-API-Key: KEY`")
-        if scope not in key.scopes:
-            raise KeyInsufficient(
-                f"found a key for {', '.join(sorted(key.scopes)) or 'nothing'}, expected one for {scope}"
+            raise KeyMissing(
+                "found no known API key, expected `Authorization: Bearer KEY`, `X-API-Key: KEY`, or the key as password"
             )
+        if not key.scopes.intersection(scopes):
+            found = ", ".join(sorted(key.scopes)) or "nothing"
+            raise KeyInsufficient(f"found a key for {found}, expected one for {' or '.join(scopes)}")
         bucket = self._buckets.get(key.name)
         wait_s = bucket.take(self._clock()) if bucket else 0.0
         if wait_s:
@@ -178,23 +178,3 @@ def make(name: str, scopes: list[Scope]) -> tuple[str, str]:
     key = secrets.token_urlsafe(32)
     listed = ", ".join(f'"{scope}"' for scope in scopes)
     return key, f'[[key]]\nname = "{name}"\nsha256 = "{digest(key)}"\nscopes = [{listed}]\n'
-
-
-def require_scope(scope: Scope) -> Callable[[Request], Awaitable[None]]:
-    """A check for a route: without a file of keys everybody passes, else a key of this scope is needed.
-
-    Raises:
-        KeyMissing, KeyInsufficient, RateExceeded: See `ApiKeys.allow`; before the body is read.
-    """
-
-    async def check(request: Request) -> None:
-        keys: ApiKeys | None = request.app.state.keys
-        if keys is not None:
-            request.state.key = keys.allow(_offered(request), scope)
-
-    return check
-
-
-def _offered(request: Request) -> str | None:
-    kind, _, credentials = request.headers.get("authorization", "").partition(" ")
-    return credentials.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key")

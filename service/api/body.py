@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
 
 from service.errors import BodyEmpty, BodyTooLarge, BodyTooSlow, ClientGone, FormBroken, MediaTypeUnsupported
 
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 MEDIA_TYPES: Final = ("image/jpeg", "image/png", "image/webp")
-# Undeclared bytes, and a name for JPEG that cameras use; what the bytes are is told by the bytes.
-_TOLERATED: Final = ("", "application/octet-stream", "image/jpg")
+# Undeclared bytes, and names for JPEG that cameras and old browsers use; what the bytes are is told by the bytes.
+_TOLERATED: Final = ("", "application/octet-stream", "binary/octet-stream", "image/jpg", "image/pjpeg")
 FORM: Final = "multipart/form-data"
-PART: Final = "frame"
-"""A form with this one part, as browsers and `curl -F` send it, is taken apart in memory, out of a body already counted."""
+PARTS: Final = ("frame", "file", "image")
+"""A form with one part of these names, as browsers and `curl -F` send it, is taken apart in memory, out of a body already counted."""
+_EXPECTED: Final = f"{PARTS[0]!r} (or {' or '.join(map(repr, PARTS[1:]))})"
 _STEP_BYTES: Final = 2**16
 _LIMITS: Final = {"max_header_count": 8, "max_header_size": 1024}
 
@@ -49,7 +51,7 @@ async def read_body(
         timeout_s: Longest time the whole body may take.
 
     Raises:
-        BodyTooLarge, BodyTooSlow, BodyEmpty: As they say.
+        BodyTooLarge, BodyTooSlow, BodyEmpty, ClientGone: As they say.
     """
     if declared_bytes is not None and declared_bytes > max_bytes:
         raise BodyTooLarge(f"found a declared body of {declared_bytes} bytes, expected at most {max_bytes}")
@@ -58,6 +60,8 @@ async def read_body(
             body = await _collect(chunks, max_bytes)
     except TimeoutError:
         raise BodyTooSlow(f"found the body incomplete after {timeout_s:g} s, expected all of it") from None
+    except ClientDisconnect:
+        raise ClientGone("the caller hung up before the whole body was sent") from None
     if not body:
         raise BodyEmpty("found an empty body, expected a JPEG, PNG or WebP file")
     return body
@@ -112,7 +116,7 @@ def boundary_of(content_type: str) -> bytes | None:
 
 
 def take_frame(body: bytes, boundary: bytes) -> bytes:
-    """The content of the part `frame`.
+    """The content of the only part, named as one of PARTS.
 
     Raises:
         FormBroken: The form is cut or damaged, or does not have that part and no other.
@@ -125,9 +129,9 @@ def take_frame(body: bytes, boundary: bytes) -> bytes:
         for start in range(0, len(body), _STEP_BYTES):
             parser.write(body[start : start + _STEP_BYTES])
     except FormParserError as error:
-        raise FormBroken(f"found a form that is not well formed ({error}), expected one part {PART!r}") from error
+        raise FormBroken(f"found a form that is not well formed ({error}), expected one part {_EXPECTED}") from error
     if not parts.ended:
-        raise FormBroken(f"found a form without its end, expected one part {PART!r}")
+        raise FormBroken(f"found a form without its end, expected one part {_EXPECTED}")
     if not parts.content:
         raise BodyEmpty("found an empty part, expected a JPEG, PNG or WebP file")
     return bytes(parts.content)
@@ -135,7 +139,7 @@ def take_frame(body: bytes, boundary: bytes) -> bytes:
 
 @dataclass(slots=True)
 class _Parts:
-    """What the parser has told so far. The first part that is not the only `frame` ends the parsing."""
+    """What the parser has told so far. The first part that is not the only one, or of another name, ends the parsing."""
 
     content: bytearray = field(default_factory=bytearray)
     ended: bool = False
@@ -160,7 +164,7 @@ class _Parts:
         """A part begins."""
         self.count += 1
         if self.count > 1:
-            raise FormBroken(f"found more than one part, expected {PART!r} alone; all else goes into the query")
+            raise FormBroken(f"found more than one part, expected {_EXPECTED} alone; all else goes into the query")
         self.headers.clear()
 
     def end_header(self) -> None:
@@ -172,8 +176,8 @@ class _Parts:
     def check(self) -> None:
         """The part's headers are complete."""
         _, options = parse_options_header(self.headers.get(b"content-disposition", b""))
-        if (name := options.get(b"name", b"")) != PART.encode():
-            raise FormBroken(f"found a part named {name[:32]!r}, expected {PART!r}")
+        if (name := options.get(b"name", b"")).decode("latin-1") not in PARTS:
+            raise FormBroken(f"found a part named {name[:32]!r}, expected {_EXPECTED}")
         check_media_type(self.headers.get(b"content-type", b"").decode("latin-1"))
 
     def end(self) -> None:

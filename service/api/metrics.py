@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from prometheus_client.process_collector import ProcessCollector
 
 from service.cameras.metrics import CameraMetrics
+from service.errors import KeyInsufficient, KeyMissing
 from service.runtime.model import ModelInfo
 from service.scheduling.admission import AdmissionControl
 
@@ -45,6 +46,11 @@ class Metrics:
         self._live = gauge("smoke_live", "0 when a restart would help.")
         self._rebuilds = counter("smoke_session_rebuilds", "Attempts to rebuild a model that raised.", ("result",))
         self._reloads = counter("smoke_reloads", "Changes of the model that were asked for.", ("result",))
+        self._keys_refused = counter("smoke_keys_refused", "Requests refused for their API key.", ("reason",))
+        for cause in (KeyMissing, KeyInsufficient):
+            self._keys_refused.labels(cause.reason)
+        self._file_ok = gauge("smoke_file_ok", "0 while a file cannot be read or written.", ("file",))
+        self._file_time = gauge("smoke_file_timestamp_seconds", "When a file was last read or written.", ("file",))
         self._model = Info("smoke_model", "The model that answers.", registry=self._registry)
         self.cameras = CameraMetrics(self._registry)
         self.serving(identity)
@@ -75,6 +81,21 @@ class Metrics:
     def reloaded(self, result: str) -> None:
         """The model was swapped or rolled back, or a release was refused."""
         self._reloads.labels(result).inc()
+
+    def key_refused(self, reason: str) -> None:
+        """A request came without a key that is known, or with one that does not reach so far."""
+        self._keys_refused.labels(reason).inc()
+
+    def watch_file(self, file: str, ok: Callable[[], bool], done_s: Callable[[], float]) -> None:
+        """Read at each scrape whether a file could last be read, and when it was."""
+        self._file_ok.labels(file).set_function(ok)
+        self._file_time.labels(file).set_function(done_s)
+
+    def file_written(self, file: str, ok: bool) -> None:
+        """A file was written, or could not be."""
+        self._file_ok.labels(file).set(ok)
+        if ok:
+            self._file_time.labels(file).set_to_current_time()
 
     def connection_closed(self, reason: str) -> None:
         """A connection went over a limit."""

@@ -1,6 +1,7 @@
 """Exception -> status and RFC 9457 problem body; the only such table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -45,6 +46,10 @@ STATUS: Final[Mapping[type[errors.RequestError], int]] = {
 }
 
 
+ENTRY: Final = (errors.KeyMissing, errors.KeyInsufficient, errors.RateExceeded)
+"""What may come of a key, on every route that asks for one."""
+
+
 class Problem(BaseModel):
     """An RFC 9457 problem."""
 
@@ -56,10 +61,11 @@ class Problem(BaseModel):
 
 
 def install(app: FastAPI) -> None:
-    """Answer every refusal with a problem body."""
+    """Answer every refusal with a problem body; the document says of all that they are one and the same."""
     app.add_exception_handler(errors.RequestError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _unrouted)
+    app.openapi = partial(_with_problem, app.openapi)  # type: ignore[method-assign]
 
 
 def respond(
@@ -79,20 +85,32 @@ def respond(
 def documented(*, changes: bool = False) -> dict[int | str, dict[str, Any]]:
     """The problem responses of `POST /segment`, or of a change of the model, for the OpenAPI document."""
     others = (e for e in STATUS if not issubclass(e, errors.ChangeRefused | errors.CameraRefused))
-    return described(*(e for e in STATUS if issubclass(e, errors.ChangeRefused))) if changes else described(*others)
+    return (
+        described(*ENTRY, *(e for e in STATUS if issubclass(e, errors.ChangeRefused)))
+        if changes
+        else described(*others)
+    )
 
 
 def described(*causes: type[errors.RequestError]) -> dict[int | str, dict[str, Any]]:
     """The problem responses for these causes, for the OpenAPI document."""
-    reasons: dict[int, list[str]] = {}
+    reasons: dict[int, list[str]] = {500: ["internal"]}
     for cause in causes:
         reasons.setdefault(int(STATUS[cause]), []).append(cause.reason)
-    schema = Problem.model_json_schema()
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
     return {
-        status: {"description": ", ".join(names), "content": {MEDIA_TYPE: {"schema": schema}}}
+        status: {"description": ", ".join(names), "content": content}
         for status, names in sorted(reasons.items())
         if status != CLIENT_CLOSED_REQUEST
     }
+
+
+def _with_problem(document: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """FastAPI takes up only what is sent as application/json; this is what the responses refer to."""
+    described = document()
+    components = described.get("components", {})
+    schemas = {**components.get("schemas", {}), Problem.__name__: Problem.model_json_schema()}
+    return {**described, "components": {**components, "schemas": schemas}}
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -101,7 +119,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, errors.Draining | errors.ModelUnavailable):
         headers = {"Retry-After": "5"}
     if isinstance(error, errors.KeyMissing):
-        headers = {"WWW-Authenticate": "Bearer"}
+        headers = {"WWW-Authenticate": 'Bearer, Basic realm="smoke-bvm", charset="UTF-8"'}
     if error.__cause__ is not None and isinstance(error, errors.InferenceFailed):
         request.state.cause = error.__cause__
     return _answer(request, int(STATUS[type(error)]), error.reason, str(error), headers)

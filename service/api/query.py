@@ -3,7 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from starlette.requests import Request
 
 from models.tiles import VIEWS, Tiles
 from service.cameras.camera import CAMERA_ID
@@ -12,14 +15,39 @@ from service.pipeline.options import DEFAULT_OUTPUTS, OUTPUTS, Encoding, Resolut
 from service.timestamps import check_instant
 
 _ONE_OF: Final = "(" + "|".join(OUTPUTS) + ")"
+_Outputs = Annotated[str, Field(max_length=256, json_schema_extra={"pattern": f"^({_ONE_OF}(,{_ONE_OF})*)?$"})]
 
 
-def _check_outputs(text: str) -> str:
+class _NeverNull:
+    """For the document: a parameter is there or it is not, but it is never null, whatever its type in Python says."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The schema without that choice."""
+        schema = dict(handler(core))
+        (plain,) = (choice for choice in schema.pop("anyOf") if choice != {"type": "null"})
+        return {**plain, **schema}
+
+
+NEVER_NULL: Final = _NeverNull()
+
+
+def _check_outputs(lists: list[str]) -> list[str]:
     try:
-        parse_outputs(text)
+        parse_outputs(",".join(filter(None, lists)))
     except ParameterInvalid as error:
         raise ValueError(str(error)) from None
-    return text
+    return lists
+
+
+async def refuse_repeats(request: Request) -> None:
+    """A parameter that takes one value has one: nobody can tell which of two was meant.
+
+    Raises:
+        ParameterInvalid: It has several.
+    """
+    names = [name for name, _ in set(request.query_params.multi_items()) if name != "outputs"]
+    if repeated := sorted({name[:32] for name in names if names.count(name) > 1}):
+        raise ParameterInvalid(f"found several values of {', '.join(repeated[:8])}, expected one each")
 
 
 class SegmentQuery(BaseModel):
@@ -27,18 +55,19 @@ class SegmentQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    camera_id: str | None = Field(None, pattern=CAMERA_ID, description="Which camera; repeated in the reply.")
-    captured_at: Annotated[str, AfterValidator(check_instant)] | None = Field(
+    camera_id: Annotated[str | None, NEVER_NULL] = Field(
+        None, pattern=CAMERA_ID, description="Which camera; repeated in the reply."
+    )
+    captured_at: Annotated[Annotated[str, AfterValidator(check_instant)] | None, NEVER_NULL] = Field(
         None,
         max_length=40,
         description="When the frame was taken (RFC 3339).",
         json_schema_extra={"format": "date-time"},
     )
-    outputs: Annotated[str, AfterValidator(_check_outputs)] = Field(
-        DEFAULT_OUTPUTS,
-        max_length=256,
-        description=f"Comma list of {', '.join(OUTPUTS)}; empty for the numbers alone.",
-        json_schema_extra={"pattern": f"^({_ONE_OF}(,{_ONE_OF})*)?$"},
+    outputs: Annotated[list[_Outputs], AfterValidator(_check_outputs)] = Field(
+        DEFAULT_OUTPUTS.split(","),
+        max_length=16,
+        description=f"Comma list of {', '.join(OUTPUTS)}, or one parameter each; empty for the numbers alone.",
     )
     resolution: Resolution = Field(
         "model", description="Maps at the model's square, or at the frame's width and height."
@@ -48,11 +77,11 @@ class SegmentQuery(BaseModel):
         description="Maps as 8-bit PNG files on a fixed scale, or as .npz files of the model's own floats, four bytes a pixel. "
         "`npz` only with resolution `model`.",
     )
-    threshold: float | None = Field(
+    threshold: Annotated[float | None, NEVER_NULL] = Field(
         None, gt=0, lt=1, description="Probability from which on a pixel is smoke; the manifest's by default."
     )
 
-    tiles: Tiles | None = Field(
+    tiles: Annotated[Tiles | None, NEVER_NULL] = Field(
         None,
         description="Look at four overlapping tiles beside the whole frame, for smoke too small for the model's square. "
         f"Counts as {VIEWS} frames in every limit; of no effect on a frame that the square does not shrink.",
@@ -86,4 +115,5 @@ class SegmentQuery(BaseModel):
 
     def options(self) -> SegmentOptions:
         """What is wanted, in the pipeline's words."""
-        return SegmentOptions(parse_outputs(self.outputs), self.resolution, self.threshold, self.tiles, self.encoding)
+        outputs = parse_outputs(",".join(filter(None, self.outputs)))
+        return SegmentOptions(outputs, self.resolution, self.threshold, self.tiles, self.encoding)

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from service.api.body import boundary_of, check_media_type, read_body, take_frame
 from service.api.query import SegmentQuery
-from service.errors import ClientGone, DeadlineExceeded
+from service.errors import DeadlineExceeded
 from service.scheduling.admission import Admission
 from service.scheduling.context import RequestContext
 from service.settings import Settings
@@ -32,7 +32,7 @@ def body_bytes(headers: Mapping[str, str], max_bytes: int) -> int:
 
 
 async def read_frame(request: Request, settings: Settings, admission: Admission, offload: Offload) -> bytes:
-    """Read the picture file that a request carries, as its body or as the part `frame` of a form.
+    """Read the picture file that a request carries, as its body or as the only part of a form.
 
     Args:
         request: Its body was not touched yet.
@@ -47,17 +47,11 @@ async def read_frame(request: Request, settings: Settings, admission: Admission,
     boundary = boundary_of(content_type)
     if boundary is None:
         check_media_type(content_type)
-    body = await _read(request, settings, admission)
+    declared_bytes = _declared_bytes(request.headers)
+    chunks = _held(request.stream(), admission)
+    body = await read_body(chunks, declared_bytes, settings.body_max_bytes, settings.body_timeout_s)
     admission.complete()
     return body if boundary is None else await offload(lambda: take_frame(body, boundary))
-
-
-async def _read(request: Request, settings: Settings, admission: Admission) -> bytes:
-    chunks, declared_bytes = _held(request.stream(), admission), _declared_bytes(request.headers)
-    try:
-        return await read_body(chunks, declared_bytes, settings.body_max_bytes, settings.body_timeout_s)
-    except ClientDisconnect:
-        raise ClientGone("the caller hung up before the whole body was sent") from None
 
 
 async def _held(chunks: AsyncIterator[bytes], admission: Admission) -> AsyncIterator[bytes]:

@@ -1,10 +1,12 @@
 """What the routes work with, put together once by `service.server.app`, and what the probes say of it."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import Depends, Request
+from starlette.applications import Starlette
 
+from service.api.auth import ApiKeys
 from service.api.metrics import Metrics
 from service.cameras.registry import Cameras
 from service.pipeline.pipeline import Pipeline
@@ -16,15 +18,33 @@ from service.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """Settings, model, pipeline, metrics, the door, what changes the model, and the cameras."""
+    """The parts of one application: the only thing on its `app.state`.
+
+    Attributes:
+        settings: As they were read.
+        keys: None where nobody is asked for one.
+        slot: The model in service.
+        metrics: Every instrument.
+        admission: The door.
+        reloader: Changes the model.
+        cameras: What is remembered of each camera.
+        pipeline: Takes frames to answers while the application runs.
+    """
 
     settings: Settings
+    keys: ApiKeys | None
     slot: ModelSlot
-    pipeline: Pipeline
     metrics: Metrics
     admission: AdmissionControl
     reloader: Reloader
     cameras: Cameras
+    pipeline: Pipeline
+
+    @classmethod
+    def of(cls, app: Starlette) -> Self:
+        """The parts of this application."""
+        state: Self = app.state.app_state
+        return state
 
     @property
     def unhealthy_reason(self) -> str | None:
@@ -57,8 +77,7 @@ class AppState:
 
 async def app_state(request: Request) -> AppState:
     """What the routes work with. Not a plain function: those run in a thread, which a refusal has no time for."""
-    state: AppState = request.app.state.wiring
-    return state
+    return AppState.of(request.app)
 
 
 AppStateDep = Annotated[AppState, Depends(app_state)]

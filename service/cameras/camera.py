@@ -2,25 +2,27 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Final, NamedTuple
 
 from models.drift import Histogram
 from service.cameras.alarm import COUNTED_REGIONS_MAX, AlarmState, Arrival, CameraAlarm
-from service.cameras.evidence import Box, RegionObservation
+from service.cameras.evidence import Box, BoxPx, RegionObservation
 from service.cameras.health import CameraHealth, DriftMonitor, FreezeDetector, quality_flags
 from service.cameras.rules import Rule
 from service.pipeline.detections import Assessment, FrameResult, SmokeRegion
 from service.pipeline.image_stats import ImageStats
+from service.runtime.model import ModelInfo
 
-CAMERA_ID: Final = r"^[A-Za-z0-9_.-]{1,64}$"
+CAMERA_ID: Final = r"^([A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}|\.[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}|\.\.[A-Za-z0-9_.-]{1,62})$"
+"""Up to 64 letters, digits, dots, hyphens and underscores, but neither `.` nor `..`: they mean something else in a path."""
 _RECENT_FRAMES: Final = 50
 
 
 class FrameObservation(NamedTuple):
     """One frame of a camera: when it was taken (if it says so) and came, what was found, on which square, what it looks like.
 
-    `tiled` says whether tiles were looked at beside the whole frame.
+    `tiled` says whether tiles were looked at beside the whole frame, `model` which one answered.
     """
 
     captured_s: float | None
@@ -29,6 +31,7 @@ class FrameObservation(NamedTuple):
     size_px: int
     stats: ImageStats
     tiled: bool = False
+    model: ModelInfo | None = None
 
 
 @dataclass(slots=True)
@@ -40,8 +43,8 @@ class Camera:
         alarm: Its alarm.
         seen_s: When its last frame came.
         frames: Frames answered since it is known.
-        assessment, health: Of the last frame.
-        boxes: Where smoke counted in the last frame.
+        assessment, health, model: Of the last frame; the model is the one that answered it.
+        boxes, boxes_px: Where smoke counted in the last frame; see `RegionObservation`.
         regions: The largest regions of the last frame that had any.
     """
 
@@ -51,8 +54,10 @@ class Camera:
     seen_s: float = 0.0
     frames: int = 0
     assessment: Assessment | None = None
+    model: ModelInfo | None = None
     health: CameraHealth = field(default_factory=lambda: CameraHealth(frozenset(), {}, 0.0))
     boxes: tuple[Box, ...] = ()
+    boxes_px: tuple[BoxPx, ...] = ()
     regions: tuple[SmokeRegion, ...] = ()
     freeze: FreezeDetector = field(default_factory=FreezeDetector)
     drift: DriftMonitor = field(default_factory=DriftMonitor)
@@ -63,7 +68,7 @@ class Camera:
         stats, regions = frame.stats, frame.result.regions
         self.seen_s = frame.arrived_s
         self.frames += 1
-        self.assessment = frame.result.assessment
+        self.assessment, self.model = frame.result.assessment, frame.model
         self.regions = regions[:COUNTED_REGIONS_MAX] or self.regions
         self.recent.append((len(regions), sum(region.doubted for region in regions)))
         found, doubted = (sum(counts) for counts in zip(*self.recent, strict=True))
@@ -99,19 +104,18 @@ class AlarmTransition(NamedTuple):
     score: float
     frames: int
     boxes: tuple[Box, ...]
+    boxes_px: tuple[BoxPx, ...] = ()
 
 
-def region_observations(
-    result: FrameResult, size_px: int, rule: Rule
-) -> tuple[tuple[Box, ...], list[RegionObservation]]:
-    """The regions that count, as fractions of the frame: their boxes, and all that the alarm wants of them."""
+def region_observations(result: FrameResult, size_px: int, rule: Rule) -> list[RegionObservation]:
+    """The regions that count, and all that the alarm wants of them."""
     counted = []
     for found in result.regions:
         region, side = found.detection.region, size_px
         right, bottom = region.left + region.width, region.top + region.height
         box = (region.left / side, region.top / side, right / side, bottom / side)
         if not rule.ignores(box):
-            counted.append(RegionObservation(box, found.detection.mean_probability, found.doubted))
+            counted.append(RegionObservation(box, found.detection.mean_probability, found.doubted, astuple(found.box)))
         if len(counted) == COUNTED_REGIONS_MAX:
             break
-    return tuple(observation.box for observation in counted), counted
+    return counted

@@ -14,6 +14,7 @@ import numpy.typing as npt
 Boxes = npt.NDArray[np.float64]
 """Rectangles (n, 4): left, top, right, bottom as fractions of the frame."""
 Box = tuple[float, float, float, float]
+BoxPx = tuple[int, int, int, int]
 """One of them."""
 
 
@@ -45,11 +46,15 @@ class AlarmPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RegionObservation:
-    """A region of smoke: its box (left, top, right, bottom) in fractions of the frame, its mean probability, and if it is doubted."""
+    """A region of smoke: its box (left, top, right, bottom) in fractions of the frame, its mean probability, and if it is doubted.
+
+    `box_px` is the box as the reply gives it: left, top, width and height in pixels of the frame.
+    """
 
     box: tuple[float, float, float, float]
     confidence: float
     doubted: bool
+    box_px: BoxPx = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What Prometheus sees of each camera. `Cameras` decides which have a label of their own; the rest are `other`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
@@ -13,7 +13,7 @@ from service.pipeline.detections import FrameResult, MeanUncertainty
 OTHER: Final = "other"
 _NATS: Final = tuple(2.0**power for power in (-9, -7, -5, -3, -2, -1))
 _KINDS: Final = ("total", "aleatoric", "epistemic")
-_RESULTS: Final = ("delivered", "failed", "dropped")
+_RESULTS: Final = ("delivered", "replaced", "failed", "dropped")
 
 
 class CameraMetrics:
@@ -24,6 +24,7 @@ class CameraMetrics:
         gauge = partial(Gauge, registry=registry)
         camera = ("camera",)
         self._frames = counter("smoke_camera_frames", "Frames answered.", camera)
+        self._refusals = counter("smoke_camera_refusals", "Frames not answered, by reason.", ("camera", "reason"))
         self._seen = gauge("smoke_camera_last_frame_timestamp_seconds", "When the last frame came.", camera)
         self._area = gauge("smoke_camera_smoke_area_ratio", "Smoke pixels over all pixels, last frame.", camera)
         self._nats = Histogram(
@@ -47,6 +48,10 @@ class CameraMetrics:
         self._notifications = counter(
             "smoke_notifications", "Notifications by what became of them.", ("channel", "result")
         )
+        self._waiting = gauge(
+            "smoke_notifications_waiting_seconds", "How long the oldest undelivered one waits.", ("channel",)
+        )
+        self._connected = gauge("smoke_notifications_connected", "1 while the MQTT broker hears us.", ("channel",))
 
     def answered(self, camera: str, result: FrameResult, health: CameraHealth, arrived_s: float) -> None:
         """A frame of a camera was answered."""
@@ -65,6 +70,10 @@ class CameraMetrics:
         for quantity, value in health.drift.items():
             self._drift.labels(camera, quantity).set(value)
 
+    def refused(self, camera: str, reason: str) -> None:
+        """A frame of a camera got no answer."""
+        self._refusals.labels(camera, reason).inc()
+
     def stands(self, camera: str, states: Iterable[AlarmState], *, raised: bool = False) -> None:
         """A camera is in this state, or those that share a label are in these."""
         present = set(states)
@@ -76,13 +85,18 @@ class CameraMetrics:
         """A person said whether an alarm was one."""
         self._feedback.labels(camera, verdict).inc()
 
-    def sends(self, channel: str) -> None:
+    def sends(self, channel: str, waiting_s: Callable[[], float]) -> None:
         """There is such a channel: a count that is first seen at 1 has no rate, and its first lost message would alert nobody."""
         for result in _RESULTS:
             self._notifications.labels(channel, result)
+        self._waiting.labels(channel).set_function(waiting_s)
+
+    def keeps_connection(self, channel: str, connected: Callable[[], bool]) -> None:
+        """There is such a channel, which keeps a connection."""
+        self._connected.labels(channel).set_function(connected)
 
     def notified(self, channel: str, result: str) -> None:
-        """A notification was delivered, failed or was dropped."""
+        """A notification was delivered, replaced by a newer one of its camera, refused for good, or dropped."""
         self._notifications.labels(channel, result).inc()
 
     def forget(self, camera: str) -> None:
@@ -97,7 +111,15 @@ class CameraMetrics:
             self._alarms,
         ):
             plain.remove_by_labels({"camera": camera})
-        for more in (self._nats, self._assessments, self._state, self._quality, self._drift, self._feedback):
+        for more in (
+            self._refusals,
+            self._nats,
+            self._assessments,
+            self._state,
+            self._quality,
+            self._drift,
+            self._feedback,
+        ):
             more.remove_by_labels({"camera": camera})
 
     def _observe(self, camera: str, region: str, uncertainty: MeanUncertainty) -> None:

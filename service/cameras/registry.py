@@ -14,6 +14,7 @@ from service.cameras.alarm import AlarmState, Arrival, CameraAlarm
 from service.cameras.camera import AlarmStatus, AlarmTransition, Camera, FrameObservation, region_observations
 from service.cameras.metrics import OTHER, CameraMetrics
 from service.cameras.rules import CameraFile
+from service.pipeline.pipeline import Segmentation
 
 _LOG = logging.getLogger("service.cameras")
 _SILENT_S: Final = 3600.0
@@ -52,6 +53,23 @@ class Cameras:
         """One camera, if it is remembered."""
         return self._cameras.get(camera_id)
 
+    def take(
+        self, camera_id: str | None, captured_s: float | None, arrived_s: float, segmentation: Segmentation
+    ) -> AlarmStatus | None:
+        """Take in what was found on a frame, held against the release of the model that found it; one of no camera changes nothing."""
+        if camera_id is None or segmentation.image_stats is None:
+            return None
+        frame = FrameObservation(
+            captured_s,
+            arrived_s,
+            segmentation.result,
+            segmentation.map_px,
+            segmentation.image_stats,
+            tiled=segmentation.tiles is not None,
+            model=segmentation.identity,
+        )
+        return self.observe(camera_id, frame, segmentation.reference)
+
     def observe(
         self, camera_id: str, frame: FrameObservation, reference: Mapping[str, Histogram]
     ) -> AlarmStatus | None:
@@ -60,7 +78,9 @@ class Cameras:
         if camera is None:
             return None
         rule = self.file.rules.of(camera_id)
-        camera.boxes, regions = region_observations(frame.result, frame.size_px, rule)
+        regions = region_observations(frame.result, frame.size_px, rule)
+        camera.boxes = tuple(region.box for region in regions)
+        camera.boxes_px = tuple(region.box_px for region in regions)
         update = camera.alarm.observe(frame.captured_s, frame.arrived_s, regions, rule.policy)
         if update.arrival is not Arrival.DUPLICATE:
             camera.take(frame, _comparable(reference, frame))
@@ -71,6 +91,11 @@ class Cameras:
             self._changed(camera, update.before)
         since_s = alarm.since_s or None
         return AlarmStatus(alarm.state, since_s, alarm.score, alarm.frames, update.arrival, alarm.restored)
+
+    def refused(self, camera_id: str, reason: str) -> None:
+        """A frame got no answer; whoever sends nothing but such frames is not remembered for it."""
+        known = self._cameras.get(camera_id)
+        self._metrics.refused(known.label if known else OTHER, reason)
 
     def judge(self, camera: Camera, verdict: str) -> None:
         """A person said whether an alarm was one."""
@@ -88,14 +113,15 @@ class Cameras:
         for camera in [camera for camera in self if now_s - camera.seen_s > _GONE_S]:
             before = camera.alarm.state
             if before is not AlarmState.CLEAR:
-                camera.alarm, camera.boxes = CameraAlarm(since_s=now_s), ()
+                camera.alarm, camera.boxes, camera.boxes_px = CameraAlarm(since_s=now_s), (), ()
                 self._changed(camera, before)
             self._remove(camera)
 
     def _changed(self, camera: Camera, before: AlarmState) -> None:
         self.changes += 1
         alarm = camera.alarm
-        change = AlarmTransition(camera.id, before, alarm.state, alarm.since_s, alarm.score, alarm.frames, camera.boxes)
+        told = (alarm.since_s, alarm.score, alarm.frames, camera.boxes, camera.boxes_px)
+        change = AlarmTransition(camera.id, before, alarm.state, *told)
         _LOG.info("camera changed", extra={"camera": camera.id, "before": before, "after": alarm.state})
         self._notify(change)
 

@@ -9,6 +9,7 @@ ignore = [[[0.0, 0.8], [1.0, 0.8], [1.0, 1.0], [0.0, 1.0]]]     # polygons in fr
 
 import logging
 import math
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -100,6 +101,7 @@ class CameraFile:
         self._stamp: tuple[int, int] | None = None
         self.rules = Rules(Rule(base))
         self.error: str | None = None
+        self.read_s = 0.0
         self.refresh()
         if self.error:
             raise SettingsInvalid(f"SMOKE_CAMERAS_FILE: {self.error}")
@@ -123,7 +125,7 @@ class CameraFile:
             self._stamp = stamp
             self._say(f"{self._path}: {error}")
         else:
-            self.error = None
+            self.error, self.read_s = None, time.time()
             _LOG.info("cameras file read", extra={"file": str(self._path), "cameras": len(self.rules.cameras)})
 
     def _say(self, error: str) -> None:

@@ -11,7 +11,7 @@ import math
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -29,10 +29,11 @@ _ID: Final = re.compile(CAMERA_ID)
 _PERIOD_S: Final = 1.0
 
 
-def describe(cameras: Iterable[Camera], now_s: float) -> dict[str, Any]:
-    """The snapshot: every camera that is not clear, or that may still cool down."""
+def describe(cameras: Iterable[Camera], now_s: float, undelivered: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The snapshot: every camera that is not clear, or that may still cool down, and the notifications that are undelivered."""
     kept = [c for c in cameras if c.alarm.state is not AlarmState.CLEAR or now_s - c.alarm.ended_s < _COOLDOWN_MAX_S]
-    return {"schema": _SCHEMA, "written_s": now_s, "cameras": {camera.id: _entry(camera.alarm) for camera in kept}}
+    snapshot = {"schema": _SCHEMA, "written_s": now_s, "cameras": {camera.id: _entry(camera.alarm) for camera in kept}}
+    return snapshot | ({"undelivered": undelivered} if undelivered else {})
 
 
 def write(snapshot: Mapping[str, Any], file: Path) -> None:
@@ -79,27 +80,74 @@ def restore(cameras: Cameras, file: Path | None) -> None:
 
 
 @asynccontextmanager
-async def housekeeping(cameras: Cameras, file: Path | None, period_s: float = _PERIOD_S) -> AsyncIterator[None]:
-    """Keep rules and snapshot fresh while the context lasts; the last state is written on leaving it."""
-    task = asyncio.create_task(_keep(cameras, file, period_s, cameras.changes))
+async def housekeeping(
+    cameras: Cameras,
+    file: Path | None,
+    period_s: float = _PERIOD_S,
+    *,
+    undelivered: Callable[[], Mapping[str, Any]] = dict,
+    report: Callable[[bool], None] = lambda _: None,
+) -> AsyncIterator[None]:
+    """Keep rules and snapshot fresh while the context lasts; the last state is written on leaving it.
+
+    Args:
+        cameras: Whose state it is.
+        file: Where it is written; None for nowhere.
+        period_s: How often it is looked after.
+        undelivered: The notifications to be written with it.
+        report: Told of each attempt to write whether it went well.
+    """
+    state = _State(cameras, file, undelivered, report)
+    task = asyncio.create_task(_keep(cameras, state, period_s))
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        if file is not None:
-            await asyncio.to_thread(_write, describe(cameras, time.time()), file)
+        await state.save()
 
 
-async def _keep(cameras: Cameras, file: Path | None, period_s: float, written: int) -> None:
+async def _keep(cameras: Cameras, state: "_State", period_s: float) -> None:
     while True:
         await asyncio.sleep(period_s)
         cameras.evict_expired(time.time())
         await asyncio.to_thread(cameras.file.refresh)
-        if file is not None and cameras.changes != written:
-            changes = cameras.changes
-            if await asyncio.to_thread(_write, describe(cameras, time.time()), file):
-                written = changes
+        if state.changed:
+            await state.save()
+
+
+class _State:
+    """What is to be on disk, and what is there already. Arguments: see `housekeeping`."""
+
+    def __init__(
+        self,
+        cameras: Cameras,
+        file: Path | None,
+        undelivered: Callable[[], Mapping[str, Any]],
+        report: Callable[[bool], None],
+    ) -> None:
+        self._cameras = cameras
+        self._file = file
+        self._undelivered = undelivered
+        self._report = report
+        self._written = self._now()
+
+    @property
+    def changed(self) -> bool:
+        return self._written != self._now()
+
+    async def save(self) -> None:
+        if self._file is None:
+            return
+        now = self._now()
+        described = describe(self._cameras, time.time(), now[1])
+        saved = await asyncio.to_thread(_write, described, self._file)
+        self._report(saved)
+        if saved:
+            self._written = now
+
+    def _now(self) -> tuple[int, Mapping[str, Any]]:
+        return self._cameras.changes, self._undelivered()
 
 
 def _write(described: dict[str, object], file: Path) -> bool:

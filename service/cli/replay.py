@@ -24,7 +24,7 @@ from service.cli.recordings import Label, Recording, read_recording
 from service.errors import SOME_FAILED, RequestError
 from service.pipeline.decode import Limits, decode
 from service.pipeline.options import SegmentOptions
-from service.pipeline.pipeline import open_pipeline
+from service.pipeline.pipeline import Pipeline
 from service.runtime.slot import ModelSlot
 from service.server.components import alarm_policy, load, worker_options
 from service.settings import Settings
@@ -77,11 +77,11 @@ def _replay(options: ReplayOptions, settings: Settings, base: AlarmPolicy, conso
     recordings = [read_recording(folder) for folder in options.folders]
     slot, limits = ModelSlot(load(settings)), Limits(settings.pixels_max)
     manifest, segment_options = slot.model.manifest, SegmentOptions((), threshold=options.threshold)
-    with open_pipeline(slot, worker_options(settings), limits) as pipeline:
+    with Pipeline(slot, worker_options(settings), limits) as pipeline:
 
         def observe(body: bytes, label: Label | None) -> ReplayFrame:
             segmentation = asyncio.run(pipeline.segment(body, segment_options))
-            _, regions = region_observations(segmentation.result, segmentation.map_px, Rule(base))
+            regions = region_observations(segmentation.result, segmentation.map_px, Rule(base))
             size = (segmentation.frame.width, segmentation.frame.height)
             return ReplayFrame(tuple(regions), label.smoke if label else None, _truth(label, *size))
 

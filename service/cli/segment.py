@@ -3,8 +3,7 @@
 import argparse
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from service.cli.recordings import collect
 from service.errors import SOME_FAILED, USAGE, BodyTooLarge, RequestError
 from service.pipeline.decode import Limits
 from service.pipeline.options import SegmentOptions
-from service.pipeline.pipeline import Pipeline, Segmentation, open_pipeline
+from service.pipeline.pipeline import Pipeline, Segmentation
 from service.runtime.slot import ModelSlot
 from service.server.components import load, worker_options
 from service.settings import Settings
@@ -66,7 +65,7 @@ def _work(tasks: list[SegmentTask], options: SegmentOptions, chosen: argparse.Na
     """Load the model and answer the tasks; returns how many failed."""
     settings = Settings.load(model_dir=chosen.model_dir)
     slot = ModelSlot(load(settings))
-    with open_pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline:
+    with Pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline:
         job = SegmentJob(pipeline, options, chosen.out, settings.body_max_bytes)
         return segment_files(tasks, job, console)
 
@@ -145,9 +144,5 @@ def _free_stem(stem: str, taken: set[str]) -> str:
     return f"{stem}-{number}"
 
 
-@contextmanager
-def _progress(console: Console) -> Iterator[Progress]:
-    with Progress(
-        *Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn(), console=console
-    ) as bar:
-        yield bar
+def _progress(console: Console) -> Progress:
+    return Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn(), console=console)

@@ -1,169 +1,235 @@
-"""MQTT: each camera's state as a retained topic, announced to Home Assistant as a smoke detector; the last will says `offline`.
+"""MQTT: each camera's state as a retained topic, announced to Home Assistant as a smoke detector.
 
-PREFIX/status                                       online | offline
+PREFIX/status                                       online | offline (by the last will too)
 PREFIX/camera/CAMERA/state                          {"state": "alarm", "since": ..., "score": ..., "frames": ...}
+PREFIX/camera/CAMERA/availability                   online | offline: whether it sends frames
 homeassistant/binary_sensor/smoke_CAMERA/config     discovery
+
+What the broker was told is held against the cameras again and again, and every difference is published: at the first frame, after a
+restart of either side, when a camera is forgotten (by empty payloads). The topics below a prefix belong to one service.
 """
 
 import asyncio
 import json
 import logging
-import re
-import ssl
-import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Final
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Final, NamedTuple
 
 import aiomqtt
 
-from service.cameras.camera import AlarmTransition
-from service.notifications.outbox import DeliveryFailed
-from service.timestamps import instant
+from service.cameras.alarm import AlarmState
+from service.cameras.camera import AlarmTransition, Camera
+from service.notifications.broker import BrokerOptions, connection
+from service.notifications.topics import EXPIRE_S, Topics, state_body
 
 _LOG = logging.getLogger("service.notifications")
-_TIMEOUT_S: Final = 5.0
 _PAUSE_S: Final = 2.0
 _PAUSE_MAX_S: Final = 60.0
-_KNOWN_MAX: Final = 1000
+_PERIOD_S: Final = 1.0
+_DRAIN_S: Final = 3.0
+_AGAIN_S: Final = EXPIRE_S / 5
+_SILENT_S: Final = 900.0
+"""A camera that sends nothing for longer is `offline`."""
+_GONE_S: Final = 86_400.0
+_CHANGED_MAX: Final = 20_000
+_AT_ONCE: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerOptions:
-    """Where the broker is, and who we are to it."""
+class _Told(NamedTuple):
+    """What the broker knows of a camera, and since when."""
 
-    host: str
-    port: int = 1883
-    username: str | None = None
-    password: str | None = None
-    tls: bool = False
-    prefix: str = "smoke"
+    state: AlarmState
+    since_s: float
+    online: bool
+    at_s: float
 
 
 class Mqtt:
-    """A channel of `service.notifications.outbox`; holds the connection, and on a new one says everything again.
+    """A sink of `service.notifications.notifier`.
 
     Args:
         broker: See there.
+        cameras: Gives the cameras as they are now.
+        report: Told the channel and the result of each change: delivered or dropped.
         pause_s: Before the second attempt to connect, doubled before each further one.
+        period_s: How often it is looked for differences when no change is told.
+
+    Attributes:
+        connected: Whether the broker hears us.
     """
 
     name = "mqtt"
 
-    def __init__(self, broker: BrokerOptions, pause_s: float = _PAUSE_S) -> None:
+    def __init__(
+        self,
+        broker: BrokerOptions,
+        cameras: Callable[[], Iterable[Camera]],
+        report: Callable[[str, str], None],
+        pause_s: float = _PAUSE_S,
+        period_s: float = _PERIOD_S,
+    ) -> None:
         self._broker = broker
+        self._topics = Topics(broker.prefix)
+        self._cameras = cameras
+        self._report = report
         self._pause_s = pause_s
-        self._client: aiomqtt.Client | None = None
-        self._known: dict[str, bytes] = {}
+        self._period_s = period_s
+        self._changed: dict[str, float] = {}
+        self._told: dict[str, _Told] = {}
+        self._strangers: set[str] = set()
+        self._orphans: dict[str, float] = {}
+        self._woken = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self.connected = False
 
-    def wants(self, change: AlarmTransition) -> bool:  # noqa: ARG002
-        """Every change: the topic is the camera's state."""
-        return True
+    @property
+    def waiting_s(self) -> float:
+        """For how long the broker has not known of a change."""
+        return time.monotonic() - min(self._changed.values()) if self._changed else 0.0
 
-    async def deliver(self, change: AlarmTransition) -> None:
-        """Publish it, announced once per connection. Raises DeliveryFailed."""
-        state = _state(change)
-        fresh = change.camera_id not in self._known
-        if not fresh or len(self._known) < _KNOWN_MAX:
-            self._known[change.camera_id] = state
-        if self._client is None:
-            raise DeliveryFailed("found no connection to the broker")
-        try:
-            await self._say(self._client, change.camera_id, state, announce=fresh)
-        except aiomqtt.MqttError as error:
-            raise DeliveryFailed(str(error)) from error
+    @property
+    def undelivered(self) -> list[AlarmTransition]:
+        """Nothing: after a restart every state is published anyway."""
+        return []
+
+    def resume(self, changes: Iterable[AlarmTransition]) -> None:
+        """Nothing to take in."""
+
+    def notify(self, change: AlarmTransition) -> None:
+        """Publish a camera's state soon; returns at once."""
+        self._changed.setdefault(change.camera_id, time.monotonic())
+        if len(self._changed) > _CHANGED_MAX:
+            self._drop(next(iter(self._changed)))
+        self._settled.clear()
+        self._woken.set()
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator[None]:
         """Keep the connection in the background; leaving says `offline`."""
         task = asyncio.create_task(self._keep())
         try:
             yield
         finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DRAIN_S):
+                    await self._settled.wait()
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            for camera_id in list(self._changed):
+                self._drop(camera_id)
 
     async def _keep(self) -> None:
         pause_s = self._pause_s
         while True:
             try:
-                async with self._connection() as client:
-                    await self._greet(client)
-                    pause_s, self._client = self._pause_s, client
-                    await self._until_lost(client)
+                async with connection(self._broker, self._topics.status) as client:
+                    pause_s, self.connected = self._pause_s, True
+                    await self._serve(client)
             except (aiomqtt.MqttError, OSError) as error:
                 _LOG.warning("mqtt connection lost", extra={"host": self._broker.host, "error": str(error)})
+            except Exception:  # noqa: BLE001 - whatever it is, the next connection may be without it
+                _LOG.exception("mqtt connection failed unexpectedly", extra={"host": self._broker.host})
             finally:
-                self._client = None
+                self.connected = False
             await asyncio.sleep(pause_s)
             pause_s = min(_PAUSE_MAX_S, 2 * pause_s)
 
-    def _connection(self) -> aiomqtt.Client:
-        broker = self._broker
-        return aiomqtt.Client(
-            broker.host,
-            broker.port,
-            username=broker.username,
-            password=broker.password,
-            tls_context=ssl.create_default_context() if broker.tls else None,
-            will=aiomqtt.Will(self._status, b"offline", qos=1, retain=True),
-            timeout=_TIMEOUT_S,
-        )
-
-    @property
-    def _status(self) -> str:
-        return f"{self._broker.prefix}/status"
-
-    async def _greet(self, client: aiomqtt.Client) -> None:
-        await client.publish(self._status, b"online", qos=1, retain=True)
-        for camera_id, state in list(self._known.items()):
-            await self._say(client, camera_id, state, announce=True)
-
-    async def _until_lost(self, client: aiomqtt.Client) -> None:
-        """Nothing is subscribed to: the loop over messages ends when the connection does."""
+    async def _serve(self, client: aiomqtt.Client) -> None:
+        """Say everything, then every difference, until the connection is lost."""
+        self._told.clear()
+        await self._publish(client, self._topics.status, b"online")
+        await client.subscribe(self._topics.of_all_cameras, qos=1)
+        work = [asyncio.create_task(self._listen(client)), asyncio.create_task(self._reconcile(client))]
         try:
-            async for _ in client.messages:
-                pass
+            await asyncio.gather(*work)
         except asyncio.CancelledError:
-            await client.publish(self._status, b"offline", qos=1, retain=True)
+            await self._publish(client, self._topics.status, b"offline")
             raise
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
 
-    async def _say(self, client: aiomqtt.Client, camera_id: str, state: bytes, *, announce: bool) -> None:
-        if announce:
-            topic, config = discovery(camera_id, self._broker.prefix)
-            await client.publish(topic, json.dumps(config), qos=1, retain=True)
-        await client.publish(_topic(self._broker.prefix, camera_id), state, qos=1, retain=True)
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        """Learn what the broker still holds of cameras from before this start; ends with the connection."""
+        async for message in client.messages:
+            camera_id = self._topics.camera_of(message.topic.value)
+            if message.retain and message.payload and camera_id is not None:
+                self._strangers.add(camera_id)
+                self._woken.set()
 
+    async def _reconcile(self, client: aiomqtt.Client) -> None:
+        while True:
+            self._woken.clear()
+            cameras = sorted(self._cameras(), key=self._urgency)
+            for start in range(0, len(cameras), _AT_ONCE):
+                await asyncio.gather(*(self._tell(client, camera) for camera in cameras[start : start + _AT_ONCE]))
+            await self._clear(client, {camera.id for camera in self._cameras()})
+            if not self._changed:
+                self._settled.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._period_s):
+                    await self._woken.wait()
 
-def discovery(camera_id: str, prefix: str) -> tuple[str, dict[str, object]]:
-    """Topic and body by which Home Assistant learns of a camera."""
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", camera_id)
-    # An id with a dot, which Home Assistant does not take, must not become another camera's.
-    unique = f"smoke_{name}" if name == camera_id else f"smoke_{name}_{zlib.crc32(camera_id.encode()):08x}"
-    topic = _topic(prefix, camera_id)
-    config: dict[str, object] = {
-        "name": None,
-        "unique_id": unique,
-        "device_class": "smoke",
-        "state_topic": topic,
-        "value_template": "{{ 'ON' if value_json.state == 'alarm' else 'OFF' }}",
-        "json_attributes_topic": topic,
-        "availability_topic": f"{prefix}/status",
-        "device": {"identifiers": [unique], "name": f"Smoke {camera_id}", "manufacturer": "smoke-bvm"},
-    }
-    return f"homeassistant/binary_sensor/{unique}/config", config
+    def _urgency(self, camera: Camera) -> tuple[bool, bool]:
+        return camera.alarm.state is not AlarmState.ALARM, camera.id not in self._changed
 
+    async def _tell(self, client: aiomqtt.Client, camera: Camera) -> None:
+        """Publish what the broker does not know yet, and the rest again before it expires."""
+        alarm, told, now_s = camera.alarm, self._told.get(camera.id), time.monotonic()
+        now = _Told(alarm.state, alarm.since_s, time.time() - camera.seen_s <= _SILENT_S, now_s)
+        if told is None:
+            topic, config = self._topics.discovery(camera.id)
+            await self._publish(client, topic, json.dumps(config).encode())
+        elif (
+            camera.id not in self._changed and told[:3] == now[:3] and (not now.online or now_s - told.at_s < _AGAIN_S)
+        ):
+            return
+        changed_s = self._changed.pop(camera.id, None)
+        try:
+            await self._publish(client, self._topics.state(camera.id), json.dumps(state_body(camera)).encode())
+            await self._publish(client, self._topics.availability(camera.id), b"online" if now.online else b"offline")
+        except BaseException:
+            if changed_s is not None:
+                self._changed[camera.id] = changed_s
+            raise
+        self._told[camera.id] = now
+        if changed_s is not None:
+            self._report(self.name, "delivered")
 
-def _topic(prefix: str, camera_id: str) -> str:
-    return f"{prefix}/camera/{camera_id}/state"
+    async def _clear(self, client: aiomqtt.Client, known: set[str]) -> None:
+        """Take back what the broker holds of cameras that are forgotten.
 
+        Of one that was here before this start the announcement is kept for a day, as its camera is, so that it may come back.
+        """
+        now_s = time.monotonic()
+        for camera_id in self._told.keys() - known:
+            await self._forget(client, camera_id)
+        while self._strangers:
+            camera_id = self._strangers.pop()
+            if camera_id not in known:
+                await self._publish(client, self._topics.availability(camera_id), b"offline")
+                await self._publish(client, self._topics.state(camera_id), b"")
+                self._orphans.setdefault(camera_id, now_s)
+        self._orphans = {camera_id: at_s for camera_id, at_s in self._orphans.items() if camera_id not in known}
+        for camera_id in [camera_id for camera_id, at_s in self._orphans.items() if now_s - at_s > _GONE_S]:
+            await self._forget(client, camera_id)
+        for camera_id in self._changed.keys() - known:
+            del self._changed[camera_id]
+            self._report(self.name, "delivered")
 
-def _state(change: AlarmTransition) -> bytes:
-    told = {
-        "state": change.after,
-        "since": instant(change.since_s),
-        "score": round(change.score, 6),
-        "frames": change.frames,
-    }
-    return json.dumps(told).encode()
+    async def _forget(self, client: aiomqtt.Client, camera_id: str) -> None:
+        for topic in self._topics.all_of(camera_id):
+            await self._publish(client, topic, b"")
+        self._told.pop(camera_id, None)
+        self._orphans.pop(camera_id, None)
+
+    async def _publish(self, client: aiomqtt.Client, topic: str, payload: bytes) -> None:
+        await client.publish(topic, payload, qos=1, retain=True)
+
+    def _drop(self, camera_id: str) -> None:
+        del self._changed[camera_id]
+        self._report(self.name, "dropped")

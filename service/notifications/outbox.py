@@ -1,21 +1,22 @@
-"""Notifications on their way out: a bounded queue and one task per channel, so that no frame ever waits for a slow receiver.
+"""Notifications on their way out: of each camera the newest change, sent by a task of its own, so that no frame waits for a receiver.
 
-A delivery that fails is tried again with growing pauses. After several in a row that failed for good the breaker opens: nothing is
-sent for a while, then one attempt decides whether it closes. When the queue is full the oldest notification makes room, and is counted.
+A delivery that fails is tried again for as long as it takes, after pauses that grow to a minute. The newest goes first, and a newer
+change of a camera takes the place of its older one. Given up is only what the receiver refuses for good, or what finds no room.
 """
 
 import asyncio
 import logging
 import random
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from service.cameras.camera import AlarmTransition
 
 _LOG = logging.getLogger("service.notifications")
+_DOUBLINGS_MAX: Final = 16
 
 
 class DeliveryFailed(Exception):  # noqa: N818 - as in service.errors
@@ -54,58 +55,94 @@ class RetryPolicy:
     """How hard it is tried.
 
     Attributes:
-        queue_max: Most notifications that wait.
-        attempts: Per notification.
-        pause_s, pause_max_s: Before the second attempt, doubled before each further one, up to the most.
-        failures_max: Notifications in a row that may fail before the breaker opens.
-        open_s: How long it stays open.
+        pending_max: Most cameras of which something waits.
+        pause_s, pause_max_s: Before the second attempt, doubled before each further one, up to the most; a random part is left off.
         drain_s: Longest time to send the rest at shutdown.
     """
 
-    queue_max: int = 256
-    attempts: int = 5
+    pending_max: int = 1024
     pause_s: float = 0.5
-    pause_max_s: float = 30.0
-    failures_max: int = 3
-    open_s: float = 60.0
+    pause_max_s: float = 60.0
     drain_s: float = 3.0
+
+    def pause(self, attempts: int) -> float:
+        """How long to wait after so many failed attempts; at random, so that many do not come back at once."""
+        longest_s = self.pause_s * 2.0 ** min(attempts - 1, _DOUBLINGS_MAX)
+        return min(self.pause_max_s, longest_s) * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    """The newest change of a camera: since when its receiver is behind, how often it was tried, when it is tried next."""
+
+    change: AlarmTransition
+    behind_s: float
+    attempts: int = 0
+    due_s: float = 0.0
 
 
 class Outbox:
-    """Takes changes from the event loop and sees them delivered, in order.
+    """Takes changes from the event loop and sees them delivered.
 
     Args:
         channel: Where they go.
-        report: Told the channel and the result of each: delivered, failed or dropped.
+        report: Told the channel and the result of each: delivered, replaced, failed or dropped.
         policy: How hard it is tried.
+        kept: What is left at the end is written down for the next start, and so not dropped.
     """
 
-    def __init__(self, channel: Channel, report: Callable[[str, str], None], policy: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        report: Callable[[str, str], None],
+        policy: RetryPolicy | None = None,
+        *,
+        kept: bool = False,
+    ) -> None:
+        self.name = channel.name
         self._channel = channel
         self._report = report
         self._policy = policy or RetryPolicy()
-        self._queue: deque[AlarmTransition] = deque()
-        self._filled = asyncio.Event()
+        self._kept = kept
+        self._pending: dict[str, _Pending] = {}
+        self._sending: _Pending | None = None
+        self._woken = asyncio.Event()
         self._idle = asyncio.Event()
-        self._failures = 0
 
-    def offer(self, change: AlarmTransition) -> None:
+    @property
+    def waiting_s(self) -> float:
+        """For how long the receiver has not known of what it should; 0 if it knows all."""
+        since_s = min((entry.behind_s for entry in self._pending.values()), default=None)
+        return 0.0 if since_s is None else time.monotonic() - since_s
+
+    @property
+    def undelivered(self) -> list[AlarmTransition]:
+        """What waits, the oldest first."""
+        return [entry.change for entry in self._pending.values()]
+
+    def resume(self, changes: Iterable[AlarmTransition]) -> None:
+        """Take in what was undelivered before a restart."""
+        for change in changes:
+            self.notify(change)
+
+    def notify(self, change: AlarmTransition) -> None:
         """Leave a change to be sent; returns at once."""
         if not self._channel.wants(change):
             return
-        if len(self._queue) == self._policy.queue_max:
-            self._queue.popleft()
-            self._report(self._channel.name, "dropped")
-        self._queue.append(change)
+        older = self._pending.pop(change.camera_id, None)
+        behind_s = older.behind_s if older else time.monotonic()
+        if older is not None and older is not self._sending:
+            self._report(self.name, "replaced")
+        elif len(self._pending) >= self._policy.pending_max:
+            self._drop(next(iter(self._pending)))
+        self._pending[change.camera_id] = _Pending(_joined(older, change), behind_s)
         self._idle.clear()
-        self._filled.set()
+        self._woken.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Deliver while the context lasts; on leaving, what waits gets a moment to go out, and the rest is counted as dropped."""
+        """Deliver while the context lasts; on leaving, what waits gets one more try and a moment to go out."""
         async with self._channel.opened():
-            if not self._queue:
-                self._idle.set()
             task = asyncio.create_task(self._work())
             try:
                 yield
@@ -113,71 +150,79 @@ class Outbox:
                 await self._drain(task)
 
     async def _drain(self, task: asyncio.Task[None]) -> None:
+        for entry in self._pending.values():
+            entry.due_s = 0.0
+        self._woken.set()
         try:
             async with asyncio.timeout(self._policy.drain_s):
                 await self._idle.wait()
         except TimeoutError:
-            _LOG.warning("notifications left unsent", extra={"channel": self._channel.name})
+            left = {"channel": self.name, "notifications": len(self._pending), "kept": self._kept}
+            _LOG.warning("notifications left unsent", extra=left)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        while self._queue:
-            self._queue.popleft()
-            self._report(self._channel.name, "dropped")
+        for camera_id in [] if self._kept else list(self._pending):
+            self._drop(camera_id)
 
     async def _work(self) -> None:
         while True:
-            if not self._queue:
-                self._idle.set()
-                self._filled.clear()
-                await self._filled.wait()
-            broken = self._failures >= self._policy.failures_max
-            if broken:
-                await asyncio.sleep(self._policy.open_s)
-            change = self._queue.popleft()
-            delivered = await self._deliver(change, 1 if broken else self._policy.attempts)
-            self._failures = 0 if delivered else self._failures + 1
-            self._report(self._channel.name, "delivered" if delivered else "failed")
-
-    async def _deliver(self, change: AlarmTransition, attempts: int) -> bool:
-        """Whether it arrived."""
-        for attempt in range(attempts):
-            if attempt:
-                pause_s = min(self._policy.pause_max_s, self._policy.pause_s * 2 ** (attempt - 1))
-                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - so that many do not come back at once
-            try:
-                await self._channel.deliver(change)
-            except DeliveryFailed as error:
-                _LOG.warning("notification failed", extra={"channel": self._channel.name, "error": str(error)})
-                if error.permanent:
-                    return False
-            except Exception:  # noqa: BLE001 - a fault in one notification must not end the task that sends them all
-                _LOG.exception("notification failed unexpectedly", extra={"channel": self._channel.name})
-                return False
+            entry = self._newest_due()
+            if entry is None:
+                await self._until_due()
             else:
-                return True
-        return False
+                await self._attempt(entry)
+
+    def _newest_due(self) -> _Pending | None:
+        now_s = time.monotonic()
+        return next((entry for entry in reversed(self._pending.values()) if entry.due_s <= now_s), None)
+
+    async def _until_due(self) -> None:
+        if not self._pending:
+            self._idle.set()
+        due_s = min((entry.due_s for entry in self._pending.values()), default=None)
+        self._woken.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if due_s is None else due_s - time.monotonic()):
+                await self._woken.wait()
+
+    async def _attempt(self, entry: _Pending) -> None:
+        self._sending = entry
+        try:
+            result = await self._result(entry.change)
+        finally:
+            self._sending = None
+        newest = self._pending.get(entry.change.camera_id) is entry
+        if result is not None:
+            self._report(self.name, result)
+            if newest:
+                del self._pending[entry.change.camera_id]
+        elif newest:
+            entry.attempts += 1
+            entry.due_s = time.monotonic() + self._policy.pause(entry.attempts)
+        else:
+            self._report(self.name, "replaced")
+
+    async def _result(self, change: AlarmTransition) -> str | None:
+        """What became of it; None if it is to be tried again."""
+        told = {"channel": self.name, "camera": change.camera_id}
+        try:
+            await self._channel.deliver(change)
+        except DeliveryFailed as error:
+            _LOG.warning("notification failed", extra=told | {"error": str(error), "again": not error.permanent})
+            return "failed" if error.permanent else None
+        except Exception:  # noqa: BLE001 - a fault in one notification must not end the task that sends them all
+            _LOG.exception("notification failed unexpectedly", extra=told)
+            return None
+        return "delivered"
+
+    def _drop(self, camera_id: str) -> None:
+        change = self._pending.pop(camera_id).change
+        _LOG.error("notification dropped", extra={"channel": self.name, "camera": camera_id, "after": change.after})
+        self._report(self.name, "dropped")
 
 
-class Notifier:
-    """Hands each change to every channel.
-
-    Args:
-        channels: Where changes go.
-        report: Told the channel and the result of each notification.
-    """
-
-    def __init__(self, channels: list[Channel], report: Callable[[str, str], None]) -> None:
-        self._outboxes = [Outbox(channel, report) for channel in channels]
-
-    def notify(self, change: AlarmTransition) -> None:
-        """Leave a change to be sent; returns at once."""
-        for outbox in self._outboxes:
-            outbox.offer(change)
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Deliver while the context lasts."""
-        async with AsyncExitStack() as stack:
-            for outbox in self._outboxes:
-                await stack.enter_async_context(outbox.running())
-            yield
+def _joined(older: _Pending | None, change: AlarmTransition) -> AlarmTransition:
+    """A further alarm of a camera whose first one is undelivered begins where that one did."""
+    if older is not None and change.before is change.after:
+        return change._replace(before=older.change.before)
+    return change

@@ -1,12 +1,20 @@
 """The webhook: one signed POST per alarm that begins or ends, and per review.
 
-`X-Smoke-Signature: t=SECONDS,v1=HEX` with HEX = HMAC-SHA256(secret, SECONDS + "." + body): a receiver compares it in constant time and
-refuses what is older than a few minutes.
+Signed as Standard Webhooks 1.0 says (https://www.standardwebhooks.com), so that a receiver needs no code of its own:
+`webhook-signature: v1,BASE64` of HMAC-SHA256(key, ID + "." + SECONDS + "." + body), with ID in `webhook-id` and SECONDS in
+`webhook-timestamp`. The key is the secret's bytes, or for a secret `whsec_BASE64` what it stands for.
+
+For one more release also `X-Smoke-Signature: t=SECONDS,v1=HEX` with HEX = HMAC-SHA256(secret, SECONDS + "." + body). A receiver
+compares either in constant time and refuses what is older than a few minutes.
 """
 
+import asyncio
+import base64
+import binascii
 import hashlib
 import hmac
 import json
+import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -17,11 +25,16 @@ import httpx2
 
 from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmTransition
+from service.cameras.evidence import Box, BoxPx
+from service.errors import SettingsInvalid
 from service.notifications.outbox import DeliveryFailed
 from service.timestamps import instant
 
 SIGNATURE: Final = "X-Smoke-Signature"
+_KEY_PREFIX: Final = b"whsec_"
 _TIMEOUT_S: Final = 5.0
+_IN_ALL_S: Final = 15.0
+"""A receiver that answers a byte at a time holds up no other notification for longer."""
 _WORTH_IT: Final = (AlarmState.ALARM, AlarmState.REVIEW)
 _AGAIN: Final = (408, 425, 429)
 
@@ -33,20 +46,30 @@ class Webhook:
         url: Where to post.
         secret: Key of the signature.
         clock: Seconds since 1970.
+        authority: Whose certificates the receiver's must be among; None for the system's.
 
     Raises:
         ValueError: The URL is none.
+        SettingsInvalid: The secret is none.
     """
 
     name = "webhook"
 
-    def __init__(self, url: str, secret: bytes, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        url: str,
+        secret: bytes,
+        clock: Callable[[], float] = time.time,
+        authority: ssl.SSLContext | None = None,
+    ) -> None:
         try:
             self._url = httpx2.URL(url)
         except httpx2.InvalidURL as error:
             raise ValueError(f"found {url!r}, expected a URL: {error}") from error
+        key_of(secret)
         self._secret = secret
         self._clock = clock
+        self._verify: ssl.SSLContext | bool = authority or True
         self._client: httpx2.AsyncClient | None = None
 
     def wants(self, change: AlarmTransition) -> bool:
@@ -57,12 +80,16 @@ class Webhook:
         """Post it. Raises DeliveryFailed; a permanent one where the receiver refuses what it was sent."""
         assert self._client, "deliver inside opened()"  # noqa: S101
         now_s = self._clock()
-        body = json.dumps(message(change, now_s)).encode()
-        headers = {"Content-Type": "application/json", SIGNATURE: sign(self._secret, int(now_s), body)}
+        told = message(change, now_s)
+        body = json.dumps(told).encode()
+        headers = headers_of(self._secret, str(told["id"]), int(now_s), body)
         try:
-            async with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
+            async with (
+                asyncio.timeout(_IN_ALL_S),
+                self._client.stream("POST", self._url, content=body, headers=headers) as answer,
+            ):
                 status = answer.status_code
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, TimeoutError) as error:
             raise DeliveryFailed(f"{type(error).__name__}: {error}") from error
         if not 200 <= status < 300:
             raise DeliveryFailed(f"found status {status}", permanent=status < 500 and status not in _AGAIN)
@@ -70,7 +97,9 @@ class Webhook:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Keep a connection; redirects are not followed and the environment's proxies not used."""
-        async with httpx2.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False) as self._client:
+        async with httpx2.AsyncClient(
+            verify=self._verify, timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False
+        ) as self._client:
             yield
 
 
@@ -85,9 +114,44 @@ def message(change: AlarmTransition, now_s: float) -> dict[str, object]:
         "since": instant(change.since_s),
         "score": round(change.score, 6),
         "frames": change.frames,
-        "boxes": [dict(zip(("left", "top", "right", "bottom"), box, strict=True)) for box in change.boxes],
+        "boxes": [_box(*boxes) for boxes in zip(change.boxes, change.boxes_px, strict=True)],
         "sent_at": instant(now_s),
     }
+
+
+def _box(fractions: Box, pixels: BoxPx) -> dict[str, float]:
+    """As in the reply, in pixels of the frame; for one more release also its sides in fractions of the frame."""
+    in_pixels = zip(("x", "y", "width", "height"), pixels, strict=True)
+    return {**dict(in_pixels), **dict(zip(("left", "top", "right", "bottom"), fractions, strict=True))}
+
+
+def headers_of(secret: bytes, message_id: str, seconds: int, body: bytes) -> dict[str, str]:
+    """The headers under which a body is sent."""
+    content = f"{message_id}.{seconds}.".encode() + body
+    signature = base64.b64encode(hmac.digest(key_of(secret), content, "sha256")).decode()
+    return {
+        "Content-Type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(seconds),
+        "webhook-signature": f"v1,{signature}",
+        SIGNATURE: sign(secret, seconds, body),
+    }
+
+
+def key_of(secret: bytes) -> bytes:
+    """The key that a secret stands for.
+
+    Raises:
+        SettingsInvalid: It starts as one of Standard Webhooks, and what follows is no base64.
+    """
+    if not secret.startswith(_KEY_PREFIX):
+        return secret
+    try:
+        return base64.b64decode(secret.removeprefix(_KEY_PREFIX), validate=True)
+    except binascii.Error as error:
+        raise SettingsInvalid(
+            f"SMOKE_WEBHOOK_SECRET_FILE: found whsec_ and no base64 ({error}), expected both"
+        ) from error
 
 
 def sign(secret: bytes, seconds: int, body: bytes) -> str:

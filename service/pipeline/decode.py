@@ -6,11 +6,12 @@ one agreed conversion or is refused in words; the EXIF orientation is applied on
 
 import io
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from models.geometry import RGB
 from service.errors import (
@@ -25,17 +26,6 @@ from service.errors import (
 )
 
 _PNG_END: Final = b"IEND\xaeB`\x82"
-_ORIENTATION_TAG: Final = 0x0112
-_UPRIGHT: Final = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""EXIF orientation -> what turns the stored picture into the seen one; 1 is upright."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +63,7 @@ def decode(body: bytes, limits: Limits, hold_pixels: Callable[[int], None] = no_
             hold_pixels(image.width * image.height)
             image.load()
             _check_end(body, expected)
-            return _upright(_to_rgb(image), _orientation(image))
+            return np.asarray(_to_rgb(_upright(image)), dtype=np.uint8)
     except RequestError:
         raise
     except UnidentifiedImageError as error:
@@ -127,19 +117,11 @@ def _check_end(body: bytes, expected: str) -> None:
         raise FrameBroken("found a PNG file without its end, expected a whole one")
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 where there is none or the EXIF block is damaged: the pixels are whole all the same."""
-    try:
-        found = image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # noqa: BLE001 - a damaged EXIF block raises all sorts of errors
-        return 1
-    return found if isinstance(found, int) else 1
-
-
-def _upright(picture: Image.Image, orientation: int) -> RGB:
-    if orientation in _UPRIGHT:
-        picture = picture.transpose(_UPRIGHT[orientation])
-    return np.asarray(picture, dtype=np.uint8)
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF block says; the pixels are whole even where that block is damaged."""
+    with suppress(Exception):  # a damaged block raises all sorts of errors, before the pixels are turned or after
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -81,7 +81,7 @@ class FrameResult:
     """Smoke, and uncertainty over the whole frame and over the smoke pixels; the latter is None where there are none.
 
     Attributes:
-        places: Every region, largest first.
+        regions: Every one, largest first.
     """
 
     smoke: SmokeStats
@@ -134,8 +134,5 @@ def _regions(found: Sequence[Detection], size_px: int, frame: Size, gate: Gate |
 
 def _mean_uncertainty(prediction: SegmentationMaps, pixels: Mask) -> MeanUncertainty:
     """Means in double precision: a float32 sum over many pixels drifts."""
-    return MeanUncertainty(*(float(values[pixels].mean(dtype=np.float64)) for values in _uncertainties(prediction)))
-
-
-def _uncertainties(prediction: SegmentationMaps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return prediction.total, prediction.aleatoric, prediction.epistemic
+    maps = (prediction.total, prediction.aleatoric, prediction.epistemic)
+    return MeanUncertainty(*(float(values[pixels].mean(dtype=np.float64)) for values in maps))

@@ -5,13 +5,14 @@ Decoding comes before the queue, so that a bad picture can only hurt its sender.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Self, TypeVar
 
+from models.drift import Histogram
 from models.maps import SegmentationMaps
 from models.tiles import Tiles, canvas_px
 from service.pipeline.decode import Limits, decode, no_hold
@@ -52,7 +53,8 @@ class Segmentation:
     """The answer for one frame; `identity` is the model that gave it, `frame` the size a person sees, after EXIF rotation.
 
     `image_stats` is what a camera's frame looks like; None for a frame of no camera. `tiles` are those that were looked at beside the
-    whole frame, `map_px` is the side of the square on which the regions were found.
+    whole frame, `map_px` is the side of the square on which the regions were found, `reference` what that model's release was measured
+    on: frames later held against it have drifted or not.
     """
 
     identity: ModelInfo
@@ -64,24 +66,43 @@ class Segmentation:
     image_stats: ImageStats | None
     tiles: Tiles | None
     map_px: int
+    reference: Mapping[str, Histogram]
 
 
 class Pipeline:
-    """Takes files to answers. Use `open_pipeline`, which owns the threads."""
+    """Takes files to answers. Use as a context manager: its threads run within, and leaving it finishes what was accepted.
+
+    Args:
+        slot: The model in service.
+        options: How many threads work, how many frames wait.
+        limits: What a picture's header may promise.
+        report: Told the size of each batch, and for each frame dropped before inference the reason.
+        estimator: Told how long things take.
+    """
 
     def __init__(
         self,
         slot: ModelSlot,
-        batcher: Batcher[ModelInputs, InferenceResults],
-        pool: Executor,
+        options: WorkerOptions,
         limits: Limits,
-        estimator: ServiceTimeEstimator,
+        report: Callable[[int, Sequence[str]], None] = no_report,
+        estimator: ServiceTimeEstimator | None = None,
     ) -> None:
+        batching = BatchingOptions(slot.model.runners, slot.model.batch_max, options.queue_max, options.batch_wait_s)
         self._slot = slot
-        self._batcher = batcher
-        self._pool = pool
+        self._batcher: Batcher[ModelInputs, InferenceResults] = Batcher(partial(infer_each, slot), batching, report)
+        self._pool = ThreadPoolExecutor(options.workers, thread_name_prefix="worker")
         self._limits = limits
-        self._estimator = estimator
+        self._estimator = estimator or ServiceTimeEstimator()
+        self._threads = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._threads.enter_context(self._pool)
+        self._threads.enter_context(self._batcher)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._threads.close()
 
     @property
     def queue_depth(self) -> int:
@@ -135,9 +156,10 @@ class Pipeline:
         )
         encode_s = time.perf_counter() - inferred_s
         stages = Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
-        identity, side = done.value[0].model.identity, inputs[0].shape[0]
+        model, side = done.value[0].model, inputs[0].shape[0]
         tiles, map_px = (options.tiles, canvas_px(side)) if len(inputs) > 1 else (None, side)
-        return Segmentation(identity, size, result, maps, picture, stages, stats, tiles, map_px)
+        reference = model.manifest.reference or {}
+        return Segmentation(model.identity, size, result, maps, picture, stages, stats, tiles, map_px, reference)
 
     async def offload(self, work: Callable[[], T]) -> T:
         """Run something short but not instant off the event loop."""
@@ -170,28 +192,3 @@ class Pipeline:
     def _draw(self, body: bytes, size: Size, prediction: SegmentationMaps, threshold: float) -> Picture:
         """Decode again: full frames kept through the queue would cost more memory than the rare overlay costs time."""
         return overlay(decode(body, self._limits), mask_at(prediction, threshold, size))
-
-
-@contextmanager
-def open_pipeline(
-    slot: ModelSlot,
-    options: WorkerOptions,
-    limits: Limits,
-    report: Callable[[int, Sequence[str]], None] = no_report,
-    estimator: ServiceTimeEstimator | None = None,
-) -> Iterator[Pipeline]:
-    """A pipeline and its threads; leaving the context finishes what was accepted.
-
-    Args:
-        slot: The model in service.
-        options: How many threads work, how many frames wait.
-        limits: What a picture's header may promise.
-        report: Told the size of each batch, and for each frame dropped before inference the reason.
-        estimator: Told how long things take.
-    """
-    batching = BatchingOptions(slot.model.runners, slot.model.batch_max, options.queue_max, options.batch_wait_s)
-    with (
-        ThreadPoolExecutor(options.workers, thread_name_prefix="worker") as pool,
-        Batcher(partial(infer_each, slot), batching, report) as batcher,
-    ):
-        yield Pipeline(slot, batcher, pool, limits, estimator or ServiceTimeEstimator())

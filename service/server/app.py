@@ -1,7 +1,8 @@
 """create_app: settings and a way to load the model in, an application out; its lifespan starts the threads and drains them."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -9,24 +10,18 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from service.api import problems
-from service.api.auth import ApiKeys
-from service.api.metrics import Metrics, monitor_loop_lag
+from service.api.metrics import monitor_loop_lag
 from service.api.middleware.access_log import AccessLogMiddleware
 from service.api.middleware.admin_port import AdminPortMiddleware
 from service.api.middleware.lingering_close import LingeringCloseMiddleware
-from service.api.routes import cameras, docs, operations, segment
+from service.api.routes import cameras, docs, operations, segment, webhooks
 from service.api.state import AppState
-from service.cameras.registry import Cameras
 from service.cameras.snapshot import housekeeping
-from service.notifications.outbox import Notifier
-from service.pipeline.decode import Limits
-from service.pipeline.pipeline import open_pipeline
+from service.notifications.notifier import Notifier
 from service.runtime.process import gpu_memory
 from service.runtime.recovery import ModelRebuilder
 from service.runtime.reload import Reloader
 from service.runtime.slot import LoadedModel, ModelSlot
-from service.scheduling.admission import AdmissionControl
-from service.scheduling.service_time import ServiceTimeEstimator
 from service.server import components
 from service.settings import Settings
 
@@ -35,7 +30,7 @@ _DISCARD_S: Final = 5.0
 
 
 def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
-    """Wire the service.
+    """Put the parts of the service together.
 
     Args:
         settings: Read once, passed inward as values.
@@ -43,59 +38,85 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
             again for each reload.
 
     Returns:
-        The application; `app.state.metrics` counts, `app.state.admission` is its door, `app.state.reloader` changes its model.
+        The application; `AppState.of` gives its parts.
 
     Raises:
         StartError: The release cannot be loaded.
     """
-    keys = ApiKeys.read(settings.api_keys_file) if settings.api_keys_file else None
     slot = ModelSlot(load(), settings.failures_max)
-    metrics = Metrics(slot.model.identity)
-    slot.on_change = lambda model: metrics.serving(model.identity)
+    metrics = components.instruments(slot)
     estimator = components.service_time_estimator(settings, slot.model)
-    admission = AdmissionControl(components.in_flight_limits(settings), components.wait_policy(settings), estimator)
-    reloader = Reloader(slot, load, metrics.reloaded)
-    notifier = _notifier(settings, metrics)
-    cameras = components.cameras(settings, metrics.cameras, notifier)
+    cameras, notifier = components.cameras(settings, metrics.cameras)
+    state = AppState(
+        settings,
+        components.keys(settings),
+        slot,
+        metrics,
+        components.admission_control(settings, estimator),
+        Reloader(slot, load, metrics.reloaded),
+        cameras,
+        components.pipeline(settings, slot, metrics, estimator),
+    )
+    _watch(state)
+    return _dressed(state, _lifespan(state, notifier))
+
+
+def _watch(state: AppState) -> None:
+    """What is read at each scrape."""
+    metrics, pipeline = state.metrics, state.pipeline
+    metrics.watch(lambda: pipeline.queue_depth, lambda: state.ready, lambda: state.live)
+    metrics.watch_admission(state.admission)
+    cameras_file = state.cameras.file
+    if state.settings.cameras_file is not None:
+        metrics.watch_file("cameras", lambda: cameras_file.error is None, lambda: cameras_file.read_s)
+    metrics.watch_gpu(gpu_memory() if state.slot.model.identity.provider != "cpu" else None)
+
+
+def _lifespan(state: AppState, notifier: Notifier) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Threads and background tasks; leaving it finishes what was accepted."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with _started(settings, slot, metrics, admission, reloader, cameras, estimator) as state:
-            app.state.wiring = state
-            admission.open()
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with ModelRebuilder(state.slot, state.metrics.rebuilt), state.pipeline:
+            state.admission.open()
             async with (
-                monitor_loop_lag(metrics.observe_lag),
-                housekeeping(cameras, settings.state_file),
+                monitor_loop_lag(state.metrics.observe_lag),
+                housekeeping(
+                    state.cameras,
+                    state.settings.state_file,
+                    undelivered=notifier.undelivered,
+                    report=partial(state.metrics.file_written, "state"),
+                ),
                 notifier.running(),
             ):
                 yield
-            admission.drain()
+            state.admission.drain()
 
-    app = FastAPI(title="smoke-bvm", version=version("smoke-bvm"), docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.description = "Wildfire smoke in camera frames: where it is, and how sure that is."
-    app.state.keys, app.state.admission, app.state.reloader, app.state.metrics = keys, admission, reloader, metrics
-    _dress(app, settings, metrics)
-    return app
+    return lifespan
 
 
-def _notifier(settings: Settings, metrics: Metrics) -> Notifier:
-    """Every channel counts from zero."""
-    channels = components.channels(settings)
-    for channel in channels:
-        metrics.cameras.sends(channel.name)
-    return Notifier(channels, metrics.cameras.notified)
-
-
-def _dress(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+def _dressed(state: AppState, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
     """Routes inside, then problem bodies, then the ports, then what every request gets."""
+    app = FastAPI(
+        title="smoke-bvm",
+        version=version("smoke-bvm"),
+        description="Wildfire smoke in camera frames: where it is, and how sure that is.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        webhooks=webhooks.router,
+    )
+    app.state.app_state = state
+    settings = state.settings
     _route(app, settings)
     problems.install(app)
     if settings.admin_port is not None:
         app.add_middleware(AdminPortMiddleware, private_port=settings.admin_port)
-    app.add_middleware(AccessLogMiddleware, metrics=metrics)
+    app.add_middleware(AccessLogMiddleware, metrics=state.metrics)
     app.add_middleware(
         LingeringCloseMiddleware, discard_max_bytes=_DISCARD_FACTOR * settings.body_max_bytes, discard_s=_DISCARD_S
     )
+    return app
 
 
 def _route(app: FastAPI, settings: Settings) -> None:
@@ -105,30 +126,9 @@ def _route(app: FastAPI, settings: Settings) -> None:
     app.include_router(segment.router, dependencies=shown)
     app.include_router(operations.router, dependencies=shown)
     app.include_router(cameras.router, dependencies=shown)
+    # The document is served on the public port, where these are not once they have a port of their own.
+    public = settings.admin_port is None
+    app.include_router(operations.private, dependencies=shown, include_in_schema=public)
     if settings.admin:
-        app.include_router(operations.admin, dependencies=shown)
+        app.include_router(operations.admin, dependencies=shown, include_in_schema=public)
     app.router.routes.extend(docs.routes())
-
-
-@contextmanager
-def _started(
-    settings: Settings,
-    slot: ModelSlot,
-    metrics: Metrics,
-    admission: AdmissionControl,
-    reloader: Reloader,
-    cameras: Cameras,
-    estimator: ServiceTimeEstimator,
-) -> Iterator[AppState]:
-    """Everything that has threads; leaving it finishes what was accepted."""
-    with (
-        ModelRebuilder(slot, metrics.rebuilt),
-        open_pipeline(
-            slot, components.worker_options(settings), Limits(settings.pixels_max), metrics.observe_batch, estimator
-        ) as pipeline,
-    ):
-        state = AppState(settings, slot, pipeline, metrics, admission, reloader, cameras)
-        metrics.watch(lambda: pipeline.queue_depth, lambda: state.ready, lambda: state.live)
-        metrics.watch_admission(admission)
-        metrics.watch_gpu(gpu_memory() if slot.model.identity.provider != "cpu" else None)
-        yield state

@@ -1,22 +1,33 @@
 """From settings to the parts of the service: one function a part, so that nothing below reads the configuration."""
 
+import ssl
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
+from service.api.auth import ApiKeys
+from service.api.metrics import Metrics
+from service.cameras.camera import Camera
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
 from service.cameras.snapshot import restore
 from service.errors import SettingsInvalid
-from service.notifications.mqtt import BrokerOptions, Mqtt
-from service.notifications.outbox import Channel, Notifier
+from service.notifications.broker import BrokerOptions
+from service.notifications.mqtt import Mqtt
+from service.notifications.notifier import Notifier, Sink
+from service.notifications.outbox import Outbox
 from service.notifications.webhook import Webhook
+from service.pipeline.decode import Limits
+from service.pipeline.pipeline import Pipeline
 from service.pipeline.workers import WorkerOptions
 from service.runtime.model import Model
 from service.runtime.process import cores
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import open_model
-from service.runtime.slot import LoadedModel
+from service.runtime.slot import LoadedModel, ModelSlot
+from service.scheduling.admission import AdmissionControl
 from service.scheduling.backlog import WaitPolicy
 from service.scheduling.in_flight import InFlightLimits
 from service.scheduling.service_time import ServiceTimeEstimator
@@ -55,6 +66,16 @@ def worker_options(settings: Settings) -> WorkerOptions:
     return WorkerOptions(settings.workers or cores(), settings.queue_max, settings.batch_wait_ms / 1000.0)
 
 
+def service_time_estimator(settings: Settings, model: Model) -> ServiceTimeEstimator:
+    """How fast frames go through, before any did."""
+    return ServiceTimeEstimator(model.runners * model.batch_max, worker_options(settings).workers, model.batch_max)
+
+
+def admission_control(settings: Settings, estimator: ServiceTimeEstimator) -> AdmissionControl:
+    """The door, still closed."""
+    return AdmissionControl(in_flight_limits(settings), wait_policy(settings), estimator)
+
+
 def in_flight_limits(settings: Settings) -> InFlightLimits:
     """How much may be in flight."""
     return InFlightLimits(
@@ -70,9 +91,25 @@ def wait_policy(settings: Settings) -> WaitPolicy:
     return WaitPolicy(settings.wait_max_ms / 1000.0, settings.camera_wait_max_ms / 1000.0)
 
 
-def service_time_estimator(settings: Settings, model: Model) -> ServiceTimeEstimator:
-    """How fast frames go through, before any did."""
-    return ServiceTimeEstimator(model.runners * model.batch_max, worker_options(settings).workers, model.batch_max)
+def keys(settings: Settings) -> ApiKeys | None:
+    """Who may do what; None: everybody everything.
+
+    Raises:
+        SettingsInvalid: See `ApiKeys.read`.
+    """
+    return ApiKeys.read(settings.api_keys_file) if settings.api_keys_file else None
+
+
+def instruments(slot: ModelSlot) -> Metrics:
+    """Every instrument; the model's own follows the slot."""
+    metrics = Metrics(slot.model.identity)
+    slot.on_change = lambda model: metrics.serving(model.identity)
+    return metrics
+
+
+def pipeline(settings: Settings, slot: ModelSlot, metrics: Metrics, estimator: ServiceTimeEstimator) -> Pipeline:
+    """One frame's way, with its threads still to be started."""
+    return Pipeline(slot, worker_options(settings), Limits(settings.pixels_max), metrics.observe_batch, estimator)
 
 
 def alarm_policy(settings: Settings) -> AlarmPolicy:
@@ -82,44 +119,59 @@ def alarm_policy(settings: Settings) -> AlarmPolicy:
     )
 
 
-def cameras(settings: Settings, metrics: CameraMetrics, notifier: Notifier) -> Cameras:
-    """The cameras as they were before a restart."""
-    rules = CameraFile(settings.cameras_file, alarm_policy(settings))
-    known = Cameras(settings.cameras_max, rules, metrics, notifier.notify)
-    restore(known, settings.state_file)
-    return known
-
-
-def channels(settings: Settings) -> list[Channel]:
-    """The channels that are switched on.
+def cameras(settings: Settings, metrics: CameraMetrics) -> tuple[Cameras, Notifier]:
+    """The cameras, and what tells of them, as they were before a restart.
 
     Raises:
-        SettingsInvalid: A secret cannot be read, or the webhook's URL is none.
+        SettingsInvalid: The rules, a secret or a certificate cannot be read, or the webhook's URL is none.
     """
-    opened: list[Channel] = []
+    rules = CameraFile(settings.cameras_file, alarm_policy(settings))
+    # Each tells the other: of changes, and of how the cameras stand.
+    notifier = Notifier(_sinks(settings, metrics, lambda: known))
+    known = Cameras(settings.cameras_max, rules, metrics, notifier.notify)
+    notifier.resume(settings.state_file)
+    restore(known, settings.state_file)
+    return known, notifier
+
+
+def _sinks(settings: Settings, metrics: CameraMetrics, known: Callable[[], Iterable[Camera]]) -> list[Sink]:
+    """Those that are switched on, each counting from zero."""
+    sinks: list[Sink] = []
     if settings.webhook_url is not None:
-        secret = _secret("SMOKE_WEBHOOK_SECRET_FILE", settings.webhook_secret_file)
-        opened.append(_webhook(settings.webhook_url, secret))
+        kept = settings.state_file is not None
+        sinks.append(Outbox(_webhook(settings, settings.webhook_url), metrics.notified, kept=kept))
     if settings.mqtt_host is not None:
-        opened.append(_mqtt(settings, settings.mqtt_host))
-    return opened
+        mqtt = Mqtt(_broker(settings, settings.mqtt_host), known, metrics.notified)
+        metrics.keeps_connection(mqtt.name, lambda: mqtt.connected)
+        sinks.append(mqtt)
+    for sink in sinks:
+        metrics.sends(sink.name, partial(getattr, sink, "waiting_s"))
+    return sinks
 
 
-def _webhook(url: str, secret: str) -> Channel:
+def _webhook(settings: Settings, url: str) -> Webhook:
+    secret = _secret("SMOKE_WEBHOOK_SECRET_FILE", settings.webhook_secret_file)
+    file = settings.webhook_ca_file
+    authority = _authority("SMOKE_WEBHOOK_CA_FILE", file) if file else None
     try:
-        return Webhook(url, secret.encode())
+        return Webhook(url, secret.encode(), authority=authority)
     except ValueError as error:
         raise SettingsInvalid(f"SMOKE_WEBHOOK_URL: {error}") from error
 
 
-def _mqtt(settings: Settings, host: str) -> Channel:
+def _broker(settings: Settings, host: str) -> BrokerOptions:
     file = settings.mqtt_password_file
     password = _secret("SMOKE_MQTT_PASSWORD_FILE", file) if file else None
-    return Mqtt(
-        BrokerOptions(
-            host, settings.mqtt_port, settings.mqtt_username, password, settings.mqtt_tls, settings.mqtt_prefix
-        )
-    )
+    tls = _authority("SMOKE_MQTT_CA_FILE", settings.mqtt_ca_file) if settings.mqtt_tls else None
+    return BrokerOptions(host, settings.mqtt_port, settings.mqtt_username, password, tls, settings.mqtt_prefix)
+
+
+def _authority(name: str, file: Path | None) -> ssl.SSLContext:
+    """Believe what is signed by the certificates of the file; without one, by the system's."""
+    try:
+        return ssl.create_default_context(cafile=file)
+    except (OSError, ValueError) as error:
+        raise SettingsInvalid(f"{name}: {file}: {error}") from error
 
 
 def _secret(name: str, file: Path | None) -> str:

@@ -6,6 +6,7 @@ A subclass of uvicorn's protocol rather than a proxy in front: the limits hold w
 import asyncio
 import json
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,8 +17,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEADER_TIMEOUT: Final = "header_timeout"
 HEADER_TOO_LARGE: Final = "header_too_large"
 NO_ROOM: Final = "no_room"
+MALFORMED: Final = "malformed"
 UNREAD: Final = "unread"
 SEND_TIMEOUT: Final = "send_timeout"
+_IN_WORDS: Final = {
+    HEADER_TIMEOUT: "found no complete header in time, expected one",
+    HEADER_TOO_LARGE: "found a header of too many bytes or lines, expected a smaller one",
+    NO_ROOM: "found as many connections as allowed, expected fewer; an idle one makes room for a new one",
+    MALFORMED: "found something that is no HTTP/1.1 request, expected one",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,10 @@ class LimitedProtocol(HttpToolsProtocol):
             self._send_timer.cancel()
             self._send_timer = None
 
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words say no more
+        """Answer what is no HTTP as any other refusal: with a problem body."""
+        self._refuse(HTTPStatus.BAD_REQUEST, MALFORMED)
+
     def evict(self) -> None:
         """Close, so that another connection finds room."""
         self.idle = False
@@ -200,10 +212,18 @@ class LimitedProtocol(HttpToolsProtocol):
 
 
 def _problem(status: HTTPStatus, reason: str) -> bytes:
-    problem = {"type": f"urn:smoke-bvm:problem:{reason}", "title": status.phrase, "status": status.value}
+    """The whole reply; its body has the fields of `service.api.problems.Problem`."""
+    request_id = uuid.uuid4().hex
+    problem = {
+        "type": f"urn:smoke-bvm:problem:{reason}",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": _IN_WORDS[reason],
+        "request_id": request_id,
+    }
     body = json.dumps(problem).encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\nConnection: close\r\n\r\n"
     )
     return head.encode("ascii") + body

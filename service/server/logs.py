@@ -1,30 +1,32 @@
 """Logging on standard error: one JSON object a line, or one sentence a line on a terminal; never image data."""
 
-import json
 import logging
 import sys
+import time
 import warnings
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
+from pythonjsonlogger import json
+
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+_FORMAT: Final = "{asctime}{levelname}{name}{message}"
+_RENAMED: Final = {"asctime": "time", "levelname": "level", "name": "logger", "exc_info": "exception"}
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(json.JsonFormatter):
     """Formats a record, with what was passed as `extra`, as one line of JSON."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """One line; control characters are escaped by JSON."""
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **_fields(record),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03d+00:00"
+
+    def __init__(self) -> None:
+        super().__init__(_FORMAT, style="{", rename_fields=_RENAMED, reserved_attrs=[*_STANDARD], json_default=str)
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """The level in small letters, as it is set."""
+        return {**log_data, "level": log_data["level"].lower()}
 
 
 class ConsoleFormatter(logging.Formatter):

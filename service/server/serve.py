@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 
 from models.manifest import Manifest
 from service.api.auth import ApiKeys
+from service.api.state import AppState
 from service.errors import AddressUnusable, SettingsInvalid, StartError
 from service.runtime.process import limit_heap
 from service.runtime.reload import Reloader
@@ -78,13 +79,13 @@ def _server(settings: Settings) -> tuple["DrainingServer", Reloader]:
     # What is loaded by now stays: the collector need not look through it again while frames wait.
     gc.collect()
     gc.freeze()
-    reloader: Reloader = app.state.reloader
-    signal.signal(signal.SIGHUP, lambda *_: _on_sighup(reloader, app.state.keys, settings.api_keys_file))
+    state = AppState.of(app)
+    signal.signal(signal.SIGHUP, lambda *_: _on_sighup(state.reloader, state.keys, settings.api_keys_file))
     flush_s = min(settings.drain_s, _FLUSH_S)
-    config = _config(app, settings, flush_s)
-    server = DrainingServer(config, app.state.admission, settings.drain_s - flush_s, settings.header_timeout_s)
+    config = _config(app, state, flush_s)
+    server = DrainingServer(config, state.admission, settings.drain_s - flush_s, settings.header_timeout_s)
     server.banner = StartupBanner(_example(settings), settings)
-    return server, reloader
+    return server, state.reloader
 
 
 def _on_sighup(reloader: Reloader, keys: ApiKeys | None, keys_file: Path | None) -> None:
@@ -150,10 +151,11 @@ def _limits(settings: Settings) -> ConnectionLimits:
     )
 
 
-def _config(app: Starlette, settings: Settings, flush_s: float) -> uvicorn.Config:
+def _config(app: Starlette, state: AppState, flush_s: float) -> uvicorn.Config:
+    settings = state.settings
     return uvicorn.Config(
         app,
-        http=limited(_limits(settings), app.state.metrics.connection_closed),
+        http=limited(_limits(settings), state.metrics.connection_closed),
         ws="none",
         lifespan="on",
         log_config=None,

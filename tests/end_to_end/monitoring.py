@@ -133,6 +133,23 @@ def alertmanager_copy(url: str) -> str:
     return text.replace("url_file: /run/secrets/alert_webhook_url", f"url: {url}")
 
 
+def slack_copy(hook_file: Path) -> str:
+    """The configuration as its comments say for Slack, with the address in `hook_file`."""
+    text = impatient((DOCKER / "alertmanager/alertmanager.yml").read_text())
+    text = re.sub(r"^    webhook_configs:\n(?:      .*\n)+", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^    #(slack_configs:|  .*)$", r"    \1", text, flags=re.MULTILINE)
+    assert text.count("slack_configs:") == 2
+    return text.replace("/run/secrets/alert_webhook_url", str(hook_file))
+
+
+def dead_mans_switch_copy(url: str, switch: str) -> str:
+    """The configuration as its comments say for a dead man's switch at the address `switch`."""
+    before, _ = alertmanager_copy(url).split("  - name: watchdog\n")
+    text = re.sub(r"^  #(- name: watchdog|  .*)$", r"  \1", before, flags=re.MULTILINE)
+    assert "https://dead-mans-switch.example/ADDRESS" in text
+    return text.replace("https://dead-mans-switch.example/ADDRESS", switch)
+
+
 def prometheus_copy(folder: Path, service: str, addresses: dict[str, str], metrics_key: Path) -> str:
     changes = {
         "/etc/prometheus/rules.yml": str(folder / "rules.yml"),
@@ -146,6 +163,24 @@ def prometheus_copy(folder: Path, service: str, addresses: dict[str, str], metri
         assert there in text
         text = text.replace(there, here)
     return text
+
+
+@contextmanager
+def alertmanager(folder: Path, configuration: str) -> Iterator[str]:
+    """Alertmanager with this configuration; its address."""
+    address = f"127.0.0.1:{free_port()}"
+    (folder / "alertmanager.yml").write_text(configuration)
+    command = _commands(folder, {"alertmanager": address, "prometheus": ""})["alertmanager"]
+    with _running(command, folder / "alertmanager.log"):
+        wait_for(lambda: _answers(f"http://{address}/-/ready"))
+        yield f"http://{address}"
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx2.get(url, trust_env=False).status_code == 200
+    except httpx2.TransportError:
+        return False
 
 
 def _commands(folder: Path, addresses: dict[str, str]) -> dict[str, list[str]]:

@@ -78,6 +78,7 @@ class Cameras(threading.Thread):
                 if self._stopped.wait(0.01):
                     return
             self._client.post("/segment", content=b"\xff\xd8\xff damaged")
+            self._client.post("/segment?camera_id=ridge", content=b"\xff\xd8\xff damaged")
 
     def stop(self) -> None:
         self._stopped.set()
@@ -120,7 +121,7 @@ def under_watch(secrets: Path, receiver: Receiver, tmp_path_factory: pytest.Temp
 
 
 def start(release: Path, admin: int, secrets: Path, receiver: Receiver) -> Server:
-    """A service as compose starts it; its own webhook is not known where it goes, so that notifications fail."""
+    """A service as compose starts it; its own webhook is not known where it goes, and no broker is there: notifications fail."""
     return Server(
         release,
         SMOKE_API_KEYS_FILE=str(secrets / "api_keys.toml"),
@@ -129,6 +130,10 @@ def start(release: Path, admin: int, secrets: Path, receiver: Receiver) -> Serve
         SMOKE_ALARM_COOLDOWN_S="0",
         SMOKE_WEBHOOK_URL=f"{receiver.url}/nowhere",
         SMOKE_WEBHOOK_SECRET_FILE=str(secrets / "webhook_secret"),
+        SMOKE_MQTT_HOST="127.0.0.1",
+        SMOKE_MQTT_PORT="9",
+        SMOKE_STATE_FILE=str(release.parent / "state.json"),
+        SMOKE_CAMERAS_FILE=str(DOCKER / "cameras/cameras.toml"),
     )
 
 

@@ -111,7 +111,7 @@ async def hang_up_once_queued(client) -> list[dict]:
     async def receive():
         if messages:
             return messages.pop()
-        await asyncio.to_thread(wait_until, lambda: client.app.state.wiring.pipeline.queue_depth == 1)
+        await asyncio.to_thread(wait_until, lambda: client.app.state.app_state.pipeline.queue_depth == 1)
         return {"type": "http.disconnect"}
 
     async def send(message):
@@ -128,7 +128,7 @@ def test_a_bad_frame_never_reaches_the_model(open_client, obedient):
 
 
 def test_a_draining_service_is_alive_but_not_ready_and_takes_nothing(client):
-    client.app.state.admission.drain()
+    client.app.state.app_state.admission.drain()
     refused = post(client)
     assert refused.status_code == 503
     assert "Retry-After" in refused.headers
@@ -145,7 +145,7 @@ def test_a_request_inside_when_the_draining_starts_is_answered(open_client, obed
     with ThreadPoolExecutor(1) as callers:
         inside = callers.submit(post, client)
         obedient.entered.acquire(timeout=5)
-        client.app.state.admission.drain()
+        client.app.state.app_state.admission.drain()
         obedient.free.set()
         assert inside.result().status_code == 200
 

@@ -145,7 +145,7 @@ FRAME = b"Content-Disposition: form-data; name=frame\r\n"
 HEAD_OF_PART = b"--x\r\n" + FRAME
 FORMS = {
     "a thousand parts": ((HEAD_OF_PART + b"\r\na\r\n") * 1000 + b"--x--\r\n", 400),
-    "a part of another name": (b"--x\r\nContent-Disposition: form-data; name=image\r\n\r\na\r\n--x--\r\n", 400),
+    "a part of another name": (b"--x\r\nContent-Disposition: form-data; name=camera\r\n\r\na\r\n--x--\r\n", 400),
     "a part without a name": (b"--x\r\n\r\na\r\n--x--\r\n", 400),
     "no part": (b"--x--\r\n", 400),
     "an empty part": (HEAD_OF_PART + b"\r\n\r\n--x--\r\n", 400),

@@ -13,7 +13,7 @@ def test_only_the_caller_of_the_failing_batch_gets_the_error(open_client, obedie
         unlucky = callers.submit(post, client)
         assert obedient.entered.acquire(timeout=5)
         others = [callers.submit(post, client) for _ in range(3)]
-        wait_until(lambda: client.app.state.wiring.pipeline.queue_depth == 3)
+        wait_until(lambda: client.app.state.app_state.pipeline.queue_depth == 3)
         obedient.fail_once(RuntimeError("CUDA error 700"))
         obedient.free.set()
         failed = unlucky.result()

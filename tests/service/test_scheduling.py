@@ -43,7 +43,7 @@ def held(open_client, obedient):
 def queued(client, callers, count: int, query: str = "", **headers: str) -> Future:
     """Post a frame, and return once `count` frames wait."""
     request = callers.submit(post, client, query, **headers)
-    wait_until(lambda: client.app.state.wiring.pipeline.queue_depth == count)
+    wait_until(lambda: client.app.state.app_state.pipeline.queue_depth == count)
     return request
 
 
@@ -137,7 +137,7 @@ def test_a_newer_frame_takes_the_place_of_an_older_one_that_waits(held, obedient
 def test_the_newest_frame_is_not_refused_where_it_takes_the_place_of_one_that_waits(held, obedient, limit):
     client, callers, running = held(camera_wait_max_ms=0.0, **limit)
     older = queued(client, callers, 1, "camera_id=ridge&latest=true")
-    client.app.state.admission.backlog._estimator.record_run(1.0)
+    client.app.state.app_state.admission.backlog._estimator.record_run(1.0)
     assert post(client, "camera_id=ridge").status_code == 429
     for _ in range(3):
         newer = callers.submit(post, client, "camera_id=ridge&latest=true")

@@ -277,6 +277,10 @@ def test_a_reply_is_neither_sniffed_nor_stored(client):
         ("camera_id=" + 65 * "a", "camera_id"),
         ("camera_id=a%0A", "camera_id"),
         ("camera_id=%00", "camera_id"),
+        ("camera_id=.", "camera_id: found '.'"),
+        ("camera_id=..", "camera_id: found '..'"),
+        ("camera_id=..." + 62 * "a", "camera_id"),
+        ("camera_id=a&camera_id=b&threshold=0.5&threshold=0.6", "found several values of camera_id, threshold"),
         ("captured_at=yesterday", "captured_at: found 'yesterday', expected RFC 3339"),
         ("captured_at=1767225600", "captured_at"),
         ("captured_at=2026-05-01", "captured_at"),
@@ -303,15 +307,39 @@ def test_an_instant_is_repeated_as_it_was_given(client, instant):
     assert reply["captured_at"] == instant.replace("%2B", "+")
 
 
-@pytest.mark.parametrize("declared", ["image/jpeg", "application/octet-stream", None])
+@pytest.mark.parametrize("camera_id", ["...", ".a", "..a", "a.", "a..", "-", "..." + 61 * "a", 64 * "_"])
+def test_dots_are_no_hindrance_where_they_mean_nothing_else(client, camera_id):
+    assert post(client, plume(), f"outputs=&camera_id={camera_id}").json()["camera_id"] == camera_id
+    assert client.get(f"/cameras/{camera_id}").json()["camera_id"] == camera_id
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("outputs=mask&outputs=total", {"mask", "total"}),
+        ("outputs=mask,total&outputs=epistemic&outputs=mask", {"mask", "total", "epistemic"}),
+        ("outputs=&outputs=mask", {"mask"}),
+        ("outputs=", set()),
+        ("", {"mask", "total", "aleatoric"}),
+        ("threshold=0.5&threshold=0.5&outputs=", set()),
+    ],
+)
+def test_outputs_may_be_a_list_or_a_parameter_each(client, query, names):
+    assert set(post(client, plume(), query).json()["maps"]) == names
+
+
+@pytest.mark.parametrize(
+    "declared", ["image/jpeg", "image/pjpeg", "application/octet-stream", "binary/octet-stream", None]
+)
 def test_the_bytes_and_not_the_declaration_decide_the_format(client, declared):
     headers = {"Content-Type": declared} if declared else {}
     assert client.post("/segment", content=file_of(plume()), headers=headers).status_code == 200
 
 
-def test_a_form_is_answered_like_the_file_in_it(client):
+@pytest.mark.parametrize("name", ["frame", "file", "image"])
+def test_a_form_is_answered_like_the_file_in_it(client, name):
     form = client.post(
-        "/segment?captured_at=2026-05-01T12:00:00Z", files={"frame": ("plume.png", file_of(plume()), "image/png")}
+        "/segment?captured_at=2026-05-01T12:00:00Z", files={name: ("plume.png", file_of(plume()), "image/png")}
     ).json()
     raw = client.post("/segment?captured_at=2026-05-01T12:00:00Z", content=file_of(plume())).json()
     for reply in (form, raw):

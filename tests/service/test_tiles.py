@@ -92,7 +92,7 @@ def test_a_plume_that_the_square_dims_away_is_found_by_the_tiles_and_placed_on_t
 def test_a_camera_remembers_where_on_the_frame_the_tiles_found_it(open_client, sensitive):
     client = open_client(sensitive)
     assert post(client, dot(), "tiles=2x2&camera_id=ridge").json()["alarm"]["state"] == "suspected"
-    (box,) = client.app.state.wiring.cameras.get("ridge").boxes
+    (box,) = client.app.state.app_state.cameras.get("ridge").boxes
     assert box == pytest.approx((80 / 106, 20 / 106, 82 / 106, 22 / 106))
 
 
@@ -130,8 +130,8 @@ def test_a_failure_of_one_look_fails_the_request_once_and_nothing_stays_behind(o
     reply = post(client, plume())
     assert (reply.status_code, reply.json()["type"]) == (500, "urn:smoke-bvm:problem:inference_failed")
     assert obedient.frames == 1
-    assert client.app.state.admission.backlog.total == 0
-    assert client.app.state.wiring.slot.failures == 1
+    assert client.app.state.app_state.admission.backlog.total == 0
+    assert client.app.state.app_state.slot.failures == 1
     assert post(client, plume()).status_code == 200
 
 

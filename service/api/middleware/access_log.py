@@ -18,6 +18,7 @@ from service.api.problems import CLIENT_CLOSED_REQUEST, respond
 _LOG = logging.getLogger("service.requests")
 _COUNTED: Final = "/segment"
 _TOO_MANY: Final = 429
+_KEY_REFUSED: Final = (401, 403)
 _QUIET: Final = ("/health/", "/metrics")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
@@ -64,6 +65,8 @@ class AccessLogMiddleware:
             reason = state.get("reason", "ok" if (exchange.status or 500) < 400 else "internal")
             if counted:
                 self._metrics.ended(_outcome(exchange.status), reason)
+            if exchange.status in _KEY_REFUSED:
+                self._metrics.key_refused(reason)
             self._log(exchange, reason, state)
 
     async def _answer(self, exchange: _Exchange, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,10 +1,11 @@
-"""`/cameras`: how every camera stands, and what people say of its alarms. An `infer` key reads; judging takes an `admin` key."""
+"""`/cameras`: how every camera stands, and what people say of its alarms. An `infer` key reads; an `operator` key judges."""
 
 import asyncio
 import json
 import threading
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,11 +14,12 @@ from fastapi import Path as PathParameter
 from pydantic import ValidationError
 
 from service import errors
-from service.api.auth import Scope, require_scope
+from service.api.access import require_scope
+from service.api.auth import Scope
 from service.api.body import read_body
-from service.api.problems import described
+from service.api.problems import ENTRY, described
 from service.api.schemas.cameras import CameraBody, CamerasBody, Feedback, FeedbackBody
-from service.api.state import AppStateDep
+from service.api.state import AppState, AppStateDep
 from service.cameras.alarm import AlarmState
 from service.cameras.camera import CAMERA_ID, Camera
 from service.runtime.model import ModelInfo
@@ -26,8 +28,7 @@ from service.timestamps import instant
 router = APIRouter(prefix="/cameras", tags=["cameras"])
 _FEEDBACK_MAX_BYTES: Final = 4096
 _WRITING: Final = threading.Lock()
-_ENTRY: Final = (errors.KeyMissing, errors.KeyInsufficient, errors.RateExceeded)
-_ONE: Final = (*_ENTRY, errors.CameraUnknown, errors.ParameterInvalid)
+_ONE: Final = (*ENTRY, errors.CameraUnknown, errors.ParameterInvalid)
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -37,9 +38,7 @@ _BODY: Final[dict[str, Any]] = {
 CameraId = Annotated[str, PathParameter(pattern=CAMERA_ID)]
 
 
-@router.get(
-    "", dependencies=[Depends(require_scope(Scope.INFER))], summary="Every camera", responses=described(*_ENTRY)
-)
+@router.get("", dependencies=[Depends(require_scope(Scope.INFER))], summary="Every camera", responses=described(*ENTRY))
 async def cameras(state: AppStateDep) -> CamerasBody:
     """Alarms first, then what waits for review, then the rest by name."""
     known = sorted(state.cameras, key=lambda camera: (_urgency(camera), camera.id))
@@ -51,31 +50,33 @@ async def cameras(state: AppStateDep) -> CamerasBody:
 )
 async def camera(camera_id: CameraId, state: AppStateDep) -> CameraBody:
     """What its last frames amount to."""
-    found = state.cameras.get(camera_id)
-    if found is None:
-        raise errors.CameraUnknown(f"found no frame of camera {camera_id}, expected a camera that sent one")
-    return CameraBody.of(found)
+    return CameraBody.of(_known(state, camera_id))
 
 
 @router.post(
     "/{camera_id}/feedback",
-    dependencies=[Depends(require_scope(Scope.ADMIN))],
+    dependencies=[Depends(require_scope(Scope.OPERATOR, Scope.ADMIN))],
     summary="Say whether an alarm was one",
     responses=described(*_ONE, errors.BodyEmpty, errors.BodyTooLarge, errors.BodyTooSlow),
     openapi_extra=_BODY,
 )
 async def feedback(camera_id: CameraId, request: Request, state: AppStateDep) -> FeedbackBody:
     """It is counted, and appended to SMOKE_FEEDBACK_FILE where there is one."""
-    found = state.cameras.get(camera_id)
-    if found is None:
-        raise errors.CameraUnknown(f"found no frame of camera {camera_id}, expected a camera that sent one")
+    found = _known(state, camera_id)
     said = await _read(request, state.settings.body_timeout_s)
     file = state.settings.feedback_file
     if file is not None:
-        entry = record(said, CameraBody.of(found), state.slot.model.identity, time.time())
-        await asyncio.to_thread(entry.append, file)
+        model = found.model or state.slot.model.identity
+        await asyncio.to_thread(_append, _entry(said, CameraBody.of(found), model, time.time()), file)
     state.cameras.judge(found, said.verdict)
     return FeedbackBody(camera_id=camera_id, verdict=said.verdict, written=file is not None)
+
+
+def _known(state: AppState, camera_id: str) -> Camera:
+    camera = state.cameras.get(camera_id)
+    if camera is None:
+        raise errors.CameraUnknown(f"found no frame of camera {camera_id}, expected a camera that sent one")
+    return camera
 
 
 async def _read(request: Request, timeout_s: float) -> Feedback:
@@ -92,29 +93,21 @@ def _urgency(camera: Camera) -> int:
     return (AlarmState.ALARM, AlarmState.REVIEW, AlarmState.SUSPECTED, AlarmState.CLEAR).index(camera.alarm.state)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line: what was said, when, of which camera in which state, and which model had answered."""
+def _entry(said: Feedback, camera: CameraBody, model: ModelInfo, now_s: float) -> dict[str, Any]:
+    """What was said, when, of which camera in which state, and which model had answered."""
+    return {
+        "at": instant(now_s),
+        "camera_id": camera.camera_id,
+        **said.model_dump(),
+        "alarm": camera.alarm.model_dump(mode="json"),
+        "assessment": camera.assessment,
+        "regions": [region.model_dump() for region in camera.regions],
+        "model": asdict(model),
+    }
 
-    line: dict[str, Any]
 
-    def append(self, file: Path) -> None:
-        """Append it; one write a line, so that no line is torn. Raises OSError."""
-        data = json.dumps(self.line, ensure_ascii=True) + "\n"
-        with _WRITING, file.open("a", encoding="ascii") as stream:
-            stream.write(data)
-
-
-def record(said: Feedback, camera: CameraBody, identity: ModelInfo, now_s: float) -> Entry:
-    """The line of a piece of feedback."""
-    return Entry(
-        {
-            "at": instant(now_s),
-            "camera_id": camera.camera_id,
-            **said.model_dump(),
-            "alarm": camera.alarm.model_dump(mode="json"),
-            "assessment": camera.assessment,
-            "regions": [region.model_dump() for region in camera.regions],
-            "model": asdict(identity),
-        }
-    )
+def _append(line: Mapping[str, Any], file: Path) -> None:
+    """One write a line, so that no line is torn. Raises OSError."""
+    data = json.dumps(line, ensure_ascii=True) + "\n"
+    with _WRITING, file.open("a", encoding="ascii") as stream:
+        stream.write(data)

@@ -7,19 +7,20 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 
-from service.api.auth import Scope, require_scope
+from service.api.access import require_scope
+from service.api.auth import Scope
 from service.api.metrics import CONTENT_TYPE
-from service.api.problems import documented
+from service.api.problems import ENTRY, described, documented
 from service.api.schemas.model import HealthBody, ReleaseBody
 from service.api.state import AppStateDep
 from service.runtime.model import Model
-from service.runtime.reload import Reloader
 from service.scheduling.admission import Phase
 
 health = APIRouter(prefix="/health")
 router = APIRouter()
+private = APIRouter()
 admin = APIRouter(
     prefix="/admin",
     dependencies=[Depends(require_scope(Scope.ADMIN))],
@@ -29,18 +30,21 @@ admin = APIRouter(
 _UNHEALTHY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": HealthBody, "description": "Not now."}}
 
 
+@health.head("/live", include_in_schema=False)
 @health.get("/live", summary="Is the process well?", response_model=HealthBody, responses=_UNHEALTHY)
 async def live(state: AppStateDep) -> Response:
     """503 when a restart would help: a runner has died, a batch hangs, or the model failed too often in a row."""
     return _health(state.unhealthy_reason or "live", healthy=state.live)
 
 
+@health.head("/ready", include_in_schema=False)
 @health.get("/ready", summary="Would a frame be answered now?", response_model=HealthBody, responses=_UNHEALTHY)
 async def ready(state: AppStateDep) -> Response:
     """503 while draining, and while a model that raised is being rebuilt."""
     return _health(state.readiness, healthy=state.ready)
 
 
+@health.head("/startup", include_in_schema=False)
 @health.get("/startup", summary="Has the service started?", response_model=HealthBody, responses=_UNHEALTHY)
 async def startup(state: AppStateDep) -> Response:
     """200 once the model was verified, warmed up and held against its golden frame."""
@@ -52,16 +56,22 @@ def _health(status: str, *, healthy: bool) -> Response:
     return Response(HealthBody(status=status).model_dump_json(), 200 if healthy else 503, media_type="application/json")
 
 
-@router.get("/model", dependencies=[Depends(require_scope(Scope.INFER))], summary="The model in service")
+@router.get(
+    "/model",
+    dependencies=[Depends(require_scope(Scope.INFER))],
+    summary="The model in service",
+    responses=described(*ENTRY),
+)
 async def model(state: AppStateDep) -> ReleaseBody:
     """Name, version, checksum, provider, and what the manifest promises."""
     return ReleaseBody.describe(state.slot.model.identity, state.slot.model.manifest)
 
 
-@router.get(
+@private.get(
     "/metrics",
     dependencies=[Depends(require_scope(Scope.METRICS))],
     summary="Metrics for Prometheus",
+    responses=described(*ENTRY),
     response_class=Response,
 )
 async def metrics(state: AppStateDep) -> Response:
@@ -71,20 +81,15 @@ async def metrics(state: AppStateDep) -> Response:
 
 
 @admin.post("/reload", summary="Load the release that the settings name now, and put it into service")
-async def reload(request: Request) -> ReleaseBody:
+async def reload(state: AppStateDep) -> ReleaseBody:
     """It is verified, warmed up and checked beside the present one, which serves on if anything is wrong with it."""
-    return await _change(_reloader(request).reload)
+    return await _change(state.reloader.reload)
 
 
 @admin.post("/rollback", summary="Put the model that served before the last reload back into service")
-async def rollback(request: Request) -> ReleaseBody:
+async def rollback(state: AppStateDep) -> ReleaseBody:
     """It is still loaded, so that this takes effect with the next frame."""
-    return await _change(_reloader(request).rollback)
-
-
-def _reloader(request: Request) -> Reloader:
-    reloader: Reloader = request.app.state.reloader
-    return reloader
+    return await _change(state.reloader.rollback)
 
 
 async def _change(change: Callable[[], Model]) -> ReleaseBody:

@@ -1,19 +1,22 @@
 """`POST /segment`: reads its request, asks the pipeline, tells the cameras, and answers."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from service.api.auth import Scope, require_scope
-from service.api.body import FORM, MEDIA_TYPES, PART, cancel_on_disconnect
+from service.api.access import require_scope
+from service.api.auth import Scope
+from service.api.body import FORM, MEDIA_TYPES, PARTS, cancel_on_disconnect
 from service.api.problems import documented
-from service.api.query import SegmentQuery
+from service.api.query import NEVER_NULL, SegmentQuery, refuse_repeats
 from service.api.request import DEADLINE_MAX_MS, body_bytes, read_frame, request_context, until_deadline
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import SegmentResponse
 from service.api.state import AppState, AppStateDep
-from service.cameras.camera import AlarmStatus, FrameObservation
+from service.errors import RequestError
 from service.pipeline.pipeline import Segmentation
 
 router = APIRouter()
@@ -21,15 +24,15 @@ router = APIRouter()
 _BINARY: Final[dict[str, Any]] = {"type": "string", "format": "binary"}
 _FORM: Final[dict[str, Any]] = {
     "type": "object",
-    "properties": {PART: _BINARY},
-    "required": [PART],
+    "properties": {PARTS[0]: _BINARY},
+    "required": [PARTS[0]],
     "additionalProperties": False,
 }
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "description": "One frame as a JPEG, PNG or WebP file; the bytes themselves decide which. "
-        "Or a form with such a file as its only part, `frame`.",
+        f"Or a form with such a file as its only part, `{PARTS[0]}` (`{'` or `'.join(PARTS[1:])}` will do).",
         "content": {**{media_type: {"schema": _BINARY} for media_type in MEDIA_TYPES}, FORM: {"schema": _FORM}},
     }
 }
@@ -41,6 +44,7 @@ _ANSWER_HEADERS: Final[dict[str, Any]] = {
 
 Deadline = Annotated[
     int | None,
+    NEVER_NULL,
     Header(
         ge=1,
         le=DEADLINE_MAX_MS,
@@ -51,7 +55,7 @@ Deadline = Annotated[
 
 @router.post(
     "/segment",
-    dependencies=[Depends(require_scope(Scope.INFER))],
+    dependencies=[Depends(require_scope(Scope.INFER)), Depends(refuse_repeats)],
     summary="Find smoke in one camera frame",
     response_model=SegmentResponse,
     responses={200: {"description": "The findings.", "headers": _ANSWER_HEADERS}, **documented()},
@@ -64,7 +68,8 @@ async def segment(
     context = request_context(query, x_deadline_ms, state.settings)
     expected_bytes = body_bytes(request.headers, state.settings.body_max_bytes)
     replaced = state.pipeline.replaced_cost(context)
-    with state.admission.admit(context, expected_bytes, replaced) as admission:
+    admitted = state.admission.admit(context, expected_bytes, replaced)
+    with _refusals_counted(query.camera_id, state), admitted as admission:
         async with until_deadline(context):
             body = await read_frame(request, state.settings, admission, state.pipeline.offload)
             read_s = time.perf_counter() - context.arrived_s
@@ -74,27 +79,22 @@ async def segment(
             return await _reply(request, query, state, segmentation, latency)
 
 
-def _observe(query: SegmentQuery, state: AppState, segmentation: Segmentation) -> AlarmStatus | None:
-    """Tell the cameras of an answered frame; one of no camera changes nothing."""
-    if query.camera_id is None or segmentation.image_stats is None:
-        return None
-    manifest = state.slot.model.manifest
-    frame = FrameObservation(
-        query.captured_s,
-        time.time(),
-        segmentation.result,
-        segmentation.map_px,
-        segmentation.image_stats,
-        tiled=segmentation.tiles is not None,
-    )
-    return state.cameras.observe(query.camera_id, frame, manifest.reference or {})
+@contextmanager
+def _refusals_counted(camera_id: str | None, state: AppState) -> Iterator[None]:
+    """Count a frame that gets no answer for its camera."""
+    try:
+        yield
+    except Exception as error:
+        if camera_id is not None:
+            state.cameras.refused(camera_id, error.reason if isinstance(error, RequestError) else "internal")
+        raise
 
 
 async def _reply(
     request: Request, query: SegmentQuery, state: AppState, segmentation: Segmentation, latency: LatencyBody
 ) -> Response:
     """Build the body off the event loop, down to its bytes: base64 and JSON of a large map take their time."""
-    alarm = _observe(query, state, segmentation)
+    alarm = state.cameras.take(query.camera_id, query.captured_s, time.time(), segmentation)
     stages_ms = latency.model_dump()
     content = await state.pipeline.offload(
         lambda: (

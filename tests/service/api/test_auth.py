@@ -175,13 +175,33 @@ def test_probes_and_the_document_are_open(guarded, path):
 
 def test_a_refusal_says_what_to_offer(guarded):
     refused = guarded.post("/segment", content=BODY)
-    assert refused.headers["WWW-Authenticate"] == "Bearer"
+    assert refused.headers["WWW-Authenticate"] == 'Bearer, Basic realm="smoke-bvm", charset="UTF-8"'
     assert refused.json()["type"] == "urn:smoke-bvm:problem:key_missing"
     assert "X-API-Key" in refused.json()["detail"]
 
 
 def test_a_key_may_come_in_a_header_of_its_own(guarded):
     assert guarded.post("/segment", content=BODY, headers={"X-API-Key": "infer"}).status_code == 200
+
+
+@pytest.mark.parametrize("user", ["", "camera-7"])
+def test_a_key_may_come_as_the_password_of_a_client_that_knows_nothing_else(guarded, user):
+    assert guarded.post("/segment", content=BODY, auth=(user, "infer")).status_code == 200
+    assert guarded.post("/segment", content=BODY, auth=(user, "wrong")).status_code == 401
+
+
+@pytest.mark.parametrize("credentials", ["", "infer", "?", "aW5mZXI=", "/////w=="])
+def test_what_is_no_name_and_password_is_no_key(guarded, credentials):
+    headers = {"Authorization": f"Basic {credentials}"}
+    assert guarded.post("/segment", content=BODY, headers=headers).status_code == 401
+    # A proxy may ask for a password of its own.
+    assert guarded.post("/segment", content=BODY, headers={**headers, "X-API-Key": "infer"}).status_code == 200
+
+
+@pytest.mark.parametrize(("key", "expected"), [("operator", 404), ("admin", 404), ("infer", 403), ("metrics", 403)])
+def test_an_operator_judges_alarms_and_changes_no_model(guarded, key, expected):
+    assert status(guarded, "POST", "/cameras/ridge/feedback", key) == expected
+    assert status(guarded, "POST", "/admin/reload", "operator") == 403
 
 
 def test_a_key_used_too_often_is_refused_alone(guarded):

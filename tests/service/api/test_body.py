@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import ClientDisconnect
 
 from service.api.body import boundary_of, cancel_on_disconnect, check_media_type, read_body, take_frame
 from service.errors import (
@@ -62,8 +63,21 @@ def test_a_body_that_dribbles_in_is_given_up():
         read(stream(*[b"a"] * 8, pause_s=0.02), timeout_s=0.05)
 
 
+def test_a_caller_who_leaves_in_mid_body_is_gone():
+    async def cut() -> AsyncIterator[bytes]:
+        yield b"abc"
+        raise ClientDisconnect
+
+    with pytest.raises(ClientGone, match="before the whole body"):
+        read(cut())
+
+
 @pytest.mark.parametrize(
-    "declared", ["image/jpeg", "IMAGE/PNG", "image/webp; q=1", "", "application/octet-stream", "image/jpg"]
+    "declared",
+    [
+        *["image/jpeg", "IMAGE/PNG", "image/webp; q=1", "", "application/octet-stream", "image/jpg"],
+        *["image/pjpeg", "binary/octet-stream"],
+    ],
 )
 def test_a_picture_or_nothing_in_particular_may_be_declared(declared):
     check_media_type(declared)
@@ -131,6 +145,11 @@ END = b"--x--\r\n"
 def test_the_content_of_the_part_is_taken_byte_by_byte():
     content = bytes(range(256)) * 1000 + b"\r\n--xx\r\n--\r\n"
     assert take_frame(FRAME + content + b"\r\n" + END, b"x") == content
+
+
+@pytest.mark.parametrize("name", ["frame", "file", "image"])
+def test_a_part_may_have_the_names_that_upload_clients_give_it(name):
+    assert take_frame(part(name) + END, b"x") == b"pixels"
 
 
 @given(st.binary(min_size=1, max_size=300_000))

@@ -162,6 +162,23 @@ def test_a_label_that_was_silent_for_an_hour_goes_to_a_new_camera_with_all_its_s
     assert 'camera="old"' not in generate_latest(fleet.registry).decode()
 
 
+def test_frames_without_an_answer_are_counted_by_camera_and_whoever_sends_only_such_gets_no_label(fleet):
+    fleet.frame("ridge")
+    fleet.cameras.refused("ridge", "frame_broken")
+    for number in range(1000):
+        fleet.cameras.refused(f"made-up-{number}", "service_full")
+    refusals = "smoke_camera_refusals_total"
+    assert fleet.value(refusals, camera="ridge", reason="frame_broken") == 1
+    assert fleet.value(refusals, camera="other", reason="service_full") == 1000
+    assert "made-up" not in generate_latest(fleet.registry).decode()
+    assert fleet.cameras.get("made-up-1") is None
+    fleet.frame("b")
+    fleet.now_s += 3700.0
+    fleet.frame("b")
+    fleet.frame("new")
+    assert fleet.value(refusals, camera="ridge", reason="frame_broken") is None
+
+
 def test_an_alarming_camera_is_never_forgotten(fleet):
     for camera_id in "abcd":
         for _ in range(3):
@@ -221,6 +238,6 @@ def test_an_alarm_that_ended_by_silence_no_longer_stands_with_the_others(fleet):
 
 def test_a_channel_counts_from_zero_so_that_its_first_lost_message_has_a_rate():
     registry = CollectorRegistry()
-    CameraMetrics(registry).sends("webhook")
+    CameraMetrics(registry).sends("webhook", lambda: 0.0)
     for result in ("delivered", "failed", "dropped"):
         assert registry.get_sample_value("smoke_notifications_total", {"channel": "webhook", "result": result}) == 0.0

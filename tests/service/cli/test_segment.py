@@ -12,6 +12,12 @@ from tests.conftest import closed_form
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch) -> None:
+    """So that no long path is cut into lines where words are looked for."""
+    monkeypatch.setenv("COLUMNS", "1000")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Three pictures, one of them below, one broken, and something that is none."""

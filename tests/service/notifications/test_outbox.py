@@ -10,11 +10,11 @@ from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmTransition
 from service.notifications.outbox import DeliveryFailed, Outbox, RetryPolicy
 
-SHORT = RetryPolicy(queue_max=4, attempts=3, pause_s=0.001, failures_max=2, open_s=0.2, drain_s=0.5)
+SHORT = RetryPolicy(pending_max=4, pause_s=0.001, pause_max_s=0.004, drain_s=0.5)
 
 
-def change(number: int) -> AlarmTransition:
-    return AlarmTransition(f"camera-{number}", AlarmState.SUSPECTED, AlarmState.ALARM, 60.0, 1.0, 3, ())
+def change(number: int, before: str = "suspected", after: str = "alarm") -> AlarmTransition:
+    return AlarmTransition(f"camera-{number}", AlarmState(before), AlarmState(after), 60.0, 1.0, 3, ())
 
 
 class Obedient:
@@ -46,34 +46,38 @@ class Obedient:
         yield
 
 
+def boxed(channel: Obedient, results: list[str], policy: RetryPolicy = SHORT, *, kept: bool = False) -> Outbox:
+    return Outbox(channel, lambda _, result: results.append(result), policy, kept=kept)
+
+
 def run(channel: Obedient, *numbers: int, policy: RetryPolicy = SHORT, wait_s: float = 0.0) -> list[str]:
     """Offer changes, wait, close; the results."""
     results: list[str] = []
 
     async def offer() -> None:
-        outbox = Outbox(channel, lambda _, result: results.append(result), policy)
+        outbox = boxed(channel, results, policy)
         async with outbox.running():
             for number in numbers:
-                outbox.offer(change(number))
+                outbox.notify(change(number))
             await asyncio.sleep(wait_s)
 
     asyncio.run(offer())
     return results
 
 
-def test_what_is_offered_arrives_in_order_and_what_is_unwanted_does_not():
+def test_what_is_offered_arrives_newest_first_and_what_is_unwanted_does_not():
     channel = Obedient()
     assert run(channel, 1, 99, 2, 3) == ["delivered"] * 3
-    assert channel.delivered == ["camera-1", "camera-2", "camera-3"]
+    assert channel.delivered == ["camera-3", "camera-2", "camera-1"]
 
 
-def test_a_failed_delivery_is_tried_again():
-    channel = Obedient(failures=2)
+def test_a_failed_delivery_is_tried_until_it_arrives():
+    channel = Obedient(failures=50)
     assert run(channel, 1) == ["delivered"]
-    assert channel.attempts == ["camera-1"] * 3
+    assert channel.attempts == ["camera-1"] * 51
 
 
-def test_an_unexpected_fault_loses_its_own_notification_alone(caplog):
+def test_an_unexpected_fault_holds_up_its_own_notification_alone(caplog):
     class Faulty(Obedient):
         async def deliver(self, offered: AlarmTransition) -> None:
             if offered.camera_id == "camera-1":
@@ -81,65 +85,125 @@ def test_an_unexpected_fault_loses_its_own_notification_alone(caplog):
             await super().deliver(offered)
 
     channel = Faulty()
-    assert run(channel, 1, 2) == ["failed", "delivered"]
+    assert run(channel, 2, 1, policy=replace(SHORT, drain_s=0.05)) == ["delivered", "dropped"]
     assert channel.delivered == ["camera-2"]
     assert "notification failed unexpectedly" in caplog.text
 
 
-def test_attempts_are_bounded():
-    channel = Obedient(failures=3)
-    assert run(channel, 1, 2) == ["failed", "delivered"]
-    assert channel.attempts == ["camera-1"] * 3 + ["camera-2"]
+def test_pauses_double_up_to_a_minute_and_part_of_them_is_left_to_chance():
+    policy = RetryPolicy()
+    for attempts, longest_s in ((1, 0.5), (2, 1.0), (5, 8.0), (8, 60.0), (5000, 60.0)):
+        pauses_s = {policy.pause(attempts) for _ in range(200)}
+        assert longest_s / 2 <= min(pauses_s) < max(pauses_s) <= longest_s
+
+
+def test_one_that_the_receiver_cannot_take_does_not_hold_up_the_others():
+    class Picky(Obedient):
+        async def deliver(self, offered: AlarmTransition) -> None:
+            self.failures = int(offered.camera_id == "camera-3")
+            await super().deliver(offered)
+
+    channel = Picky()
+    assert run(channel, 1, 2, 3, policy=replace(SHORT, drain_s=0.05)) == ["delivered", "delivered", "dropped"]
+    assert channel.delivered == ["camera-2", "camera-1"]
+    assert channel.attempts.count("camera-3") > 3
+
+
+def test_a_newer_change_of_a_camera_takes_the_place_of_its_undelivered_one():
+    channel, results, told = Obedient(), [], []
+
+    async def offer() -> None:
+        outbox = boxed(channel, results)
+        channel.wants = lambda offered: told.append(offered) or True
+        for before, after in (("suspected", "alarm"), ("alarm", "alarm"), ("alarm", "clear")):
+            outbox.notify(change(1, before, after))
+            told[-1:] = outbox.undelivered
+        async with outbox.running():
+            await outbox._idle.wait()
+
+    asyncio.run(offer())
+    assert results == ["replaced", "replaced", "delivered"]
+    assert channel.delivered == ["camera-1"]
+    assert [(offered.before, offered.after) for offered in told] == [
+        ("suspected", "alarm"),
+        ("suspected", "alarm"),  # the receiver has not heard of the first, so that it begins now for it
+        ("alarm", "clear"),
+    ]
+
+
+def test_a_change_while_its_older_one_is_on_the_way_is_sent_after_it():
+    channel, results = Obedient(), []
+
+    async def offer() -> None:
+        outbox = boxed(channel, results)
+        channel.free.clear()
+        async with outbox.running():
+            outbox.notify(change(1))
+            await asyncio.sleep(0.01)
+            outbox.notify(change(1, "alarm", "clear"))
+            channel.free.set()
+
+    asyncio.run(offer())
+    assert (results, channel.delivered) == (["delivered"] * 2, ["camera-1"] * 2)
+
+
+def test_a_receiver_is_behind_since_its_oldest_undelivered_change_whatever_replaced_it():
+    async def offer() -> None:
+        outbox = boxed(Obedient(failures=10**6), [], replace(SHORT, drain_s=0.01))
+        assert outbox.waiting_s == 0
+        async with outbox.running():
+            outbox.notify(change(1))
+            await asyncio.sleep(0.1)
+            outbox.notify(change(1, "alarm", "clear"))
+            assert 0.1 <= outbox.waiting_s < 5
+
+    asyncio.run(offer())
 
 
 def test_what_fails_for_good_is_not_tried_again():
     channel = Obedient(failures=1, permanent=True)
-    assert run(channel, 1, 2) == ["failed", "delivered"]
+    assert run(channel, 2, 1) == ["failed", "delivered"]
     assert channel.attempts == ["camera-1", "camera-2"]
 
 
-def test_an_open_breaker_sends_nothing_and_then_one_attempt_decides():
-    policy = replace(SHORT, drain_s=0.01)
-    channel = Obedient(failures=6)
-    assert run(channel, 1, 2, 3, policy=policy, wait_s=0.1) == ["failed", "failed", "dropped"]
-    assert channel.attempts == ["camera-1"] * 3 + ["camera-2"] * 3
-    again = Obedient(failures=7)
-    assert run(again, 1, 2, 3, 4, wait_s=0.6) == ["failed", "failed", "failed", "delivered"]
-    assert again.attempts[6:] == ["camera-3", "camera-4"]
-
-
-def test_a_full_queue_drops_the_oldest_and_offering_never_waits():
-    channel = Obedient()
-    results: list[str] = []
+def test_a_full_box_drops_the_oldest_aloud_and_offering_never_waits(caplog):
+    channel, results = Obedient(), []
 
     async def offer() -> None:
-        outbox = Outbox(channel, lambda _, result: results.append(result), SHORT)
+        outbox = boxed(channel, results)
         channel.free.clear()
         async with outbox.running():
-            outbox.offer(change(0))
-            await asyncio.sleep(0.01)  # the first is on its way, and is held there
             for number in range(1, 7):
-                outbox.offer(change(number))
+                outbox.notify(change(number))
             assert results == ["dropped", "dropped"]
             channel.free.set()
 
     asyncio.run(offer())
-    assert channel.delivered == ["camera-0", "camera-3", "camera-4", "camera-5", "camera-6"]
+    assert channel.delivered == ["camera-6", "camera-5", "camera-4", "camera-3"]
+    assert caplog.text.count("notification dropped") == 2
 
 
-def test_what_cannot_be_sent_in_time_is_counted_at_the_end():
-    channel = Obedient()
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_cannot_be_sent_in_time_is_dropped_unless_it_is_kept_for_the_next_start(kept):
+    channel, results = Obedient(), []
 
-    async def offer() -> list[str]:
-        results: list[str] = []
-        outbox = Outbox(channel, lambda _, result: results.append(result), replace(SHORT, drain_s=0.01))
+    async def offer() -> list[AlarmTransition]:
+        outbox = boxed(channel, results, replace(SHORT, drain_s=0.01), kept=kept)
         channel.free.clear()
         async with outbox.running():
             for number in range(3):
-                outbox.offer(change(number))
-        return results
+                outbox.notify(change(number))
+        return outbox.undelivered
 
-    assert asyncio.run(offer()) == ["dropped"] * 2
+    left = asyncio.run(offer())
+    assert (results, [each.camera_id for each in left]) == (
+        ([], ["camera-0", "camera-1", "camera-2"]) if kept else (["dropped"] * 3, [])
+    )
+
+
+def test_at_the_end_what_pauses_is_tried_once_more_at_once():
+    channel = Obedient(failures=1)
+    assert run(channel, 1, policy=RetryPolicy(pause_s=60.0, drain_s=5.0), wait_s=0.05) == ["delivered"]
 
 
 @pytest.mark.parametrize("numbers", [(), (99,)])

@@ -1,27 +1,44 @@
 """The webhook against a real HTTP server on the loopback."""
 
 import asyncio
+import base64
+import contextlib
 import hashlib
 import hmac
 import json
 import re
+import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+import trustme
+from starlette.testclient import TestClient
 
+from service.api.schemas.notifications import WebhookBody
 from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmTransition
 from service.errors import SettingsInvalid
-from service.notifications.outbox import DeliveryFailed
-from service.notifications.webhook import SIGNATURE, Webhook, sign
+from service.notifications.outbox import DeliveryFailed, Outbox, RetryPolicy
+from service.notifications.webhook import SIGNATURE, Webhook, headers_of, sign
+from service.runtime.slot import LoadedModel
+from service.server.app import create_app
+from service.settings import Settings
 from tests.pictures import file_of, plume
 
 SECRET = b"a secret between two"
 RAISED = AlarmTransition(
-    "ridge", AlarmState.SUSPECTED, AlarmState.ALARM, 1_767_268_800.0, 4 / 3, 4, ((0.1, 0.2, 0.3, 0.4),)
+    "ridge",
+    AlarmState.SUSPECTED,
+    AlarmState.ALARM,
+    1_767_268_800.0,
+    4 / 3,
+    4,
+    ((0.1, 0.2, 0.3, 0.4),),
+    ((10, 15, 20, 15),),
 )
 
 
@@ -31,6 +48,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
         self.statuses: list[int] = []
+        self.broken = False
         self.delay_s = 0.0
         self.came: list[tuple[dict[str, str], bytes]] = []
         self.one_came = threading.Semaphore(0)
@@ -47,7 +65,8 @@ class _Answer(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         time.sleep(self.server.delay_s)
         self.server.came.append((dict(self.headers), body))
-        self.send_response(self.server.statuses.pop(0) if self.server.statuses else 204)
+        healthy = 500 if self.server.broken else 204
+        self.send_response(self.server.statuses.pop(0) if self.server.statuses else healthy)
         self.send_header("Location", self.server.url)
         self.end_headers()
         self.server.one_came.release()
@@ -59,11 +78,26 @@ class _Answer(BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        yield from serving(server)
+
+
+@pytest.fixture
+def private(receiver: Receiver, tmp_path: Path) -> Path:
+    """The receiver speaks TLS with a certificate of an authority of its own, whose file this is."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    return tmp_path / "authority.pem"
+
+
+def serving(server: Receiver) -> Iterator[Receiver]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
 
 
 def deliver(url: str, change: AlarmTransition = RAISED) -> None:
@@ -80,6 +114,7 @@ def test_an_alarm_arrives_signed_and_says_what_happened(receiver):
     ((headers, body),) = receiver.came
     expected = hmac.new(SECRET, b"1767268860." + body, hashlib.sha256).hexdigest()
     assert headers[SIGNATURE] == f"t=1767268860,v1={expected}"
+    WebhookBody.model_validate_json(body, strict=True)
     told = json.loads(body)
     assert re.fullmatch(r"[0-9a-f-]{36}", told.pop("id"))
     assert told == {
@@ -89,7 +124,7 @@ def test_an_alarm_arrives_signed_and_says_what_happened(receiver):
         "since": "2026-01-01T12:00:00.000Z",
         "score": 1.333333,
         "frames": 4,
-        "boxes": [{"left": 0.1, "top": 0.2, "right": 0.3, "bottom": 0.4}],
+        "boxes": [{"x": 10, "y": 15, "width": 20, "height": 15, "left": 0.1, "top": 0.2, "right": 0.3, "bottom": 0.4}],
         "sent_at": "2026-01-01T12:01:00.500Z",
     }
 
@@ -115,10 +150,73 @@ def test_nobody_there_is_a_failure_in_words():
         deliver("http://127.0.0.1:9/")
 
 
+def test_a_receiver_that_answers_a_byte_at_a_time_is_a_failure_too(monkeypatch):
+    monkeypatch.setattr("service.notifications.webhook._IN_ALL_S", 0.3)
+
+    async def run() -> None:
+        hung_up = asyncio.Event()
+
+        async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):
+                for letter in b"HTTP/1.1 200 OK" * 100:
+                    writer.write(bytes([letter]))
+                    await writer.drain()
+                    await asyncio.sleep(0.05)
+            writer.close()
+            hung_up.set()
+
+        async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+            webhook = Webhook(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", SECRET)
+            async with webhook.opened():
+                with pytest.raises(DeliveryFailed, match="TimeoutError"):
+                    await webhook.deliver(RAISED)
+            await hung_up.wait()
+
+    asyncio.run(run())
+
+
 def test_a_signature_is_the_hmac_that_the_world_knows():
     """RFC 4231, test case 2, has the key `Jefe`; the data here are the seconds, a dot, and the body."""
     expected = hmac.digest(b"Jefe", b"0.what do ya want for nothing?", "sha256").hex()
     assert sign(b"Jefe", 0, b"what do ya want for nothing?") == f"t=0,v1={expected}"
+
+
+def test_the_headers_of_standard_webhooks_are_those_of_its_published_example():
+    """From the specification's reference libraries."""
+    headers = headers_of(
+        b"whsec_plJ3nmyCDGBKInavdOK15jsl",
+        "msg_loFOjxBNrRLzqYUf",
+        1_731_705_121,
+        b'{"event_type":"ping","data":{"success":true}}',
+    )
+    assert {name: value for name, value in headers.items() if name.startswith("webhook-")} == {
+        "webhook-id": "msg_loFOjxBNrRLzqYUf",
+        "webhook-timestamp": "1731705121",
+        "webhook-signature": "v1,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0=",
+    }
+
+
+def verified(headers: dict[str, str], body: bytes, key: bytes, now_s: float) -> bool:
+    """Whether a message may be believed, step by step as the specification asks of a receiver."""
+    message_id, timestamp = headers["webhook-id"], headers["webhook-timestamp"]
+    if abs(now_s - int(timestamp)) > 300 or "." in message_id:
+        return False
+    expected = hmac.new(key, b".".join([message_id.encode(), timestamp.encode(), body]), hashlib.sha256).digest()
+    offered = [entry.partition(",") for entry in headers["webhook-signature"].split(" ")]
+    return any(
+        version == "v1" and hmac.compare_digest(base64.b64decode(value), expected) for version, _, value in offered
+    )
+
+
+def test_a_receiver_of_standard_webhooks_believes_what_it_is_sent_and_nothing_else(receiver):
+    deliver(receiver.url)
+    ((headers, body),) = receiver.came
+    assert headers["webhook-id"] == json.loads(body)["id"]
+    assert verified(headers, body, SECRET, 1_767_268_860.5)
+    assert not verified(headers, body + b" ", SECRET, 1_767_268_860.5)
+    assert not verified(headers, body, b"another secret", 1_767_268_860.5)
+    assert not verified({**headers, "webhook-timestamp": "1767268861"}, body, SECRET, 1_767_268_860.5)
+    assert not verified(headers, body, SECRET, 1_767_268_860.5 + 301)
 
 
 def test_only_alarms_and_reviews_are_worth_a_call():
@@ -126,6 +224,107 @@ def test_only_alarms_and_reviews_are_worth_a_call():
     assert webhook.wants(RAISED)
     assert webhook.wants(RAISED._replace(before=AlarmState.REVIEW, after=AlarmState.CLEAR))
     assert not webhook.wants(RAISED._replace(before=AlarmState.CLEAR, after=AlarmState.SUSPECTED))
+
+
+@pytest.mark.parametrize(
+    ("status", "result"), [(403, "failed"), (410, "failed"), (503, "delivered"), (429, "delivered")]
+)
+def test_a_receiver_that_refuses_for_good_is_left_alone_and_one_that_is_busy_is_not(receiver, status, result, caplog):
+    receiver.statuses = [status] * (1 if result == "failed" else 12)
+    results: list[str] = []
+
+    async def run() -> None:
+        policy = RetryPolicy(pause_s=0.001, pause_max_s=0.01)
+        outbox = Outbox(Webhook(receiver.url, SECRET), lambda _, result: results.append(result), policy)
+        async with outbox.running():
+            outbox.notify(RAISED)
+            await outbox._idle.wait()
+
+    asyncio.run(run())
+    assert results == [result]
+    assert len(receiver.came) == (1 if result == "failed" else 13)
+    assert "notification failed" in caplog.text
+
+
+def test_a_receiver_with_a_certificate_of_ones_own_authority_is_believed_where_that_is_named(receiver, private):
+    async def run(authority: ssl.SSLContext | None) -> None:
+        webhook = Webhook(receiver.url.replace("http:", "https:"), SECRET, authority=authority)
+        async with webhook.opened():
+            await webhook.deliver(RAISED)
+
+    with pytest.raises(DeliveryFailed, match="certificate verify failed"):
+        asyncio.run(run(None))
+    asyncio.run(run(ssl.create_default_context(cafile=private)))
+    assert len(receiver.came) == 1
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_certificates_that_cannot_be_read_are_refused_at_the_start(open_client, tmp_path, text):
+    (tmp_path / "secret").write_text("s")
+    if text is not None:
+        (tmp_path / "authority.pem").write_text(text)
+    with pytest.raises(SettingsInvalid, match=r"SMOKE_WEBHOOK_CA_FILE: .*authority.pem"):
+        open_client(
+            webhook_url="https://127.0.0.1/",
+            webhook_secret_file=tmp_path / "secret",
+            webhook_ca_file=tmp_path / "authority.pem",
+        )
+
+
+def restartable(model, folder, receiver) -> TestClient:
+    (folder / "secret").write_text("a secret between two\n")
+    settings = Settings.load(
+        wait_max_ms=600_000,
+        state_file=folder / "state.json",
+        webhook_url=receiver.url,
+        webhook_secret_file=folder / "secret",
+    )
+    return TestClient(create_app(settings, lambda: LoadedModel(model, lambda: model)))
+
+
+def test_an_alarm_that_a_broken_receiver_did_not_take_arrives_after_a_restart_and_then_no_more(
+    model, receiver, tmp_path
+):
+    receiver.broken = True
+    with restartable(model, tmp_path, receiver) as client:
+        for minute in range(3):
+            post(client, minute)
+        assert receiver.one_came.acquire(timeout=20)
+        waiting = re.search(r'waiting_seconds{channel="webhook"} (\S+)', client.get("/metrics").text)
+        assert waiting
+        assert float(waiting[1]) > 0
+    refused = len(receiver.came)
+    assert json.loads((tmp_path / "state.json").read_text())["undelivered"]["webhook"][0]["camera_id"] == "ridge"
+    receiver.broken = False
+    with restartable(model, tmp_path, receiver):
+        eventually(lambda: len(receiver.came) > refused)
+    first, *_, last = (json.loads(body) for _, body in receiver.came)
+    assert len(receiver.came) == refused + 1
+    assert (last["after"], last["id"]) == ("alarm", first["id"])
+    assert "undelivered" not in json.loads((tmp_path / "state.json").read_text())
+    with restartable(model, tmp_path, receiver):
+        pass
+    assert len(receiver.came) == refused + 1
+
+
+def test_what_waits_is_on_disk_while_the_service_runs_so_that_a_kill_loses_nothing(model, receiver, tmp_path):
+    receiver.broken = True
+    with restartable(model, tmp_path, receiver) as client:
+        for minute in range(3):
+            post(client, minute)
+        eventually(lambda: "undelivered" in (tmp_path / "state.json").read_text())
+        receiver.broken = False
+        eventually(lambda: "undelivered" not in (tmp_path / "state.json").read_text())
+
+
+def eventually(look: Callable[[], object]) -> None:
+    """Wait until it is true; a file that is not there yet is no answer."""
+    for _ in range(200):
+        with contextlib.suppress(FileNotFoundError):
+            if look():
+                return
+        time.sleep(0.1)
+    raise AssertionError("waited in vain")
 
 
 def post(client, minute: int) -> float:
@@ -144,6 +343,9 @@ def test_the_service_calls_when_an_alarm_is_raised_and_a_slow_receiver_delays_no
     assert max(post(client, minute) for minute in range(3, 6)) < 1.5
     assert receiver.one_came.acquire(timeout=20)
     ((headers, body),) = receiver.came
+    (region,) = client.get("/cameras/ridge").json()["regions"]
+    (box,) = json.loads(body)["boxes"]
+    assert {side: box[side] for side in region["bbox"]} == region["bbox"]
     seconds = int(headers[SIGNATURE].split(",")[0].removeprefix("t="))
     assert headers[SIGNATURE] == sign(SECRET, seconds, body)
     assert json.loads(body)["after"] == "alarm"
@@ -170,3 +372,9 @@ def test_a_url_without_a_secret_is_refused_at_the_start(open_client, tmp_path):
         open_client(webhook_url="http://127.0.0.1/", webhook_secret_file=tmp_path / "secret")
     with pytest.raises(SettingsInvalid, match="SMOKE_WEBHOOK_URL"):
         open_client(webhook_url="file:///etc/passwd", webhook_secret_file=tmp_path / "secret")
+
+
+def test_a_secret_of_standard_webhooks_that_is_no_base64_is_refused_at_the_start(open_client, tmp_path):
+    (tmp_path / "secret").write_text("whsec_no base64!\n")
+    with pytest.raises(SettingsInvalid, match="SMOKE_WEBHOOK_SECRET_FILE: found whsec_ and no base64"):
+        open_client(webhook_url="http://127.0.0.1/", webhook_secret_file=tmp_path / "secret")

@@ -99,6 +99,16 @@ def test_an_unknown_orientation_leaves_the_frame_as_it_is(orientation):
     np.testing.assert_array_equal(decode(file_of(FRAME, exif=exif), LIMITS), FRAME)
 
 
+def test_an_exif_block_that_cannot_be_written_again_still_turns_the_frame():
+    pointer_to_no_number = struct.pack(">HHL4s", 0xA005, 7, 4, b"nope")
+    entries = struct.pack(">HHLHH", 0x0112, 3, 1, 6, 0) + pointer_to_no_number
+    block = b"Exif\x00\x00MM\x00*" + struct.pack(">LH", 8, 2) + entries + bytes(4)
+    body = file_of(FRAME, exif=block)
+    with pytest.raises(struct.error):
+        ImageOps.exif_transpose(Image.open(io.BytesIO(body)))
+    np.testing.assert_array_equal(decode(body, LIMITS), np.rot90(FRAME, -1))
+
+
 @pytest.mark.filterwarnings("ignore:.*EXIF.*", "ignore:Tag data larger than file")
 def test_a_damaged_exif_block_does_not_cost_the_frame():
     damaged = b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\xff\xff" + b"\x01\x12\x00\x03" * 100

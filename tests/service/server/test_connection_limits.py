@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 import uvicorn
 
+from service.api.problems import Problem
 from service.server.connection_limits import (
     HEADER_TIMEOUT,
     HEADER_TOO_LARGE,
+    MALFORMED,
     NO_ROOM,
     SEND_TIMEOUT,
     UNREAD,
@@ -78,6 +80,20 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> byt
 
 async def closed_with(reader: asyncio.StreamReader) -> bytes:
     return (await reader.read()).partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("sent", [b"nonsense\r\n\r\n", b"\x16\x03\x01\x02\x00", b"GET / HTTP/1.1\r\nNo colon\r\n\r\n"])
+def test_what_is_no_http_is_refused_with_a_problem_body_like_anything_else(sent):
+    async def scenario(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(sent)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\n")
+        problem = Problem.model_validate_json(body)
+        assert (problem.status, problem.type) == (400, "urn:smoke-bvm:problem:malformed")
+        assert f"X-Request-ID: {problem.request_id}".encode() in head
+
+    assert serving(scenario) == [MALFORMED]
 
 
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])

@@ -96,9 +96,10 @@ def test_feedback_that_means_nothing_is_refused_in_words(client, body, status, w
     assert words in answer.json()["detail"]
 
 
-def test_a_camera_reads_but_only_an_administrator_judges(open_client, tmp_path):
+@pytest.mark.parametrize("scope", [Scope.OPERATOR, Scope.ADMIN])
+def test_a_camera_reads_but_only_an_operator_or_an_administrator_judges(open_client, tmp_path, scope):
     gateway, gateways_entry = make("gateway", [Scope.INFER])
-    operator, operators_entry = make("operator", [Scope.ADMIN])
+    operator, operators_entry = make("operator", [scope])
     (tmp_path / "keys.toml").write_text(gateways_entry + operators_entry)
     client = open_client(api_keys_file=tmp_path / "keys.toml")
     post(client, plume(), **{"X-API-Key": gateway})

@@ -52,8 +52,54 @@ def test_the_document_names_the_body_the_query_and_every_answer(document):
         "x-deadline-ms": "header",
     }
     assert set(operation["responses"]) == STATUSES
-    problem = operation["responses"]["429"]["content"]["application/problem+json"]["schema"]
+    problem = document["components"]["schemas"]["Problem"]
     assert set(problem["properties"]) == {"type", "title", "status", "detail", "request_id"}
+
+
+def test_every_error_of_every_route_is_the_one_problem(open_client, keys_file):
+    document = open_client(api_keys_file=keys_file, admin=True).get("/openapi.json").json()
+    operations = {(path, method): spec for path, ways in document["paths"].items() for method, spec in ways.items()}
+    assert len(operations) == 11
+    for (path, _), operation in operations.items():
+        errors = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
+        content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        if path.startswith("/health/"):
+            assert set(errors) == {"503"}
+        else:
+            assert all(answer["content"] == content for answer in errors.values())
+            assert {"401", "403", "429", "500"} <= set(errors)
+
+
+def test_a_parameter_is_there_or_not_but_never_null(document):
+    parameters = {spec["name"]: spec["schema"] for spec in document["paths"]["/segment"]["post"]["parameters"]}
+    assert not [name for name, schema in parameters.items() if "anyOf" in schema]
+    assert parameters["x-deadline-ms"] | {"title": "", "description": ""} == {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 600_000,
+        "title": "",
+        "description": "",
+    }
+    assert (parameters["captured_at"]["type"], parameters["captured_at"]["format"]) == ("string", "date-time")
+
+
+def test_with_a_port_of_their_own_metrics_and_administration_are_not_in_the_document(open_client, keys_file):
+    client = open_client(api_keys_file=keys_file, admin=True, admin_port=9000)
+    paths = client.get("http://testserver:8000/openapi.json").json()["paths"]
+    answers = {path: client.get(f"http://testserver:8000{path}").status_code for path in paths}
+    assert not [path for path in paths if path.startswith(("/metrics", "/admin"))]
+    assert answers["/health/live"] == 200
+    assert client.get("http://testserver:9000/metrics", headers={"X-API-Key": "metrics"}).status_code == 200
+
+
+def test_the_document_shows_what_the_service_sends_of_its_own_accord(document):
+    webhooks, schemas = document["webhooks"], document["components"]["schemas"]
+    assert set(webhooks) == {"alarm", "camera-state"}
+    headers = {parameter["name"] for parameter in webhooks["alarm"]["post"]["parameters"]}
+    assert headers == {"webhook-id", "webhook-timestamp", "webhook-signature", "x-smoke-signature"}
+    boxes = schemas["WebhookBody"]["properties"]["boxes"]["items"]["$ref"].rpartition("/")[2]
+    assert {"x", "y", "width", "height"} <= set(schemas[boxes]["required"])
+    assert "HTTPValidationError" not in schemas
 
 
 def test_the_document_says_what_each_encoding_of_a_map_holds(document):
@@ -73,7 +119,9 @@ def test_the_document_says_when_there_is_no_doubt_about_smoke(document):
 
 def test_the_pattern_of_the_outputs_accepts_what_the_service_accepts(document):
     parameters = document["paths"]["/segment"]["post"]["parameters"]
-    pattern = next(parameter for parameter in parameters if parameter["name"] == "outputs")["schema"]["pattern"]
+    pattern = next(parameter for parameter in parameters if parameter["name"] == "outputs")["schema"]["items"][
+        "pattern"
+    ]
     for accepted in ("", "mask", "mask,total,aleatoric", "overlay,epistemic"):
         assert re.fullmatch(pattern, accepted)
     for refused in ("smoke", "mask,", ",mask", "mask;total"):

@@ -1,9 +1,20 @@
 """The model is changed over HTTP."""
 
 import dataclasses
+import json
+import math
+from collections.abc import Callable
+from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
+from models.drift import Histogram
+from models.manifest import Manifest
+from models.maps import SegmentationMaps
+from service.cameras.health import FRAMES_MIN
+from service.runtime.slot import LoadedModel
+from tests.pictures import file_of, plume
 from tests.service.api.conftest import status
 from tests.service.conftest import ObedientModel
 
@@ -12,6 +23,15 @@ def test_without_being_switched_on_there_is_no_administration(open_client, keys_
     client = open_client(api_keys_file=keys_file)
     assert status(client, "POST", "/admin/reload", "admin") == 404
     assert "/admin/reload" not in client.get("/openapi.json").json()["paths"]
+
+
+@pytest.mark.parametrize("probe", ["live", "ready", "startup"])
+def test_a_probe_may_ask_for_the_status_alone(client, probe):
+    asked, got = client.head(f"/health/{probe}"), client.get(f"/health/{probe}")
+    assert asked.status_code == got.status_code == 200
+    assert asked.headers["Content-Length"] == got.headers["Content-Length"]
+    client.app.state.app_state.admission.drain()
+    assert client.head("/health/ready").status_code == 503
 
 
 def change(client: TestClient, what: str):
@@ -24,7 +44,7 @@ def test_a_reload_and_a_rollback_over_http(open_client, keys_file, obedient, mon
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:smoke-bvm:problem:nothing_to_roll_back")
     newer = ObedientModel(obedient.manifest)
     newer.identity = dataclasses.replace(newer.identity, version="0.0.2")
-    reloader = client.app.state.reloader
+    reloader = client.app.state.app_state.reloader
     monkeypatch.setattr(reloader, "_load", lambda: dataclasses.replace(reloader._slot._current, model=newer))
     assert change(client, "reload").json()["version"] == "0.0.2"
     assert change(client, "rollback").json()["version"] == "0.0.1"
@@ -35,7 +55,39 @@ def test_a_reload_and_a_rollback_over_http(open_client, keys_file, obedient, mon
 
 def test_a_broken_release_is_refused_over_http(open_client, keys_file, obedient, monkeypatch):
     client = open_client(obedient, api_keys_file=keys_file, admin=True)
-    monkeypatch.setattr(client.app.state.reloader, "_load", obedient.refuse_to_load)
+    monkeypatch.setattr(client.app.state.app_state.reloader, "_load", obedient.refuse_to_load)
     refused = change(client, "reload")
     assert (refused.status_code, refused.json()["type"]) == (422, "urn:smoke-bvm:problem:release_refused")
     assert refused.json()["detail"] == "found the release broken, expected it whole"
+
+
+class LastAnswer(ObedientModel):
+    """Measured at its release on frames with these edges of brightness; another model comes into service during its last batch."""
+
+    def __init__(self, manifest: Manifest, *edges: float) -> None:
+        half = Histogram(edges, (0.5, 0.5))
+        super().__init__(dataclasses.replace(manifest, reference={"brightness": half}))
+        self.before_last = FRAMES_MIN
+        self.swap: Callable[[], object] = lambda: None
+
+    def predict(self, frames: Any) -> list[SegmentationMaps]:
+        self.before_last -= 1
+        if self.before_last == 0:
+            self.swap()
+        return super().predict(frames)
+
+
+def test_a_frame_is_held_against_the_release_of_the_model_that_answered_it(open_client, obedient, tmp_path):
+    answering, next_one = LastAnswer(obedient.manifest, 0.0, 0.5, 1.0), LastAnswer(obedient.manifest, 0.0, 0.3, 1.0)
+    next_one.identity = dataclasses.replace(next_one.identity, version="0.0.2")
+    client = open_client(answering, feedback_file=tmp_path / "feedback.jsonl")
+    slot = client.app.state.app_state.slot
+    answering.swap = lambda: slot.install(LoadedModel(next_one, lambda: next_one))
+    for _ in range(FRAMES_MIN):
+        assert client.post("/segment?outputs=&camera_id=ridge", content=file_of(plume())).status_code == 200
+    assert slot.model is next_one
+    client.post("/cameras/ridge/feedback", json={"verdict": "true_alarm"})
+    assert json.loads((tmp_path / "feedback.jsonl").read_text())["model"]["version"] == "0.0.1"
+    # Always the same bin of two: ln 2 / 2 and a half of ln(0.5 / 1e-4), all but the floor of an empty bin.
+    drift = client.get("/cameras/ridge").json()["drift_psi"]
+    assert drift["brightness"] == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(0.5 / 1e-4), abs=0.01)

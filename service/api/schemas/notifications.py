@@ -1,0 +1,45 @@
+"""What is sent when a camera's alarm changes, as the document shows it: to a webhook, and to an MQTT broker."""
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from service.api.schemas.result import BoxBody
+from service.cameras.alarm import AlarmState
+
+_INSTANT: JsonDict = {"format": "date-time"}
+
+
+class ChangedBoxBody(BoxBody):
+    """Where smoke counted: a rectangle in pixels of the frame, and for one more release its sides in fractions of the frame."""
+
+    left: float = Field(ge=0, le=1, deprecated=True)
+    top: float = Field(ge=0, le=1, deprecated=True)
+    right: float = Field(ge=0, le=1, deprecated=True)
+    bottom: float = Field(ge=0, le=1, deprecated=True)
+
+
+class WebhookBody(BaseModel):
+    """What happened to which camera."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(description="A repeat of the same change has the same one; also in the header webhook-id.")
+    camera_id: str
+    before: AlarmState
+    after: AlarmState
+    since: str = Field(description="When it became so, by the camera's clock.", json_schema_extra=_INSTANT)
+    score: float = Field(description="Weighed evidence over what an alarm takes: raised from 1 on.", ge=0)
+    frames: int = Field(description="Frames of the window with smoke at that place.", ge=0)
+    boxes: list[ChangedBoxBody] = Field(description="Of the frame that changed it.")
+    sent_at: str = Field(json_schema_extra=_INSTANT)
+
+
+class MqttStateBody(BaseModel):
+    """How a camera stands."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: AlarmState
+    since: str | None = Field(description="When the state began; null if it is the first.", json_schema_extra=_INSTANT)
+    score: float = Field(description="Weighed evidence over what an alarm takes: raised from 1 on.", ge=0)
+    frames: int = Field(description="Frames of the window with smoke at that place.", ge=0)
