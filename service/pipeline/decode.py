@@ -63,7 +63,7 @@ def decode(body: bytes, limits: Limits, hold_pixels: Callable[[int], None] = no_
             hold_pixels(image.width * image.height)
             image.load()
             _check_end(body, expected)
-            return np.asarray(_to_rgb(_upright(image)), dtype=np.uint8)
+            return np.asarray(_CONVERSIONS[image.mode](_upright(image)), dtype=np.uint8)
     except RequestError:
         raise
     except UnidentifiedImageError as error:
@@ -122,10 +122,6 @@ def _upright(image: Image.Image) -> Image.Image:
     with suppress(Exception):  # a damaged block raises all sorts of errors, before the pixels are turned or after
         ImageOps.exif_transpose(image, in_place=True)
     return image
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    return _CONVERSIONS[image.mode](image)
 
 
 def _keep(image: Image.Image) -> Image.Image:

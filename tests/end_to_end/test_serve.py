@@ -73,9 +73,9 @@ def test_the_server_is_live_ready_and_started(server):
 
 
 def test_the_server_says_whom_it_serves(server):
-    messages = [line["message"] for line in server.log]
     assert server.url.startswith("http://127.0.0.1:")
-    assert "reachable from this machine only; --host or SMOKE_HOST opens it to others" in messages
+    said = "reachable from this machine only; --host or SMOKE_HOST opens it to others"
+    wait_until(lambda: said in [line["message"] for line in server.log])
 
 
 def test_the_command_in_the_log_works_as_it_stands(server):
