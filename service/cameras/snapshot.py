@@ -9,30 +9,73 @@ import json
 import logging
 import math
 import os
-import re
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.cameras.alarm import AlarmState, CameraAlarm
 from service.cameras.camera import CAMERA_ID, Camera
 from service.cameras.evidence import Box
 from service.cameras.registry import Cameras
+from service.errors import in_words
 
 _LOG = logging.getLogger("service.cameras")
-_SCHEMA: Final = 1
 _COOLDOWN_MAX_S: Final = 86_400.0
 """Longest that can be set."""
-_ID: Final = re.compile(CAMERA_ID)
 _PERIOD_S: Final = 1.0
+
+
+class _Entry(BaseModel):
+    """What is kept of a camera; an instant that never was is null."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    state: AlarmState
+    since_s: float
+    score: float
+    frames: int
+    newest_s: float | None
+    ended_s: float | None
+    places: list[Box]
+
+    @classmethod
+    def of(cls, alarm: CameraAlarm) -> Self:
+        """From a camera's alarm."""
+        return cls(
+            state=alarm.state,
+            since_s=alarm.since_s,
+            score=alarm.score,
+            frames=alarm.frames,
+            newest_s=_finite(alarm.newest_s),
+            ended_s=_finite(alarm.ended_s),
+            places=alarm.places,
+        )
+
+    def alarm(self) -> CameraAlarm:
+        """The alarm as it was, which new frames have to confirm."""
+        kept = self.model_dump(exclude={"newest_s", "ended_s"})
+        newest_s, ended_s = (-math.inf if at_s is None else at_s for at_s in (self.newest_s, self.ended_s))
+        return CameraAlarm(**kept, newest_s=newest_s, ended_s=ended_s, counted_s=newest_s, restored=True)
+
+
+class _Snapshot(BaseModel):
+    """The file; what else stands in it is passed over."""
+
+    model_config = ConfigDict(strict=True)
+
+    version: Literal[1] = Field(alias="schema")
+    cameras: dict[Annotated[str, Field(pattern=CAMERA_ID)], _Entry]
 
 
 def describe(cameras: Iterable[Camera], now_s: float) -> dict[str, Any]:
     """The snapshot: every camera that is not clear, or that may still cool down."""
     kept = [c for c in cameras if c.alarm.state is not AlarmState.CLEAR or now_s - c.alarm.ended_s < _COOLDOWN_MAX_S]
-    return {"schema": _SCHEMA, "written_s": now_s, "cameras": {camera.id: _entry(camera.alarm) for camera in kept}}
+    entries = {camera.id: _Entry.of(camera.alarm).model_dump(mode="json") for camera in kept}
+    return {"schema": 1, "written_s": now_s, "cameras": entries}
 
 
 def write(snapshot: Mapping[str, Any], file: Path) -> None:
@@ -51,17 +94,16 @@ def read(file: Path) -> dict[str, CameraAlarm]:
     A broken file is set aside as `<name>.broken-<seconds>`, the log says so, and the service starts without memory.
     """
     try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-        if raw["schema"] != _SCHEMA:
-            raise ValueError(f"found schema {raw['schema']!r}, expected {_SCHEMA}")
-        return {_known_id(camera_id): _alarm(entry) for camera_id, entry in raw["cameras"].items()}
+        snapshot = _Snapshot.model_validate_json(file.read_bytes())
+        return {camera_id: entry.alarm() for camera_id, entry in snapshot.cameras.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError) as error:
+        found = in_words(error, {}) if isinstance(error, ValidationError) else str(error)
         aside = file.with_name(f"{file.name}.broken-{int(time.time())}")
         _LOG.error(
             "state file is broken: alarms from before this start are lost",
-            extra={"error": repr(error), "kept": str(aside)},
+            extra={"error": f"{file}: {found}", "kept": str(aside)},
         )
         _set_aside(file, aside)
         return {}
@@ -119,51 +161,5 @@ def _set_aside(file: Path, aside: Path) -> None:
         _LOG.error("state file cannot be set aside", extra={"error": str(error)})
 
 
-def _entry(alarm: CameraAlarm) -> dict[str, Any]:
-    return {
-        "state": alarm.state,
-        "since_s": alarm.since_s,
-        "score": alarm.score,
-        "frames": alarm.frames,
-        "newest_s": _finite(alarm.newest_s),
-        "ended_s": _finite(alarm.ended_s),
-        "places": alarm.places,
-    }
-
-
-def _alarm(entry: Mapping[str, Any]) -> CameraAlarm:
-    alarm = CameraAlarm(
-        AlarmState(entry["state"]),
-        _number(entry["since_s"]),
-        _number(entry["score"]),
-        int(_number(entry["frames"])),
-        _number(entry["newest_s"], -math.inf),
-        [_box(box) for box in entry["places"]],
-        _number(entry["ended_s"], -math.inf),
-        restored=True,
-    )
-    alarm.counted_s = alarm.newest_s
-    return alarm
-
-
-def _box(raw: Any) -> Box:  # noqa: ANN401 - decoded JSON
-    left, top, right, bottom = (_number(edge) for edge in raw)
-    return left, top, right, bottom
-
-
-def _number(raw: Any, missing: float | None = None) -> float:  # noqa: ANN401 - decoded JSON
-    if raw is None and missing is not None:
-        return missing
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
-        raise ValueError(f"found {raw!r}, expected a finite number")
-    return float(raw)
-
-
 def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
-
-
-def _known_id(camera_id: str) -> str:
-    if not _ID.fullmatch(camera_id):
-        raise ValueError(f"found camera {camera_id[:80]!r}, expected an id")
-    return camera_id

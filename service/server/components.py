@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
@@ -62,16 +61,9 @@ def in_flight_limits(settings: Settings) -> Ceilings:
     )
 
 
-def alarm_policy(settings: Settings) -> AlarmPolicy:
-    """What holds for every camera of which the operator's file says nothing."""
-    return AlarmPolicy(
-        settings.alarm_frames, settings.alarm_hits, settings.alarm_window_s, cooldown_s=settings.alarm_cooldown_s
-    )
-
-
 def cameras(settings: Settings, metrics: CameraMetrics, notifier: Notifier) -> Cameras:
     """The cameras as they were before a restart."""
-    rules = CameraFile(settings.cameras_file, alarm_policy(settings))
+    rules = CameraFile(settings.cameras_file, settings.alarm_policy)
     known = Cameras(settings.cameras_max, rules, metrics, notifier.notify)
     restore(known, settings.state_file)
     return known

@@ -56,7 +56,7 @@ def test_a_box_is_ignored_if_at_least_half_of_it_lies_where_nothing_counts(box, 
         ("[camera.a]\nhits = 6", "camera.a: found hits 6 of frames 5"),
         ("[camera.a]\nignore = [[[0, 0], [1, 1]]]", "expected three or more points"),
         ("[camera.a]\nignore = [[[0, 0], [1, 1], [0, 2]]]", "from 0 to 1"),
-        ("camera = 3", "items"),
+        ("camera = 3", r"camera: found 3, expected items \[camera.ID\]"),
     ],
 )
 def test_a_broken_file_is_refused_at_the_start_in_words(tmp_path, text, words):
