@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from models.drift import Histogram
-from service.cameras.alarm import COUNTED_REGIONS_MAX, AlarmState, Arrival, CameraAlarm
+from service.cameras.alarm import COUNTED_REGIONS_MAX, AlarmState, AlarmUpdate, CameraAlarm
+from service.cameras.clock import Arrival, Stamp
 from service.cameras.evidence import Box, RegionObservation
 from service.cameras.health import CameraHealth, DriftMonitor, FreezeDetector, quality_flags
 from service.cameras.rules import Rule
@@ -20,7 +21,7 @@ _RECENT_FRAMES: Final = 50
 class FrameObservation(NamedTuple):
     """One frame of a camera: when it was taken (if it says so) and came, what was found, on which square, what it looks like.
 
-    `tiled` says whether tiles were looked at beside the whole frame.
+    `tiled` says whether tiles were looked at beside the whole frame; `body` is a hash of the frame's bytes.
     """
 
     captured_s: float | None
@@ -29,6 +30,12 @@ class FrameObservation(NamedTuple):
     size_px: int
     stats: ImageStats
     tiled: bool = False
+    body: int = 0
+
+    @property
+    def stamp(self) -> Stamp:
+        """When it was taken and came."""
+        return Stamp(self.captured_s, self.arrived_s, self.body)
 
 
 @dataclass(slots=True)
@@ -43,6 +50,7 @@ class Camera:
         assessment, health: Of the last frame.
         boxes: Where smoke counted in the last frame.
         regions: The largest regions of the last frame that had any.
+        clock_wrong: Whether the stamp of the last frame that counted could not be relied on.
     """
 
     id: str
@@ -54,12 +62,13 @@ class Camera:
     health: CameraHealth = field(default_factory=lambda: CameraHealth(frozenset(), {}, 0.0))
     boxes: tuple[Box, ...] = ()
     regions: tuple[SmokeRegion, ...] = ()
+    clock_wrong: bool = False
     freeze: FreezeDetector = field(default_factory=FreezeDetector)
     drift: DriftMonitor = field(default_factory=DriftMonitor)
     recent: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_RECENT_FRAMES))
 
-    def take(self, frame: FrameObservation, reference: Mapping[str, Histogram]) -> None:
-        """What a frame says of its camera apart from the alarm."""
+    def take(self, frame: FrameObservation, update: AlarmUpdate, reference: Mapping[str, Histogram]) -> None:
+        """What a frame, which did this to the alarm, says of its camera beside that."""
         stats, regions = frame.stats, frame.result.regions
         self.seen_s = frame.arrived_s
         self.frames += 1
@@ -72,10 +81,11 @@ class Camera:
             "contrast": stats.contrast,
             "epistemic": frame.result.frame_uncertainty.epistemic,
         }
-        frozen = {"frozen"} if self.freeze.frozen(stats) else set()
-        self.health = CameraHealth(
-            quality_flags(stats) | frozen, self.drift.take(values, reference), doubted / found if found else 0.0
-        )
+        if update.arrival is not Arrival.LATE:
+            self.clock_wrong = update.clock_wrong
+        told = {"frozen": self.freeze.frozen(stats), "clock": self.clock_wrong}
+        flags = quality_flags(stats) | {flag for flag, is_so in told.items() if is_so}
+        self.health = CameraHealth(flags, self.drift.take(values, reference), doubted / found if found else 0.0)
 
 
 class AlarmStatus(NamedTuple):

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from models.drift import Histogram, bins, psi
 from service.pipeline.image_stats import ImageStats
 
-FLAGS: Final = ("frozen", "dark", "overexposed", "blurred", "fogged")
+FLAGS: Final = ("frozen", "dark", "overexposed", "blurred", "fogged", "clock")
 _DARK: Final = 0.1
 _GLARE: Final = 0.4
 _FLAT: Final = 0.08
@@ -36,7 +36,7 @@ _FRAMES_MAX: Final = 240
 
 @dataclass(frozen=True, slots=True)
 class CameraHealth:
-    """How a camera stands after a frame: what is wrong with its picture, its drift, its share of doubted regions lately."""
+    """How a camera stands after a frame: what is wrong with its picture or its clock, its drift, its share of doubted regions."""
 
     quality_flags: frozenset[str]
     drift: Mapping[str, float]

@@ -7,6 +7,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from service.cameras.alarm import AlarmState
+from service.cameras.clock import Arrival, Stamp
 from service.cameras.health import FLAGS, CameraHealth
 from service.pipeline.detections import FrameResult, MeanUncertainty
 
@@ -25,6 +26,8 @@ class CameraMetrics:
         camera = ("camera",)
         self._frames = counter("smoke_camera_frames", "Frames answered.", camera)
         self._seen = gauge("smoke_camera_last_frame_timestamp_seconds", "When the last frame came.", camera)
+        self._arrivals = counter("smoke_camera_arrivals", "Frames by whether they count.", ("camera", "arrival"))
+        self._skew = gauge("smoke_camera_clock_skew_seconds", "Last frame's stamp minus its arrival.", camera)
         self._area = gauge("smoke_camera_smoke_area_ratio", "Smoke pixels over all pixels, last frame.", camera)
         self._nats = Histogram(
             "smoke_camera_uncertainty_nats",
@@ -65,6 +68,12 @@ class CameraMetrics:
         for quantity, value in health.drift.items():
             self._drift.labels(camera, quantity).set(value)
 
+    def arrived(self, camera: str, arrival: Arrival, stamp: Stamp) -> None:
+        """A frame of a camera counts, or does not; a retry of one that was answered is not told."""
+        self._arrivals.labels(camera, arrival).inc()
+        if stamp.captured_s is not None:
+            self._skew.labels(camera).set(stamp.skew_s)
+
     def stands(self, camera: str, states: Iterable[AlarmState], *, raised: bool = False) -> None:
         """A camera is in this state, or those that share a label are in these."""
         present = set(states)
@@ -90,6 +99,7 @@ class CameraMetrics:
         for plain in (
             self._frames,
             self._seen,
+            self._skew,
             self._area,
             self._detections,
             self._suspected,
@@ -97,7 +107,15 @@ class CameraMetrics:
             self._alarms,
         ):
             plain.remove_by_labels({"camera": camera})
-        for more in (self._nats, self._assessments, self._state, self._quality, self._drift, self._feedback):
+        for more in (
+            self._arrivals,
+            self._nats,
+            self._assessments,
+            self._state,
+            self._quality,
+            self._drift,
+            self._feedback,
+        ):
             more.remove_by_labels({"camera": camera})
 
     def _observe(self, camera: str, region: str, uncertainty: MeanUncertainty) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from models.drift import Histogram
-from service.cameras.alarm import AlarmState, Arrival, CameraAlarm
+from service.cameras.alarm import AlarmState, CameraAlarm
 from service.cameras.camera import AlarmStatus, AlarmTransition, Camera, FrameObservation, region_observations
+from service.cameras.clock import Arrival
 from service.cameras.metrics import OTHER, CameraMetrics
 from service.cameras.rules import CameraFile
 
@@ -61,9 +62,10 @@ class Cameras:
             return None
         rule = self.file.rules.of(camera_id)
         camera.boxes, regions = region_observations(frame.result, frame.size_px, rule)
-        update = camera.alarm.observe(frame.captured_s, frame.arrived_s, regions, rule.policy)
+        update = camera.alarm.observe(frame.captured_s, frame.arrived_s, regions, rule.policy, frame.body)
         if update.arrival is not Arrival.DUPLICATE:
-            camera.take(frame, _comparable(reference, frame))
+            camera.take(frame, update, _comparable(reference, frame))
+            self._metrics.arrived(camera.label, update.arrival, frame.stamp)
             self._metrics.answered(camera.label, frame.result, camera.health, frame.arrived_s)
         self._metrics.stands(camera.label, self._states(camera), raised=update.raised)
         alarm = camera.alarm

@@ -5,8 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.schemas.result import RegionBody
-from service.cameras.alarm import AlarmState, Arrival
+from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmStatus, Camera
+from service.cameras.clock import Arrival
 from service.pipeline.detections import Assessment
 from service.timestamps import instant
 
@@ -43,7 +44,8 @@ class FrameAlarmBody(AlarmBody):
     """The same, and whether the frame counted."""
 
     arrival: Arrival = Field(
-        description="`late` (older than the newest), `duplicate` (same captured_at) and `ahead` (from the future) do not count."
+        description="`counted`; `ahead`: stamped over a minute after it came, so it counts as taken when it came. Of no account are "
+        "`late` (older than the newest) and `duplicate` (the same bytes under the same captured_at)."
     )
 
     @classmethod
@@ -64,7 +66,10 @@ class CameraBody(BaseModel):
     frames: int = Field(description="Answered since the start.", ge=0)
     assessment: Assessment | None = Field(description="Of the last frame.")
     regions: list[RegionBody] = Field(description="The largest ones of the last frame that had any.")
-    flags: list[str] = Field(description="What is wrong with its picture: frozen, dark, overexposed, blurred, fogged.")
+    flags: list[str] = Field(
+        description="What is wrong with its picture: frozen, dark, overexposed, blurred, fogged; or with it: clock "
+        "(captured_at is over a minute off, repeats itself or was set back)."
+    )
     drift_psi: dict[str, float] = Field(description="Against the release's frames; empty without enough of them.")
     suspected_false_alarm_ratio: float = Field(description="Doubted regions over all, in the last frames.", ge=0, le=1)
 
