@@ -12,6 +12,9 @@ from service.cameras.health import FLAGS, CameraHealth
 from service.pipeline.detections import FrameResult, MeanUncertainty
 
 OTHER: Final = "other"
+ROOM: Final = "room"
+SILENCE: Final = "silence"
+"""Why a camera was evicted: another needed its place, or it sent nothing for a day."""
 _NATS: Final = tuple(2.0**power for power in (-9, -7, -5, -3, -2, -1))
 _KINDS: Final = ("total", "aleatoric", "epistemic")
 _RESULTS: Final = ("delivered", "failed", "dropped")
@@ -47,6 +50,10 @@ class CameraMetrics:
         self._drift = gauge("smoke_camera_drift_psi", "PSI against the release's frames.", ("camera", "quantity"))
         self._alarms = counter("smoke_camera_alarms", "Alarms raised.", camera)
         self._feedback = counter("smoke_camera_feedback", "What people said of alarms.", ("camera", "verdict"))
+        self._evictions = counter("smoke_camera_evictions", "Cameras forgotten.", ("reason",))
+        for reason in (ROOM, SILENCE):
+            self._evictions.labels(reason)
+        self._unwatched = counter("smoke_camera_frames_unwatched", "Frames of cameras that there was no room for.")
         self._notifications = counter(
             "smoke_notifications", "Notifications by what became of them.", ("channel", "result")
         )
@@ -80,6 +87,14 @@ class CameraMetrics:
         for state in AlarmState:
             self._state.labels(camera, state).set(state in present)
         self._alarms.labels(camera).inc(raised)
+
+    def evicted(self, reason: str) -> None:
+        """A camera was forgotten."""
+        self._evictions.labels(reason).inc()
+
+    def unwatched(self) -> None:
+        """A frame was answered that raises no alarm, as there was no room for its camera."""
+        self._unwatched.inc()
 
     def judged(self, camera: str, verdict: str) -> None:
         """A person said whether an alarm was one."""

@@ -171,6 +171,41 @@ def test_an_alarming_camera_is_never_forgotten(fleet):
     assert {camera.id for camera in fleet.cameras} == set("abcd")
 
 
+@pytest.mark.parametrize("smoky", [False, True], ids=["clear", "with smoke in them"])
+def test_ids_made_up_between_its_frames_do_not_keep_a_camera_from_its_alarm(smoky):
+    fleet = Fleet(most=5)
+    for number in range(5):
+        fleet.frame(f"named-{number}")
+    states = []
+    for number in range(3):
+        states.append(fleet.frame("ridge", region()).state)
+        for other in range(20):
+            fleet.now_s -= 59.0
+            fleet.frame(f"spray-{number}-{other}", *([region()] if smoky else []))
+    assert states == [AlarmState.SUSPECTED, AlarmState.SUSPECTED, AlarmState.ALARM]
+    assert fleet.value("smoke_camera_evictions_total", reason="room") == 3 * 20 - 4
+    assert fleet.value("smoke_camera_evictions_total", reason="silence") == 0
+
+
+def test_smoke_that_nobody_saw_again_does_not_hold_a_place(fleet):
+    for camera_id in "abcd":
+        fleet.frame(camera_id, region())
+    fleet.now_s += 1_000.0
+    for _ in range(3):
+        now = fleet.frame("ridge", region())
+        fleet.frame("passing", region())
+    assert now.state is AlarmState.ALARM
+
+
+def test_a_frame_that_there_is_no_room_for_is_counted(fleet):
+    assert fleet.value("smoke_camera_frames_unwatched_total") == 0
+    for camera_id in "abcd":
+        for _ in range(3):
+            fleet.frame(camera_id, region())
+    assert fleet.frame("e", region()) is None
+    assert fleet.value("smoke_camera_frames_unwatched_total") == 1
+
+
 def test_a_camera_that_calls_itself_other_is_one_of_them(fleet):
     fleet.frame("other")
     assert fleet.cameras.get("other").label == "other"
@@ -206,6 +241,7 @@ def test_a_camera_that_was_silent_for_a_day_is_forgotten_and_its_alarm_ends():
     fleet.now_s += 700.0
     fleet.cameras.evict_expired(fleet.now_s)
     assert {camera.id for camera in fleet.cameras} == {"alive"}
+    assert fleet.value("smoke_camera_evictions_total", reason="silence") == 2
     assert fleet.told[-1] == AlarmTransition("burnt", AlarmState.ALARM, AlarmState.CLEAR, fleet.now_s, 0.0, 0, ())
     assert 'camera="burnt"' not in generate_latest(fleet.registry).decode()
 
