@@ -28,6 +28,11 @@ class AlarmState(StrEnum):
     ALARM = "alarm"
     REVIEW = "review"
 
+    @property
+    def urgency(self) -> int:
+        """An alarm before a review before a suspicion before nothing."""
+        return (AlarmState.CLEAR, AlarmState.SUSPECTED, AlarmState.REVIEW, AlarmState.ALARM).index(self)
+
 
 @dataclass(frozen=True, slots=True)
 class AlarmUpdate:

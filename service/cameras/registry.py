@@ -12,7 +12,14 @@ from typing import Final
 
 from models.drift import Histogram
 from service.cameras.alarm import AlarmState, CameraAlarm
-from service.cameras.camera import AlarmStatus, AlarmTransition, Camera, FrameObservation, region_observations
+from service.cameras.camera import (
+    AlarmStatus,
+    AlarmTransition,
+    Camera,
+    CameraView,
+    FrameObservation,
+    region_observations,
+)
 from service.cameras.clock import Arrival
 from service.cameras.metrics import OTHER, ROOM, SILENCE, CameraMetrics
 from service.cameras.rules import CameraFile
@@ -64,17 +71,21 @@ class Cameras:
         if camera is None:
             self._metrics.unwatched()
             return None
-        rule = self.file.rules.of(camera_id)
-        camera.boxes, regions = region_observations(frame.result, frame.size_px, rule)
-        update = camera.alarm.observe(frame.captured_s, frame.arrived_s, regions, rule.policy, frame.body)
+        name, before = camera.view(frame.view), camera.alarm.state
+        rule, view = self.file.rules.of(camera_id, frame.view), camera.views[name]
+        view.boxes, regions = region_observations(frame.result, frame.size_px, rule)
+        policy = camera.paced(rule.policy, name)
+        update = view.alarm.observe(frame.captured_s, frame.arrived_s, regions, policy, frame.body)
         if update.arrival is not Arrival.DUPLICATE:
-            camera.take(frame, update, _comparable(reference, frame))
+            camera.take(frame, view, update, _comparable(reference, frame))
             self._metrics.arrived(camera.label, update.arrival, frame.stamp)
             self._metrics.answered(camera.label, frame.result, camera.health, frame.arrived_s)
         self._metrics.stands(camera.label, self._states(camera), raised=update.raised)
         alarm = camera.alarm
-        if update.raised or alarm.state is not update.before:
-            self._changed(camera, update.before)
+        if update.raised or alarm.state is not before:
+            self._changed(camera, before, name if update.raised else camera.leading)
+        elif view.alarm.state is not update.before:
+            self.changes += 1
         since_s = alarm.since_s or None
         return AlarmStatus(alarm.state, since_s, alarm.score, alarm.frames, update.arrival, alarm.restored)
 
@@ -82,27 +93,31 @@ class Cameras:
         """A person said whether an alarm was one."""
         self._metrics.judged(camera.label, verdict)
 
-    def restore(self, camera_id: str, alarm: CameraAlarm, now_s: float) -> None:
-        """Take a camera in as it was before a restart."""
-        camera = self._add(camera_id, now_s)
+    def restore(self, camera_id: str, alarm: CameraAlarm, now_s: float, view: str = "") -> None:
+        """Take a view of a camera in as it was before a restart."""
+        camera = self.get(camera_id) or self._add(camera_id, now_s)
         if camera is not None:
-            camera.alarm, camera.seen_s = alarm, now_s
+            camera.views[view], camera.seen_s = CameraView(alarm, now_s), now_s
             self._metrics.stands(camera.label, self._states(camera))
 
     def evict_expired(self, now_s: float) -> None:
-        """Evict the cameras that have sent nothing for a day; an alarm among them ends, and that is told."""
-        for camera in [camera for camera in self if now_s - camera.seen_s > _GONE_S]:
-            before = camera.alarm.state
-            if before is not AlarmState.CLEAR:
-                camera.alarm, camera.boxes = CameraAlarm(since_s=now_s), ()
-                self._changed(camera, before)
-            self._remove(camera, SILENCE)
+        """Forget the cameras, and the views, that have sent nothing for a day; an alarm among them ends, and that is told."""
+        for camera in list(self):
+            before, gone = camera.alarm.state, now_s - camera.seen_s > _GONE_S
+            camera.forget_views(now_s if gone else now_s - _GONE_S, now_s)
+            if camera.alarm.state is not before:
+                self._changed(camera, before, camera.leading)
+            if gone:
+                self._remove(camera, SILENCE)
 
-    def _changed(self, camera: Camera, before: AlarmState) -> None:
+    def _changed(self, camera: Camera, before: AlarmState, name: str) -> None:
+        """Tell of a change by a view's alarm."""
         self.changes += 1
-        alarm = camera.alarm
-        change = AlarmTransition(camera.id, before, alarm.state, alarm.since_s, alarm.score, alarm.frames, camera.boxes)
-        _LOG.info("camera changed", extra={"camera": camera.id, "before": before, "after": alarm.state})
+        alarm, boxes, view = camera.views[name].alarm, camera.views[name].boxes, name or None
+        change = AlarmTransition(
+            camera.id, before, alarm.state, alarm.since_s, alarm.score, alarm.frames, boxes, view=view
+        )
+        _LOG.info("camera changed", extra={"camera": camera.id, "before": before, "after": alarm.state, "view": view})
         self._notify(change)
 
     def _states(self, camera: Camera) -> Iterator[AlarmState]:

@@ -5,13 +5,15 @@ hits = 3
 [camera.north-3]
 frames = 8
 ignore = [[[0.0, 0.8], [1.0, 0.8], [1.0, 1.0], [0.0, 1.0]]]     # polygons in fractions of the frame
+[camera.north-3.view.east]   # of frames with `view=east`; what it does not say is as for the camera
+ignore = []
 """
 
 import logging
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -35,9 +37,10 @@ _Polygon = Annotated[list[_Point], Field(min_length=3, max_length=256)]
 
 
 class _Table(AlarmPolicy):
-    """A table of the file: any field of a policy, and polygons in which nothing counts."""
+    """A table of the file: any field of a policy, polygons in which nothing counts, and tables of the same kind by view."""
 
     ignore: list[_Polygon] | None = None
+    view: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 class _File(BaseModel):
@@ -51,10 +54,11 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What holds for one camera: its policy, and the part of the frame that is ignored as a grid of (200, 200) uint8, or None."""
+    """What holds for a camera: its policy, what is ignored as a grid of (200, 200) uint8, or None, and what holds for its views."""
 
     policy: AlarmPolicy
     ignored: npt.NDArray[np.uint8] | None = None
+    views: Mapping[str, "Rule"] = field(default_factory=dict)
 
     def ignores(self, box: Box) -> bool:
         """Whether at least half of a box (in fractions of the frame) lies where nothing counts."""
@@ -72,9 +76,10 @@ class Rules:
     default: Rule = field(default_factory=lambda: Rule(AlarmPolicy()))
     cameras: Mapping[str, Rule] = field(default_factory=dict)
 
-    def of(self, camera_id: str) -> Rule:
-        """What holds for a camera."""
-        return self.cameras.get(camera_id, self.default)
+    def of(self, camera_id: str, view: str = "") -> Rule:
+        """What holds for a view of a camera."""
+        rule = self.cameras.get(camera_id, self.default)
+        return rule.views.get(view, rule)
 
     @classmethod
     def parse(cls, text: str, base: AlarmPolicy) -> "Rules":
@@ -145,8 +150,10 @@ def _rule(name: str, table: Mapping[str, Any], base: Rule) -> Rule:
         checked = _Table.model_validate({**base.policy.model_dump(), **table})
     except ValidationError as error:
         raise ValueError(in_words(error, _EXPECTED, name)) from None
-    policy = AlarmPolicy(**checked.model_dump(exclude={"ignore"}))
-    return Rule(policy, base.ignored if checked.ignore is None else _grid(checked.ignore))
+    policy = AlarmPolicy(**checked.model_dump(include=set(AlarmPolicy.model_fields)))
+    rule = Rule(policy, base.ignored if checked.ignore is None else _grid(checked.ignore))
+    views = {view: _rule(f"{name}.view.{view}", inner, rule) for view, inner in checked.view.items()}
+    return replace(rule, views=views)
 
 
 def _bounds(field: FieldInfo) -> str:
@@ -157,7 +164,8 @@ def _bounds(field: FieldInfo) -> str:
 
 
 _EXPECTED: Final = {name: _bounds(field) for name, field in AlarmPolicy.model_fields.items()} | {
-    "ignore": "three or more points [x, y] from 0 to 1 in each polygon"
+    "ignore": "three or more points [x, y] from 0 to 1 in each polygon",
+    "view": "items [camera.ID.view.NAME]",
 }
 
 

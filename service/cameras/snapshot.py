@@ -30,7 +30,7 @@ _PERIOD_S: Final = 1.0
 
 
 class _Entry(BaseModel):
-    """What is kept of a camera; an instant that never was is null."""
+    """What is kept of a view of a camera; an instant that never was is null."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
@@ -44,7 +44,7 @@ class _Entry(BaseModel):
 
     @classmethod
     def of(cls, alarm: CameraAlarm) -> Self:
-        """From a camera's alarm."""
+        """From a view's alarm."""
         return cls(
             state=alarm.state,
             since_s=alarm.since_s,
@@ -57,9 +57,19 @@ class _Entry(BaseModel):
 
     def alarm(self) -> CameraAlarm:
         """The alarm as it was, which new frames have to confirm."""
-        kept = self.model_dump(exclude={"newest_s", "ended_s"})
+        kept = self.model_dump(include={"state", "since_s", "score", "frames", "places"})
         newest_s, ended_s = (-math.inf if at_s is None else at_s for at_s in (self.newest_s, self.ended_s))
         return CameraAlarm(**kept, newest_s=newest_s, ended_s=ended_s, counted_s=newest_s, restored=True)
+
+
+class _CameraEntry(_Entry):
+    """What is kept of a camera: of its frames that name no view, and of its views."""
+
+    views: dict[Annotated[str, Field(pattern=CAMERA_ID)], _Entry] = Field(default_factory=dict)
+
+    def alarms(self) -> dict[str, CameraAlarm]:
+        """The alarms by view."""
+        return {"": self.alarm()} | {name: entry.alarm() for name, entry in self.views.items()}
 
 
 class _Snapshot(BaseModel):
@@ -68,14 +78,26 @@ class _Snapshot(BaseModel):
     model_config = ConfigDict(strict=True)
 
     version: Literal[1] = Field(alias="schema")
-    cameras: dict[Annotated[str, Field(pattern=CAMERA_ID)], _Entry]
+    cameras: dict[Annotated[str, Field(pattern=CAMERA_ID)], _CameraEntry]
 
 
 def describe(cameras: Iterable[Camera], now_s: float) -> dict[str, Any]:
     """The snapshot: every camera that is not clear, or that may still cool down."""
-    kept = [c for c in cameras if c.alarm.state is not AlarmState.CLEAR or now_s - c.alarm.ended_s < _COOLDOWN_MAX_S]
-    entries = {camera.id: _Entry.of(camera.alarm).model_dump(mode="json") for camera in kept}
-    return {"schema": 1, "written_s": now_s, "cameras": entries}
+    entries = {camera.id: _kept(camera, now_s) for camera in cameras}
+    return {"schema": 1, "written_s": now_s, "cameras": {name: entry for name, entry in entries.items() if entry}}
+
+
+def _kept(camera: Camera, now_s: float) -> dict[str, Any] | None:
+    """What is kept of a camera; None where there is nothing worth it."""
+    views = {
+        name: _Entry.of(view.alarm).model_dump(mode="json")
+        for name, view in camera.views.items()
+        if view.alarm.state is not AlarmState.CLEAR or now_s - view.alarm.ended_s < _COOLDOWN_MAX_S
+    }
+    if not views:
+        return None
+    unnamed = views.pop("", None) or _Entry.of(CameraAlarm()).model_dump(mode="json")
+    return unnamed | {"views": views} if views else unnamed
 
 
 def write(snapshot: Mapping[str, Any], file: Path) -> None:
@@ -88,14 +110,14 @@ def write(snapshot: Mapping[str, Any], file: Path) -> None:
     beside.replace(file)
 
 
-def read(file: Path) -> dict[str, CameraAlarm]:
-    """The cameras of a snapshot, by id; none where there is no file.
+def read(file: Path) -> dict[str, dict[str, CameraAlarm]]:
+    """The alarms of a snapshot, by camera and view; none where there is no file.
 
     A broken file is set aside as `<name>.broken-<seconds>`, the log says so, and the service starts without memory.
     """
     try:
         snapshot = _Snapshot.model_validate_json(file.read_bytes())
-        return {camera_id: entry.alarm() for camera_id, entry in snapshot.cameras.items()}
+        return {camera_id: entry.alarms() for camera_id, entry in snapshot.cameras.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -114,8 +136,11 @@ def restore(cameras: Cameras, file: Path | None) -> None:
     if file is None:
         return
     alarms = read(file)
-    for camera_id, alarm in sorted(alarms.items(), key=lambda item: item[1].state != "alarm"):
-        cameras.restore(camera_id, alarm, time.time())
+    for camera_id, views in sorted(
+        alarms.items(), key=lambda item: all(view.state != "alarm" for view in item[1].values())
+    ):
+        for view, alarm in views.items():
+            cameras.restore(camera_id, alarm, time.time(), view)
     if alarms:
         _LOG.info("cameras restored", extra={"cameras": len(alarms), "file": str(file)})
 

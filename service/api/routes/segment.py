@@ -87,6 +87,7 @@ def _observe(query: SegmentQuery, state: AppState, segmentation: Segmentation, b
         segmentation.image_stats,
         tiled=segmentation.tiles is not None,
         body=hash(body) if query.captured_s is not None else 0,
+        view=query.view or "",
     )
     return state.cameras.observe(query.camera_id, frame, manifest.reference or {})
 

@@ -56,6 +56,8 @@ def test_a_box_is_ignored_if_at_least_half_of_it_lies_where_nothing_counts(box, 
         ("[camera.a]\nhits = 6", "camera.a: found hits 6 of frames 5"),
         ("[camera.a]\nignore = [[[0, 0], [1, 1]]]", "expected three or more points"),
         ("[camera.a]\nignore = [[[0, 0], [1, 1], [0, 2]]]", "from 0 to 1"),
+        ("[camera.a.view.east]\nhits = 0", "camera.a.view.east.hits: found 0, expected a float"),
+        ("[camera.a]\nview = 3", r"camera.a.view: found 3, expected items \[camera.ID.view.NAME\]"),
         ("camera = 3", r"camera: found 3, expected items \[camera.ID\]"),
     ],
 )
@@ -63,6 +65,14 @@ def test_a_broken_file_is_refused_at_the_start_in_words(tmp_path, text, words):
     write(tmp_path / "cameras.toml", text, 1)
     with pytest.raises(SettingsInvalid, match=words):
         CameraFile(tmp_path / "cameras.toml", AlarmPolicy())
+
+
+def test_a_view_has_its_own_policy_over_that_of_its_camera():
+    rules = Rules.parse(TEXT + "[camera.north-3.view.east]\nhits = 5\nignore = []", AlarmPolicy())
+    east, west = rules.of("north-3", "east"), rules.of("north-3", "west")
+    assert (east.policy.frames, east.policy.hits, west.policy.hits) == (8, 5, 4.5)
+    low = (0.1, 0.85, 0.2, 0.95)
+    assert (east.ignores(low), west.ignores(low)) == (False, True)
 
 
 def test_a_file_that_is_missing_at_the_start_is_refused(tmp_path):

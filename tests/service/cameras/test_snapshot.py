@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from service.cameras import snapshot
 from service.cameras.alarm import AlarmState, CameraAlarm
-from service.cameras.camera import Camera
+from service.cameras.camera import Camera, CameraView
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
@@ -25,7 +25,8 @@ from tests.pictures import file_of, plain, plume
 
 def alarmed() -> Camera:
     box = (0.1, 0.2, 0.3, 0.4)
-    return Camera("ridge", "ridge", CameraAlarm(AlarmState.ALARM, 10.0, 1.5, 4, 300.0, [box], ended_s=5.0))
+    alarm = CameraAlarm(AlarmState.ALARM, 10.0, 1.5, 4, 300.0, [box], ended_s=5.0)
+    return Camera("ridge", "ridge", {"": CameraView(alarm)})
 
 
 def entry(key: str, value: object) -> str:
@@ -37,13 +38,25 @@ def entry(key: str, value: object) -> str:
 def test_what_is_read_is_what_was_written_and_says_that_it_is_restored(tmp_path):
     file = tmp_path / "state.json"
     snapshot.write(snapshot.describe([alarmed()], 400.0), file)
-    (camera_id, watch), *rest = snapshot.read(file).items()
-    before = alarmed().alarm
-    assert (camera_id, rest) == ("ridge", [])
+    (camera_id, views), *rest = snapshot.read(file).items()
+    before, watch = alarmed().alarm, views[""]
+    assert (camera_id, rest, len(views)) == ("ridge", [], 1)
     for name in ("state", "since_s", "score", "frames", "newest_s", "places", "ended_s"):
         assert getattr(watch, name) == getattr(before, name)
     assert watch.restored
     assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_each_view_of_a_camera_is_kept(tmp_path):
+    file = tmp_path / "state.json"
+    camera = alarmed()
+    camera.views = {"": CameraView(), "east": camera.views[""], "west": CameraView()}
+    snapshot.write(snapshot.describe([camera], 400.0), file)
+    known = cameras()
+    snapshot.restore(known, file)
+    restored = known.get("ridge")
+    assert (restored.leading, restored.alarm.state, restored.alarm.restored) == ("east", AlarmState.ALARM, True)
+    assert restored.views[""].alarm.state is AlarmState.CLEAR
 
 
 def test_a_camera_with_nothing_to_remember_is_left_out():
@@ -53,7 +66,7 @@ def test_a_camera_with_nothing_to_remember_is_left_out():
 
 @pytest.mark.parametrize(("hours", "kept"), [(23, True), (25, False)])
 def test_an_alarm_that_is_over_is_kept_for_as_long_as_it_may_cool_down(hours, kept):
-    over = Camera("ridge", "ridge", CameraAlarm(ended_s=1_000.0))
+    over = Camera("ridge", "ridge", {"": CameraView(CameraAlarm(ended_s=1_000.0))})
     assert ("ridge" in snapshot.describe([over], 1_000.0 + 3600.0 * hours)["cameras"]) is kept
 
 

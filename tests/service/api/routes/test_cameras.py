@@ -58,6 +58,25 @@ def test_a_camera_whose_clock_is_fast_alarms_and_its_clock_is_flagged_and_counte
     assert 55 < float(skew) < 71
 
 
+def test_a_camera_that_turns_alarms_by_view_and_says_so(client):
+    for minute in range(9):
+        view, frame = ("east", plume()) if minute % 3 == 0 else (f"other-{minute % 3}", plain(0, 0, 0))
+        query = f"camera_id=pan&view={view}&captured_at=2026-05-01T12:{minute:02}:00Z&outputs="
+        alarm = client.post(f"/segment?{query}", content=file_of(frame)).json()["alarm"]
+    assert alarm["state"] == "alarm"
+    camera = client.get("/cameras/pan").json()
+    assert {name: view["state"] for name, view in camera["views"].items()} == {
+        "east": "alarm",
+        "other-1": "clear",
+        "other-2": "clear",
+    }
+
+
+@pytest.mark.parametrize("query", ["view=east", "camera_id=a&view=e+ast", "camera_id=a&view="])
+def test_a_view_of_no_camera_or_of_no_name_is_refused(client, query):
+    assert client.post(f"/segment?{query}", content=file_of(plume())).status_code == 422
+
+
 def test_a_time_before_anybody_counted_is_no_failure(client):
     query = "camera_id=a&captured_at=0001-01-01T00:00:00%2B14:00"
     assert client.post(f"/segment?{query}", content=file_of(plume())).status_code == 200
