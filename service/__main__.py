@@ -101,15 +101,15 @@ def _serve(chosen: argparse.Namespace) -> int:
 
 
 def _segment(chosen: argparse.Namespace) -> int:
-    from service.cli.segment import run
+    from service.cli.segment import run_segment
 
-    return run(chosen)
+    return run_segment(chosen)
 
 
 def _replay(chosen: argparse.Namespace) -> int:
-    from service.cli.replay import run
+    from service.cli.replay import run_replay
 
-    return run(chosen)
+    return run_replay(chosen)
 
 
 def _key(chosen: argparse.Namespace) -> int:

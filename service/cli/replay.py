@@ -54,7 +54,7 @@ class ReplayOptions:
     threshold: float | None = None
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run_replay(chosen: argparse.Namespace) -> int:
     """Replay what was named on the command line; returns the exit code."""
     settings = Settings.load(model_dir=chosen.model_dir)
     repeat, shift_px = max(0, chosen.repeat), max(0, chosen.jitter)

@@ -42,7 +42,7 @@ class SegmentJob:
     body_max_bytes: int
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run_segment(chosen: argparse.Namespace) -> int:
     """Segment what was named on the command line; returns the exit code."""
     console = Console(stderr=True)
     if any(path.is_dir() and path.resolve() == chosen.out.resolve() for path in chosen.inputs):

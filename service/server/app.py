@@ -54,15 +54,11 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     slot = ModelSlot(load(), settings.failures_max)
     metrics = Metrics(slot.model.identity)
     slot.on_change = lambda model: metrics.serving(model.identity)
-    batch_max = slot.model.batch_max
-    pace = Pace(slot.model.runners * batch_max, components.worker_options(settings).workers, batch_max)
+    pace = _pace(settings, slot)
     patience = Patience(settings.wait_max_ms / 1000.0, settings.burst_s)
     lifecycle = Lifecycle(Permits(components.in_flight_limits(settings)), Line(pace, patience))
     reloader = Reloader(slot, load, metrics.reloaded)
-    channels = components.channels(settings)
-    for channel in channels:
-        metrics.cameras.sends(channel.name)
-    notifier = Notifier(channels, metrics.cameras.notified)
+    notifier = _notifier(settings, metrics)
     cameras = components.cameras(settings, metrics.cameras, notifier)
 
     @asynccontextmanager
@@ -83,6 +79,19 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     app.state.keys, app.state.lifecycle, app.state.reloader, app.state.metrics = keys, lifecycle, reloader, metrics
     _dress(app, settings, metrics)
     return app
+
+
+def _pace(settings: Settings, slot: ModelSlot) -> Pace:
+    batch_max = slot.model.batch_max
+    return Pace(slot.model.runners * batch_max, components.worker_options(settings).workers, batch_max)
+
+
+def _notifier(settings: Settings, metrics: Metrics) -> Notifier:
+    """Every channel counts from zero."""
+    channels = components.channels(settings)
+    for channel in channels:
+        metrics.cameras.sends(channel.name)
+    return Notifier(channels, metrics.cameras.notified)
 
 
 def _dress(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
