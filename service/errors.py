@@ -3,9 +3,11 @@
 # ruff: noqa: N818 - a name that says what was found needs no suffix
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final, TypeVar
 
 from pydantic import ValidationError
+
+_T = TypeVar("_T")
 
 
 class RequestError(Exception):
@@ -221,7 +223,7 @@ class AddressUnusable(StartError):
     exit_code = 5
 
 
-def parsed(parse: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401 - decoded TOML or JSON
+def parsed(parse: Callable[[str], _T], text: str) -> _T:
     """What a parser makes of a text. Raises ValueError, also where it is nested deeper than the parser can follow."""
     try:
         return parse(text)

@@ -13,6 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from service.cameras.metrics import CameraMetrics
 from service.runtime.model import ModelInfo
+from service.runtime.supervision import Supervisor
 from service.scheduling.permits import Budget, Permits
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -46,6 +47,7 @@ class Metrics:
         self._rebuilds = counter("smoke_session_rebuilds", "Attempts to rebuild a model that raised.", ("result",))
         self._reloads = counter("smoke_reloads", "Changes of the model that were asked for.", ("result",))
         self._model = Info("smoke_model", "The model that answers.", registry=self._registry)
+        self._background = counter("smoke_background_failures", "Background tasks begun again.", ("task",))
         self.cameras = CameraMetrics(self._registry)
         self.serving(identity)
         ProcessCollector(registry=self._registry)
@@ -75,6 +77,10 @@ class Metrics:
     def reloaded(self, result: str) -> None:
         """The model was swapped or rolled back, or a release was refused."""
         self._reloads.labels(result).inc()
+
+    def background(self, task: str, failures: int) -> None:
+        """A background task has begun, or has failed so often more."""
+        self._background.labels(task).inc(failures)
 
     def connection_closed(self, reason: str) -> None:
         """A connection went over a limit."""
@@ -123,18 +129,16 @@ class Metrics:
 
 
 @asynccontextmanager
-async def monitor_loop_lag(report: Callable[[float], None], period_s: float = _PERIOD_S) -> AsyncIterator[None]:
+async def monitor_loop_lag(
+    report: Callable[[float], None], period_s: float = _PERIOD_S, supervisor: Supervisor | None = None
+) -> AsyncIterator[None]:
     """Tell, every period while the context lasts, by how many seconds the event loop was late."""
-    task = asyncio.create_task(_beat(report, period_s))
-    try:
+
+    async def beat() -> None:
+        while True:
+            due_s = time.perf_counter() + period_s
+            await asyncio.sleep(period_s)
+            report(max(0.0, time.perf_counter() - due_s))
+
+    async with (supervisor or Supervisor()).running("watch event loop", beat, needed=False):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _beat(report: Callable[[float], None], period_s: float) -> None:
-    while True:
-        due_s = time.perf_counter() + period_s
-        await asyncio.sleep(period_s)
-        report(max(0.0, time.perf_counter() - due_s))

@@ -89,7 +89,7 @@ class Rules:
             ValueError: It is no TOML, or says something unknown or impossible.
         """
         try:
-            file = _File.model_validate(parsed(tomllib.loads, text))
+            file = _File.model_validate(tomllib.loads(text))
         except ValidationError as error:
             raise ValueError(in_words(error, _TABLES)) from None
         default = _rule("default", file.default, Rule(base))
@@ -128,7 +128,7 @@ class CameraFile:
                 return
             text = self._path.read_text(encoding="utf-8")
             self._stamp = stamp
-            self.rules = Rules.parse(text, self._base)
+            self.rules = parsed(lambda text: Rules.parse(text, self._base), text)
         except OSError as error:
             self._stamp = None
             self._say(f"{self._path}: {error}")

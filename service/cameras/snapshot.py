@@ -10,8 +10,9 @@ import logging
 import math
 import os
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -22,6 +23,7 @@ from service.cameras.camera import CAMERA_ID, Camera
 from service.cameras.evidence import Box
 from service.cameras.registry import Cameras
 from service.errors import in_words
+from service.runtime.supervision import Supervisor
 
 _LOG = logging.getLogger("service.cameras")
 _COOLDOWN_MAX_S: Final = 86_400.0
@@ -146,27 +148,45 @@ def restore(cameras: Cameras, file: Path | None) -> None:
 
 
 @asynccontextmanager
-async def housekeeping(cameras: Cameras, file: Path | None, period_s: float = _PERIOD_S) -> AsyncIterator[None]:
-    """Keep rules and snapshot fresh while the context lasts; the last state is written on leaving it."""
-    task = asyncio.create_task(_keep(cameras, file, period_s, cameras.changes))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        if file is not None:
-            await asyncio.to_thread(_write, describe(cameras, time.time()), file)
+async def housekeeping(
+    cameras: Cameras, file: Path | None, period_s: float = _PERIOD_S, supervisor: Supervisor | None = None
+) -> AsyncIterator[None]:
+    """Keep rules and snapshot fresh while the context lasts; the last state is written on leaving it.
+
+    Each chore is a task of its own: where one fails, the others go on.
+    """
+    supervisor, saved = supervisor or Supervisor(), cameras.changes
+
+    async def evict() -> None:
+        cameras.evict_expired(time.time())
+
+    async def refresh() -> None:
+        await asyncio.to_thread(cameras.file.refresh)
+
+    async def save() -> None:
+        nonlocal saved
+        changes = cameras.changes
+        if changes != saved and await _save(cameras, file):
+            saved = changes
+
+    async with AsyncExitStack() as stack:
+        for name, chore in (("evict cameras", evict), ("read cameras file", refresh), ("write state file", save)):
+            await stack.enter_async_context(supervisor.running(name, partial(_every, period_s, chore), needed=False))
+        try:
+            yield
+        finally:
+            await _save(cameras, file)
 
 
-async def _keep(cameras: Cameras, file: Path | None, period_s: float, written: int) -> None:
+async def _every(period_s: float, chore: Callable[[], Awaitable[None]]) -> None:
     while True:
         await asyncio.sleep(period_s)
-        cameras.evict_expired(time.time())
-        await asyncio.to_thread(cameras.file.refresh)
-        if file is not None and cameras.changes != written:
-            changes = cameras.changes
-            if await asyncio.to_thread(_write, describe(cameras, time.time()), file):
-                written = changes
+        await chore()
+
+
+async def _save(cameras: Cameras, file: Path | None) -> bool:
+    """Whether the state is where it should be."""
+    return file is None or await asyncio.to_thread(_write, describe(cameras, time.time()), file)
 
 
 def _write(described: dict[str, object], file: Path) -> bool:

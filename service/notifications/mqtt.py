@@ -20,6 +20,7 @@ import aiomqtt
 
 from service.cameras.camera import AlarmTransition
 from service.notifications.outbox import DeliveryFailed
+from service.runtime.supervision import Supervisor
 from service.timestamps import instant
 
 _LOG = logging.getLogger("service.notifications")
@@ -47,11 +48,13 @@ class Mqtt:
     Args:
         broker: See there.
         pause_s: Before the second attempt to connect, doubled before each further one.
+        supervisor: Keeps the connection's task going.
     """
 
     name = "mqtt"
 
-    def __init__(self, broker: BrokerOptions, pause_s: float = _PAUSE_S) -> None:
+    def __init__(self, broker: BrokerOptions, pause_s: float = _PAUSE_S, supervisor: Supervisor | None = None) -> None:
+        self._supervisor = supervisor or Supervisor()
         self._broker = broker
         self._pause_s = pause_s
         self._client: aiomqtt.Client | None = None
@@ -77,12 +80,8 @@ class Mqtt:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Keep the connection in the background; leaving says `offline`."""
-        task = asyncio.create_task(self._keep())
-        try:
+        async with self._supervisor.running("keep mqtt connection", self._keep, needed=True):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _keep(self) -> None:
         pause_s = self._pause_s

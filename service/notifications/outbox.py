@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.cameras.camera import AlarmTransition
+from service.runtime.supervision import Supervisor
 
 _LOG = logging.getLogger("service.notifications")
 
@@ -78,10 +79,18 @@ class Outbox:
         channel: Where they go.
         report: Told the channel and the result of each: delivered, failed or dropped.
         policy: How hard it is tried.
+        supervisor: Keeps the deliveries going.
     """
 
-    def __init__(self, channel: Channel, report: Callable[[str, str], None], policy: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        report: Callable[[str, str], None],
+        policy: RetryPolicy | None = None,
+        supervisor: Supervisor | None = None,
+    ) -> None:
         self._channel = channel
+        self._supervisor = supervisor or Supervisor()
         self._report = report
         self._policy = policy or RetryPolicy()
         self._queue: deque[AlarmTransition] = deque()
@@ -106,23 +115,21 @@ class Outbox:
         async with self._channel.opened():
             if not self._queue:
                 self._idle.set()
-            task = asyncio.create_task(self._work())
-            try:
-                yield
-            finally:
-                await self._drain(task)
+            async with self._supervisor.running(f"send by {self._channel.name}", self._work, needed=True):
+                try:
+                    yield
+                finally:
+                    await self._drain()
+            while self._queue:
+                self._queue.popleft()
+                self._report(self._channel.name, "dropped")
 
-    async def _drain(self, task: asyncio.Task[None]) -> None:
+    async def _drain(self) -> None:
         try:
             async with asyncio.timeout(self._policy.drain_s):
                 await self._idle.wait()
         except TimeoutError:
             _LOG.warning("notifications left unsent", extra={"channel": self._channel.name})
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        while self._queue:
-            self._queue.popleft()
-            self._report(self._channel.name, "dropped")
 
     async def _work(self) -> None:
         while True:
@@ -164,10 +171,13 @@ class Notifier:
     Args:
         channels: Where changes go.
         report: Told the channel and the result of each notification.
+        supervisor: Keeps the deliveries going.
     """
 
-    def __init__(self, channels: list[Channel], report: Callable[[str, str], None]) -> None:
-        self._outboxes = [Outbox(channel, report) for channel in channels]
+    def __init__(
+        self, channels: list[Channel], report: Callable[[str, str], None], supervisor: Supervisor | None = None
+    ) -> None:
+        self._outboxes = [Outbox(channel, report, supervisor=supervisor) for channel in channels]
 
     def notify(self, change: AlarmTransition) -> None:
         """Leave a change to be sent; returns at once."""

@@ -25,6 +25,7 @@ from service.runtime.process import gpu_memory
 from service.runtime.recovery import ModelRebuilder
 from service.runtime.reload import Reloader
 from service.runtime.slot import LoadedModel, ModelSlot
+from service.runtime.supervision import Supervisor
 from service.scheduling.admission import Lifecycle
 from service.scheduling.backlog import Line, Patience
 from service.scheduling.permits import Permits
@@ -58,17 +59,18 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     patience = Patience(settings.wait_max_ms / 1000.0, settings.burst_s)
     lifecycle = Lifecycle(Permits(components.in_flight_limits(settings)), Line(pace, patience))
     reloader = Reloader(slot, load, metrics.reloaded)
-    notifier = _notifier(settings, metrics)
+    supervisor = Supervisor(metrics.background)
+    notifier = _notifier(settings, metrics, supervisor)
     cameras = components.cameras(settings, metrics.cameras, notifier)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with _started(settings, slot, metrics, lifecycle, reloader, cameras, pace) as state:
+        with _started(settings, slot, metrics, lifecycle, reloader, cameras, pace, supervisor) as state:
             app.state.wiring = state
             lifecycle.open()
             async with (
-                monitor_loop_lag(metrics.observe_lag),
-                housekeeping(cameras, settings.state_file),
+                monitor_loop_lag(metrics.observe_lag, supervisor=supervisor),
+                housekeeping(cameras, settings.state_file, supervisor=supervisor),
                 notifier.running(),
             ):
                 yield
@@ -86,12 +88,12 @@ def _pace(settings: Settings, slot: ModelSlot) -> Pace:
     return Pace(slot.model.runners * batch_max, components.worker_options(settings).workers, batch_max)
 
 
-def _notifier(settings: Settings, metrics: Metrics) -> Notifier:
+def _notifier(settings: Settings, metrics: Metrics, supervisor: Supervisor) -> Notifier:
     """Every channel counts from zero."""
-    channels = components.channels(settings)
+    channels = components.channels(settings, supervisor)
     for channel in channels:
         metrics.cameras.sends(channel.name)
-    return Notifier(channels, metrics.cameras.notified)
+    return Notifier(channels, metrics.cameras.notified, supervisor)
 
 
 def _dress(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
@@ -127,6 +129,7 @@ def _started(
     reloader: Reloader,
     cameras: Cameras,
     pace: Pace,
+    supervisor: Supervisor,
 ) -> Iterator[AppState]:
     """Everything that has threads; leaving it finishes what was accepted."""
     with (
@@ -135,7 +138,7 @@ def _started(
             slot, components.worker_options(settings), Limits(settings.pixels_max), metrics.observe_batch, pace
         ) as pipeline,
     ):
-        state = AppState(settings, slot, pipeline, metrics, lifecycle, reloader, cameras)
+        state = AppState(settings, slot, pipeline, metrics, lifecycle, reloader, cameras, supervisor)
         metrics.watch(lambda: pipeline.queue_depth, lambda: state.ready, lambda: state.live)
         metrics.watch_permits(lifecycle.permits)
         metrics.watch_gpu(gpu_memory() if slot.model.identity.provider != "cpu" else None)

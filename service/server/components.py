@@ -15,6 +15,7 @@ from service.runtime.process import cores
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import open_model
 from service.runtime.slot import LoadedModel
+from service.runtime.supervision import Supervisor
 from service.scheduling.permits import Ceilings
 from service.settings import Settings
 
@@ -69,7 +70,7 @@ def cameras(settings: Settings, metrics: CameraMetrics, notifier: Notifier) -> C
     return known
 
 
-def channels(settings: Settings) -> list[Channel]:
+def channels(settings: Settings, supervisor: Supervisor) -> list[Channel]:
     """The channels that are switched on.
 
     Raises:
@@ -80,7 +81,7 @@ def channels(settings: Settings) -> list[Channel]:
         secret = _secret("SMOKE_WEBHOOK_SECRET_FILE", settings.webhook_secret_file)
         opened.append(_webhook(settings.webhook_url, secret))
     if settings.mqtt_host is not None:
-        opened.append(_mqtt(settings, settings.mqtt_host))
+        opened.append(_mqtt(settings, settings.mqtt_host, supervisor))
     return opened
 
 
@@ -91,14 +92,11 @@ def _webhook(url: str, secret: str) -> Channel:
         raise SettingsInvalid(f"SMOKE_WEBHOOK_URL: {error}") from error
 
 
-def _mqtt(settings: Settings, host: str) -> Channel:
+def _mqtt(settings: Settings, host: str, supervisor: Supervisor) -> Channel:
     file = settings.mqtt_password_file
     password = _secret("SMOKE_MQTT_PASSWORD_FILE", file) if file else None
-    return Mqtt(
-        BrokerOptions(
-            host, settings.mqtt_port, settings.mqtt_username, password, settings.mqtt_tls, settings.mqtt_prefix
-        )
-    )
+    username, tls, prefix = settings.mqtt_username, settings.mqtt_tls, settings.mqtt_prefix
+    return Mqtt(BrokerOptions(host, settings.mqtt_port, username, password, tls, prefix), supervisor=supervisor)
 
 
 def _secret(name: str, file: Path | None) -> str:

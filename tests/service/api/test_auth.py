@@ -92,6 +92,11 @@ SHA = digest("x")
         ("", "expected \\[\\[key\\]\\] entries"),
         ("key = 1", "key: found no list of entries, expected \\[\\[key\\]\\] entries"),
         ("[[key", "keys.toml: "),
+        ("key = " + "[" * 3_000, "keys.toml: found brackets nested too deeply"),
+        (
+            f'[[key]]\nname = "a"\nsha256 = "{SHA}"\nrequests_per_s = nan',
+            "found requests_per_s nan, expected more than 0",
+        ),
         (f'[[key]]\nname = "a b"\nsha256 = "{SHA}"', "found name 'a b'"),
         ('[[key]]\nname = "a"\nsha256 = "secret"', "key a: found no sha256 of 64"),
         (

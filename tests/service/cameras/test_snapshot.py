@@ -17,7 +17,9 @@ from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
 from service.cameras.snapshot import housekeeping
+from service.runtime.recovery import Backoff
 from service.runtime.slot import LoadedModel
+from service.runtime.supervision import Supervisor
 from service.server.app import create_app
 from service.settings import Settings
 from tests.pictures import file_of, plain, plume
@@ -83,7 +85,11 @@ def test_no_file_is_no_memory(tmp_path):
         '{"schema": 2, "cameras": {}}',
         '{"schema": 1, "cameras": {"a b": {}}}',
         '{"schema": 1, "cameras": {"a": {"state": "mint"}}}',
+        "[" * 100_000,
+        '{"schema": 1, "cameras": ' + '{"a":' * 100_000,
         entry("since_s", math.nan),
+        entry("places", [[0, 0, math.inf, 1]]),
+        entry("views", {"east": {}}),
         entry("frames", "3"),
         entry("places", [[1, 2]]),
     ],
@@ -180,3 +186,27 @@ def test_new_rules_are_in_force_without_a_restart(tmp_path):
             await until(lambda: known.file.rules.default.policy.hits == 1)
 
     asyncio.run(run())
+
+
+def test_a_chore_that_fails_is_begun_again_and_keeps_nobody_from_the_others(tmp_path, caplog):
+    """A camera file that breaks its reader in a way that nobody thought of: the state is saved all the same."""
+
+    async def run() -> None:
+        known = cameras()
+        counted, refresh = [], known.file.refresh
+        supervisor = Supervisor(lambda *what: counted.append(what), Backoff(0.0, 0.0))
+
+        def broken() -> None:
+            known.file.refresh = refresh
+            raise RecursionError
+
+        known.file.refresh = broken
+        async with housekeeping(known, tmp_path / "state.json", period_s=0.01, supervisor=supervisor):
+            await until(lambda: ("read cameras file", 1) in counted)
+            known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time())
+            known.changes += 1
+            await until((tmp_path / "state.json").exists)
+        assert supervisor.failing is None
+
+    asyncio.run(run())
+    assert "background task failed, and is begun again" in caplog.text
