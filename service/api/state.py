@@ -10,13 +10,14 @@ from service.cameras.registry import Cameras
 from service.pipeline.pipeline import Pipeline
 from service.runtime.reload import Reloader
 from service.runtime.slot import ModelSlot
+from service.runtime.supervision import Supervisor
 from service.scheduling.admission import Lifecycle, Phase
 from service.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """Settings, model, pipeline, metrics, the door, what changes the model, and the cameras."""
+    """Settings, model, pipeline, metrics, the door, what changes the model, the cameras, and what keeps tasks going."""
 
     settings: Settings
     slot: ModelSlot
@@ -25,6 +26,7 @@ class AppState:
     lifecycle: Lifecycle
     reloader: Reloader
     cameras: Cameras
+    supervisor: Supervisor
 
     @property
     def unhealthy_reason(self) -> str | None:
@@ -35,6 +37,8 @@ class AppState:
             return f"a batch has been running for {self.pipeline.busy_s:.0f} s"
         if self.slot.given_up:
             return f"the model has failed {self.slot.failures} times in a row"
+        if self.supervisor.failing:
+            return f"the background task {self.supervisor.failing!r} fails again and again"
         return None
 
     @property

@@ -25,6 +25,7 @@ from service.runtime.process import gpu_memory
 from service.runtime.recovery import ModelRebuilder
 from service.runtime.reload import Reloader
 from service.runtime.slot import LoadedModel, ModelSlot
+from service.runtime.supervision import Supervisor
 from service.scheduling.admission import Lifecycle
 from service.scheduling.backlog import Line, Patience
 from service.scheduling.permits import Permits
@@ -58,20 +59,22 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     patience = Patience(settings.wait_max_ms / 1000.0, settings.burst_s)
     lifecycle = Lifecycle(Permits(components.in_flight_limits(settings)), Line(pace, patience))
     reloader = Reloader(slot, load, metrics.reloaded)
-    cameras, notifier = components.cameras(settings, metrics.cameras)
+    supervisor = Supervisor(metrics.background)
+    cameras, notifier = components.cameras(settings, metrics.cameras, supervisor)
     if settings.cameras_file is not None:
         metrics.watch_file("cameras", lambda: cameras.file.error is None, lambda: cameras.file.read_s)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with _started(settings, slot, metrics, lifecycle, reloader, cameras, pace) as state:
+        with _started(settings, slot, metrics, lifecycle, reloader, cameras, pace, supervisor) as state:
             app.state.wiring = state
             lifecycle.open()
             async with (
-                monitor_loop_lag(metrics.observe_lag),
+                monitor_loop_lag(metrics.observe_lag, supervisor=supervisor),
                 housekeeping(
                     cameras,
                     settings.state_file,
+                    supervisor=supervisor,
                     undelivered=notifier.undelivered,
                     report=partial(metrics.file_written, "state"),
                 ),
@@ -125,6 +128,7 @@ def _started(
     reloader: Reloader,
     cameras: Cameras,
     pace: Pace,
+    supervisor: Supervisor,
 ) -> Iterator[AppState]:
     """Everything that has threads; leaving it finishes what was accepted."""
     with (
@@ -133,7 +137,7 @@ def _started(
             slot, components.worker_options(settings), Limits(settings.pixels_max), metrics.observe_batch, pace
         ) as pipeline,
     ):
-        state = AppState(settings, slot, pipeline, metrics, lifecycle, reloader, cameras)
+        state = AppState(settings, slot, pipeline, metrics, lifecycle, reloader, cameras, supervisor)
         metrics.watch(lambda: pipeline.queue_depth, lambda: state.ready, lambda: state.live)
         metrics.watch_permits(lifecycle.permits)
         metrics.watch_gpu(gpu_memory() if slot.model.identity.provider != "cpu" else None)

@@ -73,7 +73,8 @@ async def segment(
             work = state.pipeline.segment(body, query.options(), ticket, inside.place.hold_pixels)
             segmentation = await cancel_on_disconnect(request.receive, work)
             latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - ticket.arrived_s)
-            return await _reply(request, query, state, segmentation, latency)
+            alarm = _observe(query, state, segmentation, body)
+            return await _reply(request, query, state, segmentation, latency, alarm)
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def _refusals_counted(camera_id: str | None, state: AppState) -> Iterator[None]:
         raise
 
 
-def _observe(query: SegmentQuery, state: AppState, segmentation: Segmentation) -> AlarmStatus | None:
+def _observe(query: SegmentQuery, state: AppState, segmentation: Segmentation, body: bytes) -> AlarmStatus | None:
     """Tell the cameras of an answered frame; one of no camera changes nothing."""
     if query.camera_id is None or segmentation.image_stats is None:
         return None
@@ -99,15 +100,21 @@ def _observe(query: SegmentQuery, state: AppState, segmentation: Segmentation) -
         segmentation.map_px,
         segmentation.image_stats,
         tiled=segmentation.tiles is not None,
+        body=hash(body) if query.captured_s is not None else 0,
+        view=query.view or "",
     )
     return state.cameras.observe(query.camera_id, frame, manifest.reference or {})
 
 
 async def _reply(
-    request: Request, query: SegmentQuery, state: AppState, segmentation: Segmentation, latency: LatencyBody
+    request: Request,
+    query: SegmentQuery,
+    state: AppState,
+    segmentation: Segmentation,
+    latency: LatencyBody,
+    alarm: AlarmStatus | None,
 ) -> Response:
     """Build the body off the event loop, down to its bytes: base64 and JSON of a large map take their time."""
-    alarm = _observe(query, state, segmentation)
     stages_ms = latency.model_dump()
     content = await state.pipeline.offload(
         lambda: (

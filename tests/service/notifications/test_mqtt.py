@@ -18,7 +18,7 @@ import trustme
 from starlette.testclient import TestClient
 
 from service.cameras.alarm import AlarmState, CameraAlarm
-from service.cameras.camera import AlarmTransition, Camera
+from service.cameras.camera import AlarmTransition, Camera, CameraView
 from service.errors import SettingsInvalid
 from service.notifications import mqtt as mqtt_module
 from service.notifications.broker import BrokerOptions
@@ -44,7 +44,7 @@ AVAILABILITY = "smoke/camera/ridge/availability"
 
 def camera(state: str = "alarm", camera_id: str = "ridge", silent_s: float = 0.0) -> Camera:
     alarm = CameraAlarm() if state == "clear" else CameraAlarm(AlarmState(state), SINCE_S, 1.0, 3)
-    return Camera(camera_id, camera_id, alarm, seen_s=time.time() - silent_s)
+    return Camera(camera_id, camera_id, {"": CameraView(alarm)}, seen_s=time.time() - silent_s)
 
 
 class Mosquitto:
@@ -153,7 +153,7 @@ def test_a_change_is_published_at_once_and_counted(broker):
         async with mqtt.running():
             await heard(broker.port, "clear")
             assert results == []
-            cameras[0].alarm = camera().alarm
+            cameras[0].views = camera().views
             mqtt.notify(RAISED)
             return await heard(broker.port, "alarm")
 
