@@ -2,7 +2,12 @@
 
 # ruff: noqa: N818 - a name that says what was found needs no suffix
 
-from typing import ClassVar, Final
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Final, TypeVar
+
+from pydantic import ValidationError
+
+_T = TypeVar("_T")
 
 
 class RequestError(Exception):
@@ -216,3 +221,30 @@ class AddressUnusable(StartError):
     """The address cannot be bound: in use, not of this machine, or not permitted."""
 
     exit_code = 5
+
+
+def parsed(parse: Callable[[str], _T], text: str) -> _T:
+    """What a parser makes of a text. Raises ValueError, also where it is nested deeper than the parser can follow."""
+    try:
+        return parse(text)
+    except RecursionError:
+        raise ValueError("found brackets nested too deeply, expected a few levels") from None
+
+
+def in_words(error: ValidationError, expected: Mapping[str, str], at: str = "") -> str:
+    """The first value that pydantic refused: where it stands (below `at`), what was found, what was expected.
+
+    `expected` has words by key, and by "" of the whole; pydantic's own are taken where it has none.
+    """
+    problems = error.errors(include_url=False)
+    unknown = sorted(str(problem["loc"][-1]) for problem in problems if problem["type"] == "extra_forbidden")
+    if unknown:
+        words = expected.get("", f"some of {', '.join(sorted(expected))}")
+        return f"{at}{at and ': '}found {unknown}, expected {words}"
+    problem, key = problems[0], str(*problems[0]["loc"][:1])
+    where = ".".join(part for part in (at, key) if part)
+    words = problem["msg"].removeprefix("Value error, ").replace("Input should be ", "")
+    if not words.startswith("found"):
+        found = "nothing" if problem["type"] == "missing" else repr(problem["input"])[:80]
+        words = f"found {found}, expected {expected.get(key, words)}"
+    return f"{where}: {words}" if where else words

@@ -9,13 +9,19 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.manifest import ManifestError, newest_release
-from service.errors import ModelUnusable, SettingsInvalid
+from service.cameras.evidence import AlarmPolicy
+from service.errors import ModelUnusable, SettingsInvalid, in_words
 from service.runtime.providers import Arena, Precision, Provider
 
 _GONE: Final = {
     "SMOKE_BURST_S": "SMOKE_CAMERA_WAIT_MAX_MS says how long a camera's only frame may wait, SMOKE_WAIT_MAX_MS any other",
 }
 """Settings of earlier versions, and what took their place."""
+
+
+def _policy(name: str) -> Any:  # noqa: ANN401 - what `Field` returns
+    """A field of the alarm policy as a setting: its default, bounds and description."""
+    return AlarmPolicy.model_fields[name]
 
 
 class Settings(BaseSettings):
@@ -90,12 +96,10 @@ class Settings(BaseSettings):
     cameras_file: Path | None = Field(None, description="TOML file of alarm policies and ignored places per camera.")
     state_file: Path | None = Field(None, description="JSON file in which alarms outlive a restart.")
     feedback_file: Path | None = Field(None, description="JSONL file to which feedback on alarms is appended.")
-    alarm_frames: int = Field(5, ge=1, le=32, description="Frames of a camera that an alarm looks back on.")
-    alarm_hits: float = Field(3.0, ge=0.1, le=32, description="Frames of those with smoke at one place for an alarm.")
-    alarm_window_s: float = Field(900.0, ge=1, le=86_400, description="Frames captured longer ago do not count.")
-    alarm_cooldown_s: float = Field(
-        600.0, ge=0, le=86_400, description="No new alarm at a place for so long after one."
-    )
+    alarm_frames: int = _policy("frames")
+    alarm_hits: float = _policy("hits")
+    alarm_window_s: float = _policy("window_s")
+    alarm_cooldown_s: float = _policy("cooldown_s")
     webhook_url: str | None = Field(
         None, pattern=r"^https?://[^\s/]", max_length=2000, description="Post alarms and reviews there, signed."
     )
@@ -136,8 +140,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _alarm_possible(self) -> Self:
-        if self.alarm_hits > self.alarm_frames:
-            raise PydanticCustomError("alarm", "SMOKE_ALARM_HITS of at most SMOKE_ALARM_FRAMES")
+        try:
+            self.alarm_policy  # noqa: B018 - built to be checked
+        except ValidationError as error:
+            raise PydanticCustomError("alarm", "SMOKE_ALARM_*: {words}", {"words": in_words(error, {})}) from None
         return self
 
     @model_validator(mode="after")
@@ -153,6 +159,16 @@ class Settings(BaseSettings):
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise PydanticCustomError("tls", "SMOKE_TLS_CERT_FILE and SMOKE_TLS_KEY_FILE, both or neither")
         return self
+
+    @property
+    def alarm_policy(self) -> AlarmPolicy:
+        """What holds for every camera of which the operator's file says nothing."""
+        return AlarmPolicy(
+            frames=self.alarm_frames,
+            hits=self.alarm_hits,
+            window_s=self.alarm_window_s,
+            cooldown_s=self.alarm_cooldown_s,
+        )
 
     @classmethod
     def load(cls, **chosen: object) -> Self:

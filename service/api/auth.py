@@ -7,21 +7,27 @@ searched for; what a person made up would need a slow hash.
 import hashlib
 import hmac
 import math
-import re
 import secrets
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
-from service.errors import KeyInsufficient, KeyMissing, RateExceeded, SettingsInvalid
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
 
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_FIELDS: Final = frozenset({"name", "sha256", "scopes", "requests_per_s"})
+from service.errors import KeyInsufficient, KeyMissing, RateExceeded, SettingsInvalid, parsed
+
+_ENTRIES: Final = "expected [[key]] entries, each with a name of its own"
+_EXPECTED: Final = {
+    "name": "letters, digits, dots, hyphens and underscores",
+    "sha256": "64 hexadecimal digits",
+    "scopes": "some of infer, metrics, operator, admin",
+    "requests_per_s": "more than 0",
+}
 
 
 class Scope(StrEnum):
@@ -33,7 +39,7 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
-@dataclass(frozen=True, slots=True)
+@checked_dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
 class Key:
     """One entry of the file.
 
@@ -44,29 +50,16 @@ class Key:
         requests_per_s: How often, on average; twice as many may come at once.
     """
 
-    name: str
-    sha256: str
-    scopes: frozenset[Scope]
-    requests_per_s: float = math.inf
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    scopes: frozenset[Scope] = frozenset()
+    requests_per_s: Annotated[float, Field(gt=0, strict=True)] = math.inf
 
-    @classmethod
-    def of(cls, entry: dict[str, Any]) -> Self:
-        """From an entry of the file.
 
-        Raises:
-            ValueError: It says something unknown or impossible.
-        """
-        if unknown := entry.keys() - _FIELDS:
-            raise ValueError(f"found {sorted(unknown)}, expected some of {sorted(_FIELDS)}")
-        name, sha256 = str(entry.get("name", "")), str(entry.get("sha256", ""))
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"found name {name!r}, expected letters, digits, dots, hyphens and underscores")
-        if not _SHA256.fullmatch(sha256):
-            raise ValueError(f"key {name}: found no sha256 of 64 hexadecimal digits")
-        rate = float(entry.get("requests_per_s", math.inf))
-        if not rate > 0:
-            raise ValueError(f"key {name}: found requests_per_s {rate:g}, expected more than 0")
-        return cls(name, sha256, frozenset(Scope(scope) for scope in entry.get("scopes", ())), rate)
+class _File(BaseModel):
+    """The file; what else stands in it is passed over."""
+
+    key: list[Key] = Field(default=[], min_length=1, validate_default=True)
 
 
 @dataclass(slots=True)
@@ -159,13 +152,31 @@ class ApiKeys:
 
 def _read(path: Path) -> list[Key]:
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("key", [])
-        keys = [Key.of(entry) for entry in entries]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        keys = parsed(lambda text: _checked(tomllib.loads(text)), path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise SettingsInvalid(f"SMOKE_API_KEYS_FILE: {path}: {error}") from error
-    if not keys or len({key.name for key in keys}) < len(keys):
-        raise SettingsInvalid(f"SMOKE_API_KEYS_FILE: {path}: expected [[key]] entries, each with a name of its own")
+    if len({key.name for key in keys}) < len(keys):
+        raise SettingsInvalid(f"SMOKE_API_KEYS_FILE: {path}: {_ENTRIES}")
     return keys
+
+
+def _checked(raw: Mapping[str, Any]) -> list[Key]:
+    """The entries of a decoded file. What is refused is named, but never shown where it may be a key."""
+    try:
+        return _File.model_validate(raw).key
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+    _, *entry = problem["loc"]
+    if len(entry) < 2:
+        raise ValueError(f"key: found no list of entries, {_ENTRIES}")
+    number, field = int(entry[0]), str(entry[1])
+    name = str(raw["key"][number].get("name", ""))[:64]
+    if field == "name":
+        raise ValueError(f"found name {name!r}, expected {_EXPECTED[field]}")
+    if field not in _EXPECTED:
+        raise ValueError(f"key {name}: found {[field]}, expected some of {sorted(_EXPECTED)}")
+    found = "no sha256 of" if field == "sha256" else f"{field} {problem['input']!r}, expected"
+    raise ValueError(f"key {name}: found {found} {_EXPECTED[field]}")
 
 
 def digest(key: str) -> str:

@@ -14,6 +14,7 @@ from prometheus_client.process_collector import ProcessCollector
 from service.cameras.metrics import CameraMetrics
 from service.errors import KeyInsufficient, KeyMissing
 from service.runtime.model import ModelInfo
+from service.runtime.supervision import Supervisor
 from service.scheduling.admission import AdmissionControl
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -52,6 +53,7 @@ class Metrics:
         self._file_ok = gauge("smoke_file_ok", "0 while a file cannot be read or written.", ("file",))
         self._file_time = gauge("smoke_file_timestamp_seconds", "When a file was last read or written.", ("file",))
         self._model = Info("smoke_model", "The model that answers.", registry=self._registry)
+        self._background = counter("smoke_background_failures", "Background tasks begun again.", ("task",))
         self.cameras = CameraMetrics(self._registry)
         self.serving(identity)
         ProcessCollector(registry=self._registry)
@@ -96,6 +98,10 @@ class Metrics:
         self._file_ok.labels(file).set(ok)
         if ok:
             self._file_time.labels(file).set_to_current_time()
+
+    def background(self, task: str, failures: int) -> None:
+        """A background task has begun, or has failed so often more."""
+        self._background.labels(task).inc(failures)
 
     def connection_closed(self, reason: str) -> None:
         """A connection went over a limit."""
@@ -142,18 +148,16 @@ class Metrics:
 
 
 @asynccontextmanager
-async def monitor_loop_lag(report: Callable[[float], None], period_s: float = _PERIOD_S) -> AsyncIterator[None]:
+async def monitor_loop_lag(
+    report: Callable[[float], None], period_s: float = _PERIOD_S, supervisor: Supervisor | None = None
+) -> AsyncIterator[None]:
     """Tell, every period while the context lasts, by how many seconds the event loop was late."""
-    task = asyncio.create_task(_beat(report, period_s))
-    try:
+
+    async def beat() -> None:
+        while True:
+            due_s = time.perf_counter() + period_s
+            await asyncio.sleep(period_s)
+            report(max(0.0, time.perf_counter() - due_s))
+
+    async with (supervisor or Supervisor()).running("watch event loop", beat, needed=False):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _beat(report: Callable[[float], None], period_s: float) -> None:
-    while True:
-        due_s = time.perf_counter() + period_s
-        await asyncio.sleep(period_s)
-        report(max(0.0, time.perf_counter() - due_s))

@@ -58,6 +58,11 @@ class SegmentQuery(BaseModel):
     camera_id: Annotated[str | None, NEVER_NULL] = Field(
         None, pattern=CAMERA_ID, description="Which camera; repeated in the reply."
     )
+    view: Annotated[str | None, NEVER_NULL] = Field(
+        None,
+        pattern=CAMERA_ID,
+        description="What a camera that turns to presets is turned to: smoke is followed in each view on its own. Needs camera_id.",
+    )
     captured_at: Annotated[Annotated[str, AfterValidator(check_instant)] | None, NEVER_NULL] = Field(
         None,
         max_length=40,
@@ -93,9 +98,10 @@ class SegmentQuery(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _latest_of_whom(self) -> Self:
-        if self.latest and self.camera_id is None:
-            raise ValueError("found latest without camera_id, expected both")
+    def _of_whom(self) -> Self:
+        for name, given in (("latest", self.latest), ("view", self.view is not None)):
+            if given and self.camera_id is None:
+                raise ValueError(f"found {name} without camera_id, expected both")
         return self
 
     @model_validator(mode="after")

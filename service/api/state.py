@@ -12,6 +12,7 @@ from service.cameras.registry import Cameras
 from service.pipeline.pipeline import Pipeline
 from service.runtime.reload import Reloader
 from service.runtime.slot import ModelSlot
+from service.runtime.supervision import Supervisor
 from service.scheduling.admission import AdmissionControl, Phase
 from service.settings import Settings
 
@@ -29,6 +30,7 @@ class AppState:
         reloader: Changes the model.
         cameras: What is remembered of each camera.
         pipeline: Takes frames to answers while the application runs.
+        supervisor: Keeps background tasks going.
     """
 
     settings: Settings
@@ -39,6 +41,7 @@ class AppState:
     reloader: Reloader
     cameras: Cameras
     pipeline: Pipeline
+    supervisor: Supervisor
 
     @classmethod
     def of(cls, app: Starlette) -> Self:
@@ -55,6 +58,8 @@ class AppState:
             return f"a batch has been running for {self.pipeline.busy_s:.0f} s"
         if self.slot.given_up:
             return f"the model has failed {self.slot.failures} times in a row"
+        if self.supervisor.failing:
+            return f"the background task {self.supervisor.failing!r} fails again and again"
         return None
 
     @property

@@ -8,13 +8,13 @@ the same without the gate's doubt: `clear -> suspected` at the first region, `->
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from service.cameras.clock import Arrival, CameraClock, Stamp
 from service.cameras.evidence import AlarmPolicy, Box, Evidence, RegionObservation, merge, weigh
 
-_SKEW_S: Final = 60.0
 _PLACES_MAX: Final = 16
 COUNTED_REGIONS_MAX: Final = 8
 """Most regions of a frame that count, the largest ones."""
@@ -28,40 +28,38 @@ class AlarmState(StrEnum):
     ALARM = "alarm"
     REVIEW = "review"
 
-
-class Arrival(StrEnum):
-    """Whether a frame counts: yes; older than the newest; seen before; from the future by its own clock."""
-
-    COUNTED = "counted"
-    LATE = "late"
-    DUPLICATE = "duplicate"
-    AHEAD = "ahead"
+    @property
+    def urgency(self) -> int:
+        """An alarm before a review before a suspicion before nothing."""
+        return (AlarmState.CLEAR, AlarmState.SUSPECTED, AlarmState.REVIEW, AlarmState.ALARM).index(self)
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmUpdate:
-    """What a frame did to its camera: whether it counted, whether an alarm was raised, and the state before it."""
+    """What a frame did to its camera: whether it counted, whether an alarm was raised, the state before it, the camera's clock."""
 
     arrival: Arrival
     raised: bool
     before: AlarmState
+    clock_wrong: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    captured_s: float
+    stamp: Stamp
+    time_s: float
     regions: Sequence[RegionObservation]
 
 
 @dataclass(slots=True)
 class CameraAlarm:
-    """A camera's state. Times are seconds since 1970, `captured` by the camera's clock, `arrived` by ours.
+    """A camera's state. Times are seconds since 1970, by the camera's clock (see `clock`), `arrived` by ours.
 
     Attributes:
         state, since_s: What it is, and since when.
         score: E / k; an alarm is raised from 1 on.
         frames: Frames of the window with smoke at the place that E is of.
-        newest_s: When the newest counted frame was captured.
+        newest_s: When the newest counted frame was taken.
         ended_s, counted_s: When the last alarm ended (captured), and when a frame last counted (arrived).
         places: Boxes at which the present alarm was raised, or the last one.
         restored: The state comes from before a restart, and not yet enough frames were seen to confirm it or to let it go.
@@ -77,42 +75,45 @@ class CameraAlarm:
     restored: bool = False
     counted_s: float = -math.inf
     _window: deque[_Seen] = field(default_factory=deque)
+    _clock: CameraClock = field(default_factory=CameraClock)
 
     def observe(
-        self, captured_s: float | None, arrived_s: float, regions: Sequence[RegionObservation], policy: AlarmPolicy
+        self,
+        captured_s: float | None,
+        arrived_s: float,
+        regions: Sequence[RegionObservation],
+        policy: AlarmPolicy,
+        body: int = 0,
     ) -> AlarmUpdate:
         """Take a frame in.
 
         Args:
-            captured_s: When it was taken; None takes its arrival.
+            captured_s: When it was taken, by the camera's clock; None takes its arrival.
             arrived_s: When it came.
             regions: Those found in it.
             policy: May differ from one frame to the next.
+            body: A hash of its bytes: the same bytes under the same stamp are the same frame.
         """
-        before = self.state
-        arrival = self._arrival(captured_s, arrived_s, policy)
-        if arrival is not Arrival.COUNTED:
-            return AlarmUpdate(arrival, raised=False, before=before)
-        self.newest_s = arrived_s if captured_s is None else captured_s
-        self.counted_s = arrived_s
-        self._window.append(_Seen(self.newest_s, regions[:COUNTED_REGIONS_MAX]))
-        while len(self._window) > policy.frames or self._window[0].captured_s < self.newest_s - policy.window_s:
+        before, stamp = self.state, Stamp(captured_s, arrived_s, body)
+        if captured_s is not None and any(seen.stamp[::2] == stamp[::2] for seen in self._window):
+            return AlarmUpdate(Arrival.DUPLICATE, raised=False, before=before)
+        # Nothing is known of how long ago the frames came that a restart has swept away.
+        elapsed_s = max(0.0, arrived_s - self.counted_s) if self._window else 0.0
+        reading = self._clock.read(stamp, self.newest_s, elapsed_s, policy.window_s)
+        if reading.arrival is Arrival.LATE:
+            return AlarmUpdate(Arrival.LATE, raised=False, before=before)
+        self._shift(reading.shift_s)
+        self.newest_s, self.counted_s = reading.time_s, arrived_s
+        self._window.append(_Seen(stamp, self.newest_s, regions[:COUNTED_REGIONS_MAX]))
+        while len(self._window) > policy.frames or self._window[0].time_s < self.newest_s - policy.window_s:
             self._window.popleft()
-        return AlarmUpdate(arrival, self._decide(policy), before)
+        return AlarmUpdate(reading.arrival, self._decide(policy), before, reading.wrong)
 
-    def _arrival(self, captured_s: float | None, arrived_s: float, policy: AlarmPolicy) -> Arrival:
-        captured = arrived_s if captured_s is None else captured_s
-        if captured > arrived_s + _SKEW_S:
-            return Arrival.AHEAD
-        if captured_s is not None and any(seen.captured_s == captured_s for seen in self._window):
-            return Arrival.DUPLICATE
-        if captured >= self.newest_s:
-            return Arrival.COUNTED
-        if arrived_s - self.counted_s <= policy.window_s:
-            return Arrival.LATE
-        # Nothing but late frames for a whole window: the camera's clock was set back, and looking away would be worse.
-        self._window.clear()
-        return Arrival.COUNTED
+    def _shift(self, seconds: float) -> None:
+        """The camera's clock was set: keep what was seen as far away from now as it came."""
+        if seconds:
+            self.ended_s += seconds
+            self._window = deque(replace(seen, time_s=seen.time_s + seconds) for seen in self._window)
 
     def _decide(self, policy: AlarmPolicy) -> bool:
         """Move to the state that the window speaks for; returns whether an alarm was raised."""

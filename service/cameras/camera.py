@@ -6,9 +6,10 @@ from dataclasses import astuple, dataclass, field
 from typing import Final, NamedTuple
 
 from models.drift import Histogram
-from service.cameras.alarm import COUNTED_REGIONS_MAX, AlarmState, Arrival, CameraAlarm
-from service.cameras.evidence import Box, BoxPx, RegionObservation
-from service.cameras.health import CameraHealth, DriftMonitor, FreezeDetector, quality_flags
+from service.cameras.alarm import COUNTED_REGIONS_MAX, AlarmState, AlarmUpdate, CameraAlarm
+from service.cameras.clock import Arrival, Stamp
+from service.cameras.evidence import AlarmPolicy, Box, BoxPx, RegionObservation
+from service.cameras.health import CameraHealth, DriftMonitor, FreezeDetector, PanDetector, quality_flags
 from service.cameras.rules import Rule
 from service.pipeline.detections import Assessment, FrameResult, SmokeRegion
 from service.pipeline.image_stats import ImageStats
@@ -17,12 +18,15 @@ from service.runtime.model import ModelInfo
 CAMERA_ID: Final = r"^([A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}|\.[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}|\.\.[A-Za-z0-9_.-]{1,62})$"
 """Up to 64 letters, digits, dots, hyphens and underscores, but neither `.` nor `..`: they mean something else in a path."""
 _RECENT_FRAMES: Final = 50
+VIEWS_MAX: Final = 16
+"""Most views of a camera that are remembered."""
 
 
 class FrameObservation(NamedTuple):
     """One frame of a camera: when it was taken (if it says so) and came, what was found, on which square, what it looks like.
 
-    `tiled` says whether tiles were looked at beside the whole frame, `model` which one answered.
+    `tiled` says whether tiles were looked at beside the whole frame, `model` which one answered; `body` is a hash of the frame's
+    bytes, `view` what the camera was turned to, if it says so.
     """
 
     captured_s: float | None
@@ -32,41 +36,104 @@ class FrameObservation(NamedTuple):
     stats: ImageStats
     tiled: bool = False
     model: ModelInfo | None = None
+    body: int = 0
+    view: str = ""
+
+    @property
+    def stamp(self) -> Stamp:
+        """When it was taken and came."""
+        return Stamp(self.captured_s, self.arrived_s, self.body)
+
+
+@dataclass(slots=True)
+class CameraView:
+    """What is known of a view of a camera: its alarm, when its last frame came, where smoke counted in it, if it stands still.
+
+    `boxes` are fractions of the frame, `boxes_px` the same in pixels; see `RegionObservation`.
+    """
+
+    alarm: CameraAlarm = field(default_factory=CameraAlarm)
+    seen_s: float = 0.0
+    boxes: tuple[Box, ...] = ()
+    boxes_px: tuple[BoxPx, ...] = ()
+    freeze: FreezeDetector = field(default_factory=FreezeDetector)
 
 
 @dataclass(slots=True)
 class Camera:
     """What is known of one camera.
 
+    A camera that turns to presets names the `view` of each frame, and each has an alarm of its own; frames that name none are of the
+    view "". The camera's alarm is that of the view that is most urgent.
+
     Attributes:
         id, label: Its name, and that in the metrics.
-        alarm: Its alarm.
+        views: Its views by name.
         seen_s: When its last frame came.
         frames: Frames answered since it is known.
         assessment, health, model: Of the last frame; the model is the one that answered it.
-        boxes, boxes_px: Where smoke counted in the last frame; see `RegionObservation`.
         regions: The largest regions of the last frame that had any.
+        clock_wrong: Whether the stamp of the last frame that counted could not be relied on.
     """
 
     id: str
     label: str
-    alarm: CameraAlarm = field(default_factory=CameraAlarm)
+    views: dict[str, CameraView] = field(default_factory=lambda: {"": CameraView()})
     seen_s: float = 0.0
     frames: int = 0
     assessment: Assessment | None = None
     model: ModelInfo | None = None
     health: CameraHealth = field(default_factory=lambda: CameraHealth(frozenset(), {}, 0.0))
-    boxes: tuple[Box, ...] = ()
-    boxes_px: tuple[BoxPx, ...] = ()
     regions: tuple[SmokeRegion, ...] = ()
-    freeze: FreezeDetector = field(default_factory=FreezeDetector)
+    clock_wrong: bool = False
+    pan: PanDetector = field(default_factory=PanDetector)
     drift: DriftMonitor = field(default_factory=DriftMonitor)
     recent: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_RECENT_FRAMES))
 
-    def take(self, frame: FrameObservation, reference: Mapping[str, Histogram]) -> None:
-        """What a frame says of its camera apart from the alarm."""
+    @property
+    def leading(self) -> str:
+        """The view that is most urgent; of several the one with the most evidence, then the newest."""
+
+        def order(name: str) -> tuple[int, float, float]:
+            alarm = self.views[name].alarm
+            return alarm.state.urgency, alarm.score, alarm.newest_s
+
+        return max(self.views, key=order)
+
+    @property
+    def alarm(self) -> CameraAlarm:
+        """The camera's alarm: that of the leading view."""
+        return self.views[self.leading].alarm
+
+    def view(self, name: str) -> str:
+        """The name under which a view is remembered: its own, or "" where there are too many and none of them is clear."""
+        if name not in self.views and len(self.views) > VIEWS_MAX:
+            clear = [n for n, view in self.views.items() if n and view.alarm.state is AlarmState.CLEAR]
+            if not clear:
+                return ""
+            del self.views[min(clear, key=lambda n: self.views[n].seen_s)]
+        self.views.setdefault(name, CameraView())
+        return name
+
+    def forget_views(self, until_s: float, now_s: float) -> None:
+        """Forget the views whose last frame came before that; the one without a name begins anew."""
+        for name in [name for name, view in self.views.items() if view.seen_s < until_s]:
+            if name:
+                del self.views[name]
+            elif self.views[""].alarm.state is not AlarmState.CLEAR:
+                self.views[""] = CameraView(CameraAlarm(since_s=now_s))
+
+    def paced(self, policy: AlarmPolicy, view: str) -> AlarmPolicy:
+        """A policy for a view: a camera that turns to n presets shows each n times as rarely, so its window is n times as long."""
+        presets = len(self.views) - 1 if view else 1
+        return policy.model_copy(update={"window_s": presets * policy.window_s}) if presets > 1 else policy
+
+    def take(
+        self, frame: FrameObservation, view: CameraView, update: AlarmUpdate, reference: Mapping[str, Histogram]
+    ) -> None:
+        """What a frame, which did this to the alarm of its view, says of its camera beside that."""
         stats, regions = frame.stats, frame.result.regions
-        self.seen_s = frame.arrived_s
+        self.seen_s = view.seen_s = frame.arrived_s
         self.frames += 1
         self.assessment, self.model = frame.result.assessment, frame.model
         self.regions = regions[:COUNTED_REGIONS_MAX] or self.regions
@@ -77,10 +144,19 @@ class Camera:
             "contrast": stats.contrast,
             "epistemic": frame.result.frame_uncertainty.epistemic,
         }
-        frozen = {"frozen"} if self.freeze.frozen(stats) else set()
-        self.health = CameraHealth(
-            quality_flags(stats) | frozen, self.drift.take(values, reference), doubted / found if found else 0.0
-        )
+        flags = self._flags(frame, view, update)
+        self.health = CameraHealth(flags, self.drift.take(values, reference), doubted / found if found else 0.0)
+
+    def _flags(self, frame: FrameObservation, view: CameraView, update: AlarmUpdate) -> frozenset[str]:
+        """What is wrong with the frame, and with the camera after it."""
+        if update.arrival is not Arrival.LATE:
+            self.clock_wrong = update.clock_wrong
+        told = {
+            "frozen": view.freeze.frozen(frame.stats),
+            "clock": self.clock_wrong,
+            "panning": not frame.view and self.pan.panning(frame.stats),
+        }
+        return quality_flags(frame.stats) | {flag for flag, is_so in told.items() if is_so}
 
 
 class AlarmStatus(NamedTuple):
@@ -95,7 +171,7 @@ class AlarmStatus(NamedTuple):
 
 
 class AlarmTransition(NamedTuple):
-    """A camera went from one state to another, or raised one more alarm."""
+    """A camera went from one state to another, or raised one more alarm; `view` says in which of its views, where it has any."""
 
     camera_id: str
     before: AlarmState
@@ -105,6 +181,7 @@ class AlarmTransition(NamedTuple):
     frames: int
     boxes: tuple[Box, ...]
     boxes_px: tuple[BoxPx, ...] = ()
+    view: str | None = None
 
 
 def region_observations(result: FrameResult, size_px: int, rule: Rule) -> list[RegionObservation]:

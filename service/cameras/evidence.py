@@ -7,9 +7,12 @@ Notation, over the frames of a window:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 Boxes = npt.NDArray[np.float64]
 """Rectangles (n, 4): left, top, right, bottom as fractions of the frame."""
@@ -18,30 +21,35 @@ BoxPx = tuple[int, int, int, int]
 """One of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class AlarmPolicy:
-    """When smoke becomes an alarm.
+class AlarmPolicy(BaseModel):
+    """When smoke becomes an alarm. The only place of its defaults and bounds: settings and cameras file take them from here."""
 
-    Attributes:
-        frames, hits: n and k.
-        window_s: Frames captured longer ago than this do not count.
-        hold: An alarm lasts until the evidence falls below this share of `hits`.
-        cooldown_s: After its end, so long no new alarm is raised at the same place.
-        doubted: Weight of a region that the gate doubts, in [0, 1].
-        sure: Mean probability from which on a region weighs 1; 0 lets every region weigh 1.
-        overlap: Two regions are at one place if their boxes share this much of the smaller one.
-        margin: By which boxes are widened on each side before that, as a fraction of the frame.
-    """
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
-    frames: int = 5
-    hits: float = 3.0
-    window_s: float = 900.0
-    hold: float = 0.5
-    cooldown_s: float = 600.0
-    doubted: float = 0.25
-    sure: float = 0.5
-    overlap: float = 0.25
-    margin: float = 0.01
+    frames: int = Field(default=5, ge=1, le=32, description="Frames of a camera that an alarm looks back on.")
+    hits: float = Field(default=3.0, ge=0.1, le=32, description="Frames of those with smoke at one place for an alarm.")
+    window_s: float = Field(default=900.0, ge=1, le=86_400, description="Frames captured longer ago do not count.")
+    hold: float = Field(
+        default=0.5, ge=0, le=1, description="An alarm lasts until the evidence is below this share of hits."
+    )
+    cooldown_s: float = Field(
+        default=600.0, ge=0, le=86_400, description="No new alarm at a place for so long after one."
+    )
+    doubted: float = Field(default=0.25, ge=0, le=1, description="Weight of a region that the gate doubts.")
+    sure: float = Field(
+        default=0.5, ge=0, le=1, description="Mean probability from which on a region weighs 1; 0: any does."
+    )
+    overlap: float = Field(
+        default=0.25, ge=0, le=1, description="Share of the smaller box that boxes at one place share."
+    )
+    margin: float = Field(default=0.01, ge=0, le=1, description="Boxes are widened so far before that, in frame sides.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.hits > self.frames:
+            found = {"hits": f"{self.hits:g}", "frames": self.frames}
+            raise PydanticCustomError("hits", "found hits {hits} of frames {frames}, expected at most as many", found)
+        return self
 
 
 @dataclass(frozen=True, slots=True)

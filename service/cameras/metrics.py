@@ -7,10 +7,14 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from service.cameras.alarm import AlarmState
+from service.cameras.clock import Arrival, Stamp
 from service.cameras.health import FLAGS, CameraHealth
 from service.pipeline.detections import FrameResult, MeanUncertainty
 
 OTHER: Final = "other"
+ROOM: Final = "room"
+SILENCE: Final = "silence"
+"""Why a camera was evicted: another needed its place, or it sent nothing for a day."""
 _NATS: Final = tuple(2.0**power for power in (-9, -7, -5, -3, -2, -1))
 _KINDS: Final = ("total", "aleatoric", "epistemic")
 _RESULTS: Final = ("delivered", "replaced", "failed", "dropped")
@@ -26,6 +30,8 @@ class CameraMetrics:
         self._frames = counter("smoke_camera_frames", "Frames answered.", camera)
         self._refusals = counter("smoke_camera_refusals", "Frames not answered, by reason.", ("camera", "reason"))
         self._seen = gauge("smoke_camera_last_frame_timestamp_seconds", "When the last frame came.", camera)
+        self._arrivals = counter("smoke_camera_arrivals", "Frames by whether they count.", ("camera", "arrival"))
+        self._skew = gauge("smoke_camera_clock_skew_seconds", "Last frame's stamp minus its arrival.", camera)
         self._area = gauge("smoke_camera_smoke_area_ratio", "Smoke pixels over all pixels, last frame.", camera)
         self._nats = Histogram(
             "smoke_camera_uncertainty_nats",
@@ -45,6 +51,10 @@ class CameraMetrics:
         self._drift = gauge("smoke_camera_drift_psi", "PSI against the release's frames.", ("camera", "quantity"))
         self._alarms = counter("smoke_camera_alarms", "Alarms raised.", camera)
         self._feedback = counter("smoke_camera_feedback", "What people said of alarms.", ("camera", "verdict"))
+        self._evictions = counter("smoke_camera_evictions", "Cameras forgotten.", ("reason",))
+        for reason in (ROOM, SILENCE):
+            self._evictions.labels(reason)
+        self._unwatched = counter("smoke_camera_frames_unwatched", "Frames of cameras that there was no room for.")
         self._notifications = counter(
             "smoke_notifications", "Notifications by what became of them.", ("channel", "result")
         )
@@ -74,12 +84,26 @@ class CameraMetrics:
         """A frame of a camera got no answer."""
         self._refusals.labels(camera, reason).inc()
 
+    def arrived(self, camera: str, arrival: Arrival, stamp: Stamp) -> None:
+        """A frame of a camera counts, or does not; a retry of one that was answered is not told."""
+        self._arrivals.labels(camera, arrival).inc()
+        if stamp.captured_s is not None:
+            self._skew.labels(camera).set(stamp.skew_s)
+
     def stands(self, camera: str, states: Iterable[AlarmState], *, raised: bool = False) -> None:
         """A camera is in this state, or those that share a label are in these."""
         present = set(states)
         for state in AlarmState:
             self._state.labels(camera, state).set(state in present)
         self._alarms.labels(camera).inc(raised)
+
+    def evicted(self, reason: str) -> None:
+        """A camera was forgotten."""
+        self._evictions.labels(reason).inc()
+
+    def unwatched(self) -> None:
+        """A frame was answered that raises no alarm, as there was no room for its camera."""
+        self._unwatched.inc()
 
     def judged(self, camera: str, verdict: str) -> None:
         """A person said whether an alarm was one."""
@@ -104,6 +128,7 @@ class CameraMetrics:
         for plain in (
             self._frames,
             self._seen,
+            self._skew,
             self._area,
             self._detections,
             self._suspected,
@@ -113,6 +138,7 @@ class CameraMetrics:
             plain.remove_by_labels({"camera": camera})
         for more in (
             self._refusals,
+            self._arrivals,
             self._nats,
             self._assessments,
             self._state,

@@ -1,8 +1,9 @@
 """Every camera's state: which cameras are remembered, what a frame does to its own, and what is told of it. Belongs to the event loop.
 
 Ids come from outside, so their number is bounded: so many cameras have a label of their own in the metrics, as many again share
-`other`. Room is made by evicting the one that is longest silent, and never one that alarms or waits for review; but whichever is
-silent for a day is evicted, for a camera that was taken down must not alarm for ever.
+`other`. Room is made by evicting the one that is longest silent. One in whose frames there was smoke of late goes last, or ids made
+up between its frames would keep it from an alarm; one that alarms or waits for review never does. But whichever is silent for a day
+is evicted, for a camera that was taken down must not alarm for ever. Every eviction is counted, and every frame without room.
 """
 
 import logging
@@ -10,15 +11,25 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from models.drift import Histogram
-from service.cameras.alarm import AlarmState, Arrival, CameraAlarm
-from service.cameras.camera import AlarmStatus, AlarmTransition, Camera, FrameObservation, region_observations
-from service.cameras.metrics import OTHER, CameraMetrics
+from service.cameras.alarm import AlarmState, CameraAlarm
+from service.cameras.camera import (
+    AlarmStatus,
+    AlarmTransition,
+    Camera,
+    CameraView,
+    FrameObservation,
+    region_observations,
+)
+from service.cameras.clock import Arrival, Stamp
+from service.cameras.metrics import OTHER, ROOM, SILENCE, CameraMetrics
 from service.cameras.rules import CameraFile
 from service.pipeline.pipeline import Segmentation
 
 _LOG = logging.getLogger("service.cameras")
 _SILENT_S: Final = 3600.0
 _GONE_S: Final = 86_400.0
+_STALE_S: Final = 900.0
+"""A suspicion without a frame for so long is as good as none."""
 _HELD: Final = (AlarmState.ALARM, AlarmState.REVIEW)
 
 
@@ -53,20 +64,27 @@ class Cameras:
         """One camera, if it is remembered."""
         return self._cameras.get(camera_id)
 
-    def take(
-        self, camera_id: str | None, captured_s: float | None, arrived_s: float, segmentation: Segmentation
-    ) -> AlarmStatus | None:
-        """Take in what was found on a frame, held against the release of the model that found it; one of no camera changes nothing."""
+    def take(self, camera_id: str | None, view: str, stamp: Stamp, segmentation: Segmentation) -> AlarmStatus | None:
+        """Take in what was found on a frame, held against the release of the model that found it; one of no camera changes nothing.
+
+        Args:
+            camera_id: Whose frame it is, if anybody's.
+            view: What the camera was turned to; "" where it does not say so.
+            stamp: When the frame was taken and came.
+            segmentation: What was found on it.
+        """
         if camera_id is None or segmentation.image_stats is None:
             return None
         frame = FrameObservation(
-            captured_s,
-            arrived_s,
+            stamp.captured_s,
+            stamp.arrived_s,
             segmentation.result,
             segmentation.map_px,
             segmentation.image_stats,
             tiled=segmentation.tiles is not None,
             model=segmentation.identity,
+            body=stamp.body,
+            view=view,
         )
         return self.observe(camera_id, frame, segmentation.reference)
 
@@ -76,19 +94,24 @@ class Cameras:
         """Take a frame in; returns the camera's alarm, or None where there was no room to remember the camera."""
         camera = self._cameras.get(camera_id) or self._add(camera_id, frame.arrived_s)
         if camera is None:
+            self._metrics.unwatched()
             return None
-        rule = self.file.rules.of(camera_id)
+        name, before = camera.view(frame.view), camera.alarm.state
+        rule, view = self.file.rules.of(camera_id, frame.view), camera.views[name]
         regions = region_observations(frame.result, frame.size_px, rule)
-        camera.boxes = tuple(region.box for region in regions)
-        camera.boxes_px = tuple(region.box_px for region in regions)
-        update = camera.alarm.observe(frame.captured_s, frame.arrived_s, regions, rule.policy)
+        view.boxes, view.boxes_px = tuple(seen.box for seen in regions), tuple(seen.box_px for seen in regions)
+        policy = camera.paced(rule.policy, name)
+        update = view.alarm.observe(frame.captured_s, frame.arrived_s, regions, policy, frame.body)
         if update.arrival is not Arrival.DUPLICATE:
-            camera.take(frame, _comparable(reference, frame))
+            camera.take(frame, view, update, _comparable(reference, frame))
+            self._metrics.arrived(camera.label, update.arrival, frame.stamp)
             self._metrics.answered(camera.label, frame.result, camera.health, frame.arrived_s)
         self._metrics.stands(camera.label, self._states(camera), raised=update.raised)
         alarm = camera.alarm
-        if update.raised or alarm.state is not update.before:
-            self._changed(camera, update.before)
+        if update.raised or alarm.state is not before:
+            self._changed(camera, before, name if update.raised else camera.leading)
+        elif view.alarm.state is not update.before:
+            self.changes += 1
         since_s = alarm.since_s or None
         return AlarmStatus(alarm.state, since_s, alarm.score, alarm.frames, update.arrival, alarm.restored)
 
@@ -101,28 +124,31 @@ class Cameras:
         """A person said whether an alarm was one."""
         self._metrics.judged(camera.label, verdict)
 
-    def restore(self, camera_id: str, alarm: CameraAlarm, now_s: float) -> None:
-        """Take a camera in as it was before a restart."""
-        camera = self._add(camera_id, now_s)
+    def restore(self, camera_id: str, alarm: CameraAlarm, now_s: float, view: str = "") -> None:
+        """Take a view of a camera in as it was before a restart."""
+        camera = self.get(camera_id) or self._add(camera_id, now_s)
         if camera is not None:
-            camera.alarm, camera.seen_s = alarm, now_s
+            camera.views[view], camera.seen_s = CameraView(alarm, now_s), now_s
             self._metrics.stands(camera.label, self._states(camera))
 
     def evict_expired(self, now_s: float) -> None:
-        """Evict the cameras that have sent nothing for a day; an alarm among them ends, and that is told."""
-        for camera in [camera for camera in self if now_s - camera.seen_s > _GONE_S]:
-            before = camera.alarm.state
-            if before is not AlarmState.CLEAR:
-                camera.alarm, camera.boxes, camera.boxes_px = CameraAlarm(since_s=now_s), (), ()
-                self._changed(camera, before)
-            self._remove(camera)
+        """Forget the cameras, and the views, that have sent nothing for a day; an alarm among them ends, and that is told."""
+        for camera in list(self):
+            before, gone = camera.alarm.state, now_s - camera.seen_s > _GONE_S
+            camera.forget_views(now_s if gone else now_s - _GONE_S, now_s)
+            if camera.alarm.state is not before:
+                self._changed(camera, before, camera.leading)
+            if gone:
+                self._remove(camera, SILENCE)
 
-    def _changed(self, camera: Camera, before: AlarmState) -> None:
+    def _changed(self, camera: Camera, before: AlarmState, name: str) -> None:
+        """Tell of a change by a view's alarm."""
         self.changes += 1
-        alarm = camera.alarm
-        told = (alarm.since_s, alarm.score, alarm.frames, camera.boxes, camera.boxes_px)
+        view = camera.views[name]
+        alarm, named = view.alarm, name or None
+        told = (alarm.since_s, alarm.score, alarm.frames, view.boxes, view.boxes_px, named)
         change = AlarmTransition(camera.id, before, alarm.state, *told)
-        _LOG.info("camera changed", extra={"camera": camera.id, "before": before, "after": alarm.state})
+        _LOG.info("camera changed", extra={"camera": camera.id, "before": before, "after": alarm.state, "view": named})
         self._notify(change)
 
     def _states(self, camera: Camera) -> Iterator[AlarmState]:
@@ -135,7 +161,7 @@ class Cameras:
         """Remember a new camera, under its own label if there is one left or one long silent."""
         named = sum(camera.label != OTHER for camera in self)
         label = camera_id if camera_id != OTHER and (named < self._most or self._evict_named(now_s)) else OTHER
-        if label == OTHER and len(self._cameras) - named >= self._most and not self._evict_other():
+        if label == OTHER and len(self._cameras) - named >= self._most and not self._evict_other(now_s):
             _LOG.warning("no room for another camera; its frames are answered but raise no alarm")
             return None
         camera = self._cameras[camera_id] = Camera(camera_id, label)
@@ -144,25 +170,31 @@ class Cameras:
     def _evict_named(self, now_s: float) -> bool:
         """Make room for a label: evict a named camera that is clear and has been silent for an hour."""
         silent = [c for c in self if c.label != OTHER and now_s - c.seen_s > _SILENT_S]
-        return self._evict_one(silent)
+        return self._evict_one(silent, now_s)
 
-    def _evict_other(self) -> bool:
-        return self._evict_one([camera for camera in self if camera.label == OTHER])
+    def _evict_other(self, now_s: float) -> bool:
+        return self._evict_one([camera for camera in self if camera.label == OTHER], now_s)
 
-    def _evict_one(self, candidates: list[Camera]) -> bool:
-        quiet = [camera for camera in candidates if camera.alarm.state not in _HELD]
-        if not quiet:
-            return False
-        self._remove(min(quiet, key=lambda camera: camera.seen_s))
-        return True
+    def _evict_one(self, candidates: list[Camera], now_s: float) -> bool:
+        """The longest silent of those without fresh smoke; else, of those with the least evidence, the one that came last."""
 
-    def _remove(self, camera: Camera) -> None:
+        def order(camera: Camera) -> tuple[float, float]:
+            suspected = camera.alarm.state is AlarmState.SUSPECTED and now_s - camera.seen_s <= _STALE_S
+            return (camera.alarm.score, -camera.seen_s) if suspected else (-1.0, camera.seen_s)
+
+        movable = [camera for camera in candidates if camera.alarm.state not in _HELD]
+        if movable:
+            self._remove(min(movable, key=order), ROOM)
+        return bool(movable)
+
+    def _remove(self, camera: Camera, reason: str) -> None:
         del self._cameras[camera.id]
+        self._metrics.evicted(reason)
         if camera.label == OTHER:
             self._metrics.stands(OTHER, self._states(camera))
         else:
             self._metrics.forget(camera.label)
-        _LOG.info("camera forgotten", extra={"camera": camera.id})
+        _LOG.info("camera forgotten", extra={"camera": camera.id, "reason": reason})
 
 
 def _comparable(reference: Mapping[str, Histogram], frame: FrameObservation) -> Mapping[str, Histogram]:

@@ -5,7 +5,7 @@ detection is from the first frame with smoke on it by the labels to the first on
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -65,8 +65,9 @@ class ReplayTotals:
 
 def policies(base: AlarmPolicy) -> dict[str, AlarmPolicy]:
     """What is compared; the plain count knows neither places nor weights, hysteresis or cooldown."""
-    plain = replace(base, doubted=1.0, sure=0.0, overlap=0.0, margin=1.0, hold=1.0, cooldown_s=0.0)
-    return {GATE: base, NO_GATE: replace(base, doubted=1.0), PLAIN: plain}
+    ungated = base.model_copy(update={"doubted": 1.0})
+    blind = {"sure": 0.0, "overlap": 0.0, "margin": 1.0, "hold": 1.0, "cooldown_s": 0.0}
+    return {GATE: base, NO_GATE: ungated, PLAIN: ungated.model_copy(update=blind)}
 
 
 def replay(frames: Sequence[ReplayFrame], interval_s: float, policy: AlarmPolicy) -> ReplayOutcome:

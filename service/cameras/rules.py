@@ -5,49 +5,61 @@ hits = 3
 [camera.north-3]
 frames = 8
 ignore = [[[0.0, 0.8], [1.0, 0.8], [1.0, 1.0], [0.0, 1.0]]]     # polygons in fractions of the frame
+[camera.north-3.view.east]   # of frames with `view=east`; what it does not say is as for the camera
+ignore = []
 """
 
 import logging
 import math
 import time
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge, Le
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from service.cameras.evidence import AlarmPolicy, Box
-from service.errors import SettingsInvalid
+from service.errors import SettingsInvalid, in_words, parsed
 
 _LOG = logging.getLogger("service.cameras")
 _GRID: Final = 200
 _IGNORED_SHARE: Final = 0.5
-_BOUNDS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
-    {
-        "frames": (1, 32),
-        "hits": (0.1, 32),
-        "window_s": (1, 86_400),
-        "hold": (0, 1),
-        "cooldown_s": (0, 86_400),
-        "doubted": (0, 1),
-        "sure": (0, 1),
-        "overlap": (0, 1),
-        "margin": (0, 1),
-    }
-)
+_TABLES: Final = {"": "[default] and [camera.ID]", "default": "a table", "camera": "items [camera.ID]"}
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Point = Annotated[list[_Share], Field(min_length=2, max_length=2)]
+_Polygon = Annotated[list[_Point], Field(min_length=3, max_length=256)]
+
+
+class _Table(AlarmPolicy):
+    """A table of the file: any field of a policy, polygons in which nothing counts, and tables of the same kind by view."""
+
+    ignore: list[_Polygon] | None = None
+    view: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+class _File(BaseModel):
+    """The file: what it may hold at the top, each table still as it was decoded."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    default: dict[str, Any] = Field(default_factory=dict)
+    camera: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What holds for one camera: its policy, and the part of the frame that is ignored as a grid of (200, 200) uint8, or None."""
+    """What holds for a camera: its policy, what is ignored as a grid of (200, 200) uint8, or None, and what holds for its views."""
 
     policy: AlarmPolicy
     ignored: npt.NDArray[np.uint8] | None = None
+    views: Mapping[str, "Rule"] = field(default_factory=dict)
 
     def ignores(self, box: Box) -> bool:
         """Whether at least half of a box (in fractions of the frame) lies where nothing counts."""
@@ -65,9 +77,10 @@ class Rules:
     default: Rule = field(default_factory=lambda: Rule(AlarmPolicy()))
     cameras: Mapping[str, Rule] = field(default_factory=dict)
 
-    def of(self, camera_id: str) -> Rule:
-        """What holds for a camera."""
-        return self.cameras.get(camera_id, self.default)
+    def of(self, camera_id: str, view: str = "") -> Rule:
+        """What holds for a view of a camera."""
+        rule = self.cameras.get(camera_id, self.default)
+        return rule.views.get(view, rule)
 
     @classmethod
     def parse(cls, text: str, base: AlarmPolicy) -> "Rules":
@@ -76,12 +89,12 @@ class Rules:
         Raises:
             ValueError: It is no TOML, or says something unknown or impossible.
         """
-        raw = tomllib.loads(text)
-        if unknown := raw.keys() - {"default", "camera"}:
-            raise ValueError(f"found {sorted(unknown)}, expected [default] and [camera.ID]")
-        default = _rule("default", raw.get("default", {}), Rule(base))
-        cameras = {name: _rule(f"camera.{name}", table, default) for name, table in raw.get("camera", {}).items()}
-        return cls(default, cameras)
+        try:
+            file = _File.model_validate(tomllib.loads(text))
+        except ValidationError as error:
+            raise ValueError(in_words(error, _TABLES)) from None
+        default = _rule("default", file.default, Rule(base))
+        return cls(default, {name: _rule(f"camera.{name}", table, default) for name, table in file.camera.items()})
 
 
 class CameraFile:
@@ -117,11 +130,11 @@ class CameraFile:
                 return
             text = self._path.read_text(encoding="utf-8")
             self._stamp = stamp
-            self.rules = Rules.parse(text, self._base)
+            self.rules = parsed(lambda text: Rules.parse(text, self._base), text)
         except OSError as error:
             self._stamp = None
             self._say(f"{self._path}: {error}")
-        except (ValueError, TypeError, AttributeError) as error:
+        except ValueError as error:
             self._stamp = stamp
             self._say(f"{self._path}: {error}")
         else:
@@ -134,41 +147,34 @@ class CameraFile:
         self.error = error
 
 
-def _rule(name: str, table: Any, base: Rule) -> Rule:  # noqa: ANN401 - decoded TOML
-    if not isinstance(table, dict):
-        raise TypeError(f"{name}: found {table!r}, expected a table")
-    known = {entry.name for entry in fields(AlarmPolicy)} | {"ignore"}
-    if unknown := table.keys() - known:
-        raise ValueError(f"{name}: found {sorted(unknown)}, expected some of {', '.join(sorted(known))}")
-    numbers = {key: _number(f"{name}.{key}", value, key) for key, value in table.items() if key != "ignore"}
-    policy = replace(base.policy, **numbers)
-    if policy.hits > policy.frames:
-        raise ValueError(f"{name}: found hits {policy.hits:g} of frames {policy.frames}, expected at most as many")
-    return Rule(policy, _grid(name, table["ignore"]) if "ignore" in table else base.ignored)
+def _rule(name: str, table: Mapping[str, Any], base: Rule) -> Rule:
+    try:
+        checked = _Table.model_validate({**base.policy.model_dump(), **table})
+    except ValidationError as error:
+        raise ValueError(in_words(error, _EXPECTED, name)) from None
+    policy = AlarmPolicy(**checked.model_dump(include=set(AlarmPolicy.model_fields)))
+    rule = Rule(policy, base.ignored if checked.ignore is None else _grid(checked.ignore))
+    views = {view: _rule(f"{name}.view.{view}", inner, rule) for view, inner in checked.view.items()}
+    return replace(rule, views=views)
 
 
-def _number(name: str, value: Any, key: str) -> Any:  # noqa: ANN401 - decoded TOML
-    low, high = _BOUNDS[key]
-    kinds = (int,) if key == "frames" else (int, float)
-    if type(value) not in kinds or not low <= value <= high:
-        raise ValueError(f"{name}: found {value!r}, expected a {kinds[-1].__name__} from {low:g} to {high:g}")
-    return value
+def _bounds(field: FieldInfo) -> str:
+    """What a field of the policy takes."""
+    (low,) = (bound.ge for bound in field.metadata if isinstance(bound, Ge))
+    (high,) = (bound.le for bound in field.metadata if isinstance(bound, Le))
+    return f"a {getattr(field.annotation, '__name__', '')} from {low:g} to {high:g}"
 
 
-def _grid(name: str, polygons: Any) -> npt.NDArray[np.uint8]:  # noqa: ANN401 - decoded TOML
+_EXPECTED: Final = {name: _bounds(field) for name, field in AlarmPolicy.model_fields.items()} | {
+    "ignore": "three or more points [x, y] from 0 to 1 in each polygon",
+    "view": "items [camera.ID.view.NAME]",
+}
+
+
+def _grid(polygons: Sequence[Sequence[Sequence[float]]]) -> npt.NDArray[np.uint8]:
     """The ignored part of the frame: (200, 200) uint8, 1 where nothing counts."""
     grid = np.zeros((_GRID, _GRID), np.uint8)
     for polygon in polygons:
         points = np.array(polygon, np.float64)
-        if (
-            points.ndim != 2
-            or points.shape[1] != 2
-            or not 3 <= len(points) <= 256
-            or points.min() < 0
-            or points.max() > 1
-        ):
-            raise ValueError(
-                f"{name}.ignore: found {str(polygon)[:80]}, expected three or more points [x, y] from 0 to 1"
-            )
         cv2.fillPoly(grid, [np.rint(points * _GRID - 0.5).astype(np.int32)], 1)
     return grid

@@ -9,31 +9,98 @@ import json
 import logging
 import math
 import os
-import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.cameras.alarm import AlarmState, CameraAlarm
 from service.cameras.camera import CAMERA_ID, Camera
 from service.cameras.evidence import Box
 from service.cameras.registry import Cameras
+from service.errors import in_words
+from service.runtime.supervision import Supervisor
 
 _LOG = logging.getLogger("service.cameras")
-_SCHEMA: Final = 1
 _COOLDOWN_MAX_S: Final = 86_400.0
 """Longest that can be set."""
-_ID: Final = re.compile(CAMERA_ID)
 _PERIOD_S: Final = 1.0
+
+
+class _Entry(BaseModel):
+    """What is kept of a view of a camera; an instant that never was is null."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    state: AlarmState
+    since_s: float
+    score: float
+    frames: int
+    newest_s: float | None
+    ended_s: float | None
+    places: list[Box]
+
+    @classmethod
+    def of(cls, alarm: CameraAlarm) -> Self:
+        """From a view's alarm."""
+        return cls(
+            state=alarm.state,
+            since_s=alarm.since_s,
+            score=alarm.score,
+            frames=alarm.frames,
+            newest_s=_finite(alarm.newest_s),
+            ended_s=_finite(alarm.ended_s),
+            places=alarm.places,
+        )
+
+    def alarm(self) -> CameraAlarm:
+        """The alarm as it was, which new frames have to confirm."""
+        kept = self.model_dump(include={"state", "since_s", "score", "frames", "places"})
+        newest_s, ended_s = (-math.inf if at_s is None else at_s for at_s in (self.newest_s, self.ended_s))
+        return CameraAlarm(**kept, newest_s=newest_s, ended_s=ended_s, counted_s=newest_s, restored=True)
+
+
+class _CameraEntry(_Entry):
+    """What is kept of a camera: of its frames that name no view, and of its views."""
+
+    views: dict[Annotated[str, Field(pattern=CAMERA_ID)], _Entry] = Field(default_factory=dict)
+
+    def alarms(self) -> dict[str, CameraAlarm]:
+        """The alarms by view."""
+        return {"": self.alarm()} | {name: entry.alarm() for name, entry in self.views.items()}
+
+
+class _Snapshot(BaseModel):
+    """The file; what else stands in it is passed over."""
+
+    model_config = ConfigDict(strict=True)
+
+    version: Literal[1] = Field(alias="schema")
+    cameras: dict[Annotated[str, Field(pattern=CAMERA_ID)], _CameraEntry]
 
 
 def describe(cameras: Iterable[Camera], now_s: float, undelivered: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The snapshot: every camera that is not clear, or that may still cool down, and the notifications that are undelivered."""
-    kept = [c for c in cameras if c.alarm.state is not AlarmState.CLEAR or now_s - c.alarm.ended_s < _COOLDOWN_MAX_S]
-    snapshot = {"schema": _SCHEMA, "written_s": now_s, "cameras": {camera.id: _entry(camera.alarm) for camera in kept}}
-    return snapshot | ({"undelivered": undelivered} if undelivered else {})
+    entries = {camera.id: _kept(camera, now_s) for camera in cameras}
+    kept = {name: entry for name, entry in entries.items() if entry}
+    return {"schema": 1, "written_s": now_s, "cameras": kept} | ({"undelivered": undelivered} if undelivered else {})
+
+
+def _kept(camera: Camera, now_s: float) -> dict[str, Any] | None:
+    """What is kept of a camera; None where there is nothing worth it."""
+    views = {
+        name: _Entry.of(view.alarm).model_dump(mode="json")
+        for name, view in camera.views.items()
+        if view.alarm.state is not AlarmState.CLEAR or now_s - view.alarm.ended_s < _COOLDOWN_MAX_S
+    }
+    if not views:
+        return None
+    unnamed = views.pop("", None) or _Entry.of(CameraAlarm()).model_dump(mode="json")
+    return unnamed | {"views": views} if views else unnamed
 
 
 def write(snapshot: Mapping[str, Any], file: Path) -> None:
@@ -46,23 +113,22 @@ def write(snapshot: Mapping[str, Any], file: Path) -> None:
     beside.replace(file)
 
 
-def read(file: Path) -> dict[str, CameraAlarm]:
-    """The cameras of a snapshot, by id; none where there is no file.
+def read(file: Path) -> dict[str, dict[str, CameraAlarm]]:
+    """The alarms of a snapshot, by camera and view; none where there is no file.
 
     A broken file is set aside as `<name>.broken-<seconds>`, the log says so, and the service starts without memory.
     """
     try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-        if raw["schema"] != _SCHEMA:
-            raise ValueError(f"found schema {raw['schema']!r}, expected {_SCHEMA}")
-        return {_known_id(camera_id): _alarm(entry) for camera_id, entry in raw["cameras"].items()}
+        snapshot = _Snapshot.model_validate_json(file.read_bytes())
+        return {camera_id: entry.alarms() for camera_id, entry in snapshot.cameras.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError) as error:
+        found = in_words(error, {}) if isinstance(error, ValidationError) else str(error)
         aside = file.with_name(f"{file.name}.broken-{int(time.time())}")
         _LOG.error(
             "state file is broken: alarms from before this start are lost",
-            extra={"error": repr(error), "kept": str(aside)},
+            extra={"error": f"{file}: {found}", "kept": str(aside)},
         )
         _set_aside(file, aside)
         return {}
@@ -73,8 +139,11 @@ def restore(cameras: Cameras, file: Path | None) -> None:
     if file is None:
         return
     alarms = read(file)
-    for camera_id, alarm in sorted(alarms.items(), key=lambda item: item[1].state != "alarm"):
-        cameras.restore(camera_id, alarm, time.time())
+    for camera_id, views in sorted(
+        alarms.items(), key=lambda item: all(view.state != "alarm" for view in item[1].values())
+    ):
+        for view, alarm in views.items():
+            cameras.restore(camera_id, alarm, time.time(), view)
     if alarms:
         _LOG.info("cameras restored", extra={"cameras": len(alarms), "file": str(file)})
 
@@ -84,36 +153,44 @@ async def housekeeping(
     cameras: Cameras,
     file: Path | None,
     period_s: float = _PERIOD_S,
+    supervisor: Supervisor | None = None,
     *,
     undelivered: Callable[[], Mapping[str, Any]] = dict,
     report: Callable[[bool], None] = lambda _: None,
 ) -> AsyncIterator[None]:
     """Keep rules and snapshot fresh while the context lasts; the last state is written on leaving it.
 
+    Each chore is a task of its own: where one fails, the others go on.
+
     Args:
         cameras: Whose state it is.
         file: Where it is written; None for nowhere.
         period_s: How often it is looked after.
+        supervisor: Keeps the chores going.
         undelivered: The notifications to be written with it.
         report: Told of each attempt to write whether it went well.
     """
-    state = _State(cameras, file, undelivered, report)
-    task = asyncio.create_task(_keep(cameras, state, period_s))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await state.save()
+    supervisor, state = supervisor or Supervisor(), _State(cameras, file, undelivered, report)
+
+    async def evict() -> None:
+        cameras.evict_expired(time.time())
+
+    async def refresh() -> None:
+        await asyncio.to_thread(cameras.file.refresh)
+
+    async with AsyncExitStack() as stack:
+        for name, chore in (("evict cameras", evict), ("read cameras file", refresh), ("write state file", state.keep)):
+            await stack.enter_async_context(supervisor.running(name, partial(_every, period_s, chore), needed=False))
+        try:
+            yield
+        finally:
+            await state.save()
 
 
-async def _keep(cameras: Cameras, state: "_State", period_s: float) -> None:
+async def _every(period_s: float, chore: Callable[[], Awaitable[None]]) -> None:
     while True:
         await asyncio.sleep(period_s)
-        cameras.evict_expired(time.time())
-        await asyncio.to_thread(cameras.file.refresh)
-        if state.changed:
-            await state.save()
+        await chore()
 
 
 class _State:
@@ -132,11 +209,13 @@ class _State:
         self._report = report
         self._written = self._now()
 
-    @property
-    def changed(self) -> bool:
-        return self._written != self._now()
+    async def keep(self) -> None:
+        """Write what has changed."""
+        if self._written != self._now():
+            await self.save()
 
     async def save(self) -> None:
+        """Write what there is."""
         if self._file is None:
             return
         now = self._now()
@@ -167,51 +246,5 @@ def _set_aside(file: Path, aside: Path) -> None:
         _LOG.error("state file cannot be set aside", extra={"error": str(error)})
 
 
-def _entry(alarm: CameraAlarm) -> dict[str, Any]:
-    return {
-        "state": alarm.state,
-        "since_s": alarm.since_s,
-        "score": alarm.score,
-        "frames": alarm.frames,
-        "newest_s": _finite(alarm.newest_s),
-        "ended_s": _finite(alarm.ended_s),
-        "places": alarm.places,
-    }
-
-
-def _alarm(entry: Mapping[str, Any]) -> CameraAlarm:
-    alarm = CameraAlarm(
-        AlarmState(entry["state"]),
-        _number(entry["since_s"]),
-        _number(entry["score"]),
-        int(_number(entry["frames"])),
-        _number(entry["newest_s"], -math.inf),
-        [_box(box) for box in entry["places"]],
-        _number(entry["ended_s"], -math.inf),
-        restored=True,
-    )
-    alarm.counted_s = alarm.newest_s
-    return alarm
-
-
-def _box(raw: Any) -> Box:  # noqa: ANN401 - decoded JSON
-    left, top, right, bottom = (_number(edge) for edge in raw)
-    return left, top, right, bottom
-
-
-def _number(raw: Any, missing: float | None = None) -> float:  # noqa: ANN401 - decoded JSON
-    if raw is None and missing is not None:
-        return missing
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
-        raise ValueError(f"found {raw!r}, expected a finite number")
-    return float(raw)
-
-
 def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
-
-
-def _known_id(camera_id: str) -> str:
-    if not _ID.fullmatch(camera_id):
-        raise ValueError(f"found camera {camera_id[:80]!r}, expected an id")
-    return camera_id

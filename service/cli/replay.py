@@ -26,7 +26,7 @@ from service.pipeline.decode import Limits, decode
 from service.pipeline.options import SegmentOptions
 from service.pipeline.pipeline import Pipeline
 from service.runtime.slot import ModelSlot
-from service.server.components import alarm_policy, load, worker_options
+from service.server.components import load, worker_options
 from service.settings import Settings
 
 _SEED: Final = 20261123
@@ -60,7 +60,7 @@ def run_replay(chosen: argparse.Namespace) -> int:
     repeat, shift_px = max(0, chosen.repeat), max(0, chosen.jitter)
     options = ReplayOptions(chosen.folders, chosen.interval, repeat, shift_px, chosen.out, chosen.threshold)
     try:
-        _replay(options, settings, alarm_policy(settings), Console(width=120))
+        _replay(options, settings, settings.alarm_policy, Console(width=120))
     except (RequestError, OSError) as error:
         print(f"smoke-bvm: {error}", file=sys.stderr)  # noqa: T201
         return SOME_FAILED
@@ -97,7 +97,7 @@ def _replay(options: ReplayOptions, settings: Settings, base: AlarmPolicy, conso
             "model": asdict(identity),
             "threshold": options.threshold or manifest.threshold,
             "interval_s": options.interval_s,
-            "policy": asdict(base),
+            "policy": base.model_dump(),
         }
         numbers["totals"] = {name: asdict(total) for name, total in totals.items()}
         options.out.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")

@@ -23,6 +23,7 @@ from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmTransition, Camera
 from service.notifications.broker import BrokerOptions, connection
 from service.notifications.topics import EXPIRE_S, Topics, state_body
+from service.runtime.supervision import Supervisor, end_if_cancelled
 
 _LOG = logging.getLogger("service.notifications")
 _PAUSE_S: Final = 2.0
@@ -55,6 +56,7 @@ class Mqtt:
         report: Told the channel and the result of each change: delivered or dropped.
         pause_s: Before the second attempt to connect, doubled before each further one.
         period_s: How often it is looked for differences when no change is told.
+        supervisor: Keeps the connection's task going.
 
     Attributes:
         connected: Whether the broker hears us.
@@ -69,7 +71,9 @@ class Mqtt:
         report: Callable[[str, str], None],
         pause_s: float = _PAUSE_S,
         period_s: float = _PERIOD_S,
+        supervisor: Supervisor | None = None,
     ) -> None:
+        self._supervisor = supervisor or Supervisor()
         self._broker = broker
         self._topics = Topics(broker.prefix)
         self._cameras = cameras
@@ -109,17 +113,15 @@ class Mqtt:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep the connection in the background; leaving says `offline`."""
-        task = asyncio.create_task(self._keep())
-        try:
-            yield
-        finally:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_DRAIN_S):
-                    await self._settled.wait()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            for camera_id in list(self._changed):
-                self._drop(camera_id)
+        async with self._supervisor.running("keep mqtt connection", self._keep, needed=True):
+            try:
+                yield
+            finally:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_DRAIN_S):
+                        await self._settled.wait()
+        for camera_id in list(self._changed):
+            self._drop(camera_id)
 
     async def _keep(self) -> None:
         pause_s = self._pause_s
@@ -134,6 +136,7 @@ class Mqtt:
                 _LOG.exception("mqtt connection failed unexpectedly", extra={"host": self._broker.host})
             finally:
                 self.connected = False
+            end_if_cancelled()
             await asyncio.sleep(pause_s)
             pause_s = min(_PAUSE_MAX_S, 2 * pause_s)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from service.cameras.camera import AlarmTransition
+from service.runtime.supervision import Supervisor
 
 _LOG = logging.getLogger("service.notifications")
 _DOUBLINGS_MAX: Final = 16
@@ -89,6 +90,7 @@ class Outbox:
         report: Told the channel and the result of each: delivered, replaced, failed or dropped.
         policy: How hard it is tried.
         kept: What is left at the end is written down for the next start, and so not dropped.
+        supervisor: Keeps the deliveries going.
     """
 
     def __init__(
@@ -96,11 +98,13 @@ class Outbox:
         channel: Channel,
         report: Callable[[str, str], None],
         policy: RetryPolicy | None = None,
+        supervisor: Supervisor | None = None,
         *,
         kept: bool = False,
     ) -> None:
         self.name = channel.name
         self._channel = channel
+        self._supervisor = supervisor or Supervisor()
         self._report = report
         self._policy = policy or RetryPolicy()
         self._kept = kept
@@ -143,13 +147,15 @@ class Outbox:
     async def running(self) -> AsyncIterator[None]:
         """Deliver while the context lasts; on leaving, what waits gets one more try and a moment to go out."""
         async with self._channel.opened():
-            task = asyncio.create_task(self._work())
-            try:
-                yield
-            finally:
-                await self._drain(task)
+            async with self._supervisor.running(f"send by {self.name}", self._work, needed=True):
+                try:
+                    yield
+                finally:
+                    await self._drain()
+            for camera_id in [] if self._kept else list(self._pending):
+                self._drop(camera_id)
 
-    async def _drain(self, task: asyncio.Task[None]) -> None:
+    async def _drain(self) -> None:
         for entry in self._pending.values():
             entry.due_s = 0.0
         self._woken.set()
@@ -159,10 +165,6 @@ class Outbox:
         except TimeoutError:
             left = {"channel": self.name, "notifications": len(self._pending), "kept": self._kept}
             _LOG.warning("notifications left unsent", extra=left)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        for camera_id in [] if self._kept else list(self._pending):
-            self._drop(camera_id)
 
     async def _work(self) -> None:
         while True:

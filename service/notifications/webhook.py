@@ -106,9 +106,12 @@ class Webhook:
 def message(change: AlarmTransition, now_s: float) -> dict[str, object]:
     """The body: what happened to which camera. A repeat of the same change has the same `id`."""
     told = f"{change.camera_id} {change.before} {change.after} {change.since_s} {change.boxes}"
+    if change.view:
+        told += f" {change.view}"
     return {
         "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:smoke-bvm:{told}")),
         "camera_id": change.camera_id,
+        **({"view": change.view} if change.view else {}),
         "before": change.before,
         "after": change.after,
         "since": instant(change.since_s),

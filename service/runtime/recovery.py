@@ -64,13 +64,13 @@ class ModelRebuilder:
     def _attempt(self, failed: LoadedModel) -> bool:
         """Try once; returns whether nothing is left to do."""
         try:
-            fresh = LoadedModel(failed.reopen(), failed.reopen)
+            replaced = self._slot.replace_failed(failed, LoadedModel(failed.reopen(), failed.reopen))
         except Exception:  # noqa: BLE001 - whatever loading raises, the next attempt may do better
             failures = self._slot.fail_again()
             _LOG.exception("the model could not be rebuilt", extra={"failures": failures})
             self._report(FAILED)
             return False
-        if self._slot.replace_failed(failed, fresh):
+        if replaced:
             _LOG.warning("the model raised and was rebuilt", extra={"failures": self._slot.failures})
             self._report(REBUILT)
         return True

@@ -22,6 +22,7 @@ from service.runtime.process import gpu_memory
 from service.runtime.recovery import ModelRebuilder
 from service.runtime.reload import Reloader
 from service.runtime.slot import LoadedModel, ModelSlot
+from service.runtime.supervision import Supervisor
 from service.server import components
 from service.settings import Settings
 
@@ -45,8 +46,9 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     """
     slot = ModelSlot(load(), settings.failures_max)
     metrics = components.instruments(slot)
+    supervisor = Supervisor(metrics.background)
     estimator = components.service_time_estimator(settings, slot.model)
-    cameras, notifier = components.cameras(settings, metrics.cameras)
+    cameras, notifier = components.cameras(settings, metrics.cameras, supervisor)
     state = AppState(
         settings,
         components.keys(settings),
@@ -56,6 +58,7 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
         Reloader(slot, load, metrics.reloaded),
         cameras,
         components.pipeline(settings, slot, metrics, estimator),
+        supervisor,
     )
     _watch(state)
     return _dressed(state, _lifespan(state, notifier))
@@ -80,10 +83,11 @@ def _lifespan(state: AppState, notifier: Notifier) -> Callable[[FastAPI], Abstra
         with ModelRebuilder(state.slot, state.metrics.rebuilt), state.pipeline:
             state.admission.open()
             async with (
-                monitor_loop_lag(state.metrics.observe_lag),
+                monitor_loop_lag(state.metrics.observe_lag, supervisor=state.supervisor),
                 housekeeping(
                     state.cameras,
                     state.settings.state_file,
+                    supervisor=state.supervisor,
                     undelivered=notifier.undelivered,
                     report=partial(state.metrics.file_written, "state"),
                 ),

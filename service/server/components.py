@@ -8,7 +8,6 @@ from pathlib import Path
 from service.api.auth import ApiKeys
 from service.api.metrics import Metrics
 from service.cameras.camera import Camera
-from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
@@ -27,6 +26,7 @@ from service.runtime.process import cores
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import open_model
 from service.runtime.slot import LoadedModel, ModelSlot
+from service.runtime.supervision import Supervisor
 from service.scheduling.admission import AdmissionControl
 from service.scheduling.backlog import WaitPolicy
 from service.scheduling.in_flight import InFlightLimits
@@ -112,36 +112,32 @@ def pipeline(settings: Settings, slot: ModelSlot, metrics: Metrics, estimator: S
     return Pipeline(slot, worker_options(settings), Limits(settings.pixels_max), metrics.observe_batch, estimator)
 
 
-def alarm_policy(settings: Settings) -> AlarmPolicy:
-    """What holds for every camera of which the operator's file says nothing."""
-    return AlarmPolicy(
-        settings.alarm_frames, settings.alarm_hits, settings.alarm_window_s, cooldown_s=settings.alarm_cooldown_s
-    )
-
-
-def cameras(settings: Settings, metrics: CameraMetrics) -> tuple[Cameras, Notifier]:
+def cameras(settings: Settings, metrics: CameraMetrics, supervisor: Supervisor) -> tuple[Cameras, Notifier]:
     """The cameras, and what tells of them, as they were before a restart.
 
     Raises:
         SettingsInvalid: The rules, a secret or a certificate cannot be read, or the webhook's URL is none.
     """
-    rules = CameraFile(settings.cameras_file, alarm_policy(settings))
+    rules = CameraFile(settings.cameras_file, settings.alarm_policy)
     # Each tells the other: of changes, and of how the cameras stand.
-    notifier = Notifier(_sinks(settings, metrics, lambda: known))
+    notifier = Notifier(_sinks(settings, metrics, supervisor, lambda: known))
     known = Cameras(settings.cameras_max, rules, metrics, notifier.notify)
     notifier.resume(settings.state_file)
     restore(known, settings.state_file)
     return known, notifier
 
 
-def _sinks(settings: Settings, metrics: CameraMetrics, known: Callable[[], Iterable[Camera]]) -> list[Sink]:
+def _sinks(
+    settings: Settings, metrics: CameraMetrics, supervisor: Supervisor, known: Callable[[], Iterable[Camera]]
+) -> list[Sink]:
     """Those that are switched on, each counting from zero."""
     sinks: list[Sink] = []
     if settings.webhook_url is not None:
         kept = settings.state_file is not None
-        sinks.append(Outbox(_webhook(settings, settings.webhook_url), metrics.notified, kept=kept))
+        webhook = _webhook(settings, settings.webhook_url)
+        sinks.append(Outbox(webhook, metrics.notified, supervisor=supervisor, kept=kept))
     if settings.mqtt_host is not None:
-        mqtt = Mqtt(_broker(settings, settings.mqtt_host), known, metrics.notified)
+        mqtt = Mqtt(_broker(settings, settings.mqtt_host), known, metrics.notified, supervisor=supervisor)
         metrics.keeps_connection(mqtt.name, lambda: mqtt.connected)
         sinks.append(mqtt)
     for sink in sinks:

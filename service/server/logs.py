@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 import time
 import warnings
 from datetime import datetime
@@ -46,10 +47,18 @@ def start_logging(level: str, *, terminal: bool) -> None:
     handler.setFormatter(ConsoleFormatter() if terminal else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
+    threading.excepthook = _log_death
     # It would say each call's address at `info`, and a webhook's address may hold a token.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     # Pillow warns about what its caller sent; the reply already says whatever matters of it.
     warnings.filterwarnings("ignore", module=r"PIL(\..*)?")
+
+
+def _log_death(died: threading.ExceptHookArgs) -> None:
+    """A thread died of an exception; the interpreter would say so in lines that no collector of logs understands."""
+    found = (died.exc_type, died.exc_value or died.exc_type(), died.exc_traceback)
+    name = died.thread.name if died.thread else "unknown"
+    logging.getLogger("service.background").error("thread died", exc_info=found, extra={"thread_name": name})
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -127,6 +127,15 @@ def test_a_bad_frame_never_reaches_the_model(open_client, obedient):
     assert obedient.frames == 0
 
 
+def test_alarms_that_cannot_be_sent_ask_for_a_restart_and_every_background_task_counts_from_zero(client, monkeypatch):
+    metrics = client.get("/metrics").text
+    for task in ("evict cameras", "read cameras file", "write state file", "watch event loop"):
+        assert f'smoke_background_failures_total{{task="{task}"}} 0.0' in metrics
+    monkeypatch.setattr("service.runtime.supervision.Supervisor.failing", "send by webhook")
+    live = client.get("/health/live")
+    assert (live.status_code, "'send by webhook' fails again" in live.json()["status"]) == (503, True)
+
+
 def test_a_draining_service_is_alive_but_not_ready_and_takes_nothing(client):
     client.app.state.app_state.admission.drain()
     refused = post(client)

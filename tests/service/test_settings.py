@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from models.manifest import newest_release
 from service import settings as module
+from service.cameras.evidence import AlarmPolicy
 from service.errors import ModelUnusable, SettingsInvalid
 from service.settings import Settings
 
@@ -89,3 +90,15 @@ def test_no_release_at_all_is_said_in_words(monkeypatch, tmp_path):
 def test_settings_that_contradict_each_other_are_refused_in_words(chosen, words):
     with pytest.raises(SettingsInvalid, match=words):
         Settings.load(**chosen)
+
+
+@pytest.mark.parametrize("name", ["frames", "hits", "window_s", "cooldown_s"])
+def test_what_the_alarm_takes_by_default_and_at_most_is_said_once(name):
+    mine, policy = Settings.model_fields[f"alarm_{name}"], AlarmPolicy.model_fields[name]
+    assert (mine.default, mine.metadata) == (policy.default, policy.metadata)
+    assert Settings.load().alarm_policy == AlarmPolicy()
+
+
+def test_an_alarm_that_could_never_be_raised_is_refused_in_words():
+    with pytest.raises(SettingsInvalid, match=r"SMOKE_ALARM_\*: found hits 6 of frames 5, expected at most as many"):
+        Settings.load(alarm_hits=6)

@@ -20,7 +20,6 @@ from service.api.body import read_body
 from service.api.problems import ENTRY, described
 from service.api.schemas.cameras import CameraBody, CamerasBody, Feedback, FeedbackBody
 from service.api.state import AppState, AppStateDep
-from service.cameras.alarm import AlarmState
 from service.cameras.camera import CAMERA_ID, Camera
 from service.runtime.model import ModelInfo
 from service.timestamps import instant
@@ -41,7 +40,7 @@ CameraId = Annotated[str, PathParameter(pattern=CAMERA_ID)]
 @router.get("", dependencies=[Depends(require_scope(Scope.INFER))], summary="Every camera", responses=described(*ENTRY))
 async def cameras(state: AppStateDep) -> CamerasBody:
     """Alarms first, then what waits for review, then the rest by name."""
-    known = sorted(state.cameras, key=lambda camera: (_urgency(camera), camera.id))
+    known = sorted(state.cameras, key=lambda camera: (-camera.alarm.state.urgency, camera.id))
     return CamerasBody(cameras=[CameraBody.of(camera) for camera in known], cameras_file_error=state.cameras.file.error)
 
 
@@ -87,10 +86,6 @@ async def _read(request: Request, timeout_s: float) -> Feedback:
         first = error.errors()[0]
         name = ".".join(str(part)[:32] for part in first["loc"]) or "body"
         raise errors.ParameterInvalid(f"{name}: found {str(first['input'])[:64]!r}, {first['msg']}") from None
-
-
-def _urgency(camera: Camera) -> int:
-    return (AlarmState.ALARM, AlarmState.REVIEW, AlarmState.SUSPECTED, AlarmState.CLEAR).index(camera.alarm.state)
 
 
 def _entry(said: Feedback, camera: CameraBody, model: ModelInfo, now_s: float) -> dict[str, Any]:

@@ -33,7 +33,7 @@ _UNHEALTHY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": HealthBody,
 @health.head("/live", include_in_schema=False)
 @health.get("/live", summary="Is the process well?", response_model=HealthBody, responses=_UNHEALTHY)
 async def live(state: AppStateDep) -> Response:
-    """503 when a restart would help: a runner has died, a batch hangs, or the model failed too often in a row."""
+    """503 when a restart would help: a runner has died, a batch hangs, the model or what sends the alarms failed too often in a row."""
     return _health(state.unhealthy_reason or "live", healthy=state.live)
 
 

@@ -16,6 +16,8 @@ from service.api.request import DEADLINE_MAX_MS, body_bytes, read_frame, request
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import SegmentResponse
 from service.api.state import AppState, AppStateDep
+from service.cameras.camera import AlarmStatus
+from service.cameras.clock import Stamp
 from service.errors import RequestError
 from service.pipeline.pipeline import Segmentation
 
@@ -76,7 +78,9 @@ async def segment(
             work = state.pipeline.segment(body, query.options(), context, admission.hold_pixels)
             segmentation = await cancel_on_disconnect(request.receive, work)
             latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - context.arrived_s)
-            return await _reply(request, query, state, segmentation, latency)
+            stamp = Stamp(query.captured_s, time.time(), hash(body) if query.captured_s is not None else 0)
+            alarm = state.cameras.take(query.camera_id, query.view or "", stamp, segmentation)
+            return await _reply(request, query, state, segmentation, latency, alarm)
 
 
 @contextmanager
@@ -91,10 +95,14 @@ def _refusals_counted(camera_id: str | None, state: AppState) -> Iterator[None]:
 
 
 async def _reply(
-    request: Request, query: SegmentQuery, state: AppState, segmentation: Segmentation, latency: LatencyBody
+    request: Request,
+    query: SegmentQuery,
+    state: AppState,
+    segmentation: Segmentation,
+    latency: LatencyBody,
+    alarm: AlarmStatus | None,
 ) -> Response:
     """Build the body off the event loop, down to its bytes: base64 and JSON of a large map take their time."""
-    alarm = state.cameras.take(query.camera_id, query.captured_s, time.time(), segmentation)
     stages_ms = latency.model_dump()
     content = await state.pipeline.offload(
         lambda: (

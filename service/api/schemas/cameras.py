@@ -5,8 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.schemas.result import RegionBody
-from service.cameras.alarm import AlarmState, Arrival
+from service.cameras.alarm import AlarmState, CameraAlarm
 from service.cameras.camera import AlarmStatus, Camera
+from service.cameras.clock import Arrival
 from service.pipeline.detections import Assessment
 from service.timestamps import instant
 
@@ -43,7 +44,8 @@ class FrameAlarmBody(AlarmBody):
     """The same, and whether the frame counted."""
 
     arrival: Arrival = Field(
-        description="`late` (older than the newest), `duplicate` (same captured_at) and `ahead` (from the future) do not count."
+        description="`counted`; `ahead`: stamped over a minute after it came, so it counts as taken when it came. Of no account are "
+        "`late` (older than the newest) and `duplicate` (the same bytes under the same captured_at)."
     )
 
     @classmethod
@@ -57,14 +59,18 @@ class CameraBody(BaseModel):
 
     camera_id: str
     label: str = Field(description="Its name in the metrics: its own, or `other`.")
-    alarm: AlarmBody
+    alarm: AlarmBody = Field(description="Of its most urgent view, where it has several.")
+    views: dict[str, AlarmBody] = Field(description="By `view`, where its frames name one.")
     last_frame_at: str | None = Field(
         description="When its last frame came.", json_schema_extra={"format": "date-time"}
     )
     frames: int = Field(description="Answered since the start.", ge=0)
     assessment: Assessment | None = Field(description="Of the last frame.")
     regions: list[RegionBody] = Field(description="The largest ones of the last frame that had any.")
-    flags: list[str] = Field(description="What is wrong with its picture: frozen, dark, overexposed, blurred, fogged.")
+    flags: list[str] = Field(
+        description="What is wrong with its picture: frozen, dark, overexposed, blurred, fogged; or with it: clock "
+        "(captured_at is over a minute off, repeats itself or was set back), panning (it keeps turning and names no `view`)."
+    )
     drift_psi: dict[str, float] = Field(description="Against the release's frames; empty without enough of them.")
     suspected_false_alarm_ratio: float = Field(description="Doubted regions over all, in the last frames.", ge=0, le=1)
 
@@ -72,13 +78,12 @@ class CameraBody(BaseModel):
     def of(cls, camera: Camera) -> Self:
         """From what is known."""
         alarm, health = camera.alarm, camera.health
-        now = AlarmStatus(
-            alarm.state, alarm.since_s or None, alarm.score, alarm.frames, Arrival.COUNTED, alarm.restored
-        )
+        views = {name: AlarmBody.of(_status(view.alarm)) for name, view in camera.views.items() if name}
         return cls(
             camera_id=camera.id,
             label=camera.label,
-            alarm=AlarmBody.of(now),
+            alarm=AlarmBody.of(_status(alarm)),
+            views=views,
             last_frame_at=instant(camera.seen_s),
             frames=camera.frames,
             assessment=camera.assessment,
@@ -87,6 +92,10 @@ class CameraBody(BaseModel):
             drift_psi={name: round(value, 6) for name, value in health.drift.items()},
             suspected_false_alarm_ratio=health.doubted_share,
         )
+
+
+def _status(alarm: CameraAlarm) -> AlarmStatus:
+    return AlarmStatus(alarm.state, alarm.since_s or None, alarm.score, alarm.frames, Arrival.COUNTED, alarm.restored)
 
 
 class CamerasBody(BaseModel):

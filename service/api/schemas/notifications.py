@@ -25,6 +25,7 @@ class WebhookBody(BaseModel):
 
     id: str = Field(description="A repeat of the same change has the same one; also in the header webhook-id.")
     camera_id: str
+    view: str = Field("", description="In which of its views; left out where the camera names none.")
     before: AlarmState
     after: AlarmState
     since: str = Field(description="When it became so, by the camera's clock.", json_schema_extra=_INSTANT)

@@ -90,11 +90,19 @@ SHA = digest("x")
     ("text", "words"),
     [
         ("", "expected \\[\\[key\\]\\] entries"),
-        ("key = 1", "not iterable"),
+        ("key = 1", "key: found no list of entries, expected \\[\\[key\\]\\] entries"),
         ("[[key", "keys.toml: "),
+        ("key = " + "[" * 3_000, "keys.toml: found brackets nested too deeply"),
+        (
+            f'[[key]]\nname = "a"\nsha256 = "{SHA}"\nrequests_per_s = nan',
+            "found requests_per_s nan, expected more than 0",
+        ),
         (f'[[key]]\nname = "a b"\nsha256 = "{SHA}"', "found name 'a b'"),
         ('[[key]]\nname = "a"\nsha256 = "secret"', "key a: found no sha256 of 64"),
-        (f'[[key]]\nname = "a"\nsha256 = "{SHA}"\nscopes = ["root"]', "'root' is not a valid Scope"),
+        (
+            f'[[key]]\nname = "a"\nsha256 = "{SHA}"\nscopes = ["root"]',
+            "key a: found scopes 'root', expected some of infer, metrics, operator, admin",
+        ),
         (f'[[key]]\nname = "a"\nsha256 = "{SHA}"\nrequests_per_s = 0', "found requests_per_s 0"),
         (f'[[key]]\nname = "a"\nsha256 = "{SHA}"\nrole = "root"', r"found \['role'\]"),
         (f'[[key]]\nname = "a"\nsha256 = "{SHA}"\n' * 2, "each with a name of its own"),

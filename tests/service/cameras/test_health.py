@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.drift import Histogram, psi
-from service.cameras.health import FRAMES_MIN, DriftMonitor, FreezeDetector, quality_flags
+from service.cameras.health import FRAMES_MIN, DriftMonitor, FreezeDetector, PanDetector, quality_flags
 from service.pipeline.image_stats import image_stats
 
 
@@ -63,6 +63,39 @@ def test_a_camera_whose_noise_changes_is_not_frozen():
 def test_a_dark_camera_cannot_be_told_frozen():
     stillness = FreezeDetector()
     assert not any(stillness.frozen(image_stats(np.zeros((480, 480, 3), np.uint8))) for _ in range(5))
+
+
+def presets(number: int) -> np.ndarray:
+    """What one of the views of a camera shows: the same sky and light, another skyline."""
+    frame = scene(number)
+    skyline = np.random.default_rng(number).integers(120, 360, 12)
+    for column, top in enumerate(skyline):
+        frame[top:, 40 * column : 40 * (column + 1)] = frame[479, 0] // 2 + 10 * (column % 3)
+    return frame
+
+
+@pytest.mark.parametrize(("views", "flagged"), [(1, False), (2, True), (3, True), (8, True)])
+def test_a_camera_whose_view_keeps_changing_pans(views, flagged):
+    pan = PanDetector()
+    assert [pan.panning(image_stats(presets(number % views))) for number in range(24)][-1] is flagged
+
+
+def test_a_camera_that_was_turned_once_does_not_pan():
+    pan = PanDetector()
+    assert not any(pan.panning(image_stats(presets(number // 12))) for number in range(24))
+
+
+def test_a_camera_that_shakes_and_whose_light_changes_does_not_pan():
+    pan = PanDetector()
+    random = np.random.default_rng(1)
+    for number in range(24):
+        frame = np.roll(presets(0), random.integers(-15, 16, 2), axis=(0, 1))
+        assert not pan.panning(image_stats((frame * (0.6 + 0.4 * (number % 2))).astype(np.uint8)))
+
+
+def test_pictures_that_show_nothing_do_not_pan():
+    pan = PanDetector()
+    assert not any(pan.panning(image_stats(foggy(0.9 + 0.002 * number))) for number in range(24))
 
 
 HALVES = Histogram((0.0, 0.5, 1.0), (0.5, 0.5))

@@ -8,12 +8,12 @@ from models.detection import Detection
 from models.drift import Histogram
 from models.geometry import Box, Region
 from service.cameras.alarm import AlarmState, Arrival
-from service.cameras.camera import AlarmTransition, FrameObservation
+from service.cameras.camera import VIEWS_MAX, AlarmTransition, FrameObservation
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.health import FRAMES_MIN
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
-from service.cameras.rules import CameraFile, Rule
+from service.cameras.rules import CameraFile, Rule, Rules
 from service.pipeline.detections import FrameResult, MeanUncertainty, SmokeRegion, SmokeStats
 from service.pipeline.image_stats import ImageStats
 
@@ -47,9 +47,9 @@ class Fleet:
         self.now_s = 1_000.0
         self.reference: dict[str, Histogram] = {}
 
-    def frame(self, camera_id: str, *regions: SmokeRegion, brightness: float = 0.5):
+    def frame(self, camera_id: str, *regions: SmokeRegion, brightness: float = 0.5, view: str = ""):
         self.now_s += 60.0
-        frame = FrameObservation(self.now_s, self.now_s, result(*regions), 100, stats(brightness))
+        frame = FrameObservation(self.now_s, self.now_s, result(*regions), 100, stats(brightness), view=view)
         return self.cameras.observe(camera_id, frame, self.reference)
 
     def value(self, name: str, **labels: str) -> float | None:
@@ -119,7 +119,7 @@ def test_smoke_at_an_ignored_place_stands_in_the_reply_and_raises_no_alarm(fleet
     fleet.cameras.file.rules = type(fleet.cameras.file.rules)(Rule(AlarmPolicy(), ignored))
     assert [fleet.frame("ridge", region(40)).state for _ in range(4)] == [AlarmState.CLEAR] * 4
     assert [fleet.frame("ridge", region(40), region(70)).state for _ in range(3)][-1] is AlarmState.ALARM
-    assert fleet.cameras.get("ridge").boxes == ((0.7, 0.4, 0.8, 0.5),)
+    assert fleet.cameras.get("ridge").views[""].boxes == ((0.7, 0.4, 0.8, 0.5),)
 
 
 def test_more_cameras_than_labels_share_one(fleet):
@@ -188,6 +188,41 @@ def test_an_alarming_camera_is_never_forgotten(fleet):
     assert {camera.id for camera in fleet.cameras} == set("abcd")
 
 
+@pytest.mark.parametrize("smoky", [False, True], ids=["clear", "with smoke in them"])
+def test_ids_made_up_between_its_frames_do_not_keep_a_camera_from_its_alarm(smoky):
+    fleet = Fleet(most=5)
+    for number in range(5):
+        fleet.frame(f"named-{number}")
+    states = []
+    for number in range(3):
+        states.append(fleet.frame("ridge", region()).state)
+        for other in range(20):
+            fleet.now_s -= 59.0
+            fleet.frame(f"spray-{number}-{other}", *([region()] if smoky else []))
+    assert states == [AlarmState.SUSPECTED, AlarmState.SUSPECTED, AlarmState.ALARM]
+    assert fleet.value("smoke_camera_evictions_total", reason="room") == 3 * 20 - 4
+    assert fleet.value("smoke_camera_evictions_total", reason="silence") == 0
+
+
+def test_smoke_that_nobody_saw_again_does_not_hold_a_place(fleet):
+    for camera_id in "abcd":
+        fleet.frame(camera_id, region())
+    fleet.now_s += 1_000.0
+    for _ in range(3):
+        now = fleet.frame("ridge", region())
+        fleet.frame("passing", region())
+    assert now.state is AlarmState.ALARM
+
+
+def test_a_frame_that_there_is_no_room_for_is_counted(fleet):
+    assert fleet.value("smoke_camera_frames_unwatched_total") == 0
+    for camera_id in "abcd":
+        for _ in range(3):
+            fleet.frame(camera_id, region())
+    assert fleet.frame("e", region()) is None
+    assert fleet.value("smoke_camera_frames_unwatched_total") == 1
+
+
 def test_a_camera_that_calls_itself_other_is_one_of_them(fleet):
     fleet.frame("other")
     assert fleet.cameras.get("other").label == "other"
@@ -223,6 +258,7 @@ def test_a_camera_that_was_silent_for_a_day_is_forgotten_and_its_alarm_ends():
     fleet.now_s += 700.0
     fleet.cameras.evict_expired(fleet.now_s)
     assert {camera.id for camera in fleet.cameras} == {"alive"}
+    assert fleet.value("smoke_camera_evictions_total", reason="silence") == 2
     assert fleet.told[-1] == AlarmTransition("burnt", AlarmState.ALARM, AlarmState.CLEAR, fleet.now_s, 0.0, 0, ())
     assert 'camera="burnt"' not in generate_latest(fleet.registry).decode()
 
@@ -241,3 +277,84 @@ def test_a_channel_counts_from_zero_so_that_its_first_lost_message_has_a_rate():
     CameraMetrics(registry).sends("webhook", lambda: 0.0)
     for result in ("delivered", "failed", "dropped"):
         assert registry.get_sample_value("smoke_notifications_total", {"channel": "webhook", "result": result}) == 0.0
+
+
+def turn(fleet: Fleet, rounds: int, smoky: str = "east") -> list[AlarmState]:
+    """A camera that turns to three presets, with smoke at different places in two of them; the states after each frame."""
+    states = []
+    for _ in range(rounds):
+        states.append(fleet.frame("pan", view="north").state)
+        states.append(fleet.frame("pan", region(), view=smoky).state)
+        states.append(fleet.frame("pan", view="south").state)
+    return states
+
+
+def test_a_camera_that_turns_alarms_for_smoke_in_one_of_its_views_and_says_which(fleet):
+    states = turn(fleet, 4)
+    assert states.index(AlarmState.ALARM) == 7
+    assert set(states[7:]) == {AlarmState.ALARM}
+    views = fleet.cameras.get("pan").views
+    assert {name: view.alarm.state for name, view in views.items() if name} == {
+        "north": AlarmState.CLEAR,
+        "east": AlarmState.ALARM,
+        "south": AlarmState.CLEAR,
+    }
+    assert [(change.after, change.view) for change in fleet.told] == [
+        (AlarmState.SUSPECTED, "east"),
+        (AlarmState.ALARM, "east"),
+    ]
+    assert fleet.value("smoke_camera_alarm_state", camera="pan", state="alarm") == 1.0
+    assert fleet.value("smoke_camera_alarms_total", camera="pan") == 1.0
+
+
+def test_the_same_place_in_two_views_is_not_one_place(fleet):
+    states = [fleet.frame("pan", region(), view=view).state for view in ("a", "b", "c", "d", "a", "b", "c", "d")]
+    assert AlarmState.ALARM not in states
+
+
+def test_an_alarm_in_another_view_is_told_beside_the_one_that_lasts(fleet):
+    turn(fleet, 3)
+    turn(fleet, 3, smoky="west")
+    assert [change.view for change in fleet.told if change.after is AlarmState.ALARM] == ["east", "west"]
+
+
+def test_a_camera_of_many_views_has_as_much_longer_to_come_round(fleet):
+    views = [f"preset-{number}" for number in range(12)]
+    for _ in range(3):
+        states = [fleet.frame("pan", *([region()] if view == "preset-7" else []), view=view).state for view in views]
+    assert states[-1] is AlarmState.ALARM
+
+
+def test_views_made_up_by_the_hundred_are_bounded_and_displace_no_smoke(fleet):
+    for number in range(300):
+        if number % 100 == 0:
+            state = fleet.frame("pan", region(), view="east").state
+        fleet.now_s -= 55.0
+        fleet.frame("pan", view=f"spray-{number}")
+    assert state is AlarmState.ALARM
+    assert len(fleet.cameras.get("pan").views) == VIEWS_MAX + 1
+
+
+def test_a_view_that_is_gone_for_a_day_ends_its_alarm(fleet):
+    turn(fleet, 3)
+    fleet.now_s += 86_000.0
+    fleet.frame("pan", view="north")
+    fleet.now_s += 700.0
+    fleet.cameras.evict_expired(fleet.now_s)
+    assert [name for name in fleet.cameras.get("pan").views if name] == ["north"]
+    assert (fleet.told[-1].before, fleet.told[-1].after) == (AlarmState.ALARM, AlarmState.CLEAR)
+
+
+def test_a_camera_that_keeps_turning_without_naming_its_views_is_flagged_until_it_does(fleet):
+    for _ in range(7):
+        fleet.frame("pan")
+    assert fleet.value("smoke_camera_image_quality", camera="pan", flag="panning") == 1.0
+    fleet.frame("pan", view="east")
+    assert fleet.value("smoke_camera_image_quality", camera="pan", flag="panning") == 0.0
+
+
+def test_each_view_may_ignore_places_of_its_own(fleet):
+    text = "[camera.pan.view.east]\nignore = [[[0.3, 0.3], [0.6, 0.3], [0.6, 0.6], [0.3, 0.6]]]"
+    fleet.cameras.file.rules = Rules.parse(text, AlarmPolicy())
+    assert AlarmState.ALARM not in turn(fleet, 5)
+    assert AlarmState.ALARM in turn(fleet, 5, smoky="west")

@@ -39,7 +39,7 @@ def test_without_labels_nothing_is_called_false():
 def test_the_gate_turns_false_alarms_into_reviews_and_the_plain_count_adds_up_what_is_apart():
     doubted = [seen(CLOUD, doubted=True)] * 7
     wandering = [seen(FIRE), seen(CLOUD), seen(FIRE), seen(CLOUD), seen(FIRE)]
-    totals = compare([doubted, wandering], 1800.0, AlarmPolicy(frames=5, hits=3.0, window_s=1e5))
+    totals = compare([doubted, wandering], 1800.0, AlarmPolicy(frames=5, hits=3.0, window_s=86_400.0))
     found = {name: (total.alarms, total.false_alarms_per_hour, total.reviews) for name, total in totals.items()}
     # Twelve frames, six hours; three of the last five at one place raise an alarm on the fifth.
     assert found["gate"] == (1, 1 / 6, 1)

@@ -56,13 +56,39 @@ def test_a_box_is_ignored_if_at_least_half_of_it_lies_where_nothing_counts(box, 
         ("[camera.a]\nhits = 6", "camera.a: found hits 6 of frames 5"),
         ("[camera.a]\nignore = [[[0, 0], [1, 1]]]", "expected three or more points"),
         ("[camera.a]\nignore = [[[0, 0], [1, 1], [0, 2]]]", "from 0 to 1"),
-        ("camera = 3", "items"),
+        (
+            "[camera.a]\nignore = [[[nan, nan], [nan, nan], [nan, nan]]]",
+            "camera.a.ignore: found nan, expected three or more points",
+        ),
+        (
+            "[camera.a]\nignore = [[[0, 0], [1, 0], [inf, 1]]]",
+            "camera.a.ignore: found inf, expected three or more points",
+        ),
+        ("[camera.a]\nignore = [[[0, 0], [1, 0], [1, 1, 1]]]", "expected three or more points"),
+        ("[camera.a]\nhits = nan", "camera.a.hits: found nan, expected a float from 0.1 to 32"),
+        (
+            "[camera.a]\nignore = " + "[" * 3_000,
+            "cameras.toml: found brackets nested too deeply, expected a few levels",
+        ),
+        ("[camera.a]\nhits" + ".a" * 3_000 + " = 1", "cameras.toml: found brackets nested too deeply"),
+        ("a = " + "{a=" * 3_000, "cameras.toml: found brackets nested too deeply"),
+        ("[camera.a.view.east]\nhits = 0", "camera.a.view.east.hits: found 0, expected a float"),
+        ("[camera.a]\nview = 3", r"camera.a.view: found 3, expected items \[camera.ID.view.NAME\]"),
+        ("camera = 3", r"camera: found 3, expected items \[camera.ID\]"),
     ],
 )
 def test_a_broken_file_is_refused_at_the_start_in_words(tmp_path, text, words):
     write(tmp_path / "cameras.toml", text, 1)
     with pytest.raises(SettingsInvalid, match=words):
         CameraFile(tmp_path / "cameras.toml", AlarmPolicy())
+
+
+def test_a_view_has_its_own_policy_over_that_of_its_camera():
+    rules = Rules.parse(TEXT + "[camera.north-3.view.east]\nhits = 5\nignore = []", AlarmPolicy())
+    east, west = rules.of("north-3", "east"), rules.of("north-3", "west")
+    assert (east.policy.frames, east.policy.hits, west.policy.hits) == (8, 5, 4.5)
+    low = (0.1, 0.85, 0.2, 0.95)
+    assert (east.ignores(low), west.ignores(low)) == (False, True)
 
 
 def test_a_file_that_is_missing_at_the_start_is_refused(tmp_path):
@@ -96,6 +122,10 @@ def test_a_change_is_taken_over_and_a_broken_one_keeps_the_old_rules_and_says_so
     assert file.rules.default.policy.hits == 4
     assert "default.hits: found 'x'" in file.error
     assert [record.levelname for record in caplog.records].count("ERROR") == 1
-    write(path, "[default]\nhits = 1", 4)
+    write(path, "a = " + "[" * 3_000, 4)
+    file.refresh()
+    assert file.rules.default.policy.hits == 4
+    assert "nested too deeply" in file.error
+    write(path, "[default]\nhits = 1", 5)
     file.refresh()
     assert (file.rules.default.policy.hits, file.error) == (1, None)

@@ -11,13 +11,15 @@ from starlette.testclient import TestClient
 
 from service.cameras import snapshot
 from service.cameras.alarm import AlarmState, CameraAlarm
-from service.cameras.camera import Camera
+from service.cameras.camera import Camera, CameraView
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
 from service.cameras.snapshot import housekeeping
+from service.runtime.recovery import Backoff
 from service.runtime.slot import LoadedModel
+from service.runtime.supervision import Supervisor
 from service.server.app import create_app
 from service.settings import Settings
 from tests.pictures import file_of, plain, plume
@@ -25,7 +27,8 @@ from tests.pictures import file_of, plain, plume
 
 def alarmed() -> Camera:
     box = (0.1, 0.2, 0.3, 0.4)
-    return Camera("ridge", "ridge", CameraAlarm(AlarmState.ALARM, 10.0, 1.5, 4, 300.0, [box], ended_s=5.0))
+    alarm = CameraAlarm(AlarmState.ALARM, 10.0, 1.5, 4, 300.0, [box], ended_s=5.0)
+    return Camera("ridge", "ridge", {"": CameraView(alarm)})
 
 
 def entry(key: str, value: object) -> str:
@@ -37,13 +40,25 @@ def entry(key: str, value: object) -> str:
 def test_what_is_read_is_what_was_written_and_says_that_it_is_restored(tmp_path):
     file = tmp_path / "state.json"
     snapshot.write(snapshot.describe([alarmed()], 400.0), file)
-    (camera_id, watch), *rest = snapshot.read(file).items()
-    before = alarmed().alarm
-    assert (camera_id, rest) == ("ridge", [])
+    (camera_id, views), *rest = snapshot.read(file).items()
+    before, watch = alarmed().alarm, views[""]
+    assert (camera_id, rest, len(views)) == ("ridge", [], 1)
     for name in ("state", "since_s", "score", "frames", "newest_s", "places", "ended_s"):
         assert getattr(watch, name) == getattr(before, name)
     assert watch.restored
     assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_each_view_of_a_camera_is_kept(tmp_path):
+    file = tmp_path / "state.json"
+    camera = alarmed()
+    camera.views = {"": CameraView(), "east": camera.views[""], "west": CameraView()}
+    snapshot.write(snapshot.describe([camera], 400.0), file)
+    known = cameras()
+    snapshot.restore(known, file)
+    restored = known.get("ridge")
+    assert (restored.leading, restored.alarm.state, restored.alarm.restored) == ("east", AlarmState.ALARM, True)
+    assert restored.views[""].alarm.state is AlarmState.CLEAR
 
 
 def test_a_camera_with_nothing_to_remember_is_left_out():
@@ -53,7 +68,7 @@ def test_a_camera_with_nothing_to_remember_is_left_out():
 
 @pytest.mark.parametrize(("hours", "kept"), [(23, True), (25, False)])
 def test_an_alarm_that_is_over_is_kept_for_as_long_as_it_may_cool_down(hours, kept):
-    over = Camera("ridge", "ridge", CameraAlarm(ended_s=1_000.0))
+    over = Camera("ridge", "ridge", {"": CameraView(CameraAlarm(ended_s=1_000.0))})
     assert ("ridge" in snapshot.describe([over], 1_000.0 + 3600.0 * hours)["cameras"]) is kept
 
 
@@ -70,7 +85,11 @@ def test_no_file_is_no_memory(tmp_path):
         '{"schema": 2, "cameras": {}}',
         '{"schema": 1, "cameras": {"a b": {}}}',
         '{"schema": 1, "cameras": {"a": {"state": "mint"}}}',
+        "[" * 100_000,
+        '{"schema": 1, "cameras": ' + '{"a":' * 100_000,
         entry("since_s", math.nan),
+        entry("places", [[0, 0, math.inf, 1]]),
+        entry("views", {"east": {}}),
         entry("frames", "3"),
         entry("places", [[1, 2]]),
     ],
@@ -167,3 +186,27 @@ def test_new_rules_are_in_force_without_a_restart(tmp_path):
             await until(lambda: known.file.rules.default.policy.hits == 1)
 
     asyncio.run(run())
+
+
+def test_a_chore_that_fails_is_begun_again_and_keeps_nobody_from_the_others(tmp_path, caplog):
+    """A camera file that breaks its reader in a way that nobody thought of: the state is saved all the same."""
+
+    async def run() -> None:
+        known = cameras()
+        counted, refresh = [], known.file.refresh
+        supervisor = Supervisor(lambda *what: counted.append(what), Backoff(0.0, 0.0))
+
+        def broken() -> None:
+            known.file.refresh = refresh
+            raise RecursionError
+
+        known.file.refresh = broken
+        async with housekeeping(known, tmp_path / "state.json", period_s=0.01, supervisor=supervisor):
+            await until(lambda: ("read cameras file", 1) in counted)
+            known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time())
+            known.changes += 1
+            await until((tmp_path / "state.json").exists)
+        assert supervisor.failing is None
+
+    asyncio.run(run())
+    assert "background task failed, and is begun again" in caplog.text

@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 
 from service.api.schemas.notifications import MqttStateBody
 from service.cameras.alarm import AlarmState, CameraAlarm
-from service.cameras.camera import AlarmTransition, Camera
+from service.cameras.camera import AlarmTransition, Camera, CameraView
 from service.errors import SettingsInvalid
 from service.notifications import mqtt as mqtt_module
 from service.notifications.broker import BrokerOptions
@@ -45,7 +45,7 @@ AVAILABILITY = "smoke/camera/ridge/availability"
 
 def camera(state: str = "alarm", camera_id: str = "ridge", silent_s: float = 0.0) -> Camera:
     alarm = CameraAlarm() if state == "clear" else CameraAlarm(AlarmState(state), SINCE_S, 1.0, 3)
-    return Camera(camera_id, camera_id, alarm, seen_s=time.time() - silent_s)
+    return Camera(camera_id, camera_id, {"": CameraView(alarm)}, seen_s=time.time() - silent_s)
 
 
 class Mosquitto:
@@ -155,7 +155,7 @@ def test_a_change_is_published_at_once_and_counted(broker):
         async with mqtt.running():
             await heard(broker.port, "clear")
             assert results == []
-            cameras[0].alarm = camera().alarm
+            cameras[0].views = camera().views
             mqtt.notify(RAISED)
             return await heard(broker.port, "alarm")
 
@@ -195,6 +195,19 @@ def test_a_broker_that_was_away_or_restarted_hears_everything(tmp_path, port):
 
     asyncio.run(run())
     assert results == ["delivered"]
+
+
+def test_a_broker_that_goes_as_the_service_leaves_does_not_hold_it_up(broker, monkeypatch):
+    async def refuse(_self: aiomqtt.Client, topic: str, payload: bytes, **_: object) -> None:
+        if (topic, payload) == ("smoke/status", b"offline"):
+            raise aiomqtt.MqttError("the broker is gone")
+
+    async def run() -> None:
+        async with asyncio.timeout(10), publisher(broker.port, [camera()]).running():
+            await heard(broker.port, "alarm")
+            monkeypatch.setattr(aiomqtt.Client, "publish", refuse)
+
+    asyncio.run(run())
 
 
 def test_what_the_broker_holds_of_a_camera_that_is_not_known_any_more_is_no_alarm_and_not_available(broker):

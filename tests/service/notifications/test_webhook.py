@@ -129,6 +129,14 @@ def test_an_alarm_arrives_signed_and_says_what_happened(receiver):
     }
 
 
+def test_an_alarm_in_a_view_of_a_camera_names_the_view(receiver):
+    for change in (RAISED, RAISED._replace(view="east")):
+        deliver(receiver.url, change)
+    bodies = [body for _, body in receiver.came]
+    assert [WebhookBody.model_validate_json(body, strict=True).view for body in bodies] == ["", "east"]
+    assert len({json.loads(body)["id"] for body in bodies}) == 2
+
+
 def test_a_repeat_has_the_same_id_and_another_alarm_another(receiver):
     for change in (RAISED, RAISED, RAISED._replace(since_s=1_767_272_400.0)):
         deliver(receiver.url, change)

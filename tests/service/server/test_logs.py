@@ -1,6 +1,7 @@
 import json
 import logging
 import sys
+import threading
 
 from service.server.logs import ConsoleFormatter, JsonFormatter, start_logging
 
@@ -55,3 +56,18 @@ def test_the_address_of_a_webhook_does_not_reach_the_log():
         root.setLevel(before[0])
         root.handlers[:] = before[1]
         client.setLevel(before[2])
+
+
+def test_a_thread_that_dies_says_so_in_the_log(capsys, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    start_logging("info", terminal=False)
+
+    def work() -> None:
+        raise ValueError("mint")
+
+    thread = threading.Thread(target=work, name="reload")
+    thread.start()
+    thread.join()
+    line = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert (line["message"], line["thread_name"]) == ("thread died", "reload")
+    assert "ValueError: mint" in line["exception"]

@@ -46,7 +46,7 @@ def test_the_document_names_the_body_the_query_and_every_answer(document):
     assert content == dict.fromkeys(("image/jpeg", "image/png", "image/webp"), binary)
     assert (form["properties"], form["required"]) == ({"frame": binary["schema"]}, ["frame"])
     parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
-    in_query = {"camera_id", "captured_at", "outputs", "resolution", "encoding", "threshold", "tiles", "latest"}
+    in_query = {"camera_id", "view", "captured_at", "outputs", "resolution", "encoding", "threshold", "tiles", "latest"}
     assert {name: parameter["in"] for name, parameter in parameters.items()} == {
         **dict.fromkeys(in_query, "query"),
         "x-deadline-ms": "header",
