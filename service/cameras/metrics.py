@@ -1,6 +1,6 @@
 """What Prometheus sees of each camera. `Cameras` decides which have a label of their own; the rest are `other`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
@@ -53,6 +53,10 @@ class CameraMetrics:
         self._evictions = counter("smoke_camera_evictions", "Cameras forgotten.", ("reason",))
         for reason in (ROOM, SILENCE):
             self._evictions.labels(reason)
+        self._file_failures = counter("smoke_file_failures", "Attempts to write a file that failed.", ("file",))
+        for file in ("state", "feedback"):
+            self._file_failures.labels(file)
+        self._rules_refused = gauge("smoke_cameras_file_refused", "1 while the cameras file is not what is in force.")
         self._unwatched = counter("smoke_camera_frames_unwatched", "Frames of cameras that there was no room for.")
         self._notifications = counter(
             "smoke_notifications", "Notifications by what became of them.", ("channel", "result")
@@ -87,6 +91,14 @@ class CameraMetrics:
         for state in AlarmState:
             self._state.labels(camera, state).set(state in present)
         self._alarms.labels(camera).inc(raised)
+
+    def file_failed(self, file: str) -> None:
+        """The state or feedback could not be written."""
+        self._file_failures.labels(file).inc()
+
+    def watch_rules(self, refused: Callable[[], bool]) -> None:
+        """Read this at each scrape."""
+        self._rules_refused.set_function(refused)
 
     def evicted(self, reason: str) -> None:
         """A camera was forgotten."""

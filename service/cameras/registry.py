@@ -51,7 +51,8 @@ class Cameras:
     ) -> None:
         self.file = file
         self._most = most
-        self._metrics = metrics
+        self.metrics = metrics
+        metrics.watch_rules(lambda: file.error is not None)
         self._notify = notify
         self._cameras: dict[str, Camera] = {}
         self.changes = 0
@@ -69,7 +70,7 @@ class Cameras:
         """Take a frame in; returns the camera's alarm, or None where there was no room to remember the camera."""
         camera = self._cameras.get(camera_id) or self._add(camera_id, frame.arrived_s)
         if camera is None:
-            self._metrics.unwatched()
+            self.metrics.unwatched()
             return None
         name, before = camera.view(frame.view), camera.alarm.state
         rule, view = self.file.rules.of(camera_id, frame.view), camera.views[name]
@@ -78,9 +79,9 @@ class Cameras:
         update = view.alarm.observe(frame.captured_s, frame.arrived_s, regions, policy, frame.body)
         if update.arrival is not Arrival.DUPLICATE:
             camera.take(frame, view, update, _comparable(reference, frame))
-            self._metrics.arrived(camera.label, update.arrival, frame.stamp)
-            self._metrics.answered(camera.label, frame.result, camera.health, frame.arrived_s)
-        self._metrics.stands(camera.label, self._states(camera), raised=update.raised)
+            self.metrics.arrived(camera.label, update.arrival, frame.stamp)
+            self.metrics.answered(camera.label, frame.result, camera.health, frame.arrived_s)
+        self.metrics.stands(camera.label, self._states(camera), raised=update.raised)
         alarm = camera.alarm
         if update.raised or alarm.state is not before:
             self._changed(camera, before, name if update.raised else camera.leading)
@@ -91,14 +92,14 @@ class Cameras:
 
     def judge(self, camera: Camera, verdict: str) -> None:
         """A person said whether an alarm was one."""
-        self._metrics.judged(camera.label, verdict)
+        self.metrics.judged(camera.label, verdict)
 
     def restore(self, camera_id: str, alarm: CameraAlarm, now_s: float, view: str = "") -> None:
         """Take a view of a camera in as it was before a restart."""
         camera = self.get(camera_id) or self._add(camera_id, now_s)
         if camera is not None:
             camera.views[view], camera.seen_s = CameraView(alarm, now_s), now_s
-            self._metrics.stands(camera.label, self._states(camera))
+            self.metrics.stands(camera.label, self._states(camera))
 
     def evict_expired(self, now_s: float) -> None:
         """Forget the cameras, and the views, that have sent nothing for a day; an alarm among them ends, and that is told."""
@@ -158,11 +159,11 @@ class Cameras:
 
     def _remove(self, camera: Camera, reason: str) -> None:
         del self._cameras[camera.id]
-        self._metrics.evicted(reason)
+        self.metrics.evicted(reason)
         if camera.label == OTHER:
-            self._metrics.stands(OTHER, self._states(camera))
+            self.metrics.stands(OTHER, self._states(camera))
         else:
-            self._metrics.forget(camera.label)
+            self.metrics.forget(camera.label)
         _LOG.info("camera forgotten", extra={"camera": camera.id, "reason": reason})
 
 

@@ -104,12 +104,17 @@ def _kept(camera: Camera, now_s: float) -> dict[str, Any] | None:
 
 def write(snapshot: Mapping[str, Any], file: Path) -> None:
     """Replace the file: a reader sees the old one or the new one, whole. Raises OSError."""
-    beside = file.with_name(f"{file.name}.new")
-    with beside.open("w", encoding="utf-8") as stream:
+    fresh = beside(file)
+    with fresh.open("w", encoding="utf-8") as stream:
         json.dump(snapshot, stream)
         stream.flush()
         os.fsync(stream.fileno())
-    beside.replace(file)
+    fresh.replace(file)
+
+
+def beside(file: Path) -> Path:
+    """What is written first, and then takes the file's place."""
+    return file.with_name(f"{file.name}.new")
 
 
 def read(file: Path) -> dict[str, dict[str, CameraAlarm]]:
@@ -186,7 +191,10 @@ async def _every(period_s: float, chore: Callable[[], Awaitable[None]]) -> None:
 
 async def _save(cameras: Cameras, file: Path | None) -> bool:
     """Whether the state is where it should be."""
-    return file is None or await asyncio.to_thread(_write, describe(cameras, time.time()), file)
+    if file is None or await asyncio.to_thread(_write, describe(cameras, time.time()), file):
+        return True
+    cameras.metrics.file_failed("state")
+    return False
 
 
 def _write(described: dict[str, object], file: Path) -> bool:

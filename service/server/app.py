@@ -49,8 +49,9 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
         The application; `app.state.metrics` counts, `app.state.lifecycle` is its door, `app.state.reloader` changes its model.
 
     Raises:
-        StartError: The release cannot be loaded.
+        StartError: The release cannot be loaded, or a file not be written.
     """
+    components.check_files(settings)
     keys = ApiKeys.read(settings.api_keys_file) if settings.api_keys_file else None
     slot = ModelSlot(load(), settings.failures_max)
     metrics = Metrics(slot.model.identity)

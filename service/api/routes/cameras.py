@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -17,12 +18,13 @@ from service.api.auth import Scope, require_scope
 from service.api.body import read_body
 from service.api.problems import described
 from service.api.schemas.cameras import CameraBody, CamerasBody, Feedback, FeedbackBody
-from service.api.state import AppStateDep
+from service.api.state import AppState, AppStateDep
 from service.cameras.camera import CAMERA_ID
 from service.runtime.model import ModelInfo
 from service.timestamps import instant
 
 router = APIRouter(prefix="/cameras", tags=["cameras"])
+_LOG = logging.getLogger("service.cameras")
 _FEEDBACK_MAX_BYTES: Final = 4096
 _WRITING: Final = threading.Lock()
 _ENTRY: Final = (errors.KeyMissing, errors.KeyInsufficient, errors.RateExceeded)
@@ -60,7 +62,7 @@ async def camera(camera_id: CameraId, state: AppStateDep) -> CameraBody:
     "/{camera_id}/feedback",
     dependencies=[Depends(require_scope(Scope.ADMIN))],
     summary="Say whether an alarm was one",
-    responses=described(*_ONE, errors.BodyEmpty, errors.BodyTooLarge, errors.BodyTooSlow),
+    responses=described(*_ONE, errors.BodyEmpty, errors.BodyTooLarge, errors.BodyTooSlow, errors.FeedbackUnwritable),
     openapi_extra=_BODY,
 )
 async def feedback(camera_id: CameraId, request: Request, state: AppStateDep) -> FeedbackBody:
@@ -72,9 +74,20 @@ async def feedback(camera_id: CameraId, request: Request, state: AppStateDep) ->
     file = state.settings.feedback_file
     if file is not None:
         entry = record(said, CameraBody.of(found), state.slot.model.identity, time.time())
-        await asyncio.to_thread(entry.append, file)
+        await _append(entry, file, state)
     state.cameras.judge(found, said.verdict)
     return FeedbackBody(camera_id=camera_id, verdict=said.verdict, written=file is not None)
+
+
+async def _append(entry: "Entry", file: Path, state: AppState) -> None:
+    try:
+        await asyncio.to_thread(entry.append, file)
+    except OSError as error:
+        _LOG.error("feedback cannot be written", extra={"file": str(file), "error": str(error)})
+        state.cameras.metrics.file_failed("feedback")
+        raise errors.FeedbackUnwritable(
+            "found no way to write the feedback down, expected one; say it again later"
+        ) from error
 
 
 async def _read(request: Request, timeout_s: float) -> Feedback:

@@ -341,3 +341,9 @@ def test_each_view_may_ignore_places_of_its_own(fleet):
     fleet.cameras.file.rules = Rules.parse(text, AlarmPolicy())
     assert AlarmState.ALARM not in turn(fleet, 5)
     assert AlarmState.ALARM in turn(fleet, 5, smoky="west")
+
+
+def test_a_camera_file_that_is_refused_stands_in_the_metrics(fleet):
+    assert fleet.value("smoke_cameras_file_refused") == 0.0
+    fleet.cameras.file.error = "found nonsense"
+    assert fleet.value("smoke_cameras_file_refused") == 1.0

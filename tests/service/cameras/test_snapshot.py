@@ -130,8 +130,8 @@ def test_a_broken_state_file_does_not_stop_the_start(open_client, tmp_path):
     assert client.get("/cameras").json()["cameras"] == []
 
 
-def cameras(path=None) -> Cameras:
-    return Cameras(8, CameraFile(path, AlarmPolicy()), CameraMetrics(CollectorRegistry()))
+def cameras(path=None, registry=None) -> Cameras:
+    return Cameras(8, CameraFile(path, AlarmPolicy()), CameraMetrics(registry or CollectorRegistry()))
 
 
 async def until(condition, most_s: float = 10.0) -> None:
@@ -154,11 +154,13 @@ def test_a_change_is_on_disk_without_waiting_for_the_end(tmp_path):
 
 def test_a_disk_that_takes_nothing_is_said_and_tried_again(tmp_path, caplog):
     async def run() -> None:
-        known = cameras()
+        registry = CollectorRegistry()
+        known = cameras(registry=registry)
         async with housekeeping(known, tmp_path / "missing/state.json", period_s=0.01):
             known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time())
             known.changes += 1
             await until(lambda: "state file cannot be written" in caplog.text)
+            assert registry.get_sample_value("smoke_file_failures_total", {"file": "state"}) >= 1
             (tmp_path / "missing").mkdir()
             await until((tmp_path / "missing/state.json").exists)
 

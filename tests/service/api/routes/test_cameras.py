@@ -158,3 +158,20 @@ def test_the_metrics_of_a_camera_are_exposed_and_those_of_none_are_not(client):
     exposed = client.get("/metrics").text
     assert 'smoke_camera_alarm_state{camera="ridge",state="suspected"} 1.0' in exposed
     assert 'smoke_camera_uncertainty_nats_count{camera="ridge",kind="epistemic",region="smoke"} 1.0' in exposed
+
+
+def test_feedback_that_cannot_be_written_is_refused_and_counted(open_client, tmp_path, caplog):
+    folder = tmp_path / "feedback"
+    folder.mkdir()
+    client = open_client(feedback_file=folder / "said.jsonl")
+    post(client, plume())
+    folder.rmdir()
+    answer = client.post("/cameras/ridge/feedback", json={"verdict": "true_alarm"})
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:smoke-bvm:problem:feedback_unwritable")
+    metrics = client.get("/metrics").text
+    assert 'smoke_file_failures_total{file="feedback"} 1.0' in metrics
+    assert 'smoke_file_failures_total{file="state"} 0.0' in metrics
+    assert "smoke_camera_feedback_total{" not in metrics
+    assert "feedback cannot be written" in caplog.text
+    folder.mkdir()
+    assert client.post("/cameras/ridge/feedback", json={"verdict": "true_alarm"}).json()["written"] is True
