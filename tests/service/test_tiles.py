@@ -95,7 +95,7 @@ def test_a_plume_that_the_square_dims_away_is_found_by_the_tiles_and_placed_on_t
 def test_a_camera_remembers_where_on_the_frame_the_tiles_found_it(open_client, sensitive):
     client = open_client(sensitive)
     assert post(client, dot(), "tiles=2x2&camera_id=ridge").json()["alarm"]["state"] == "suspected"
-    (box,) = client.app.state.wiring.cameras.get("ridge").boxes
+    (box,) = client.app.state.wiring.cameras.get("ridge").views[""].boxes
     assert box == pytest.approx((80 / 106, 20 / 106, 82 / 106, 22 / 106))
 
 
