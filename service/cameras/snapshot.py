@@ -29,6 +29,8 @@ _LOG = logging.getLogger("service.cameras")
 _COOLDOWN_MAX_S: Final = 86_400.0
 """Longest that can be set."""
 _PERIOD_S: Final = 1.0
+_CLOCK_STEP_S: Final = 5.0
+"""What is more than this is no drift of the clock."""
 
 
 class _Entry(BaseModel):
@@ -160,10 +162,15 @@ async def housekeeping(
 
     Each chore is a task of its own: where one fails, the others go on.
     """
-    supervisor, saved = supervisor or Supervisor(), cameras.changes
+    supervisor, saved, ahead_s = supervisor or Supervisor(), cameras.changes, time.time() - time.monotonic()
 
     async def evict() -> None:
-        cameras.evict_expired(time.time())
+        nonlocal ahead_s
+        now_s, before_s = time.time(), ahead_s
+        ahead_s = now_s - time.monotonic()
+        if abs(ahead_s - before_s) > _CLOCK_STEP_S:
+            cameras.clock_set(ahead_s - before_s)
+        cameras.evict_expired(now_s)
 
     async def refresh() -> None:
         await asyncio.to_thread(cameras.file.refresh)

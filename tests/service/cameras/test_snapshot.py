@@ -212,3 +212,16 @@ def test_a_chore_that_fails_is_begun_again_and_keeps_nobody_from_the_others(tmp_
 
     asyncio.run(run())
     assert "background task failed, and is begun again" in caplog.text
+
+
+def test_nobody_is_gone_because_the_clock_of_this_machine_was_set(caplog, monkeypatch):
+    async def run() -> None:
+        known, now = cameras(), time.time
+        known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time())
+        async with housekeeping(known, None, period_s=0.01):
+            monkeypatch.setattr(snapshot.time, "time", lambda: now() + 1e6)
+            await until(lambda: "the clock of this machine was set" in caplog.text)
+            await asyncio.sleep(0.05)
+            assert [camera.alarm.state for camera in known] == [AlarmState.ALARM]
+
+    asyncio.run(run())
