@@ -3,11 +3,9 @@
 # ruff: noqa: N818 - a name that says what was found needs no suffix
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final
 
 from pydantic import ValidationError
-
-_T = TypeVar("_T")
 
 
 class RequestError(Exception):
@@ -182,6 +180,12 @@ class CameraUnknown(CameraRefused):
     reason = "camera_unknown"
 
 
+class FeedbackUnwritable(CameraRefused):
+    """The file that feedback goes to takes none."""
+
+    reason = "feedback_unwritable"
+
+
 class ClientGone(RequestError):
     """The caller hung up before the answer was ready."""
 
@@ -223,7 +227,7 @@ class AddressUnusable(StartError):
     exit_code = 5
 
 
-def parsed(parse: Callable[[str], _T], text: str) -> _T:
+def parsed(parse: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401 - decoded TOML
     """What a parser makes of a text. Raises ValueError, also where it is nested deeper than the parser can follow."""
     try:
         return parse(text)
@@ -232,13 +236,9 @@ def parsed(parse: Callable[[str], _T], text: str) -> _T:
 
 
 def in_words(error: ValidationError, expected: Mapping[str, str], at: str = "") -> str:
-    """The first value that pydantic refused: where it stands (below `at`), what was found, what was expected.
-
-    `expected` has words by key, and by "" of the whole; pydantic's own are taken where it has none.
-    """
+    """What pydantic refused first: where (below `at`), found, expected (words by key, by "" of the whole; else pydantic's own)."""
     problems = error.errors(include_url=False)
-    unknown = sorted(str(problem["loc"][-1]) for problem in problems if problem["type"] == "extra_forbidden")
-    if unknown:
+    if unknown := sorted(str(each["loc"][-1]) for each in problems if each["type"] == "extra_forbidden"):
         words = expected.get("", f"some of {', '.join(sorted(expected))}")
         return f"{at}{at and ': '}found {unknown}, expected {words}"
     problem, key = problems[0], str(*problems[0]["loc"][:1])

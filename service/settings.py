@@ -18,6 +18,12 @@ _GONE: Final = {
 }
 """Settings of earlier versions, and what took their place."""
 
+_PREFIX: Final = "SMOKE_"
+_LETTERS: Final = 3
+"""So few letters away from a setting, a name is taken for a misspelt one."""
+_LINKS: Final = ("tcp://", "udp://")
+"""How values begin that an orchestrator sets for each service beside this one, under names that it makes of theirs."""
+
 
 def _policy(name: str) -> Any:  # noqa: ANN401 - what `Field` returns
     """A field of the alarm policy as a setting: its default, bounds and description."""
@@ -175,11 +181,12 @@ class Settings(BaseSettings):
         """Read the environment; what the command line chose goes first, `None` counts as not chosen.
 
         Raises:
-            SettingsInvalid: A value is impossible, or the setting is gone; the message names the variable.
+            SettingsInvalid: A value is impossible, or a name gone or misspelt; the message names the variable.
         """
         for variable, words in _GONE.items():
             if found := os.environ.get(variable):
                 raise SettingsInvalid(f"{variable}: found {found!r}, expected it to be gone: {words}")
+        _refuse_misspelt()
         values: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
         try:
             return cls(**values)
@@ -206,3 +213,36 @@ def _in_words(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
         return f"found settings that contradict each other, expected: {problem['msg']}"
     variable = "SMOKE_" + "_".join(str(part) for part in problem["loc"][:1]).upper()
     return f"{variable}: found {problem['input']!r}, expected: {problem['msg']}"
+
+
+def unknown_variables() -> list[str]:
+    """Variables that are named like settings and that no setting reads."""
+    known = {_PREFIX + name.upper() for name in Settings.model_fields}
+    ours = (name for name, value in os.environ.items() if value and name.upper().startswith(_PREFIX))
+    return sorted(name for name in ours if name.upper() not in known)
+
+
+def _refuse_misspelt() -> None:
+    for variable in unknown_variables():
+        letters = {
+            name: _distance(variable.upper().removeprefix(_PREFIX), name.upper()) for name in Settings.model_fields
+        }
+        nearest = min(letters, key=lambda name: letters[name])
+        if letters[nearest] <= _LETTERS and not os.environ[variable].startswith(_LINKS):
+            meant = _PREFIX + nearest.upper()
+            raise SettingsInvalid(
+                f"{variable}: found a setting that there is not, expected {meant}, or no name so like it"
+            )
+
+
+def _distance(one: str, other: str) -> int:
+    """How many letters must be put in, left out or replaced to make one of the other (Levenshtein)."""
+    row = list(range(len(other) + 1))
+    for number, letter in enumerate(one, 1):
+        diagonal, row[0] = row[0], number
+        for column, wanted in enumerate(other, 1):
+            diagonal, row[column] = (
+                row[column],
+                min(row[column] + 1, row[column - 1] + 1, diagonal + (letter != wanted)),
+            )
+    return row[-1]

@@ -152,7 +152,7 @@ class ApiKeys:
 
 def _read(path: Path) -> list[Key]:
     try:
-        keys = parsed(lambda text: _checked(tomllib.loads(text)), path.read_text(encoding="utf-8"))
+        keys: list[Key] = parsed(lambda text: _checked(tomllib.loads(text)), path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsInvalid(f"SMOKE_API_KEYS_FILE: {path}: {error}") from error
     if len({key.name for key in keys}) < len(keys):

@@ -42,6 +42,7 @@ STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.ReloadBusy: HTTPStatus.CONFLICT,
     errors.NothingToRollBack: HTTPStatus.CONFLICT,
     errors.CameraUnknown: HTTPStatus.NOT_FOUND,
+    errors.FeedbackUnwritable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }
 

@@ -97,8 +97,7 @@ class CameraAlarm:
         before, stamp = self.state, Stamp(captured_s, arrived_s, body)
         if captured_s is not None and any(seen.stamp[::2] == stamp[::2] for seen in self._window):
             return AlarmUpdate(Arrival.DUPLICATE, raised=False, before=before)
-        # Nothing is known of how long ago the frames came that a restart has swept away.
-        elapsed_s = max(0.0, arrived_s - self.counted_s) if self._window else 0.0
+        elapsed_s = max(0.0, arrived_s - self.counted_s) if self._window else None
         reading = self._clock.read(stamp, self.newest_s, elapsed_s, policy.window_s)
         if reading.arrival is Arrival.LATE:
             return AlarmUpdate(Arrival.LATE, raised=False, before=before)

@@ -4,7 +4,7 @@ Stamps put frames in order and say how far they are apart, so that one that come
 moment. But clocks run fast or slow, are in another time zone, set back, put right, cut to the minute, or stuck, and smoke must be
 counted all the same. So, with the skew of a frame = its stamp - its arrival:
 
-skew above a minute       nothing but a wrong clock: it counts as taken when it came (`ahead`)
+skew above a minute       nothing but a wrong clock, its or ours: it counts as taken when it came (`ahead`)
 stamp before the newest   it is late; but a second one in a row, newer than the first, says that the clock was set back
 stamp as the newest       another picture under the same stamp: as long after the last one as it came after it
 skew no longer off        the clock was put right: what was seen before moves along, as far apart as it came
@@ -65,21 +65,22 @@ class CameraClock:
     off: bool = False
     late: Stamp | None = None
 
-    def read(self, stamp: Stamp, before_s: float, elapsed_s: float, patience_s: float) -> Reading:
+    def read(self, stamp: Stamp, before_s: float, elapsed_s: float | None, patience_s: float) -> Reading:
         """Take the next frame's stamp in.
 
         Args:
             stamp: The frame's; no duplicate.
             before_s: The time of the newest frame that counted.
-            elapsed_s: How long ago that came.
+            elapsed_s: How long ago that came; None where there was none since the start.
             patience_s: For how long nothing but late frames is believed.
         """
         arrival = Arrival.AHEAD if stamp.skew_s > SKEW_MAX_S else Arrival.COUNTED
         captured_s = stamp.captured_s
         if captured_s is None or arrival is Arrival.AHEAD:
-            unstamped = captured_s is None and math.isfinite(self.newest_s)
-            time_s = before_s + elapsed_s if unstamped or stamp.arrived_s <= before_s else stamp.arrived_s
-            return Reading(arrival, time_s, wrong=arrival is Arrival.AHEAD)
+            self.off = self.off or captured_s is not None
+            time_s = stamp.arrived_s if elapsed_s is None else before_s + elapsed_s
+            return Reading(arrival, time_s, wrong=captured_s is not None)
+        elapsed_s = elapsed_s or 0.0
         newest_s = self.newest_s if math.isfinite(self.newest_s) else before_s
         back = captured_s < newest_s
         if back and not self._set_back(stamp) and elapsed_s <= patience_s:

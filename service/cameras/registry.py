@@ -141,6 +141,15 @@ class Cameras:
             if gone:
                 self._remove(camera, SILENCE)
 
+    def clock_set(self, seconds: float) -> None:
+        """Our own clock was set by so much: nobody has been silent for longer because of that."""
+        _LOG.warning("the clock of this machine was set", extra={"seconds": round(seconds, 1)})
+        for camera in self:
+            camera.seen_s += seconds
+            for view in camera.views.values():
+                view.seen_s += seconds
+                view.alarm.counted_s += seconds
+
     def _changed(self, camera: Camera, before: AlarmState, name: str) -> None:
         """Tell of a change by a view's alarm."""
         self.changes += 1

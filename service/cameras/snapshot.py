@@ -4,15 +4,12 @@ Of each camera its state is kept, not its frames: after a restart an alarm is `r
 `housekeeping` is what is done for the cameras beside the frames, once a second: those that are gone, the file of rules, the snapshot.
 """
 
-import asyncio
 import json
 import logging
 import math
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -23,12 +20,10 @@ from service.cameras.camera import CAMERA_ID, Camera
 from service.cameras.evidence import Box
 from service.cameras.registry import Cameras
 from service.errors import in_words
-from service.runtime.supervision import Supervisor
 
 _LOG = logging.getLogger("service.cameras")
 _COOLDOWN_MAX_S: Final = 86_400.0
 """Longest that can be set."""
-_PERIOD_S: Final = 1.0
 
 
 class _Entry(BaseModel):
@@ -105,12 +100,17 @@ def _kept(camera: Camera, now_s: float) -> dict[str, Any] | None:
 
 def write(snapshot: Mapping[str, Any], file: Path) -> None:
     """Replace the file: a reader sees the old one or the new one, whole. Raises OSError."""
-    beside = file.with_name(f"{file.name}.new")
-    with beside.open("w", encoding="utf-8") as stream:
+    fresh = beside(file)
+    with fresh.open("w", encoding="utf-8") as stream:
         json.dump(snapshot, stream)
         stream.flush()
         os.fsync(stream.fileno())
-    beside.replace(file)
+    fresh.replace(file)
+
+
+def beside(file: Path) -> Path:
+    """What is written first, and then takes the file's place."""
+    return file.with_name(f"{file.name}.new")
 
 
 def read(file: Path) -> dict[str, dict[str, CameraAlarm]]:
@@ -146,97 +146,6 @@ def restore(cameras: Cameras, file: Path | None) -> None:
             cameras.restore(camera_id, alarm, time.time(), view)
     if alarms:
         _LOG.info("cameras restored", extra={"cameras": len(alarms), "file": str(file)})
-
-
-@asynccontextmanager
-async def housekeeping(
-    cameras: Cameras,
-    file: Path | None,
-    period_s: float = _PERIOD_S,
-    supervisor: Supervisor | None = None,
-    *,
-    undelivered: Callable[[], Mapping[str, Any]] = dict,
-    report: Callable[[bool], None] = lambda _: None,
-) -> AsyncIterator[None]:
-    """Keep rules and snapshot fresh while the context lasts; the last state is written on leaving it.
-
-    Each chore is a task of its own: where one fails, the others go on.
-
-    Args:
-        cameras: Whose state it is.
-        file: Where it is written; None for nowhere.
-        period_s: How often it is looked after.
-        supervisor: Keeps the chores going.
-        undelivered: The notifications to be written with it.
-        report: Told of each attempt to write whether it went well.
-    """
-    supervisor, state = supervisor or Supervisor(), _State(cameras, file, undelivered, report)
-
-    async def evict() -> None:
-        cameras.evict_expired(time.time())
-
-    async def refresh() -> None:
-        await asyncio.to_thread(cameras.file.refresh)
-
-    async with AsyncExitStack() as stack:
-        for name, chore in (("evict cameras", evict), ("read cameras file", refresh), ("write state file", state.keep)):
-            await stack.enter_async_context(supervisor.running(name, partial(_every, period_s, chore), needed=False))
-        try:
-            yield
-        finally:
-            await state.save()
-
-
-async def _every(period_s: float, chore: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await asyncio.sleep(period_s)
-        await chore()
-
-
-class _State:
-    """What is to be on disk, and what is there already. Arguments: see `housekeeping`."""
-
-    def __init__(
-        self,
-        cameras: Cameras,
-        file: Path | None,
-        undelivered: Callable[[], Mapping[str, Any]],
-        report: Callable[[bool], None],
-    ) -> None:
-        self._cameras = cameras
-        self._file = file
-        self._undelivered = undelivered
-        self._report = report
-        self._written = self._now()
-
-    async def keep(self) -> None:
-        """Write what has changed."""
-        if self._written != self._now():
-            await self.save()
-
-    async def save(self) -> None:
-        """Write what there is."""
-        if self._file is None:
-            return
-        now = self._now()
-        described = describe(self._cameras, time.time(), now[1])
-        saved = await asyncio.to_thread(_write, described, self._file)
-        self._report(saved)
-        if saved:
-            self._written = now
-
-    def _now(self) -> tuple[int, Mapping[str, Any]]:
-        return self._cameras.changes, self._undelivered()
-
-
-def _write(described: dict[str, object], file: Path) -> bool:
-    """Whether it could be written; a full disk must not stop the service, and is tried again."""
-    try:
-        write(described, file)
-    except OSError as error:
-        _LOG.error("state file cannot be written", extra={"file": str(file), "error": str(error)})
-        return False
-    return True
 
 
 def _set_aside(file: Path, aside: Path) -> None:

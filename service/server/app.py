@@ -16,7 +16,7 @@ from service.api.middleware.admin_port import AdminPortMiddleware
 from service.api.middleware.lingering_close import LingeringCloseMiddleware
 from service.api.routes import cameras, docs, operations, segment, webhooks
 from service.api.state import AppState
-from service.cameras.snapshot import housekeeping
+from service.cameras.housekeeping import housekeeping
 from service.notifications.notifier import Notifier
 from service.runtime.process import gpu_memory
 from service.runtime.recovery import ModelRebuilder
@@ -42,8 +42,9 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
         The application; `AppState.of` gives its parts.
 
     Raises:
-        StartError: The release cannot be loaded.
+        StartError: The release cannot be loaded, or a file not be written.
     """
+    components.check_files(settings)
     slot = ModelSlot(load(), settings.failures_max)
     metrics = components.instruments(slot)
     supervisor = Supervisor(metrics.background)

@@ -1,5 +1,7 @@
 """From settings to the parts of the service: one function a part, so that nothing below reads the configuration."""
 
+import errno
+import os
 import ssl
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -11,7 +13,7 @@ from service.cameras.camera import Camera
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
-from service.cameras.snapshot import restore
+from service.cameras.snapshot import beside, restore
 from service.errors import SettingsInvalid
 from service.notifications.broker import BrokerOptions
 from service.notifications.mqtt import Mqtt
@@ -43,6 +45,31 @@ def load(settings: Settings) -> LoadedModel:
     # Resolved: a link that is moved on names the next release, and must not make this one another when it is rebuilt.
     folder, options = settings.release().resolve(), runtime_options(settings)
     return LoadedModel(open_model(folder, options), lambda: open_model(folder, options))
+
+
+def check_files(settings: Settings) -> None:
+    """The files that will be written can be; else what they are for would be lost, and nobody told until it is.
+
+    Raises:
+        SettingsInvalid: One cannot.
+    """
+    if settings.feedback_file:
+        _check_writable("SMOKE_FEEDBACK_FILE", settings.feedback_file, settings.feedback_file)
+    if settings.state_file:
+        _check_writable("SMOKE_STATE_FILE", settings.state_file, beside(settings.state_file))
+
+
+def _check_writable(name: str, file: Path, written: Path) -> None:
+    try:
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+        there = written.exists()
+        written.open("a").close()
+        if not there:
+            written.unlink()
+    except OSError as error:
+        expected = "expected a file in a folder that is there and can be written"
+        raise SettingsInvalid(f"{name}: found {file}: {error.strerror or error}, {expected}") from error
 
 
 def runtime_options(settings: Settings) -> RuntimeOptions:

@@ -30,7 +30,7 @@ from service.server.components import load
 from service.server.connection_limits import ConnectionLimits, limited
 from service.server.draining import DrainingServer
 from service.server.logs import start_logging
-from service.settings import Settings
+from service.settings import Settings, unknown_variables
 
 _LOG = logging.getLogger("service.server")
 _FILES_KEPT: Final = 64
@@ -47,6 +47,8 @@ def serve(settings: Settings) -> None:
         StartError: The address cannot be bound, or the model, the keys or the certificate cannot be used.
     """
     start_logging(settings.log_level, terminal=sys.stderr.isatty())
+    if unknown := unknown_variables():
+        _LOG.warning("variables named like settings that nothing reads", extra={"variables": ", ".join(unknown)})
     limit_heap()
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, _exit)

@@ -102,3 +102,48 @@ def test_what_the_alarm_takes_by_default_and_at_most_is_said_once(name):
 def test_an_alarm_that_could_never_be_raised_is_refused_in_words():
     with pytest.raises(SettingsInvalid, match=r"SMOKE_ALARM_\*: found hits 6 of frames 5, expected at most as many"):
         Settings.load(alarm_hits=6)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("SMOKE_API_KEY_FILE", "SMOKE_API_KEYS_FILE"),
+        ("SMOKE_APIKEYS_FILE", "SMOKE_API_KEYS_FILE"),
+        ("SMOKE_STATEFILE", "SMOKE_STATE_FILE"),
+        ("SMOKE_ALARM_HITZ", "SMOKE_ALARM_HITS"),
+        ("smoke_webhok_url", "SMOKE_WEBHOOK_URL"),
+        ("SMOKE_TLS_CERTS_FILE", "SMOKE_TLS_CERT_FILE"),
+    ],
+)
+def test_a_misspelt_setting_stops_the_start_and_is_named_with_what_was_meant(monkeypatch, variable, meant):
+    monkeypatch.setenv(variable, "x")
+    with pytest.raises(SettingsInvalid, match=f"{variable}: found a setting that there is not, expected {meant}"):
+        Settings.load()
+
+
+def test_what_orchestrators_inject_stops_nothing_and_is_named(monkeypatch):
+    injected = {
+        "SMOKE_A_PORT": "tcp://10.0.0.7:8000",
+        "SMOKE_BVM_PORT": "tcp://10.0.0.8:8000",
+        "SMOKE_BVM_PORT_8000_TCP": "tcp://10.0.0.8:8000",
+        "SMOKE_BVM_SERVICE_HOST": "10.0.0.8",
+        "SMOKE_CPUS": "4",
+    }
+    for name, value in {**injected, "SMOKE_PORT": "9000", "SMOKE_HOSTT": ""}.items():
+        monkeypatch.setenv(name, value)
+    assert Settings.load().port == 9000
+    assert module.unknown_variables() == sorted(injected)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "letters"),
+    [
+        ("", "abc", 3),
+        ("host", "host", 0),
+        ("api_key_file", "api_keys_file", 1),
+        ("kitten", "sitting", 3),
+        ("ab", "ba", 2),
+    ],
+)
+def test_letters_between_two_names(one, other, letters):
+    assert module._distance(one, other) == module._distance(other, one) == letters

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from service.runtime.model import ModelInfo
 from service.timestamps import instant
 
 router = APIRouter(prefix="/cameras", tags=["cameras"])
+_LOG = logging.getLogger("service.cameras")
 _FEEDBACK_MAX_BYTES: Final = 4096
 _WRITING: Final = threading.Lock()
 _ONE: Final = (*ENTRY, errors.CameraUnknown, errors.ParameterInvalid)
@@ -56,7 +58,7 @@ async def camera(camera_id: CameraId, state: AppStateDep) -> CameraBody:
     "/{camera_id}/feedback",
     dependencies=[Depends(require_scope(Scope.OPERATOR, Scope.ADMIN))],
     summary="Say whether an alarm was one",
-    responses=described(*_ONE, errors.BodyEmpty, errors.BodyTooLarge, errors.BodyTooSlow),
+    responses=described(*_ONE, errors.BodyEmpty, errors.BodyTooLarge, errors.BodyTooSlow, errors.FeedbackUnwritable),
     openapi_extra=_BODY,
 )
 async def feedback(camera_id: CameraId, request: Request, state: AppStateDep) -> FeedbackBody:
@@ -66,7 +68,7 @@ async def feedback(camera_id: CameraId, request: Request, state: AppStateDep) ->
     file = state.settings.feedback_file
     if file is not None:
         model = found.model or state.slot.model.identity
-        await asyncio.to_thread(_append, _entry(said, CameraBody.of(found), model, time.time()), file)
+        await _write(_entry(said, CameraBody.of(found), model, time.time()), file, state)
     state.cameras.judge(found, said.verdict)
     return FeedbackBody(camera_id=camera_id, verdict=said.verdict, written=file is not None)
 
@@ -76,6 +78,18 @@ def _known(state: AppState, camera_id: str) -> Camera:
     if camera is None:
         raise errors.CameraUnknown(f"found no frame of camera {camera_id}, expected a camera that sent one")
     return camera
+
+
+async def _write(line: Mapping[str, Any], file: Path, state: AppState) -> None:
+    try:
+        await asyncio.to_thread(_append, line, file)
+    except OSError as error:
+        _LOG.error("feedback cannot be written", extra={"file": str(file), "error": str(error)})
+        state.metrics.file_written("feedback", ok=False)
+        raise errors.FeedbackUnwritable(
+            "found no way to write the feedback down, expected one; say it again later"
+        ) from error
+    state.metrics.file_written("feedback", ok=True)
 
 
 async def _read(request: Request, timeout_s: float) -> Feedback:

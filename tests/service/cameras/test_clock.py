@@ -107,6 +107,14 @@ def test_an_alarm_lasts_while_a_clock_is_set_back():
     assert [state for _, state in later] == [AlarmState.ALARM] * 4
 
 
+@pytest.mark.parametrize("skews", [(-3_600.0, 3_600.0), (3_600.0, 0.0), (3_600.0, -3_600.0), (-7_200.0, 5.0)])
+def test_an_alarm_lasts_whichever_way_a_clock_goes_wrong_or_right(skews):
+    first, then = skews
+    _, alarm = watch([lambda now_s: now_s + first] * 4)
+    later, _ = watch([lambda now_s: now_s + then] * 6, alarm=alarm, start_s=NOON_S + 40.0)
+    assert [state for _, state in later] == [AlarmState.ALARM] * 6
+
+
 def test_a_clock_that_goes_to_and_fro_about_the_limit_loses_no_frame():
     skews = [59.0, 61.0] * 6
     updates, _ = watch([lambda now_s, skew_s=skew_s: now_s + skew_s for skew_s in skews])
@@ -150,3 +158,14 @@ def test_a_backlog_counts_by_its_stamps():
     assert AlarmState.ALARM not in [state for _, state in updates]
     updates, _ = watch([lambda _, minute=minute: NOON_S - 36_000.0 + 60.0 * minute for minute in range(5)], every_s=0.1)
     assert updates[-1][1] is AlarmState.ALARM
+
+
+def test_after_a_restart_a_camera_without_stamps_is_of_now_again():
+    alarm = CameraAlarm(AlarmState.ALARM, newest_s=NOON_S - 3_600.0, counted_s=NOON_S - 3_600.0, restored=True)
+    alarm.observe(None, NOON_S, SMOKE, POLICY)
+    assert alarm.newest_s == NOON_S
+
+
+def test_a_retry_from_before_a_restart_is_late():
+    alarm = CameraAlarm(AlarmState.ALARM, newest_s=NOON_S, counted_s=NOON_S, restored=True)
+    assert alarm.observe(NOON_S - 60.0, NOON_S + 60.0, SMOKE, POLICY, body=1).arrival is Arrival.LATE

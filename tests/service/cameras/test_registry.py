@@ -358,3 +358,20 @@ def test_each_view_may_ignore_places_of_its_own(fleet):
     fleet.cameras.file.rules = Rules.parse(text, AlarmPolicy())
     assert AlarmState.ALARM not in turn(fleet, 5)
     assert AlarmState.ALARM in turn(fleet, 5, smoky="west")
+
+
+@pytest.mark.parametrize("step_s", [1e8, -1e8])
+def test_an_alarm_lasts_when_the_clock_of_this_machine_is_set(step_s):
+    """As on a machine without a clock of its own, once it hears of the time."""
+    fleet = Fleet()
+    for _ in range(3):
+        fleet.now_s += 60.0
+        stamped = fleet.now_s + max(0.0, step_s)
+        fleet.cameras.observe("ridge", FrameObservation(stamped, fleet.now_s, result(region()), 100, stats()), {})
+    fleet.now_s += step_s
+    fleet.cameras.clock_set(step_s)
+    fleet.cameras.evict_expired(fleet.now_s)
+    assert fleet.cameras.get("ridge").alarm.state is AlarmState.ALARM
+    for _ in range(5):
+        assert fleet.frame("ridge", region()).state is AlarmState.ALARM
+    assert sum(change.after is AlarmState.ALARM for change in fleet.told) == 1

@@ -1,9 +1,7 @@
 """An alarm outlives the process, and a broken file does not stop the next one."""
 
-import asyncio
 import json
 import math
-import time
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -16,10 +14,7 @@ from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
-from service.cameras.snapshot import housekeeping
-from service.runtime.recovery import Backoff
 from service.runtime.slot import LoadedModel
-from service.runtime.supervision import Supervisor
 from service.server.app import create_app
 from service.settings import Settings
 from tests.pictures import file_of, plain, plume
@@ -54,7 +49,7 @@ def test_each_view_of_a_camera_is_kept(tmp_path):
     camera = alarmed()
     camera.views = {"": CameraView(), "east": camera.views[""], "west": CameraView()}
     snapshot.write(snapshot.describe([camera], 400.0), file)
-    known = cameras()
+    known = Cameras(8, CameraFile(None, AlarmPolicy()), CameraMetrics(CollectorRegistry()))
     snapshot.restore(known, file)
     restored = known.get("ridge")
     assert (restored.leading, restored.alarm.state, restored.alarm.restored) == ("east", AlarmState.ALARM, True)
@@ -128,85 +123,3 @@ def test_a_broken_state_file_does_not_stop_the_start(open_client, tmp_path):
     (tmp_path / "state.json").write_text("{")
     client = open_client(state_file=tmp_path / "state.json")
     assert client.get("/cameras").json()["cameras"] == []
-
-
-def cameras(path=None) -> Cameras:
-    return Cameras(8, CameraFile(path, AlarmPolicy()), CameraMetrics(CollectorRegistry()))
-
-
-async def until(condition, most_s: float = 10.0) -> None:
-    async with asyncio.timeout(most_s):
-        while not condition():  # noqa: ASYNC110 - what is waited for is a file or a line of the log
-            await asyncio.sleep(0.01)
-
-
-def test_a_change_is_on_disk_without_waiting_for_the_end(tmp_path):
-    async def run() -> None:
-        known = cameras()
-        async with housekeeping(known, tmp_path / "state.json", period_s=0.01):
-            known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time())
-            known.changes += 1
-            await until((tmp_path / "state.json").exists)
-            assert json.loads((tmp_path / "state.json").read_text())["cameras"]["ridge"]["state"] == "alarm"
-
-    asyncio.run(run())
-
-
-def test_a_disk_that_takes_nothing_is_said_and_tried_again(tmp_path, caplog):
-    async def run() -> None:
-        known = cameras()
-        async with housekeeping(known, tmp_path / "missing/state.json", period_s=0.01):
-            known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time())
-            known.changes += 1
-            await until(lambda: "state file cannot be written" in caplog.text)
-            (tmp_path / "missing").mkdir()
-            await until((tmp_path / "missing/state.json").exists)
-
-    asyncio.run(run())
-
-
-def test_a_camera_that_is_gone_is_forgotten_by_and_by(tmp_path):
-    async def run() -> None:
-        known = cameras()
-        known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time() - 86_401.0)
-        async with housekeeping(known, tmp_path / "state.json", period_s=0.01):
-            await until(lambda: not list(known))
-        assert json.loads((tmp_path / "state.json").read_text())["cameras"] == {}
-
-    asyncio.run(run())
-
-
-def test_new_rules_are_in_force_without_a_restart(tmp_path):
-    async def run() -> None:
-        path = tmp_path / "cameras.toml"
-        path.write_text("")
-        known = cameras(path)
-        async with housekeeping(known, None, period_s=0.01):
-            path.write_text("[default]\nhits = 1\n")
-            await until(lambda: known.file.rules.default.policy.hits == 1)
-
-    asyncio.run(run())
-
-
-def test_a_chore_that_fails_is_begun_again_and_keeps_nobody_from_the_others(tmp_path, caplog):
-    """A camera file that breaks its reader in a way that nobody thought of: the state is saved all the same."""
-
-    async def run() -> None:
-        known = cameras()
-        counted, refresh = [], known.file.refresh
-        supervisor = Supervisor(lambda *what: counted.append(what), Backoff(0.0, 0.0))
-
-        def broken() -> None:
-            known.file.refresh = refresh
-            raise RecursionError
-
-        known.file.refresh = broken
-        async with housekeeping(known, tmp_path / "state.json", period_s=0.01, supervisor=supervisor):
-            await until(lambda: ("read cameras file", 1) in counted)
-            known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time())
-            known.changes += 1
-            await until((tmp_path / "state.json").exists)
-        assert supervisor.failing is None
-
-    asyncio.run(run())
-    assert "background task failed, and is begun again" in caplog.text

@@ -58,6 +58,38 @@ def test_a_camera_whose_clock_is_fast_alarms_and_its_clock_is_flagged_and_counte
     assert 55 < float(skew) < 71
 
 
+STAMPS = {
+    "fast": lambda number: 62 + number,
+    "zone ahead": lambda number: 7_200 + 10 * number,
+    "slow": lambda number: 10 * number - 3_600,
+    "set back": lambda number: 10 * number - (3_600 if number > 1 else 100),
+    "cut to the minute": lambda number: -120 + number // 6 * 60,
+    "stuck": lambda _: -30,
+    "stuck in the future": lambda _: 86_400,
+}
+
+
+@pytest.mark.parametrize("clock", STAMPS)
+def test_twelve_frames_with_smoke_are_an_alarm_whatever_the_clock_says(client, clock):
+    now = datetime.now(UTC)
+    for number in range(12):
+        stamp = (now + timedelta(seconds=STAMPS[clock](number))).strftime("%Y-%m-%dT%H:%M:%SZ")
+        query = f"camera_id=ridge&captured_at={stamp}&outputs="
+        states = client.post(f"/segment?{query}", content=file_of(plain(200 + number, 0, 0))).json()["alarm"]["state"]
+    assert states == "alarm"
+    assert "clock" in client.get("/cameras/ridge").json()["flags"]
+
+
+def test_throw_away_ids_do_not_keep_a_camera_from_its_alarm(open_client):
+    client = open_client(cameras_max=5)
+    for number in range(3):
+        state = post(client, plume(), "ridge", number)["alarm"]["state"]
+        for other in range(12):
+            post(client, plain(0, 0, 0), f"spray-{number}-{other}", number)
+    assert state == "alarm"
+    assert 'smoke_camera_evictions_total{reason="room"} 27.0' in client.get("/metrics").text
+
+
 def test_a_camera_that_turns_alarms_by_view_and_says_so(client):
     for minute in range(9):
         view, frame = ("east", plume()) if minute % 3 == 0 else (f"other-{minute % 3}", plain(0, 0, 0))
@@ -159,3 +191,21 @@ def test_the_metrics_of_a_camera_are_exposed_and_those_of_none_are_not(client):
     exposed = client.get("/metrics").text
     assert 'smoke_camera_alarm_state{camera="ridge",state="suspected"} 1.0' in exposed
     assert 'smoke_camera_uncertainty_nats_count{camera="ridge",kind="epistemic",region="smoke"} 1.0' in exposed
+
+
+def test_feedback_that_cannot_be_written_is_refused_and_counted(open_client, tmp_path, caplog):
+    folder = tmp_path / "feedback"
+    folder.mkdir()
+    client = open_client(feedback_file=folder / "said.jsonl")
+    post(client, plume())
+    folder.rmdir()
+    answer = client.post("/cameras/ridge/feedback", json={"verdict": "true_alarm"})
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:smoke-bvm:problem:feedback_unwritable")
+    metrics = client.get("/metrics").text
+    assert 'smoke_file_ok{file="feedback"} 0.0' in metrics
+    assert 'smoke_file_ok{file="state"}' not in metrics
+    assert "smoke_camera_feedback_total{" not in metrics
+    assert "feedback cannot be written" in caplog.text
+    folder.mkdir()
+    assert client.post("/cameras/ridge/feedback", json={"verdict": "true_alarm"}).json()["written"] is True
+    assert 'smoke_file_ok{file="feedback"} 1.0' in client.get("/metrics").text
