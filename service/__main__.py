@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.tiles import TILES
 from service.errors import RequestError, StartError
-from service.pipeline.options import DEFAULT_OUTPUTS, OUTPUTS, OVERLAY, parse_outputs
+from service.pipeline.options import ALL_OUTPUTS, DEFAULT_OUTPUTS, OVERLAY, parse_outputs
 from service.settings import Settings
 
 
@@ -49,7 +49,7 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         type=_outputs,
         default=parse_outputs(f"{DEFAULT_OUTPUTS},{OVERLAY}"),
         metavar="LIST",
-        help=f"comma list of {', '.join(OUTPUTS)} (default {DEFAULT_OUTPUTS},{OVERLAY})",
+        help=f"comma list of {', '.join(ALL_OUTPUTS)} (default {DEFAULT_OUTPUTS},{OVERLAY})",
     )
     parser.add_argument("--resolution", choices=("model", "frame"), default="model", help="of the maps (default model)")
     parser.add_argument(

@@ -9,17 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDES = [("training", "models"), ("service", "models")]
-_TO_RENAME = "goes with the renames of the service's packages"
 ALLOWED = {
     "router": "each file of routes has one, as FastAPI has it",
-    "Box": _TO_RENAME,
-    "Encoding": _TO_RENAME,
-    "OUTPUTS": _TO_RENAME,
-    "T": _TO_RENAME,
-    "cameras": _TO_RENAME,
-    "describe": _TO_RENAME,
-    "merge": _TO_RENAME,
-    "read": _TO_RENAME,
 }
 """Names that may be defined in several files, each with the reason."""
 

@@ -14,7 +14,7 @@ from service.errors import BodyEmpty, BodyTooLarge, BodyTooSlow, ClientGone, For
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 MEDIA_TYPES: Final = ("image/jpeg", "image/png", "image/webp")
 # Undeclared bytes, and names for JPEG that cameras and old browsers use; what the bytes are is told by the bytes.
@@ -67,7 +67,7 @@ async def read_body(
     return body
 
 
-async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+async def cancel_on_disconnect(receive: Receive, work: Coroutine[Any, Any, _T]) -> _T:
     """Await the work, but cancel it when the caller hangs up. The body must have been read.
 
     Raises:

@@ -11,10 +11,17 @@ from starlette.requests import Request
 from models.tiles import VIEWS, Tiles
 from service.cameras.camera import CAMERA_ID
 from service.errors import ParameterInvalid
-from service.pipeline.options import DEFAULT_OUTPUTS, OUTPUTS, Encoding, Resolution, SegmentOptions, parse_outputs
+from service.pipeline.options import (
+    ALL_OUTPUTS,
+    DEFAULT_OUTPUTS,
+    MapEncoding,
+    Resolution,
+    SegmentOptions,
+    parse_outputs,
+)
 from service.timestamps import check_instant
 
-_ONE_OF: Final = "(" + "|".join(OUTPUTS) + ")"
+_ONE_OF: Final = "(" + "|".join(ALL_OUTPUTS) + ")"
 _Outputs = Annotated[str, Field(max_length=256, json_schema_extra={"pattern": f"^({_ONE_OF}(,{_ONE_OF})*)?$"})]
 
 
@@ -72,12 +79,12 @@ class SegmentQuery(BaseModel):
     outputs: Annotated[list[_Outputs], AfterValidator(_check_outputs)] = Field(
         DEFAULT_OUTPUTS.split(","),
         max_length=16,
-        description=f"Comma list of {', '.join(OUTPUTS)}, or one parameter each; empty for the numbers alone.",
+        description=f"Comma list of {', '.join(ALL_OUTPUTS)}, or one parameter each; empty for the numbers alone.",
     )
     resolution: Resolution = Field(
         "model", description="Maps at the model's square, or at the frame's width and height."
     )
-    encoding: Encoding = Field(
+    encoding: MapEncoding = Field(
         "png",
         description="Maps as 8-bit PNG files on a fixed scale, or as .npz files of the model's own floats, four bytes a pixel. "
         "`npz` only with resolution `model`.",

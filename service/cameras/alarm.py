@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from service.cameras.clock import Arrival, CameraClock, Stamp
-from service.cameras.evidence import AlarmPolicy, Box, Evidence, RegionObservation, merge, weigh
+from service.cameras.evidence import AlarmPolicy, Evidence, RegionObservation, RelativeBox, merge_places, weigh
 
 _PLACES_MAX: Final = 16
 COUNTED_REGIONS_MAX: Final = 8
@@ -70,7 +70,7 @@ class CameraAlarm:
     score: float = 0.0
     frames: int = 0
     newest_s: float = -math.inf
-    places: list[Box] = field(default_factory=list)
+    places: list[RelativeBox] = field(default_factory=list)
     ended_s: float = -math.inf
     restored: bool = False
     counted_s: float = -math.inf
@@ -139,7 +139,7 @@ class CameraAlarm:
         lasting = self.state is AlarmState.ALARM
         cooling = abs(self.newest_s - self.ended_s) < policy.cooldown_s
         known = self.places if lasting or cooling else []
-        found = merge(known, evidence.boxes[evidence.weighed >= policy.hits], policy)[:_PLACES_MAX]
+        found = merge_places(known, evidence.boxes[evidence.weighed >= policy.hits], policy)[:_PLACES_MAX]
         raised = len(found) > len(known)
         if lasting or raised:
             self.places = found

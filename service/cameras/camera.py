@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from models.drift import Histogram
 from service.cameras.alarm import COUNTED_REGIONS_MAX, AlarmState, AlarmUpdate, CameraAlarm
 from service.cameras.clock import Arrival, Stamp
-from service.cameras.evidence import AlarmPolicy, Box, BoxPx, RegionObservation
+from service.cameras.evidence import AlarmPolicy, BoxPx, RegionObservation, RelativeBox
 from service.cameras.health import CameraHealth, DriftMonitor, FreezeDetector, PanDetector, quality_flags
 from service.cameras.rules import Rule
 from service.pipeline.detections import Assessment, FrameResult, SmokeRegion
@@ -54,7 +54,7 @@ class CameraView:
 
     alarm: CameraAlarm = field(default_factory=CameraAlarm)
     seen_s: float = 0.0
-    boxes: tuple[Box, ...] = ()
+    boxes: tuple[RelativeBox, ...] = ()
     boxes_px: tuple[BoxPx, ...] = ()
     freeze: FreezeDetector = field(default_factory=FreezeDetector)
 
@@ -179,7 +179,7 @@ class AlarmTransition(NamedTuple):
     since_s: float
     score: float
     frames: int
-    boxes: tuple[Box, ...]
+    boxes: tuple[RelativeBox, ...]
     boxes_px: tuple[BoxPx, ...] = ()
     view: str | None = None
 

@@ -16,9 +16,10 @@ from pydantic_core import PydanticCustomError
 
 Boxes = npt.NDArray[np.float64]
 """Rectangles (n, 4): left, top, right, bottom as fractions of the frame."""
-Box = tuple[float, float, float, float]
-BoxPx = tuple[int, int, int, int]
+RelativeBox = tuple[float, float, float, float]
 """One of them."""
+BoxPx = tuple[int, int, int, int]
+"""Left, top, width and height in pixels of the frame."""
 
 
 class AlarmPolicy(BaseModel):
@@ -59,7 +60,7 @@ class RegionObservation:
     `box_px` is the box as the reply gives it: left, top, width and height in pixels of the frame.
     """
 
-    box: tuple[float, float, float, float]
+    box: RelativeBox
     confidence: float
     doubted: bool
     box_px: BoxPx = (0, 0, 0, 0)
@@ -125,7 +126,7 @@ def overlaps(these: Boxes, those: Boxes, policy: AlarmPolicy) -> npt.NDArray[np.
     return np.asarray(shared >= policy.overlap * smaller)
 
 
-def merge(places: Sequence[Box], boxes: Boxes, policy: AlarmPolicy) -> list[Box]:
+def merge_places(places: Sequence[RelativeBox], boxes: Boxes, policy: AlarmPolicy) -> list[RelativeBox]:
     """The places, each widened by the boxes that overlap it, and a new one for each box that overlaps none."""
     merged = list(places)
     for box in boxes:
@@ -138,7 +139,7 @@ def merge(places: Sequence[Box], boxes: Boxes, policy: AlarmPolicy) -> list[Box]
     return merged
 
 
-def _around(one: Box | npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> Box:
+def _around(one: RelativeBox | npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> RelativeBox:
     return (
         float(min(one[0], other[0])),
         float(min(one[1], other[1])),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from service.cameras.registry import Cameras
-from service.cameras.snapshot import describe, write
+from service.cameras.snapshot import snapshot_of, write_snapshot
 from service.runtime.supervision import Supervisor
 
 _LOG = logging.getLogger("service.cameras")
@@ -42,21 +42,13 @@ async def housekeeping(
         report: Told of each attempt to write whether it went well.
     """
     supervisor, state = supervisor or Supervisor(), _State(cameras, file, undelivered, report)
-    ahead_s = time.time() - time.monotonic()
-
-    async def evict() -> None:
-        nonlocal ahead_s
-        now_s, before_s = time.time(), ahead_s
-        ahead_s = now_s - time.monotonic()
-        if abs(ahead_s - before_s) > _CLOCK_STEP_S:
-            cameras.clock_set(ahead_s - before_s)
-        cameras.evict_expired(now_s)
-
-    async def refresh() -> None:
-        await asyncio.to_thread(cameras.file.refresh)
-
+    chores: dict[str, Callable[[], Awaitable[None]]] = {
+        "evict cameras": _eviction(cameras),
+        "read cameras file": lambda: asyncio.to_thread(cameras.file.refresh),
+        "write state file": state.keep,
+    }
     async with AsyncExitStack() as stack:
-        for name, chore in (("evict cameras", evict), ("read cameras file", refresh), ("write state file", state.keep)):
+        for name, chore in chores.items():
             await stack.enter_async_context(supervisor.running(name, partial(_every, period_s, chore), needed=False))
         try:
             yield
@@ -68,6 +60,21 @@ async def _every(period_s: float, chore: Callable[[], Awaitable[None]]) -> None:
     while True:
         await asyncio.sleep(period_s)
         await chore()
+
+
+def _eviction(cameras: Cameras) -> Callable[[], Awaitable[None]]:
+    """Evicts who is gone; nobody is because the clock of this machine was set."""
+    ahead_s = time.time() - time.monotonic()
+
+    async def evict() -> None:
+        nonlocal ahead_s
+        now_s, before_s = time.time(), ahead_s
+        ahead_s = now_s - time.monotonic()
+        if abs(ahead_s - before_s) > _CLOCK_STEP_S:
+            cameras.clock_set(ahead_s - before_s)
+        cameras.evict_expired(now_s)
+
+    return evict
 
 
 class _State:
@@ -96,7 +103,7 @@ class _State:
         if self._file is None:
             return
         now = self._now()
-        described = describe(self._cameras, time.time(), now[1])
+        described = snapshot_of(self._cameras, time.time(), now[1])
         saved = await asyncio.to_thread(_write, described, self._file)
         self._report(saved)
         if saved:
@@ -109,7 +116,7 @@ class _State:
 def _write(described: dict[str, object], file: Path) -> bool:
     """Whether it could be written; a full disk must not stop the service, and is tried again."""
     try:
-        write(described, file)
+        write_snapshot(described, file)
     except OSError as error:
         _LOG.error("state file cannot be written", extra={"file": str(file), "error": str(error)})
         return False

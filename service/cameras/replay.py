@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from service.cameras.alarm import AlarmState, CameraAlarm
-from service.cameras.evidence import AlarmPolicy, Box, RegionObservation, overlaps
+from service.cameras.evidence import AlarmPolicy, RegionObservation, RelativeBox, overlaps
 
 PLAIN: Final = "plain k of n"
 GATE: Final = "gate"
@@ -24,7 +24,7 @@ class ReplayFrame:
 
     regions: tuple[RegionObservation, ...]
     smoke: bool | None = None
-    truth: tuple[Box, ...] = ()
+    truth: tuple[RelativeBox, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

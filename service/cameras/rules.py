@@ -25,7 +25,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from service.cameras.evidence import AlarmPolicy, Box
+from service.cameras.evidence import AlarmPolicy, RelativeBox
 from service.errors import SettingsInvalid, in_words, parsed
 
 _LOG = logging.getLogger("service.cameras")
@@ -61,7 +61,7 @@ class Rule:
     ignored: npt.NDArray[np.uint8] | None = None
     views: Mapping[str, "Rule"] = field(default_factory=dict)
 
-    def ignores(self, box: Box) -> bool:
+    def ignores(self, box: RelativeBox) -> bool:
         """Whether at least half of a box (in fractions of the frame) lies where nothing counts."""
         if self.ignored is None:
             return False

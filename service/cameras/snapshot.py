@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.cameras.alarm import AlarmState, CameraAlarm
 from service.cameras.camera import CAMERA_ID, Camera
-from service.cameras.evidence import Box
+from service.cameras.evidence import RelativeBox
 from service.cameras.registry import Cameras
 from service.errors import in_words
 
@@ -37,7 +37,7 @@ class _Entry(BaseModel):
     frames: int
     newest_s: float | None
     ended_s: float | None
-    places: list[Box]
+    places: list[RelativeBox]
 
     @classmethod
     def of(cls, alarm: CameraAlarm) -> Self:
@@ -78,7 +78,9 @@ class _Snapshot(BaseModel):
     cameras: dict[Annotated[str, Field(pattern=CAMERA_ID)], _CameraEntry]
 
 
-def describe(cameras: Iterable[Camera], now_s: float, undelivered: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def snapshot_of(
+    cameras: Iterable[Camera], now_s: float, undelivered: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The snapshot: every camera that is not clear, or that may still cool down, and the notifications that are undelivered."""
     entries = {camera.id: _kept(camera, now_s) for camera in cameras}
     kept = {name: entry for name, entry in entries.items() if entry}
@@ -98,7 +100,7 @@ def _kept(camera: Camera, now_s: float) -> dict[str, Any] | None:
     return unnamed | {"views": views} if views else unnamed
 
 
-def write(snapshot: Mapping[str, Any], file: Path) -> None:
+def write_snapshot(snapshot: Mapping[str, Any], file: Path) -> None:
     """Replace the file: a reader sees the old one or the new one, whole. Raises OSError."""
     fresh = beside(file)
     with fresh.open("w", encoding="utf-8") as stream:
@@ -113,7 +115,7 @@ def beside(file: Path) -> Path:
     return file.with_name(f"{file.name}.new")
 
 
-def read(file: Path) -> dict[str, dict[str, CameraAlarm]]:
+def read_snapshot(file: Path) -> dict[str, dict[str, CameraAlarm]]:
     """The alarms of a snapshot, by camera and view; none where there is no file.
 
     A broken file is set aside as `<name>.broken-<seconds>`, the log says so, and the service starts without memory.
@@ -138,7 +140,7 @@ def restore(cameras: Cameras, file: Path | None) -> None:
     """Take in what was written before a restart; alarms first, should there not be room for all."""
     if file is None:
         return
-    alarms = read(file)
+    alarms = read_snapshot(file)
     for camera_id, views in sorted(
         alarms.items(), key=lambda item: all(view.state != "alarm" for view in item[1].values())
     ):

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from models.geometry import RGB
 from service.cameras.camera import region_observations
-from service.cameras.evidence import AlarmPolicy, Box
+from service.cameras.evidence import AlarmPolicy, RelativeBox
 from service.cameras.replay import ReplayFrame, ReplayTotals, compare
 from service.cameras.rules import Rule
 from service.cli.recordings import Label, Recording, read_recording
@@ -137,7 +137,7 @@ def jittered(picture: RGB, times: int, shift_px: int, seed: int) -> Iterator[byt
         yield data.tobytes()
 
 
-def _truth(label: Label | None, width: int, height: int) -> tuple[Box, ...]:
+def _truth(label: Label | None, width: int, height: int) -> tuple[RelativeBox, ...]:
     boxes = label.boxes if label else ()
     return tuple((left / width, top / height, right / width, bottom / height) for left, top, right, bottom in boxes)
 

@@ -25,7 +25,7 @@ import httpx2
 
 from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmTransition
-from service.cameras.evidence import Box, BoxPx
+from service.cameras.evidence import BoxPx, RelativeBox
 from service.errors import SettingsInvalid
 from service.notifications.outbox import DeliveryFailed
 from service.timestamps import instant
@@ -122,7 +122,7 @@ def message(change: AlarmTransition, now_s: float) -> dict[str, object]:
     }
 
 
-def _box(fractions: Box, pixels: BoxPx) -> dict[str, float]:
+def _box(fractions: RelativeBox, pixels: BoxPx) -> dict[str, float]:
     """As in the reply, in pixels of the frame; for one more release also its sides in fractions of the frame."""
     in_pixels = zip(("x", "y", "width", "height"), pixels, strict=True)
     return {**dict(in_pixels), **dict(zip(("left", "top", "right", "bottom"), fractions, strict=True))}

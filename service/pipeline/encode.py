@@ -15,7 +15,7 @@ import numpy.typing as npt
 from models.geometry import RGB, Map, Mask, unfit
 from models.manifest import Output
 from models.maps import SegmentationMaps
-from service.pipeline.options import Encoding
+from service.pipeline.options import MapEncoding
 
 MASK: Final = Output("mask", "1", 0.0, 1.0, "uint8")
 _TINT: Final = np.array([255.0, 64.0, 32.0], dtype=np.float32)
@@ -37,7 +37,7 @@ class EncodedMap:
         data: The file.
     """
 
-    encoding: Encoding
+    encoding: MapEncoding
     dtype: str
     width: int
     height: int
@@ -61,7 +61,7 @@ def encode_maps(
     scales: Mapping[str, Output],
     threshold: float,
     size: Size | None,
-    encoding: Encoding = "png",
+    encoding: MapEncoding = "png",
 ) -> dict[str, EncodedMap]:
     """Encode the maps that were asked for.
 

@@ -7,10 +7,10 @@ from models.tiles import VIEWS, Tiles
 from service.errors import ParameterInvalid
 
 Resolution = Literal["model", "frame"]
-Encoding = Literal["png", "npz"]
+MapEncoding = Literal["png", "npz"]
 MAPS: Final = ("mask", "probability", "total", "aleatoric", "epistemic")
 OVERLAY: Final = "overlay"
-OUTPUTS: Final = (*MAPS, OVERLAY)
+ALL_OUTPUTS: Final = (*MAPS, OVERLAY)
 DEFAULT_OUTPUTS: Final = "mask,total,aleatoric"
 
 
@@ -19,7 +19,7 @@ class SegmentOptions:
     """What is wanted for one frame.
 
     Attributes:
-        outputs: Some of OUTPUTS, without repeats; may be empty where only the numbers are wanted.
+        outputs: Some of ALL_OUTPUTS, without repeats; may be empty where only the numbers are wanted.
         resolution: Maps at the model's square, or brought back to the frame's width and height.
         threshold: Probability from which on a pixel is smoke; None takes the manifest's.
         tiles: Look at tiles of the frame as well.
@@ -33,7 +33,7 @@ class SegmentOptions:
     resolution: Resolution = "model"
     threshold: float | None = None
     tiles: Tiles | None = None
-    encoding: Encoding = "png"
+    encoding: MapEncoding = "png"
 
     def __post_init__(self) -> None:
         if self.encoding == "npz" and self.resolution == "frame":
@@ -60,9 +60,9 @@ def parse_outputs(text: str) -> tuple[str, ...]:
         ParameterInvalid: A name is unknown.
     """
     names = [name.strip() for name in text.split(",")] if text.strip() else []
-    unknown = [name for name in names if name not in OUTPUTS]
+    unknown = [name for name in names if name not in ALL_OUTPUTS]
     if unknown:
         raise ParameterInvalid(
-            f"found outputs {[name[:32] for name in unknown[:4]]}, expected some of {', '.join(OUTPUTS)}"
+            f"found outputs {[name[:32] for name in unknown[:4]]}, expected some of {', '.join(ALL_OUTPUTS)}"
         )
     return tuple(dict.fromkeys(names))

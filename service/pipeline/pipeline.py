@@ -35,7 +35,7 @@ from service.scheduling.batcher import Batcher, BatchingOptions, no_report
 from service.scheduling.context import RequestContext
 from service.scheduling.service_time import ServiceTimeEstimator
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class Pipeline:
         reference = model.manifest.reference or {}
         return Segmentation(model.identity, size, result, maps, picture, stages, stats, tiles, map_px, reference)
 
-    async def offload(self, work: Callable[[], T]) -> T:
+    async def offload(self, work: Callable[[], _T]) -> _T:
         """Run something short but not instant off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._estimator.timed, work)
 

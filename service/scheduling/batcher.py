@@ -18,17 +18,17 @@ from service.errors import ClientGone, DeadlineExceeded, RequestError, Supersede
 from service.scheduling.context import RequestContext
 from service.scheduling.fair_queue import FairQueue
 
-T = TypeVar("T")
-R = TypeVar("R")
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 _HUNG_S: Final = 5.0
 """A batch that runs for longer is not waited for at the end: it hangs, and an orchestrator would kill the process."""
 
 
 @dataclass(frozen=True, slots=True)
-class BatchResult(Generic[R]):
+class BatchResult(Generic[_R]):
     """An answer, and of its batch: seconds waited and run, rounds of `batch_max` frames, whether others waited as it began."""
 
-    value: R
+    value: _R
     queue_s: float
     run_s: float
     rounds: int
@@ -36,10 +36,10 @@ class BatchResult(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Job(Generic[T, R]):
-    item: T
+class _Job(Generic[_T, _R]):
+    item: _T
     context: RequestContext
-    future: Future[BatchResult[R]] = field(default_factory=Future)
+    future: Future[BatchResult[_R]] = field(default_factory=Future)
     submitted_s: float = field(default_factory=time.perf_counter)
 
 
@@ -57,7 +57,7 @@ def no_report(taken: int, dropped: Sequence[str]) -> None:
     """Report nothing."""
 
 
-class Batcher(Generic[T, R]):
+class Batcher(Generic[_T, _R]):
     """Runner threads over one queue. Use as a context manager: leaving it finishes what was accepted.
 
     Args:
@@ -69,14 +69,14 @@ class Batcher(Generic[T, R]):
 
     def __init__(
         self,
-        run: Callable[[Sequence[T]], Sequence[R]],
+        run: Callable[[Sequence[_T]], Sequence[_R]],
         options: BatchingOptions,
         report: Callable[[int, Sequence[str]], None] = no_report,
     ) -> None:
         self._run = run
         self._options = options
         self._report = report
-        self._waiting: FairQueue[_Job[T, R]] = FairQueue(_frames)
+        self._waiting: FairQueue[_Job[_T, _R]] = FairQueue(_frames)
         self._changed = threading.Condition()
         self._closed = False
         self._busy_since_s: dict[int, float] = {}
@@ -119,7 +119,7 @@ class Batcher(Generic[T, R]):
         with self._changed:
             return _frames(older) if (older := self._older(context)) else 0
 
-    def submit(self, item: T, context: RequestContext | None = None) -> Future[BatchResult[R]]:
+    def submit(self, item: _T, context: RequestContext | None = None) -> Future[BatchResult[_R]]:
         """Queue an item; cancel the future to withdraw it.
 
         Raises:
@@ -127,7 +127,7 @@ class Batcher(Generic[T, R]):
             Superseded: A newer frame of this camera waits already.
             Draining: The batcher is closed.
         """
-        job: _Job[T, R] = _Job(item, context or RequestContext())
+        job: _Job[_T, _R] = _Job(item, context or RequestContext())
         dropped: list[str] = []
         with self._changed:
             if self._closed:
@@ -139,11 +139,11 @@ class Batcher(Generic[T, R]):
             self._report(0, dropped)
         return job.future
 
-    def _older(self, context: RequestContext) -> _Job[T, R] | None:
+    def _older(self, context: RequestContext) -> _Job[_T, _R] | None:
         """The waiting frame that a `latest` one of its camera replaces."""
         return self._waiting.find(context.camera, lambda waiting: waiting.context.latest) if context.latest else None
 
-    def _superseded(self, job: _Job[T, R], dropped: list[str]) -> bool:
+    def _superseded(self, job: _Job[_T, _R], dropped: list[str]) -> bool:
         """Put a job where an older one waits, if one does; its caller hears that it was superseded."""
         context, other = job.context, self._older(job.context)
         if other is None:
@@ -156,7 +156,7 @@ class Batcher(Generic[T, R]):
         dropped.append(_drop(other, newer))
         return True
 
-    def _append(self, job: _Job[T, R], dropped: list[str]) -> None:
+    def _append(self, job: _Job[_T, _R], dropped: list[str]) -> None:
         if self.depth + job.context.cost > self._options.queue_max:
             dropped += [_reason(gone) for gone in self._waiting.remove(lambda waiting: waiting.future.cancelled())]
         self._check_room(job.context.cost)
@@ -172,7 +172,7 @@ class Batcher(Generic[T, R]):
             jobs, dropped = batch
             self._answer(jobs, dropped)
 
-    def _next_batch(self) -> tuple[list[_Job[T, R]], list[str]] | None:
+    def _next_batch(self) -> tuple[list[_Job[_T, _R]], list[str]] | None:
         """Wait for items, take up to a batch of those still wanted (maybe none); None when closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
@@ -185,8 +185,8 @@ class Batcher(Generic[T, R]):
     def _filled(self) -> bool:
         return self._closed or self.depth >= self._options.batch_max
 
-    def _take(self) -> tuple[list[_Job[T, R]], list[str]]:
-        jobs: list[_Job[T, R]] = []
+    def _take(self) -> tuple[list[_Job[_T, _R]], list[str]]:
+        jobs: list[_Job[_T, _R]] = []
         dropped: list[str] = []
         while self._waiting and sum(map(_frames, jobs)) < self._options.batch_max:
             job = self._waiting.pop()
@@ -198,7 +198,7 @@ class Batcher(Generic[T, R]):
                 dropped.append(_reason(job))
         return jobs, dropped
 
-    def _answer(self, jobs: list[_Job[T, R]], dropped: list[str]) -> None:
+    def _answer(self, jobs: list[_Job[_T, _R]], dropped: list[str]) -> None:
         runner, frames, full = threading.get_ident(), sum(map(_frames, jobs)), self.depth > 0
         started_s = time.perf_counter()
         self._busy_since_s[runner] = started_s
@@ -214,19 +214,19 @@ class Batcher(Generic[T, R]):
         for job, value in zip(jobs, values, strict=True):
             job.future.set_result(BatchResult(value, started_s - job.submitted_s, run_s, rounds, full))
 
-    def _values(self, jobs: list[_Job[T, R]]) -> list[R]:
+    def _values(self, jobs: list[_Job[_T, _R]]) -> list[_R]:
         values = list(self._run([job.item for job in jobs])) if jobs else []
         if len(values) != len(jobs):
             raise ValueError(f"found {len(values)} answers, expected {len(jobs)}")
         return values
 
 
-def _frames(job: _Job[T, R]) -> int:
+def _frames(job: _Job[_T, _R]) -> int:
     """How many frames' work it is."""
     return job.context.cost
 
 
-def _drop(job: _Job[T, R], error: RequestError) -> str:
+def _drop(job: _Job[_T, _R], error: RequestError) -> str:
     """Tell the caller, if there still is one; returns the reason."""
     if job.future.set_running_or_notify_cancel():
         job.future.set_exception(error)
@@ -234,13 +234,13 @@ def _drop(job: _Job[T, R], error: RequestError) -> str:
     return _reason(job)
 
 
-def _reason(job: _Job[T, R]) -> str:
+def _reason(job: _Job[_T, _R]) -> str:
     """Why a cancelled job was cancelled."""
     expired = time.perf_counter() >= job.context.deadline_s
     return DeadlineExceeded.reason if expired else ClientGone.reason
 
 
-def _fail(jobs: Sequence[_Job[T, R]], error: BaseException) -> None:
+def _fail(jobs: Sequence[_Job[_T, _R]], error: BaseException) -> None:
     for job in jobs:
         if isinstance(error, RequestError):
             job.future.set_exception(type(error)(*error.args))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 _NEWEST: Final = 1 / 16
 """Weight of the newest of many values; the first few count alike."""
 
@@ -64,7 +64,7 @@ class ServiceTimeEstimator:
             if full:
                 self._full_run_s.add(seconds)
 
-    def timed(self, work: Callable[[], T]) -> T:
+    def timed(self, work: Callable[[], _T]) -> _T:
         """Do a worker's task, whatever comes of it, and note how long it took."""
         started_s = time.perf_counter()
         try:

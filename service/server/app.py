@@ -49,7 +49,7 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     metrics = components.instruments(slot)
     supervisor = Supervisor(metrics.background)
     estimator = components.service_time_estimator(settings, slot.model)
-    cameras, notifier = components.cameras(settings, metrics.cameras, supervisor)
+    cameras, notifier = components.camera_registry(settings, metrics.cameras, supervisor)
     state = AppState(
         settings,
         components.keys(settings),

@@ -139,7 +139,7 @@ def pipeline(settings: Settings, slot: ModelSlot, metrics: Metrics, estimator: S
     return Pipeline(slot, worker_options(settings), Limits(settings.pixels_max), metrics.observe_batch, estimator)
 
 
-def cameras(settings: Settings, metrics: CameraMetrics, supervisor: Supervisor) -> tuple[Cameras, Notifier]:
+def camera_registry(settings: Settings, metrics: CameraMetrics, supervisor: Supervisor) -> tuple[Cameras, Notifier]:
     """The cameras, and what tells of them, as they were before a restart.
 
     Raises:

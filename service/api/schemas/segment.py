@@ -11,7 +11,7 @@ from service.api.schemas.cameras import FrameAlarmBody
 from service.api.schemas.result import LatencyBody, SegmentResult
 from service.cameras.camera import AlarmStatus
 from service.pipeline.encode import EncodedMap, Picture
-from service.pipeline.options import Encoding
+from service.pipeline.options import MapEncoding
 from service.pipeline.pipeline import Segmentation
 
 
@@ -22,7 +22,7 @@ class MapScale(BaseModel):
     `npz`: one numpy array (height, width), named as the map, of the values themselves.
     """
 
-    encoding: Encoding
+    encoding: MapEncoding
     dtype: Literal["uint8", "float32", "bool"] = Field(
         description="Of the file: `uint8` in a PNG; in an .npz `float32`, or `bool` for the mask."
     )

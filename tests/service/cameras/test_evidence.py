@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from service.cameras.evidence import AlarmPolicy, RegionObservation, merge, overlaps, weigh
+from service.cameras.evidence import AlarmPolicy, RegionObservation, merge_places, overlaps, weigh
 
 EXACT = AlarmPolicy(overlap=0.25, margin=0.0)
 
@@ -51,5 +51,5 @@ def test_where_nothing_was_seen_nothing_speaks_for_smoke():
 
 
 def test_a_place_grows_by_what_overlaps_it_and_another_is_added():
-    places = merge([(0.0, 0.0, 0.4, 0.4)], boxes((0.2, 0.2, 0.5, 0.5), (0.8, 0.8, 0.9, 0.9)), EXACT)
+    places = merge_places([(0.0, 0.0, 0.4, 0.4)], boxes((0.2, 0.2, 0.5, 0.5), (0.8, 0.8, 0.9, 0.9)), EXACT)
     assert places == [(0.0, 0.0, 0.5, 0.5), (0.8, 0.8, 0.9, 0.9)]

@@ -34,8 +34,8 @@ def entry(key: str, value: object) -> str:
 
 def test_what_is_read_is_what_was_written_and_says_that_it_is_restored(tmp_path):
     file = tmp_path / "state.json"
-    snapshot.write(snapshot.describe([alarmed()], 400.0), file)
-    (camera_id, views), *rest = snapshot.read(file).items()
+    snapshot.write_snapshot(snapshot.snapshot_of([alarmed()], 400.0), file)
+    (camera_id, views), *rest = snapshot.read_snapshot(file).items()
     before, watch = alarmed().alarm, views[""]
     assert (camera_id, rest, len(views)) == ("ridge", [], 1)
     for name in ("state", "since_s", "score", "frames", "newest_s", "places", "ended_s"):
@@ -48,7 +48,7 @@ def test_each_view_of_a_camera_is_kept(tmp_path):
     file = tmp_path / "state.json"
     camera = alarmed()
     camera.views = {"": CameraView(), "east": camera.views[""], "west": CameraView()}
-    snapshot.write(snapshot.describe([camera], 400.0), file)
+    snapshot.write_snapshot(snapshot.snapshot_of([camera], 400.0), file)
     known = Cameras(8, CameraFile(None, AlarmPolicy()), CameraMetrics(CollectorRegistry()))
     snapshot.restore(known, file)
     restored = known.get("ridge")
@@ -57,18 +57,18 @@ def test_each_view_of_a_camera_is_kept(tmp_path):
 
 
 def test_a_camera_with_nothing_to_remember_is_left_out():
-    assert snapshot.describe([Camera("a", "a")], 0.0)["cameras"] == {}
+    assert snapshot.snapshot_of([Camera("a", "a")], 0.0)["cameras"] == {}
     assert math.isinf(CameraAlarm().ended_s)
 
 
 @pytest.mark.parametrize(("hours", "kept"), [(23, True), (25, False)])
 def test_an_alarm_that_is_over_is_kept_for_as_long_as_it_may_cool_down(hours, kept):
     over = Camera("ridge", "ridge", {"": CameraView(CameraAlarm(ended_s=1_000.0))})
-    assert ("ridge" in snapshot.describe([over], 1_000.0 + 3600.0 * hours)["cameras"]) is kept
+    assert ("ridge" in snapshot.snapshot_of([over], 1_000.0 + 3600.0 * hours)["cameras"]) is kept
 
 
 def test_no_file_is_no_memory(tmp_path):
-    assert snapshot.read(tmp_path / "state.json") == {}
+    assert snapshot.read_snapshot(tmp_path / "state.json") == {}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_no_file_is_no_memory(tmp_path):
 def test_a_broken_file_is_set_aside_and_said(tmp_path, caplog, text):
     file = tmp_path / "state.json"
     file.write_text(text)
-    assert snapshot.read(file) == {}
+    assert snapshot.read_snapshot(file) == {}
     (aside,) = tmp_path.iterdir()
     assert aside.name.startswith("state.json.broken-")
     assert aside.read_text() == text
