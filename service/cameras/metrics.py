@@ -86,7 +86,8 @@ class CameraMetrics:
 
     def arrived(self, camera: str, arrival: Arrival, stamp: Stamp) -> None:
         """A frame of a camera counts, or does not; a retry of one that was answered is not told."""
-        self._arrivals.labels(camera, arrival).inc()
+        for known in (Arrival.COUNTED, Arrival.LATE, Arrival.AHEAD):
+            self._arrivals.labels(camera, known).inc(known is arrival)
         if stamp.captured_s is not None:
             self._skew.labels(camera).set(stamp.skew_s)
 
