@@ -5,7 +5,7 @@ PYTHON ?= python3
 EXTRA := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test dev format lint types pytest soak overload hang-ups image clean
+.PHONY: help serve test dev format lint types pytest soak overload hang-ups gpu-check image clean
 
 help:
 	@echo "make serve   install the service and start it on the model in the repository"
@@ -15,6 +15,7 @@ help:
 	@echo "make soak    15 minutes of frames with a reload every minute: lost, mixed, memory"
 	@echo "make overload  80 % and 400 % of capacity in turn, a minute each: who is refused, how long the others wait"
 	@echo "make hang-ups  a minute of callers who hang up at every point of a request, and what they leave behind"
+	@echo "make gpu-check ARGS='--data DATA'  twenty steps of the paper's configuration on a GPU"
 	@echo "make image   build the service's image with Docker and check it"
 	@echo "make clean   remove both environments and all caches"
 
@@ -62,6 +63,9 @@ overload: dev
 
 hang-ups: dev
 	.venv-dev/bin/python -m tests.performance.hang_ups $(ARGS)
+
+gpu-check: dev
+	.venv-dev/bin/python -m tests.performance.paper_preset --set network.encoder_weights=none --set accelerator=cuda $(ARGS)
 
 image:
 	docker build --tag smoke-bvm:$(EXTRA) --build-arg RUNTIME=$(EXTRA) .

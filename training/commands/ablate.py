@@ -18,6 +18,8 @@ _NO_COHERENCE, _NO_ENTROPY = f"{_OBJECTIVE}.coherence_weight=0", f"{_OBJECTIVE}.
 
 _SCORED = "scores.json"
 _SCORES = {
+    "mean F-beta, raw": 3,
+    "mMSE, raw": 5,
     "F-beta": 3,
     "maximal F-beta": 3,
     "mMSE": 5,
@@ -147,10 +149,12 @@ def _scores(checkpoint: Path, data: Folders) -> dict[str, tuple[float, Sequence[
     fitted, _ = calibrate(once, frames_to_score(data, "val", None))
     report = evaluate(fitted, data, "val").report
     held_out, calibration, f_beta = report["cross_fitted"], report["calibration_table"], report["f_beta"]
-    intervals = held_out["intervals"]
+    intervals, raw = held_out["intervals"], report["raw"]
     return {
         "F-beta": (held_out["f_beta"], intervals["f_beta"]),
         "maximal F-beta": (f_beta["maximal"], f_beta["intervals"]["maximal"]),
+        "mean F-beta, raw": (raw["mean_f_beta"], raw["intervals"]["mean_f_beta"]),
+        "mMSE, raw": (raw["squared_error"], raw["intervals"]["squared_error"]),
         "mMSE": (held_out["mean_squared_error"], intervals["mean_squared_error"]),
         "false alarms": (held_out["false_alarm_rate"], intervals["false_alarm_rate"]),
         "ECE as trained": (calibration[RAW]["ece"], calibration[RAW]["ece_interval"]),

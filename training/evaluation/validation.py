@@ -19,8 +19,9 @@ _SHOWN, _SAMPLED = 3, 12
 _MINIMUM_REGION = 0.0002
 _ACTIVE_VARIANCE = 0.01
 """Variance over images from which on a unit is active (Burda, Grosse and Salakhutdinov 2016, «Importance Weighted Autoencoders»)."""
-_LEAST_SHARE = 0.01
-_SAMPLES = 8
+_LEAST_RATIO = 1.1
+_FAR = 1.5
+"""Standard deviations of the prior, to either side, that a dimension of z is moved."""
 
 
 class LatentActivity(NamedTuple):
@@ -30,25 +31,24 @@ class LatentActivity(NamedTuple):
         divergence: KL(P_omega(z|x) || N(0, I)) in nats, summed over z, mean over images.
         active_units: Dimensions whose posterior mean varies over images by more than 0.01 in variance.
         latent_dim: How many there are.
-        logit_std: Standard deviation of a pixel's logit when z alone is drawn anew, mean over pixels.
-        logit_spread: Standard deviation of the logits over all pixels, to compare with.
+        area_ratio: How many times larger the predicted smoke of all images is at one end of a dimension than at the other, of the
+            dimension that changes it most; 1 where no dimension changes it.
     """
 
     divergence: float
     active_units: int
     latent_dim: int
-    logit_std: float
-    logit_spread: float
+    area_ratio: float
 
     @property
     def dead(self) -> bool:
-        """No unit tells images apart, or the logits do not listen: z moves them by less than a hundredth of their spread."""
-        return self.active_units == 0 or self.logit_std < _LEAST_SHARE * self.logit_spread
+        """No unit tells images apart, or the mask does not listen: logits may vary with z where no pixel changes sides."""
+        return self.active_units == 0 or self.area_ratio < _LEAST_RATIO
 
     def __str__(self) -> str:
         told = (
             f"divergence {self.divergence:.3g} nats, {self.active_units} of {self.latent_dim} units active, "
-            f"logits vary by {self.logit_std:.2g} of {self.logit_spread:.2g}"
+            f"the smoke's area varies {self.area_ratio:.2f} times"
         )
         return f"z is dead: {told}" if self.dead else f"z: {told}"
 
@@ -82,31 +82,36 @@ def validate(segmenter: SmokeSegmenter, frames: Sequence[Frame], size_px: int, f
 
 @torch.no_grad()
 def latent_activity(segmenter: SmokeSegmenter, frames: Sequence[RGB]) -> LatentActivity:
-    """Activity of z over frames, dropout off; torch's random state is left as it was, and always the same z are drawn.
+    """Activity of z over frames, dropout off.
 
     Args:
         segmenter: Whose z.
         frames: Each fitted to the model's square, (size, size, 3) uint8; at least two.
     """
-    with in_evaluation(segmenter), torch.random.fork_rng():
-        torch.manual_seed(0)
+    with in_evaluation(segmenter):
         told = [_one(segmenter, frame) for frame in frames]
-    mean, divergence, logit_std, logits = (torch.stack(values) for values in zip(*told, strict=True))
+    mean, divergence, areas = (torch.stack(values) for values in zip(*told, strict=True))
+    below, above = areas.sum(dim=0) + 1.0
     return LatentActivity(
         divergence=float(divergence.mean()),
         active_units=int((mean.var(dim=0) > _ACTIVE_VARIANCE).sum()),
         latent_dim=mean.shape[1],
-        logit_std=float(logit_std.mean()),
-        logit_spread=float(logits.std()),
+        area_ratio=float(torch.maximum(above / below, below / above).max()),
     )
 
 
-def _one(segmenter: SmokeSegmenter, frame: RGB) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Posterior mean (latent_dim,), divergence (), mean deviation of a logit (), and the logits of z's mean (1, 1, h, w)."""
+def _one(segmenter: SmokeSegmenter, frame: RGB) -> tuple[Tensor, Tensor, Tensor]:
+    """Posterior mean (latent_dim,), divergence (), and the pixels of smoke at both ends of each dimension (2, latent_dim)."""
     batch = torch.from_numpy(np.ascontiguousarray(frame))[None].permute(0, 3, 1, 2).to(segmenter.temperature.device)
     image = segmenter.normalise(batch)
     posterior = segmenter.inference_model(image)
     encoding = segmenter.generator.encode(image)
-    drawn = torch.stack([segmenter.generator.decode(encoding, posterior.sample()) for _ in range(_SAMPLES)])
-    divergence = posterior.kl_to_standard_normal().sum()
-    return posterior.mean[0], divergence, drawn.std(dim=0).mean(), segmenter.generator.decode(encoding, posterior.mean)
+
+    def area(dimension: int, value: float) -> Tensor:
+        latent = posterior.mean.clone()
+        latent[:, dimension] = value
+        return (segmenter.generator.decode(encoding, latent) > 0).sum().float()
+
+    dimensions = range(posterior.mean.shape[1])
+    areas = torch.stack([torch.stack([area(dimension, end) for dimension in dimensions]) for end in (-_FAR, _FAR)])
+    return posterior.mean[0], posterior.kl_to_standard_normal().sum(), areas

@@ -13,7 +13,7 @@ from training.evaluation.scores import Summary
 from training.evaluation.validation import LatentActivity, Validation
 
 SUMMARY = Summary(0.25, 0.5, 0.4, 0.001, 0.002, 0.75, 0.125, 8, 16, 0.6, 0.7, 0.8, 9)
-LATENT = LatentActivity(1.5, 3, 8, 0.2, 4.0)
+LATENT = LatentActivity(1.5, 3, 8, 3.4)
 VALIDATION = Validation(SUMMARY, LATENT, np.zeros((6, 10, 3), np.uint8))
 
 
@@ -35,7 +35,7 @@ def lines(log: io.StringIO) -> list[str]:
 def test_a_validation_is_one_line_with_all_that_counts_and_one_on_z(reporter, log):
     reporter.validated("generator", 500, VALIDATION)
     line, latent = (line for line in lines(log) if "step 500" in line)
-    assert latent.endswith("z: divergence 1.5 nats, 3 of 8 units active, logits vary by 0.2 of 4")
+    assert latent.endswith("z: divergence 1.5 nats, 3 of 8 units active, the smoke's area varies 3.40 times")
     for words in (
         "F-beta 0.500 at 0.25",
         "IoU 0.400",

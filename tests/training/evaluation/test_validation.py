@@ -27,10 +27,12 @@ def segmenter() -> SmokeSegmenter:
     return segmenter
 
 
-def test_a_z_that_tells_frames_apart_and_moves_logits_is_alive(segmenter):
+def test_a_z_that_tells_frames_apart_and_moves_the_mask_is_alive(segmenter):
+    with torch.no_grad():
+        segmenter.generator.deep_from_latent.weight.mul_(100.0)
     found = latent_activity(segmenter, FRAMES)
     assert found.active_units == found.latent_dim == 4
-    assert found.logit_std > 0.01 * found.logit_spread
+    assert found.area_ratio > 1.1
     assert not found.dead
     assert str(found).startswith("z: divergence ")
 
@@ -50,7 +52,7 @@ def test_a_z_that_the_generator_does_not_hear_is_dead(segmenter):
         segmenter.generator.deep_from_latent.weight.zero_()
     found = latent_activity(segmenter, FRAMES)
     assert found.active_units == 4
-    assert found.logit_std == 0.0
+    assert found.area_ratio == 1.0
     assert found.dead
 
 
@@ -72,9 +74,16 @@ def test_measuring_leaves_modes_weights_and_the_random_state_alone(segmenter):
     assert all(torch.equal(before[name], value) for name, value in segmenter.state_dict().items())
 
 
-@pytest.mark.parametrize(("active", "std", "dead"), [(0, 1.0, True), (1, 0.0099, True), (1, 0.0101, False)])
-def test_both_ends_count(active, std, dead):
-    assert LatentActivity(1.0, active, 8, std, 1.0).dead is dead
+def test_logits_that_vary_without_a_pixel_changing_sides_are_no_life(segmenter):
+    with torch.no_grad():
+        segmenter.generator.deep_from_latent.weight.mul_(100.0)
+        segmenter.generator.head.bias.fill_(-1e3)
+    assert latent_activity(segmenter, FRAMES).dead
+
+
+@pytest.mark.parametrize(("active", "ratio", "dead"), [(0, 3.0, True), (1, 1.09, True), (1, 1.11, False)])
+def test_both_ends_count(active, ratio, dead):
+    assert LatentActivity(1.0, active, 8, ratio).dead is dead
 
 
 def test_frames_of_any_layout_in_memory_are_measured(segmenter):
