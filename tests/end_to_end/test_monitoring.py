@@ -163,7 +163,7 @@ def filled(expression: str) -> str:
 
 def left_hand_side(expression: str) -> str:
     """With `bool` a comparison drops no series: what remains is empty only if there was nothing to compare."""
-    return re.sub(r" (==|!=|>=|<=|>|<) (?!bool)", r" \1 bool ", expression)
+    return re.sub(r"(?<=\s)(==|!=|>=|<=|>|<) (?!bool)", r"\1 bool ", expression)
 
 
 def test_the_service_is_scraped_with_the_key_for_metrics(under_watch):
