@@ -52,8 +52,9 @@ lint: dev
 types: dev
 	.venv-dev/bin/mypy
 
+# A test file is one worker's, and torch has one thread in each: two threads a worker starve each other on two cores.
 pytest: dev
-	.venv-dev/bin/python -m pytest
+	OMP_NUM_THREADS=1 .venv-dev/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 soak: dev
 	.venv-dev/bin/python -m tests.performance.soak $(ARGS)
