@@ -40,6 +40,12 @@ class Settings(BaseSettings):
     precision: Literal["auto"] | Precision = Field(
         "auto", description="Which model of the release: auto takes int8 on a CPU where it answers as released."
     )
+    false_alarm_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Take the threshold that the release certifies for this share of smoke-free frames with an alarm.",
+    )
     require_provider: Provider | None = Field(None, description="Refuse to start on any other provider.")
     cuda_arena: Arena = Field("exact", description="How GPU memory is claimed: what is needed, or doubling.")
     cuda_memory_max_bytes: int = Field(

@@ -49,7 +49,7 @@ class SegmentQuery(BaseModel):
         "`npz` only with resolution `model`.",
     )
     threshold: float | None = Field(
-        None, gt=0, lt=1, description="Probability from which on a pixel is smoke; the manifest's by default."
+        None, gt=0, lt=1, description="Probability from which on a pixel is smoke; the one in force by default."
     )
 
     tiles: Tiles | None = Field(
@@ -84,6 +84,8 @@ class SegmentQuery(BaseModel):
             return None
         return max(0.0, datetime.fromisoformat(self.captured_at.upper()).timestamp())
 
-    def options(self) -> SegmentOptions:
-        """What is wanted, in the pipeline's words."""
-        return SegmentOptions(parse_outputs(self.outputs), self.resolution, self.threshold, self.tiles, self.encoding)
+    def options(self, false_alarm_rate: float | None = None) -> SegmentOptions:
+        """What is wanted, in the pipeline's words; the rate is what the operator wants of frames for which no threshold is asked."""
+        return SegmentOptions(
+            parse_outputs(self.outputs), self.resolution, self.threshold, self.tiles, self.encoding, false_alarm_rate
+        )

@@ -4,13 +4,14 @@
 hits = 3
 [camera.north-3]
 frames = 8
+false_alarm_rate = 0.05      # its frames are segmented at the threshold that the release certifies for this rate
 ignore = [[[0.0, 0.8], [1.0, 0.8], [1.0, 1.0], [0.0, 1.0]]]     # polygons in fractions of the frame
 """
 
 import logging
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -20,8 +21,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.manifest import Manifest
+from models.operating_points import OperatingPointError
 from service.cameras.evidence import AlarmPolicy, Box
 from service.errors import SettingsInvalid
+from service.pipeline.threshold import certified
 
 _LOG = logging.getLogger("service.cameras")
 _GRID: Final = 200
@@ -37,16 +41,24 @@ _BOUNDS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
         "sure": (0, 1),
         "overlap": (0, 1),
         "margin": (0, 1),
+        "false_alarm_rate": (0, 1),
     }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What holds for one camera: its policy, and the part of the frame that is ignored as a grid of (200, 200) uint8, or None."""
+    """What holds for one camera.
+
+    Attributes:
+        policy: When its smoke becomes an alarm.
+        ignored: The part of the frame in which nothing counts, a grid of (200, 200) uint8, or None.
+        false_alarm_rate: Chooses the threshold at which its frames are segmented; None leaves that to the service.
+    """
 
     policy: AlarmPolicy
     ignored: npt.NDArray[np.uint8] | None = None
+    false_alarm_rate: float | None = None
 
     def ignores(self, box: Box) -> bool:
         """Whether at least half of a box (in fractions of the frame) lies where nothing counts."""
@@ -67,6 +79,17 @@ class Rules:
     def of(self, camera_id: str) -> Rule:
         """What holds for a camera."""
         return self.cameras.get(camera_id, self.default)
+
+    def check_rates(self, manifest: Manifest) -> None:
+        """Hold every false-alarm rate against a release. Raises OperatingPointError on one that it does not certify."""
+        named = {f"camera.{camera_id}": rule for camera_id, rule in self.cameras.items()}
+        for name, rule in {"default": self.default, **named}.items():
+            if rule.false_alarm_rate is None:
+                continue
+            try:
+                certified(manifest, rule.false_alarm_rate)
+            except OperatingPointError as error:
+                raise OperatingPointError(f"{name}.false_alarm_rate: {error}") from None
 
     @classmethod
     def parse(cls, text: str, base: AlarmPolicy) -> "Rules":
@@ -89,14 +112,16 @@ class CameraFile:
     Args:
         path: The file; None for the base policy alone.
         base: What holds where the file is silent.
+        check: Raises ValueError on rules that the model in service cannot keep.
 
     Raises:
         SettingsInvalid: The file is broken at the start.
     """
 
-    def __init__(self, path: Path | None, base: AlarmPolicy) -> None:
+    def __init__(self, path: Path | None, base: AlarmPolicy, check: Callable[[Rules], None] = lambda _: None) -> None:
         self._path = path
         self._base = base
+        self._check = check
         self._stamp: tuple[int, int] | None = None
         self.rules = Rules(Rule(base))
         self.error: str | None = None
@@ -115,9 +140,11 @@ class CameraFile:
                 return
             text = self._path.read_text(encoding="utf-8")
             self._stamp = stamp
-            self.rules = Rules.parse(text, self._base)
-        except OSError as error:
-            self._stamp = None
+            rules = Rules.parse(text, self._base)
+            self._check(rules)
+            self.rules = rules
+        except (OSError, OperatingPointError) as error:
+            self._stamp = None  # Tried again: the file may come back, and another model may certify the rate.
             self._say(f"{self._path}: {error}")
         except (ValueError, TypeError, AttributeError) as error:
             self._stamp = stamp
@@ -135,14 +162,15 @@ class CameraFile:
 def _rule(name: str, table: Any, base: Rule) -> Rule:  # noqa: ANN401 - decoded TOML
     if not isinstance(table, dict):
         raise TypeError(f"{name}: found {table!r}, expected a table")
-    known = {entry.name for entry in fields(AlarmPolicy)} | {"ignore"}
+    known = {entry.name for entry in fields(AlarmPolicy)} | {"ignore", "false_alarm_rate"}
     if unknown := table.keys() - known:
         raise ValueError(f"{name}: found {sorted(unknown)}, expected some of {', '.join(sorted(known))}")
     numbers = {key: _number(f"{name}.{key}", value, key) for key, value in table.items() if key != "ignore"}
+    rate = numbers.pop("false_alarm_rate", base.false_alarm_rate)
     policy = replace(base.policy, **numbers)
     if policy.hits > policy.frames:
         raise ValueError(f"{name}: found hits {policy.hits:g} of frames {policy.frames}, expected at most as many")
-    return Rule(policy, _grid(name, table["ignore"]) if "ignore" in table else base.ignored)
+    return Rule(policy, _grid(name, table["ignore"]) if "ignore" in table else base.ignored, rate)
 
 
 def _number(name: str, value: Any, key: str) -> Any:  # noqa: ANN401 - decoded TOML

@@ -54,9 +54,11 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     slot.on_change = lambda model: metrics.serving(model.identity)
     estimator = components.service_time_estimator(settings, slot.model)
     admission = AdmissionControl(components.in_flight_limits(settings), components.wait_policy(settings), estimator)
-    reloader = Reloader(slot, load, metrics.reloaded)
     notifier = _notifier(settings, metrics)
-    cameras = components.cameras(settings, metrics.cameras, notifier)
+    cameras = components.cameras(
+        settings, metrics.cameras, notifier, lambda rules: rules.check_rates(slot.model.manifest)
+    )
+    reloader = Reloader(slot, load, metrics.reloaded, lambda model: cameras.file.rules.check_rates(model.manifest))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -1,16 +1,20 @@
 """From settings to the parts of the service: one function a part, so that nothing below reads the configuration."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from models.manifest import Manifest
+from models.operating_points import OperatingPointError
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
-from service.cameras.rules import CameraFile
+from service.cameras.rules import CameraFile, Rules
 from service.cameras.snapshot import restore
 from service.errors import SettingsInvalid
 from service.notifications.mqtt import BrokerOptions, Mqtt
 from service.notifications.outbox import Channel, Notifier
 from service.notifications.webhook import Webhook
+from service.pipeline.threshold import certified
 from service.pipeline.workers import WorkerOptions
 from service.runtime.model import Model
 from service.runtime.process import cores
@@ -28,10 +32,22 @@ def load(settings: Settings) -> LoadedModel:
 
     Raises:
         ModelUnusable, ProviderUnusable: See `service.runtime.session.open_model`.
+        SettingsInvalid: The release does not certify the false-alarm rate.
     """
     # Resolved: a link that is moved on names the next release, and must not make this one another when it is rebuilt.
     folder, options = settings.release().resolve(), runtime_options(settings)
-    return LoadedModel(open_model(folder, options), lambda: open_model(folder, options))
+    model = open_model(folder, options)
+    _check_rate(settings.false_alarm_rate, model.manifest)
+    return LoadedModel(model, lambda: open_model(folder, options))
+
+
+def _check_rate(rate: float | None, manifest: Manifest) -> None:
+    if rate is None:
+        return
+    try:
+        certified(manifest, rate)
+    except OperatingPointError as error:
+        raise SettingsInvalid(f"SMOKE_FALSE_ALARM_RATE: {error}") from error
 
 
 def runtime_options(settings: Settings) -> RuntimeOptions:
@@ -82,9 +98,9 @@ def alarm_policy(settings: Settings) -> AlarmPolicy:
     )
 
 
-def cameras(settings: Settings, metrics: CameraMetrics, notifier: Notifier) -> Cameras:
-    """The cameras as they were before a restart."""
-    rules = CameraFile(settings.cameras_file, alarm_policy(settings))
+def cameras(settings: Settings, metrics: CameraMetrics, notifier: Notifier, check: Callable[[Rules], None]) -> Cameras:
+    """The cameras as they were before a restart; `check` is that of their file."""
+    rules = CameraFile(settings.cameras_file, alarm_policy(settings), check)
     known = Cameras(settings.cameras_max, rules, metrics, notifier.notify)
     restore(known, settings.state_file)
     return known

@@ -7,15 +7,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 
 from service.api.auth import Scope, require_scope
 from service.api.metrics import CONTENT_TYPE
 from service.api.problems import documented
 from service.api.schemas.model import HealthBody, ReleaseBody
-from service.api.state import AppStateDep
+from service.api.state import AppState, AppStateDep
 from service.runtime.model import Model
-from service.runtime.reload import Reloader
 from service.scheduling.admission import Phase
 
 health = APIRouter(prefix="/health")
@@ -55,7 +54,7 @@ def _health(status: str, *, healthy: bool) -> Response:
 @router.get("/model", dependencies=[Depends(require_scope(Scope.INFER))], summary="The model in service")
 async def model(state: AppStateDep) -> ReleaseBody:
     """Name, version, checksum, provider, and what the manifest promises."""
-    return ReleaseBody.describe(state.slot.model.identity, state.slot.model.manifest)
+    return ReleaseBody.describe(state.slot.model, state.settings.false_alarm_rate)
 
 
 @router.get(
@@ -71,22 +70,16 @@ async def metrics(state: AppStateDep) -> Response:
 
 
 @admin.post("/reload", summary="Load the release that the settings name now, and put it into service")
-async def reload(request: Request) -> ReleaseBody:
+async def reload(state: AppStateDep) -> ReleaseBody:
     """It is verified, warmed up and checked beside the present one, which serves on if anything is wrong with it."""
-    return await _change(_reloader(request).reload)
+    return await _change(state.reloader.reload, state)
 
 
 @admin.post("/rollback", summary="Put the model that served before the last reload back into service")
-async def rollback(request: Request) -> ReleaseBody:
+async def rollback(state: AppStateDep) -> ReleaseBody:
     """It is still loaded, so that this takes effect with the next frame."""
-    return await _change(_reloader(request).rollback)
+    return await _change(state.reloader.rollback, state)
 
 
-def _reloader(request: Request) -> Reloader:
-    reloader: Reloader = request.app.state.reloader
-    return reloader
-
-
-async def _change(change: Callable[[], Model]) -> ReleaseBody:
-    model = await asyncio.to_thread(change)
-    return ReleaseBody.describe(model.identity, model.manifest)
+async def _change(change: Callable[[], Model], state: AppState) -> ReleaseBody:
+    return ReleaseBody.describe(await asyncio.to_thread(change), state.settings.false_alarm_rate)

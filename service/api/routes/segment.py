@@ -68,10 +68,17 @@ async def segment(
         async with until_deadline(context):
             body = await read_frame(request, state.settings, admission, state.pipeline.offload)
             read_s = time.perf_counter() - context.arrived_s
-            work = state.pipeline.segment(body, query.options(), context, admission.hold_pixels)
+            options = query.options(_false_alarm_rate(query, state))
+            work = state.pipeline.segment(body, options, context, admission.hold_pixels)
             segmentation = await cancel_on_disconnect(request.receive, work)
             latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - context.arrived_s)
             return await _reply(request, query, state, segmentation, latency)
+
+
+def _false_alarm_rate(query: SegmentQuery, state: AppState) -> float | None:
+    """The camera's own rate, or that of the service."""
+    own = state.cameras.file.rules.of(query.camera_id).false_alarm_rate if query.camera_id is not None else None
+    return state.settings.false_alarm_rate if own is None else own
 
 
 def _observe(query: SegmentQuery, state: AppState, segmentation: Segmentation) -> AlarmStatus | None:
