@@ -167,24 +167,25 @@ def _table(totals: Mapping[str, ReplayTotals], title: str) -> Table:
         "cameras",
         "hours",
         "fires found",
-        "median minutes",
+        "minutes to alarm",
         "alarms",
+        "alarms per camera-day",
         "false",
-        "false per hour",
+        "false per camera-day",
         "reviews",
     ):
         table.add_column(name, justify="left" if name == "policy" else "right")
     for name, total in totals.items():
-        minutes = None if total.median_detection_s is None else total.median_detection_s / 60
         table.add_row(
             name,
             str(total.cameras),
             f"{total.hours:.2f}",
             f"{total.detected} of {total.fires}",
-            _or_dash(minutes, ".1f"),
+            _or_dash(total.median_detection_minutes, ".1f"),
             str(total.alarms),
+            _or_dash(total.alarms_per_camera_day, ".1f"),
             _or_dash(total.false_alarms, "d"),
-            _or_dash(total.false_alarms_per_hour, ".2f"),
+            _or_dash(total.false_alarms_per_camera_day, ".1f"),
             str(total.reviews),
         )
     return table

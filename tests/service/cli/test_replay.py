@@ -20,6 +20,7 @@ def test_the_command_finds_the_plume_on_its_third_frame_and_writes_the_numbers(r
         capsys.readouterr().out.split()
     )
     total = json.loads(out.read_text())["totals"]["gate"]
+    assert (total["median_detection_minutes"], total["alarms_per_camera_day"]) == (2.0, pytest.approx(180.0))
     assert (total["fires"], total["detected"], total["median_detection_s"], total["false_alarms"]) == (1, 1, 120.0, 0)
 
 
