@@ -20,7 +20,7 @@ _RECENT_FRAMES: Final = 50
 class FrameObservation(NamedTuple):
     """One frame of a camera: when it was taken (if it says so) and came, what was found, on which square, what it looks like.
 
-    `tiled` says whether tiles were looked at beside the whole frame.
+    `tiled` says whether tiles were looked at beside the whole frame, `threshold` from which probability on a pixel was smoke.
     """
 
     captured_s: float | None
@@ -29,6 +29,7 @@ class FrameObservation(NamedTuple):
     size_px: int
     stats: ImageStats
     tiled: bool = False
+    threshold: float | None = None
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class Camera:
         assessment, health: Of the last frame.
         boxes: Where smoke counted in the last frame.
         regions: The largest regions of the last frame that had any.
+        threshold: That of the last frame.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Camera:
     health: CameraHealth = field(default_factory=lambda: CameraHealth(frozenset(), {}, 0.0))
     boxes: tuple[Box, ...] = ()
     regions: tuple[SmokeRegion, ...] = ()
+    threshold: float | None = None
     freeze: FreezeDetector = field(default_factory=FreezeDetector)
     drift: DriftMonitor = field(default_factory=DriftMonitor)
     recent: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_RECENT_FRAMES))
@@ -64,6 +67,7 @@ class Camera:
         self.seen_s = frame.arrived_s
         self.frames += 1
         self.assessment = frame.result.assessment
+        self.threshold = frame.threshold
         self.regions = regions[:COUNTED_REGIONS_MAX] or self.regions
         self.recent.append((len(regions), sum(region.doubted for region in regions)))
         found, doubted = (sum(counts) for counts in zip(*self.recent, strict=True))
@@ -111,7 +115,8 @@ def region_observations(
         right, bottom = region.left + region.width, region.top + region.height
         box = (region.left / side, region.top / side, right / side, bottom / side)
         if not rule.ignores(box):
-            counted.append(RegionObservation(box, found.detection.mean_probability, found.doubted))
+            detection = found.detection
+            counted.append(RegionObservation(box, detection.mean_probability, found.doubted, detection.silent_above))
         if len(counted) == COUNTED_REGIONS_MAX:
             break
     return tuple(observation.box for observation in counted), counted

@@ -72,7 +72,7 @@ async def feedback(camera_id: CameraId, request: Request, state: AppStateDep) ->
     said = await _read(request, state.settings.body_timeout_s)
     file = state.settings.feedback_file
     if file is not None:
-        entry = record(said, CameraBody.of(found), state.slot.model.identity, time.time())
+        entry = record(said, found, state.slot.model.identity, time.time())
         await asyncio.to_thread(entry.append, file)
     state.cameras.judge(found, said.verdict)
     return FeedbackBody(camera_id=camera_id, verdict=said.verdict, written=file is not None)
@@ -105,16 +105,19 @@ class Entry:
             stream.write(data)
 
 
-def record(said: Feedback, camera: CameraBody, identity: ModelInfo, now_s: float) -> Entry:
-    """The line of a piece of feedback."""
+def record(said: Feedback, camera: Camera, identity: ModelInfo, now_s: float) -> Entry:
+    """The line of a piece of feedback; what `smoke-bvm-train calibrate` reads of it is where the alarm would have been silent."""
+    body, alarm = CameraBody.of(camera), camera.alarm
     return Entry(
         {
             "at": instant(now_s),
-            "camera_id": camera.camera_id,
+            "camera_id": body.camera_id,
             **said.model_dump(),
-            "alarm": camera.alarm.model_dump(mode="json"),
-            "assessment": camera.assessment,
-            "regions": [region.model_dump() for region in camera.regions],
+            "alarm": body.alarm.model_dump(mode="json"),
+            "assessment": body.assessment,
+            "regions": [region.model_dump() for region in body.regions],
             "model": asdict(identity),
+            "threshold": camera.threshold,
+            "silent_above": None if alarm.state is AlarmState.REVIEW else alarm.silent_above or None,
         }
     )

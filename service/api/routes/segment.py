@@ -93,6 +93,7 @@ def _observe(query: SegmentQuery, state: AppState, segmentation: Segmentation) -
         segmentation.map_px,
         segmentation.image_stats,
         tiled=segmentation.tiles is not None,
+        threshold=segmentation.threshold.value,
     )
     return state.cameras.observe(query.camera_id, frame, manifest.reference or {})
 
