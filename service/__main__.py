@@ -73,7 +73,16 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         "--repeat", type=int, default=0, metavar="N", help="each picture N times, as a smoke-free camera of its own"
     )
     parser.add_argument("--jitter", type=int, default=4, metavar="PX", help="how far it shakes then (default 4)")
-    parser.add_argument("--threshold", type=_threshold, help="probability that counts as smoke (default: the model's)")
+    threshold = parser.add_mutually_exclusive_group()
+    threshold.add_argument(
+        "--threshold", type=_threshold, help="probability that counts as smoke (default: the model's)"
+    )
+    threshold.add_argument(
+        "--false-alarm-rate",
+        type=float,
+        metavar="RATE",
+        help="take the threshold that the release certifies for this rate (default SMOKE_FALSE_ALARM_RATE)",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the numbers as JSON")
     _add_model(parser)
     parser.set_defaults(run=_replay)

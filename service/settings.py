@@ -12,6 +12,7 @@ from models.manifest import ManifestError, newest_release
 from service.cameras.evidence import AlarmPolicy
 from service.errors import ModelUnusable, SettingsInvalid, in_words
 from service.runtime.providers import Arena, Precision, Provider
+from service.spelling import distance
 
 _GONE: Final = {
     "SMOKE_BURST_S": "SMOKE_CAMERA_WAIT_MAX_MS says how long a camera's only frame may wait, SMOKE_WAIT_MAX_MS any other",
@@ -51,6 +52,12 @@ class Settings(BaseSettings):
     )
     precision: Literal["auto"] | Precision = Field(
         "auto", description="Which model of the release: auto takes int8 on a CPU where it answers as released."
+    )
+    false_alarm_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Take the threshold that the release certifies for this share of smoke-free frames with an alarm.",
     )
     require_provider: Provider | None = Field(None, description="Refuse to start on any other provider.")
     cuda_arena: Arena = Field("exact", description="How GPU memory is claimed: what is needed, or doubling.")
@@ -225,7 +232,7 @@ def unknown_variables() -> list[str]:
 def _refuse_misspelt() -> None:
     for variable in unknown_variables():
         letters = {
-            name: _distance(variable.upper().removeprefix(_PREFIX), name.upper()) for name in Settings.model_fields
+            name: distance(variable.upper().removeprefix(_PREFIX), name.upper()) for name in Settings.model_fields
         }
         nearest = min(letters, key=lambda name: letters[name])
         if letters[nearest] <= _LETTERS and not os.environ[variable].startswith(_LINKS):
@@ -233,16 +240,3 @@ def _refuse_misspelt() -> None:
             raise SettingsInvalid(
                 f"{variable}: found a setting that there is not, expected {meant}, or no name so like it"
             )
-
-
-def _distance(one: str, other: str) -> int:
-    """How many letters must be put in, left out or replaced to make one of the other (Levenshtein)."""
-    row = list(range(len(other) + 1))
-    for number, letter in enumerate(one, 1):
-        diagonal, row[0] = row[0], number
-        for column, wanted in enumerate(other, 1):
-            diagonal, row[column] = (
-                row[column],
-                min(row[column] + 1, row[column - 1] + 1, diagonal + (letter != wanted)),
-            )
-    return row[-1]

@@ -1,4 +1,4 @@
-"""The command line `smoke-bvm-train`: train, ablate, evaluate, export, quantise."""
+"""The command line `smoke-bvm-train`: train, ablate, evaluate, calibrate, export, quantise."""
 
 import argparse
 import os
@@ -45,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_training(ablate, "runs/ablation-<table>-<name>")
     _add_evaluation(commands.add_parser("evaluate", help="score a checkpoint or a release"))
+    _add_calibrating(
+        commands.add_parser("calibrate", help="hold the alarms that people judged against the thresholds of a release")
+    )
     _add_export(commands.add_parser("export", help="write a release, or nothing"))
     _add_quantising(commands.add_parser("quantise", help="measure an int8 form of a release, and write one with both"))
     return parser
@@ -105,6 +108,36 @@ def _add_evaluation(parser: argparse.ArgumentParser) -> None:
         help="what people said of a service's alarms (SMOKE_FEEDBACK_FILE), as a table",
     )
     parser.add_argument("--out", type=Path, default=Path("runs/evaluation"), help="folder for report and pictures")
+
+
+def _add_calibrating(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("release", type=Path, help="release folder that raised the alarms")
+    parser.add_argument(
+        "--feedback",
+        type=Path,
+        required=True,
+        metavar="JSONL",
+        help="what people said of a service's alarms (SMOKE_FEEDBACK_FILE)",
+    )
+    parser.add_argument(
+        "--cameras",
+        type=_count,
+        metavar="N",
+        help="cameras that were watched, those without an alarm too (default: those with one)",
+    )
+    parser.add_argument(
+        "--days",
+        type=_count,
+        metavar="N",
+        help="days for which each was watched, every alarm judged (default: from the first alarm to the last)",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the numbers as JSON")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100_000:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 1 to 100000")
+    return int(text)
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:

@@ -90,7 +90,7 @@ class SegmentQuery(BaseModel):
         "`npz` only with resolution `model`.",
     )
     threshold: Annotated[float | None, NEVER_NULL] = Field(
-        None, gt=0, lt=1, description="Probability from which on a pixel is smoke; the manifest's by default."
+        None, gt=0, lt=1, description="Probability from which on a pixel is smoke; the one in force by default."
     )
 
     tiles: Annotated[Tiles | None, NEVER_NULL] = Field(
@@ -126,7 +126,7 @@ class SegmentQuery(BaseModel):
             return None
         return max(0.0, datetime.fromisoformat(self.captured_at.upper()).timestamp())
 
-    def options(self) -> SegmentOptions:
-        """What is wanted, in the pipeline's words."""
+    def options(self, false_alarm_rate: float | None = None) -> SegmentOptions:
+        """What is wanted, in the pipeline's words; the rate is what the operator wants of frames for which no threshold is asked."""
         outputs = parse_outputs(",".join(filter(None, self.outputs)))
-        return SegmentOptions(outputs, self.resolution, self.threshold, self.tiles, self.encoding)
+        return SegmentOptions(outputs, self.resolution, self.threshold, self.tiles, self.encoding, false_alarm_rate)

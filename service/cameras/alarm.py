@@ -13,7 +13,15 @@ from enum import StrEnum
 from typing import Final
 
 from service.cameras.clock import Arrival, CameraClock, Stamp
-from service.cameras.evidence import AlarmPolicy, Evidence, RegionObservation, RelativeBox, merge_places, weigh
+from service.cameras.evidence import (
+    AlarmPolicy,
+    Evidence,
+    RegionObservation,
+    RelativeBox,
+    merge_places,
+    silent_above,
+    weigh,
+)
 
 _PLACES_MAX: Final = 16
 COUNTED_REGIONS_MAX: Final = 8
@@ -62,6 +70,7 @@ class CameraAlarm:
         newest_s: When the newest counted frame was taken.
         ended_s, counted_s: When the last alarm ended (captured), and when a frame last counted (arrived).
         places: Boxes at which the present alarm was raised, or the last one.
+        silent_above: At a higher threshold the alarm, or the last one, would not have been raised up to now; 0 where that is not known.
         restored: The state comes from before a restart, and not yet enough frames were seen to confirm it or to let it go.
     """
 
@@ -72,6 +81,7 @@ class CameraAlarm:
     newest_s: float = -math.inf
     places: list[RelativeBox] = field(default_factory=list)
     ended_s: float = -math.inf
+    silent_above: float = 0.0
     restored: bool = False
     counted_s: float = -math.inf
     _window: deque[_Seen] = field(default_factory=deque)
@@ -123,9 +133,13 @@ class CameraAlarm:
             return False
         if self.state is AlarmState.ALARM and evidence.most < policy.hold * policy.hits:
             self._end()
+        lasting = self.state is AlarmState.ALARM
         raised = self._raise(evidence, policy)
-        if raised or self.state is not AlarmState.ALARM:
+        if raised or not lasting:
             self._enter(AlarmState.ALARM if raised else self._below_alarm(evidence, policy))
+        if raised or lasting:
+            now = silent_above([seen.regions for seen in self._window], policy)
+            self.silent_above = max(now, self.silent_above) if lasting else now
         return raised
 
     def _still_restored(self, policy: AlarmPolicy) -> bool:

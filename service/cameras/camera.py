@@ -26,7 +26,7 @@ class FrameObservation(NamedTuple):
     """One frame of a camera: when it was taken (if it says so) and came, what was found, on which square, what it looks like.
 
     `tiled` says whether tiles were looked at beside the whole frame, `model` which one answered; `body` is a hash of the frame's
-    bytes, `view` what the camera was turned to, if it says so.
+    bytes, `view` what the camera was turned to, if it says so; `threshold` is the probability from which on a pixel was smoke.
     """
 
     captured_s: float | None
@@ -38,6 +38,7 @@ class FrameObservation(NamedTuple):
     model: ModelInfo | None = None
     body: int = 0
     view: str = ""
+    threshold: float | None = None
 
     @property
     def stamp(self) -> Stamp:
@@ -73,6 +74,7 @@ class Camera:
         frames: Frames answered since it is known.
         assessment, health, model: Of the last frame; the model is the one that answered it.
         regions: The largest regions of the last frame that had any.
+        threshold: That of the last frame.
         clock_wrong: Whether the stamp of the last frame that counted could not be relied on.
     """
 
@@ -85,6 +87,7 @@ class Camera:
     model: ModelInfo | None = None
     health: CameraHealth = field(default_factory=lambda: CameraHealth(frozenset(), {}, 0.0))
     regions: tuple[SmokeRegion, ...] = ()
+    threshold: float | None = None
     clock_wrong: bool = False
     pan: PanDetector = field(default_factory=PanDetector)
     drift: DriftMonitor = field(default_factory=DriftMonitor)
@@ -136,6 +139,7 @@ class Camera:
         self.seen_s = view.seen_s = frame.arrived_s
         self.frames += 1
         self.assessment, self.model = frame.result.assessment, frame.model
+        self.threshold = frame.threshold
         self.regions = regions[:COUNTED_REGIONS_MAX] or self.regions
         self.recent.append((len(regions), sum(region.doubted for region in regions)))
         found, doubted = (sum(counts) for counts in zip(*self.recent, strict=True))
@@ -188,11 +192,13 @@ def region_observations(result: FrameResult, size_px: int, rule: Rule) -> list[R
     """The regions that count, and all that the alarm wants of them."""
     counted = []
     for found in result.regions:
-        region, side = found.detection.region, size_px
+        detection, side = found.detection, size_px
+        region = detection.region
         right, bottom = region.left + region.width, region.top + region.height
         box = (region.left / side, region.top / side, right / side, bottom / side)
         if not rule.ignores(box):
-            counted.append(RegionObservation(box, found.detection.mean_probability, found.doubted, astuple(found.box)))
+            told = (detection.mean_probability, found.doubted, detection.silent_above)
+            counted.append(RegionObservation(box, *told, box_px=astuple(found.box)))
         if len(counted) == COUNTED_REGIONS_MAX:
             break
     return counted

@@ -5,6 +5,7 @@ Notation, over the frames of a window:
     evidence(a) = sum over frames of the largest w(r) among the regions r that overlap region a
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -57,12 +58,14 @@ class AlarmPolicy(BaseModel):
 class RegionObservation:
     """A region of smoke: its box (left, top, right, bottom) in fractions of the frame, its mean probability, and if it is doubted.
 
+    `silent_above`: at a higher threshold it would not count; 0 where that is not known.
     `box_px` is the box as the reply gives it: left, top, width and height in pixels of the frame.
     """
 
     box: RelativeBox
     confidence: float
     doubted: bool
+    silent_above: float = 0.0
     box_px: BoxPx = (0, 0, 0, 0)
 
 
@@ -115,6 +118,21 @@ def weigh(frames: Sequence[Sequence[RegionObservation]], policy: AlarmPolicy) ->
 
     hits = (by_frame(np.ones(len(seen))) > 0).sum(axis=1)
     return Evidence(boxes, by_frame(sure * doubt).sum(axis=1), by_frame(sure).sum(axis=1), hits)
+
+
+def silent_above(frames: Sequence[Sequence[RegionObservation]], policy: AlarmPolicy) -> float:
+    """The highest threshold at which a window would still hold an alarm's evidence; 0 where it holds none.
+
+    Regions weigh what they weigh at the threshold in force; at a higher one they would be smaller and surer.
+    """
+    thresholds = sorted({region.silent_above for frame in frames for region in frame})
+
+    def falls_short(threshold: float) -> bool:
+        left = [[region for region in frame if region.silent_above >= threshold] for frame in frames]
+        return weigh(left, policy).most < policy.hits
+
+    first = bisect_left(thresholds, True, key=falls_short)  # evidence falls as the threshold rises
+    return thresholds[first - 1] if first else 0.0
 
 
 def overlaps(these: Boxes, those: Boxes, policy: AlarmPolicy) -> npt.NDArray[np.bool_]:

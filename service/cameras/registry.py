@@ -85,6 +85,7 @@ class Cameras:
             model=segmentation.identity,
             body=stamp.body,
             view=view,
+            threshold=segmentation.threshold.value,
         )
         return self.observe(camera_id, frame, segmentation.reference)
 

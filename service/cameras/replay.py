@@ -49,7 +49,10 @@ class ReplayOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ReplayTotals:
-    """Outcomes of several recordings in one line; false alarms per hour are None where nobody looked."""
+    """Outcomes of several recordings in one line; what is said of false alarms is None where nobody looked.
+
+    A camera-day is 24 of the hours that cameras were watched for, whichever cameras: rates of short recordings are extrapolated.
+    """
 
     cameras: int
     frames: int
@@ -57,9 +60,12 @@ class ReplayTotals:
     fires: int
     detected: int
     median_detection_s: float | None
+    median_detection_minutes: float | None
     alarms: int
+    alarms_per_camera_day: float | None
     false_alarms: int | None
     false_alarms_per_hour: float | None
+    false_alarms_per_camera_day: float | None
     reviews: int
 
 
@@ -93,17 +99,22 @@ def add_up(outcomes: Sequence[ReplayOutcome]) -> ReplayTotals:
     times = [outcome.detected_s for outcome in outcomes if outcome.detected_s is not None]
     hours = sum(outcome.hours for outcome in outcomes)
     counts = [outcome.false_alarms for outcome in outcomes if outcome.false_alarms is not None]
+    alarms = sum(outcome.alarms for outcome in outcomes)
     false = sum(counts) if len(counts) == len(outcomes) else None
+    median_s = float(np.median(times)) if times else None
     return ReplayTotals(
         cameras=len(outcomes),
         frames=sum(outcome.frames for outcome in outcomes),
         hours=hours,
         fires=sum(outcome.smoke for outcome in outcomes),
         detected=len(times),
-        median_detection_s=float(np.median(times)) if times else None,
-        alarms=sum(outcome.alarms for outcome in outcomes),
+        median_detection_s=median_s,
+        median_detection_minutes=None if median_s is None else median_s / 60,
+        alarms=alarms,
+        alarms_per_camera_day=_rate(alarms, hours / 24),
         false_alarms=false,
-        false_alarms_per_hour=false / hours if false is not None and hours else None,
+        false_alarms_per_hour=_rate(false, hours),
+        false_alarms_per_camera_day=_rate(false, hours / 24),
         reviews=sum(outcome.reviews for outcome in outcomes),
     )
 
@@ -116,6 +127,10 @@ def compare(
         name: add_up([replay(frames, interval_s, policy) for frames in recordings])
         for name, policy in policies(base).items()
     }
+
+
+def _rate(count: int | None, time: float) -> float | None:
+    return count / time if count is not None and time else None
 
 
 def _is_right(alarm: CameraAlarm, window: Sequence[ReplayFrame], policy: AlarmPolicy) -> bool:

@@ -4,6 +4,7 @@
 hits = 3
 [camera.north-3]
 frames = 8
+false_alarm_rate = 0.05      # its frames are segmented at the threshold that the release certifies for this rate
 ignore = [[[0.0, 0.8], [1.0, 0.8], [1.0, 1.0], [0.0, 1.0]]]     # polygons in fractions of the frame
 [camera.north-3.view.east]   # of frames with `view=east`; what it does not say is as for the camera
 ignore = []
@@ -13,7 +14,7 @@ import logging
 import math
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -25,8 +26,11 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from models.manifest import Manifest
+from models.operating_points import OperatingPointError
 from service.cameras.evidence import AlarmPolicy, RelativeBox
 from service.errors import SettingsInvalid, in_words, parsed
+from service.pipeline.threshold import certified
 
 _LOG = logging.getLogger("service.cameras")
 _GRID: Final = 200
@@ -38,8 +42,9 @@ _Polygon = Annotated[list[_Point], Field(min_length=3, max_length=256)]
 
 
 class _Table(AlarmPolicy):
-    """A table of the file: any field of a policy, polygons in which nothing counts, and tables of the same kind by view."""
+    """A table of the file: any field of a policy, a rate, polygons in which nothing counts, and tables of the same kind by view."""
 
+    false_alarm_rate: float | None = Field(None, ge=0, le=1)
     ignore: list[_Polygon] | None = None
     view: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -55,11 +60,26 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What holds for a camera: its policy, what is ignored as a grid of (200, 200) uint8, or None, and what holds for its views."""
+    """What holds for a camera.
+
+    Attributes:
+        policy: When its smoke becomes an alarm.
+        ignored: The part of the frame in which nothing counts, a grid of (200, 200) uint8, or None.
+        false_alarm_rate: Chooses the threshold at which its frames are segmented; None leaves that to the service.
+        views: What holds for its views.
+    """
 
     policy: AlarmPolicy
     ignored: npt.NDArray[np.uint8] | None = None
+    false_alarm_rate: float | None = None
     views: Mapping[str, "Rule"] = field(default_factory=dict)
+
+    def rates(self, name: str) -> Iterator[tuple[str, float]]:
+        """Every rate that holds for the camera or for one of its views, with the name of its table."""
+        if self.false_alarm_rate is not None:
+            yield name, self.false_alarm_rate
+        for view, rule in self.views.items():
+            yield from rule.rates(f"{name}.view.{view}")
 
     def ignores(self, box: RelativeBox) -> bool:
         """Whether at least half of a box (in fractions of the frame) lies where nothing counts."""
@@ -82,6 +102,16 @@ class Rules:
         rule = self.cameras.get(camera_id, self.default)
         return rule.views.get(view, rule)
 
+    def check_rates(self, manifest: Manifest) -> None:
+        """Hold every false-alarm rate against a release. Raises OperatingPointError on one that it does not certify."""
+        named = {f"camera.{camera_id}": rule for camera_id, rule in self.cameras.items()}
+        for name, rule in {"default": self.default, **named}.items():
+            for table, rate in rule.rates(name):
+                try:
+                    certified(manifest, rate)
+                except OperatingPointError as error:
+                    raise OperatingPointError(f"{table}.false_alarm_rate: {error}") from None
+
     @classmethod
     def parse(cls, text: str, base: AlarmPolicy) -> "Rules":
         """Read the file's text; what it does not say is as in `base`.
@@ -103,14 +133,16 @@ class CameraFile:
     Args:
         path: The file; None for the base policy alone.
         base: What holds where the file is silent.
+        check: Raises ValueError on rules that the model in service cannot keep.
 
     Raises:
         SettingsInvalid: The file is broken at the start.
     """
 
-    def __init__(self, path: Path | None, base: AlarmPolicy) -> None:
+    def __init__(self, path: Path | None, base: AlarmPolicy, check: Callable[[Rules], None] = lambda _: None) -> None:
         self._path = path
         self._base = base
+        self._check = check
         self._stamp: tuple[int, int] | None = None
         self.rules = Rules(Rule(base))
         self.error: str | None = None
@@ -130,9 +162,11 @@ class CameraFile:
                 return
             text = self._path.read_text(encoding="utf-8")
             self._stamp = stamp
-            self.rules = parsed(lambda text: Rules.parse(text, self._base), text)
-        except OSError as error:
-            self._stamp = None
+            rules = parsed(lambda text: Rules.parse(text, self._base), text)
+            self._check(rules)
+            self.rules = rules
+        except (OSError, OperatingPointError) as error:
+            self._stamp = None  # Tried again: the file may come back, and another model may certify the rate.
             self._say(f"{self._path}: {error}")
         except ValueError as error:
             self._stamp = stamp
@@ -153,7 +187,8 @@ def _rule(name: str, table: Mapping[str, Any], base: Rule) -> Rule:
     except ValidationError as error:
         raise ValueError(in_words(error, _EXPECTED, name)) from None
     policy = AlarmPolicy(**checked.model_dump(include=set(AlarmPolicy.model_fields)))
-    rule = Rule(policy, base.ignored if checked.ignore is None else _grid(checked.ignore))
+    rate = base.false_alarm_rate if checked.false_alarm_rate is None else checked.false_alarm_rate
+    rule = Rule(policy, base.ignored if checked.ignore is None else _grid(checked.ignore), rate)
     views = {view: _rule(f"{name}.view.{view}", inner, rule) for view, inner in checked.view.items()}
     return replace(rule, views=views)
 
@@ -166,6 +201,7 @@ def _bounds(field: FieldInfo) -> str:
 
 
 _EXPECTED: Final = {name: _bounds(field) for name, field in AlarmPolicy.model_fields.items()} | {
+    "false_alarm_rate": "a float from 0 to 1",
     "ignore": "three or more points [x, y] from 0 to 1 in each polygon",
     "view": "items [camera.ID.view.NAME]",
 }

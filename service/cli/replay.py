@@ -1,4 +1,4 @@
-"""`smoke-bvm _replay`: recordings through the released model and the alarm, and the table of what came of it."""
+"""`smoke-bvm replay`: recordings through the released model and the alarm, and the table of what came of it."""
 
 import argparse
 import asyncio
@@ -16,6 +16,7 @@ from rich.progress import track
 from rich.table import Table
 
 from models.geometry import RGB
+from service.api.schemas.model import OperatingPointBody
 from service.cameras.camera import region_observations
 from service.cameras.evidence import AlarmPolicy, RelativeBox
 from service.cameras.replay import ReplayFrame, ReplayTotals, compare
@@ -25,6 +26,7 @@ from service.errors import SOME_FAILED, RequestError
 from service.pipeline.decode import Limits, decode
 from service.pipeline.options import SegmentOptions
 from service.pipeline.pipeline import Pipeline
+from service.pipeline.threshold import threshold_in_force
 from service.runtime.slot import ModelSlot
 from service.server.components import load, worker_options
 from service.settings import Settings
@@ -43,7 +45,7 @@ class ReplayOptions:
         repeat: 0, or so often each picture is shown, as a smoke-free camera of its own.
         shift_px: By how much it shakes then.
         out: JSON file for the numbers.
-        threshold: Probability that counts as smoke; None takes the release's.
+        threshold: Probability that counts as smoke; None takes that of the settings' false-alarm rate, or the release's.
     """
 
     folders: Sequence[Path]
@@ -56,7 +58,7 @@ class ReplayOptions:
 
 def run_replay(chosen: argparse.Namespace) -> int:
     """Replay what was named on the command line; returns the exit code."""
-    settings = Settings.load(model_dir=chosen.model_dir)
+    settings = Settings.load(model_dir=chosen.model_dir, false_alarm_rate=chosen.false_alarm_rate)
     repeat, shift_px = max(0, chosen.repeat), max(0, chosen.jitter)
     options = ReplayOptions(chosen.folders, chosen.interval, repeat, shift_px, chosen.out, chosen.threshold)
     try:
@@ -76,7 +78,9 @@ def _replay(options: ReplayOptions, settings: Settings, base: AlarmPolicy, conso
     """
     recordings = [read_recording(folder) for folder in options.folders]
     slot, limits = ModelSlot(load(settings)), Limits(settings.pixels_max)
-    manifest, segment_options = slot.model.manifest, SegmentOptions((), threshold=options.threshold)
+    manifest = slot.model.manifest
+    threshold = threshold_in_force(manifest, options.threshold, settings.false_alarm_rate)
+    segment_options = SegmentOptions((), threshold=threshold.value)
     with Pipeline(slot, worker_options(settings), limits) as pipeline:
 
         def observe(body: bytes, label: Label | None) -> ReplayFrame:
@@ -89,17 +93,20 @@ def _replay(options: ReplayOptions, settings: Settings, base: AlarmPolicy, conso
         cameras = [list(frames) for frames in track(shown, "watching", _count(recordings, options), console=console)]
     identity = slot.model.identity
     totals = compare(cameras, options.interval_s, base)
-    console.print(_table(totals, f"{identity.name} {identity.version}; {_frames_with_smoke(cameras)}"))
+    title = f"{identity.name} {identity.version} at threshold {threshold.value:g}"
+    console.print(_table(totals, f"{title}; {_frames_with_smoke(cameras)}"))
     if manifest.gate is None:
         console.print("the release has no gate and doubts nothing: the first two lines are one and the same")
     if options.out:
+        point = OperatingPointBody.of(threshold)
         numbers = {
             "model": asdict(identity),
-            "threshold": options.threshold or manifest.threshold,
+            "threshold": threshold.value,
+            "operating_point": point.model_dump() if point else None,
             "interval_s": options.interval_s,
             "policy": base.model_dump(),
+            "totals": {name: asdict(total) for name, total in totals.items()},
         }
-        numbers["totals"] = {name: asdict(total) for name, total in totals.items()}
         options.out.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
 
 
@@ -160,24 +167,25 @@ def _table(totals: Mapping[str, ReplayTotals], title: str) -> Table:
         "cameras",
         "hours",
         "fires found",
-        "median minutes",
+        "minutes to alarm",
         "alarms",
+        "alarms per camera-day",
         "false",
-        "false per hour",
+        "false per camera-day",
         "reviews",
     ):
         table.add_column(name, justify="left" if name == "policy" else "right")
     for name, total in totals.items():
-        minutes = None if total.median_detection_s is None else total.median_detection_s / 60
         table.add_row(
             name,
             str(total.cameras),
             f"{total.hours:.2f}",
             f"{total.detected} of {total.fires}",
-            _or_dash(minutes, ".1f"),
+            _or_dash(total.median_detection_minutes, ".1f"),
             str(total.alarms),
+            _or_dash(total.alarms_per_camera_day, ".1f"),
             _or_dash(total.false_alarms, "d"),
-            _or_dash(total.false_alarms_per_hour, ".2f"),
+            _or_dash(total.false_alarms_per_camera_day, ".1f"),
             str(total.reviews),
         )
     return table

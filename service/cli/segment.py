@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ def _work(tasks: list[SegmentTask], options: SegmentOptions, chosen: argparse.Na
     """Load the model and answer the tasks; returns how many failed."""
     settings = Settings.load(model_dir=chosen.model_dir)
     slot = ModelSlot(load(settings))
+    options = replace(options, false_alarm_rate=settings.false_alarm_rate)
     with Pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline:
         job = SegmentJob(pipeline, options, chosen.out, settings.body_max_bytes)
         return segment_files(tasks, job, console)

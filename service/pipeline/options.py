@@ -21,9 +21,10 @@ class SegmentOptions:
     Attributes:
         outputs: Some of ALL_OUTPUTS, without repeats; may be empty where only the numbers are wanted.
         resolution: Maps at the model's square, or brought back to the frame's width and height.
-        threshold: Probability from which on a pixel is smoke; None takes the manifest's.
+        threshold: Probability from which on a pixel is smoke; None takes that of the rate.
         tiles: Look at tiles of the frame as well.
         encoding: Maps as 8-bit PNG files, or as .npz files of the model's own floats.
+        false_alarm_rate: Certified share of smoke-free frames with an alarm, which chooses the threshold; None takes the manifest's.
 
     Raises:
         ParameterInvalid: Floats are wanted at the frame's size, which may be any, and would only be interpolated.
@@ -34,6 +35,7 @@ class SegmentOptions:
     threshold: float | None = None
     tiles: Tiles | None = None
     encoding: MapEncoding = "png"
+    false_alarm_rate: float | None = None
 
     def __post_init__(self) -> None:
         if self.encoding == "npz" and self.resolution == "frame":

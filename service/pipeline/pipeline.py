@@ -20,6 +20,7 @@ from service.pipeline.detections import DetectionOptions, FrameResult, detect_sm
 from service.pipeline.encode import MASK, EncodedMap, Picture, Size, encode_maps, mask_at, overlay
 from service.pipeline.image_stats import ImageStats, image_stats
 from service.pipeline.options import OVERLAY, SegmentOptions
+from service.pipeline.threshold import Threshold, threshold_in_force
 from service.pipeline.tiling import (
     InferenceResults,
     ModelInputs,
@@ -58,6 +59,7 @@ class Segmentation:
     """
 
     identity: ModelInfo
+    threshold: Threshold
     frame: Size
     result: FrameResult
     maps: dict[str, EncodedMap]
@@ -151,15 +153,18 @@ class Pipeline:
         done = await asyncio.wrap_future(self._batcher.submit(inputs, context))
         inferred_s = time.perf_counter()
         self._estimator.record_run(done.run_s / done.rounds, full=done.full)
+        model, side = done.value[0].model, inputs[0].shape[0]
+        threshold = threshold_in_force(model.manifest, options.threshold, options.false_alarm_rate)
         result, maps, picture = await self.offload(
-            lambda: self._postprocess(body, size, merge_results(done.value), options)
+            lambda: self._postprocess(body, size, merge_results(done.value), options, threshold.value)
         )
         encode_s = time.perf_counter() - inferred_s
         stages = Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
-        model, side = done.value[0].model, inputs[0].shape[0]
         tiles, map_px = (options.tiles, canvas_px(side)) if len(inputs) > 1 else (None, side)
         reference = model.manifest.reference or {}
-        return Segmentation(model.identity, size, result, maps, picture, stages, stats, tiles, map_px, reference)
+        return Segmentation(
+            model.identity, threshold, size, result, maps, picture, stages, stats, tiles, map_px, reference
+        )
 
     async def offload(self, work: Callable[[], _T]) -> _T:
         """Run something short but not instant off the event loop."""
@@ -174,10 +179,9 @@ class Pipeline:
         return inputs, Size(width, height), image_stats(inputs[0]) if watched else None
 
     def _postprocess(
-        self, body: bytes, size: Size, answer: InferenceResult, options: SegmentOptions
+        self, body: bytes, size: Size, answer: InferenceResult, options: SegmentOptions, threshold: float
     ) -> tuple[FrameResult, dict[str, EncodedMap], Picture | None]:
         prediction, manifest = answer.prediction, answer.model.manifest
-        threshold = manifest.threshold if options.threshold is None else options.threshold
         result = detect_smoke(prediction, DetectionOptions(threshold, manifest.minimum_region, manifest.gate), size)
         names = [name for name in options.outputs if name != OVERLAY]
         scales = {MASK.name: MASK, **{output.name: output for output in manifest.outputs}}

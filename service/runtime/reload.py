@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from service.errors import NothingToRollBack, ReleaseRefused, ReloadBusy, RequestError, StartError
+from service.errors import NothingToRollBack, ReleaseRefused, ReloadBusy, StartError
 from service.runtime.model import Model
 from service.runtime.process import trim_heap
 from service.runtime.slot import LoadedModel, ModelSlot
@@ -24,12 +24,20 @@ class Reloader:
         slot: What is changed.
         load: Loads the release that the settings name now, and checks it.
         report: Told SWAPPED, REFUSED or ROLLED_BACK.
+        check: Raises where a model does not do what the operator asks of it.
     """
 
-    def __init__(self, slot: ModelSlot, load: Callable[[], LoadedModel], report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        slot: ModelSlot,
+        load: Callable[[], LoadedModel],
+        report: Callable[[str], None],
+        check: Callable[[Model], None] = lambda _: None,
+    ) -> None:
         self._slot = slot
         self._load = load
         self._report = report
+        self._check = check
         self._changing = threading.Lock()
 
     def reload(self) -> Model:
@@ -40,12 +48,8 @@ class Reloader:
             ReloadBusy: Another change is under way.
         """
         with self._alone():
-            try:
+            with self._refusals():
                 loaded = self._fitting()
-            except StartError as error:
-                raise self._refusal(error) from error
-            except Exception as error:  # whatever loading raises, the one in service must go on
-                raise self._refusal(error) from error
             self._slot.install(loaded)
         return self._changed(SWAPPED)
 
@@ -54,9 +58,13 @@ class Reloader:
 
         Raises:
             NothingToRollBack: There is none.
+            ReleaseRefused: It does not do what has been asked since; the present one serves on.
             ReloadBusy: Another change is under way.
         """
         with self._alone():
+            if (previous := self._slot.previous) is not None:
+                with self._refusals():
+                    self._check(previous)
             self._slot.rollback()
         return self._changed(ROLLED_BACK)
 
@@ -92,11 +100,17 @@ class Reloader:
         found, expected = (model.manifest.input.size_px for model in (loaded.model, self._slot.model))
         if found != expected:
             raise StartError(f"found a model of size {found}, expected {expected} as in service; restart to change it")
+        self._check(loaded.model)
         return loaded
 
-    def _refusal(self, error: Exception) -> RequestError:
-        self._report(REFUSED)
-        return ReleaseRefused(str(error))
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Whatever is wrong with another model, the one in service must go on."""
+        try:
+            yield
+        except Exception as error:
+            self._report(REFUSED)
+            raise ReleaseRefused(str(error)) from error
 
     def _changed(self, result: str) -> Model:
         model = self._slot.model

@@ -62,6 +62,11 @@ class ModelSlot:
         return self._current.model
 
     @property
+    def previous(self) -> Model | None:
+        """The model that is kept for a rollback."""
+        return self._previous.model if self._previous else None
+
+    @property
     def healthy(self) -> bool:
         """Whether it answers."""
         return self._healthy

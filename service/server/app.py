@@ -49,14 +49,16 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     metrics = components.instruments(slot)
     supervisor = Supervisor(metrics.background)
     estimator = components.service_time_estimator(settings, slot.model)
-    cameras, notifier = components.camera_registry(settings, metrics.cameras, supervisor)
+    cameras, notifier = components.camera_registry(
+        settings, metrics.cameras, supervisor, lambda rules: rules.check_rates(slot.model.manifest)
+    )
     state = AppState(
         settings,
         components.keys(settings),
         slot,
         metrics,
         components.admission_control(settings, estimator),
-        Reloader(slot, load, metrics.reloaded),
+        Reloader(slot, load, metrics.reloaded, lambda model: cameras.file.rules.check_rates(model.manifest)),
         cameras,
         components.pipeline(settings, slot, metrics, estimator),
         supervisor,

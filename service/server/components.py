@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from models.manifest import Manifest
+from models.operating_points import OperatingPointError
 from service.api.auth import ApiKeys
 from service.api.metrics import Metrics
 from service.cameras.camera import Camera
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
-from service.cameras.rules import CameraFile
+from service.cameras.rules import CameraFile, Rules
 from service.cameras.snapshot import beside, restore
 from service.errors import SettingsInvalid
 from service.notifications.broker import BrokerOptions
@@ -22,6 +24,7 @@ from service.notifications.outbox import Outbox
 from service.notifications.webhook import Webhook
 from service.pipeline.decode import Limits
 from service.pipeline.pipeline import Pipeline
+from service.pipeline.threshold import certified
 from service.pipeline.workers import WorkerOptions
 from service.runtime.model import Model
 from service.runtime.process import cores
@@ -41,10 +44,22 @@ def load(settings: Settings) -> LoadedModel:
 
     Raises:
         ModelUnusable, ProviderUnusable: See `service.runtime.session.open_model`.
+        SettingsInvalid: The release does not certify the false-alarm rate.
     """
     # Resolved: a link that is moved on names the next release, and must not make this one another when it is rebuilt.
     folder, options = settings.release().resolve(), runtime_options(settings)
-    return LoadedModel(open_model(folder, options), lambda: open_model(folder, options))
+    model = open_model(folder, options)
+    _check_rate(settings.false_alarm_rate, model.manifest)
+    return LoadedModel(model, lambda: open_model(folder, options))
+
+
+def _check_rate(rate: float | None, manifest: Manifest) -> None:
+    if rate is None:
+        return
+    try:
+        certified(manifest, rate)
+    except OperatingPointError as error:
+        raise SettingsInvalid(f"SMOKE_FALSE_ALARM_RATE: {error}") from error
 
 
 def check_files(settings: Settings) -> None:
@@ -139,13 +154,15 @@ def pipeline(settings: Settings, slot: ModelSlot, metrics: Metrics, estimator: S
     return Pipeline(slot, worker_options(settings), Limits(settings.pixels_max), metrics.observe_batch, estimator)
 
 
-def camera_registry(settings: Settings, metrics: CameraMetrics, supervisor: Supervisor) -> tuple[Cameras, Notifier]:
-    """The cameras, and what tells of them, as they were before a restart.
+def camera_registry(
+    settings: Settings, metrics: CameraMetrics, supervisor: Supervisor, check: Callable[[Rules], None]
+) -> tuple[Cameras, Notifier]:
+    """The cameras, and what tells of them, as they were before a restart; `check` is that of their file.
 
     Raises:
         SettingsInvalid: The rules, a secret or a certificate cannot be read, or the webhook's URL is none.
     """
-    rules = CameraFile(settings.cameras_file, settings.alarm_policy)
+    rules = CameraFile(settings.cameras_file, settings.alarm_policy, check)
     # Each tells the other: of changes, and of how the cameras stand.
     notifier = Notifier(_sinks(settings, metrics, supervisor, lambda: known))
     known = Cameras(settings.cameras_max, rules, metrics, notifier.notify)

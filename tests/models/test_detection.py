@@ -51,6 +51,15 @@ def test_a_region_below_the_minimum_is_no_detection():
     assert detect(two_plumes(), 0.95, 0.0) == []
 
 
+@pytest.mark.parametrize(("least_px", "silent_above"), [(1, 0.7), (2, 0.7), (3, 0.5), (4, 0.5)])
+def test_a_region_is_silent_above_what_as_many_of_its_pixels_reach_as_must_count(least_px, silent_above):
+    row, block = detect(two_plumes(), 0.4, least_px / 400)
+    assert row.silent_above == pytest.approx(0.9)
+    assert block.silent_above == pytest.approx(silent_above)
+    for threshold, count in ((silent_above - 0.01, 2), (silent_above + 0.01, 1)):
+        assert len(detect(two_plumes(), threshold, least_px / 400)) == count
+
+
 @pytest.mark.parametrize("size", [(480, 480), (1920, 1080), (90, 300), (7, 1000)])
 def test_a_box_on_the_frame_holds_what_the_square_says_stretched(size):
     width, height = size

@@ -44,6 +44,8 @@ def test_every_number_of_a_reply_is_the_closed_forms(client, model):
         "sha256": model.manifest.sha256,
         "provider": "cpu",
         "precision": "fp32",
+        "threshold": THRESHOLD,
+        "operating_point": None,
     }
     assert reply["frame"] == {"width": 64, "height": 48}
     assert reply["smoke"] == {

@@ -8,6 +8,7 @@ from service import settings as module
 from service.cameras.evidence import AlarmPolicy
 from service.errors import ModelUnusable, SettingsInvalid
 from service.settings import Settings
+from service.spelling import distance
 
 
 def test_nobody_but_this_machine_is_served_unless_told_otherwise():
@@ -146,4 +147,4 @@ def test_what_orchestrators_inject_stops_nothing_and_is_named(monkeypatch):
     ],
 )
 def test_letters_between_two_names(one, other, letters):
-    assert module._distance(one, other) == module._distance(other, one) == letters
+    assert distance(one, other) == distance(other, one) == letters

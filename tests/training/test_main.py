@@ -74,7 +74,16 @@ def test_no_other_command_starts_itself_again(replaced, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["fly"], ["train", "tiny"], ["export", "x.ckpt"], ["evaluate", "x", "--split", "test"]]
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["train", "tiny"],
+        ["export", "x.ckpt"],
+        ["evaluate", "x", "--split", "test"],
+        ["calibrate", "x"],
+        ["calibrate", "x", "--feedback", "y", "--days", "0"],
+    ],
 )
 def test_a_call_that_is_not_understood_is_refused_with_its_usage(arguments, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.markdown import Markdown
 
-from models.manifest import ManifestError
+from models.manifest import Manifest, ManifestError
 from models.networks.backbone import EncoderError, WeightsError
 from training.commands.ablate import AblationError, ablate, ablation_table, card_section
 from training.commands.progress import TerminalReporter
@@ -22,7 +22,7 @@ from training.engine.run import Interrupted, train
 from training.engine.step import NonFiniteLossError
 from training.evaluation.calibrate import calibrate
 from training.evaluation.evaluate import evaluate, write
-from training.evaluation.feedback import read_feedback
+from training.evaluation.feedback import Watch, by_threshold, read_feedback, threshold_table
 from training.evaluation.predictor import load_predictor
 from training.evaluation.report import ReportError, headline
 from training.evaluation.sampling_agreement import compare_with_sampling
@@ -55,7 +55,14 @@ _SAMPLED_FRAMES = 24
 
 def run(options: argparse.Namespace) -> int:
     """Run the chosen command: 0 on success, 2 where the input is refused in words, 130 where it was asked to stop."""
-    commands = {"train": _train, "ablate": _ablate, "evaluate": _evaluate, "export": _export, "quantise": _quantise}
+    commands = {
+        "train": _train,
+        "ablate": _ablate,
+        "evaluate": _evaluate,
+        "calibrate": _recalibrate,
+        "export": _export,
+        "quantise": _quantise,
+    }
     try:
         commands[options.command](options, Console())
     except _REFUSALS as error:
@@ -101,6 +108,15 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     write(evaluation, options.out)
     console.print(Markdown(headline(evaluation.report)))
     console.print(f"{', '.join(sorted(path.name for path in options.out.iterdir()))} are in {options.out}")
+
+
+def _recalibrate(options: argparse.Namespace, console: Console) -> None:
+    """A release is immutable: the table says which of its operating points to run it at."""
+    watch = Watch(options.cameras, options.days)
+    found = by_threshold(options.feedback, Manifest.read(options.release), watch)
+    if options.out:
+        options.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    console.print(Markdown(threshold_table(found)))
 
 
 def _against_sampling(options: argparse.Namespace) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from service.api.body import read_body
 from service.api.problems import ENTRY, described
 from service.api.schemas.cameras import CameraBody, CamerasBody, Feedback, FeedbackBody
 from service.api.state import AppState, AppStateDep
+from service.cameras.alarm import AlarmState
 from service.cameras.camera import CAMERA_ID, Camera
 from service.runtime.model import ModelInfo
 from service.timestamps import instant
@@ -68,7 +69,7 @@ async def feedback(camera_id: CameraId, request: Request, state: AppStateDep) ->
     file = state.settings.feedback_file
     if file is not None:
         model = found.model or state.slot.model.identity
-        await _write(_entry(said, CameraBody.of(found), model, time.time()), file, state)
+        await _write(_entry(said, found, model, time.time()), file, state)
     state.cameras.judge(found, said.verdict)
     return FeedbackBody(camera_id=camera_id, verdict=said.verdict, written=file is not None)
 
@@ -102,16 +103,22 @@ async def _read(request: Request, timeout_s: float) -> Feedback:
         raise errors.ParameterInvalid(f"{name}: found {str(first['input'])[:64]!r}, {first['msg']}") from None
 
 
-def _entry(said: Feedback, camera: CameraBody, model: ModelInfo, now_s: float) -> dict[str, Any]:
-    """What was said, when, of which camera in which state, and which model had answered."""
+def _entry(said: Feedback, camera: Camera, model: ModelInfo, now_s: float) -> dict[str, Any]:
+    """What was said, when, of which camera in which state, and which model had answered.
+
+    What `smoke-bvm-train calibrate` reads of it is above which threshold the alarm would have been silent.
+    """
+    body, alarm = CameraBody.of(camera), camera.alarm
     return {
         "at": instant(now_s),
-        "camera_id": camera.camera_id,
+        "camera_id": body.camera_id,
         **said.model_dump(),
-        "alarm": camera.alarm.model_dump(mode="json"),
-        "assessment": camera.assessment,
-        "regions": [region.model_dump() for region in camera.regions],
+        "alarm": body.alarm.model_dump(mode="json"),
+        "assessment": body.assessment,
+        "regions": [region.model_dump() for region in body.regions],
         "model": asdict(model),
+        "threshold": camera.threshold,
+        "silent_above": None if alarm.state is AlarmState.REVIEW else alarm.silent_above or None,
     }
 
 

@@ -14,7 +14,7 @@ from service.api.auth import Scope
 from service.api.metrics import CONTENT_TYPE
 from service.api.problems import ENTRY, described, documented
 from service.api.schemas.model import HealthBody, ReleaseBody
-from service.api.state import AppStateDep
+from service.api.state import AppState, AppStateDep
 from service.runtime.model import Model
 from service.scheduling.admission import Phase
 
@@ -64,7 +64,7 @@ def _health(status: str, *, healthy: bool) -> Response:
 )
 async def model(state: AppStateDep) -> ReleaseBody:
     """Name, version, checksum, provider, and what the manifest promises."""
-    return ReleaseBody.describe(state.slot.model.identity, state.slot.model.manifest)
+    return ReleaseBody.describe(state.slot.model, state.settings.false_alarm_rate)
 
 
 @private.get(
@@ -83,15 +83,14 @@ async def metrics(state: AppStateDep) -> Response:
 @admin.post("/reload", summary="Load the release that the settings name now, and put it into service")
 async def reload(state: AppStateDep) -> ReleaseBody:
     """It is verified, warmed up and checked beside the present one, which serves on if anything is wrong with it."""
-    return await _change(state.reloader.reload)
+    return await _change(state.reloader.reload, state)
 
 
 @admin.post("/rollback", summary="Put the model that served before the last reload back into service")
 async def rollback(state: AppStateDep) -> ReleaseBody:
     """It is still loaded, so that this takes effect with the next frame."""
-    return await _change(state.reloader.rollback)
+    return await _change(state.reloader.rollback, state)
 
 
-async def _change(change: Callable[[], Model]) -> ReleaseBody:
-    model = await asyncio.to_thread(change)
-    return ReleaseBody.describe(model.identity, model.manifest)
+async def _change(change: Callable[[], Model], state: AppState) -> ReleaseBody:
+    return ReleaseBody.describe(await asyncio.to_thread(change), state.settings.false_alarm_rate)

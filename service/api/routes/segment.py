@@ -75,12 +75,21 @@ async def segment(
         async with until_deadline(context):
             body = await read_frame(request, state.settings, admission, state.pipeline.offload)
             read_s = time.perf_counter() - context.arrived_s
-            work = state.pipeline.segment(body, query.options(), context, admission.hold_pixels)
+            options = query.options(_false_alarm_rate(query, state))
+            work = state.pipeline.segment(body, options, context, admission.hold_pixels)
             segmentation = await cancel_on_disconnect(request.receive, work)
             latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - context.arrived_s)
             stamp = Stamp(query.captured_s, time.time(), hash(body) if query.captured_s is not None else 0)
             alarm = state.cameras.take(query.camera_id, query.view or "", stamp, segmentation)
             return await _reply(request, query, state, segmentation, latency, alarm)
+
+
+def _false_alarm_rate(query: SegmentQuery, state: AppState) -> float | None:
+    """The rate of the camera, as of the view that it shows, or else that of the service."""
+    if query.camera_id is None:
+        return state.settings.false_alarm_rate
+    own = state.cameras.file.rules.of(query.camera_id, query.view or "").false_alarm_rate
+    return state.settings.false_alarm_rate if own is None else own
 
 
 @contextmanager

@@ -127,7 +127,7 @@ class SegmentResult(BaseModel):
         """The fields that every reply shares."""
         result = segmentation.result
         return {
-            "model": ModelBody.of(segmentation.identity),
+            "model": ModelBody.of(segmentation.identity, segmentation.threshold),
             "frame": FrameBody(**asdict(segmentation.frame)),
             "tiles": segmentation.tiles,
             "assessment": result.assessment,

@@ -180,6 +180,31 @@ def test_a_restored_alarm_that_is_seen_again_is_confirmed_and_keeps_its_beginnin
     assert (watch.state, watch.since_s, watch.restored) == (AlarmState.ALARM, 10.0, False)
 
 
+@given(st.lists(st.sampled_from([0.0, 0.55, 0.65, 0.75, 0.85, 0.95]), min_size=3, max_size=12))
+def test_an_alarm_says_above_which_threshold_it_would_not_have_been_raised(probabilities):
+    lasting = AlarmPolicy(frames=5, hits=3.0, hold=0.0, cooldown_s=0.0)
+
+    def raised(threshold: float) -> CameraAlarm:
+        watch = CameraAlarm()
+        seen = [[RegionObservation(HERE, p, False, p)] if p >= threshold else [] for p in probabilities]
+        show(watch, *seen, policy=lasting)
+        return watch
+
+    watch = raised(0.5)
+    would = [threshold for threshold in set(probabilities) - {0.0} if raised(threshold).state is AlarmState.ALARM]
+    assert watch.silent_above == max(would, default=0.0)
+
+
+def test_another_alarm_says_it_anew():
+    watch, weak = CameraAlarm(), [RegionObservation(HERE, 0.9, False, 0.6)]
+    show(watch, *[[RegionObservation(HERE, 0.9, False, 0.9)]] * 4)
+    assert watch.silent_above == 0.9
+    show(watch, *[[]] * 4)
+    assert (watch.state, watch.silent_above) == (AlarmState.CLEAR, 0.9)
+    show(watch, *[[]] * 10, *[weak] * 3)
+    assert (watch.state, watch.silent_above) == (AlarmState.ALARM, 0.6)
+
+
 def test_a_state_says_since_when():
     watch = CameraAlarm()
     show(watch, [], smoke(), smoke(), smoke(), smoke())

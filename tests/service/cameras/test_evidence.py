@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from service.cameras.evidence import AlarmPolicy, RegionObservation, merge_places, overlaps, weigh
+from service.cameras.evidence import AlarmPolicy, RegionObservation, merge_places, overlaps, silent_above, weigh
 
 EXACT = AlarmPolicy(overlap=0.25, margin=0.0)
 
@@ -43,6 +43,18 @@ def test_of_several_regions_of_a_frame_at_a_place_the_surest_counts_once():
     assert evidence.most == pytest.approx(2 * 0.4 / 0.5)
     assert evidence.most_undoubted == pytest.approx(2.0)
     assert evidence.most_frames == 2
+
+
+def test_evidence_is_left_up_to_the_threshold_at_which_too_few_frames_still_show_smoke_at_one_place():
+    here, there = (0.0, 0.0, 0.4, 0.4), (0.6, 0.6, 0.9, 0.9)
+    frames = [
+        [RegionObservation(here, 0.9, False, above), RegionObservation(there, 0.9, False, 0.95)]
+        for above in (0.5, 0.8, 0.6)
+    ]
+    frames[0].pop()
+    assert silent_above(frames, AlarmPolicy(frames=3, hits=3.0)) == 0.5
+    assert silent_above(frames, AlarmPolicy(frames=3, hits=2.0)) == 0.95
+    assert silent_above([frames[0], [], []], AlarmPolicy(frames=3, hits=2.0)) == 0.0
 
 
 def test_where_nothing_was_seen_nothing_speaks_for_smoke():

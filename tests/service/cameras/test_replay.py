@@ -56,3 +56,17 @@ def test_a_line_adds_up_several_cameras():
     assert (total.cameras, total.frames, total.hours) == (2, 12, 3.0)
     assert (total.fires, total.detected, total.median_detection_s) == (1, 0, None)
     assert add_up([]).false_alarms_per_hour is None
+
+
+def test_a_line_speaks_of_camera_days_and_minutes():
+    fire = replay([seen()] + [seen(FIRE, truth=[FIRE])] * 4, 900.0, AlarmPolicy(frames=5, hits=3.0, window_s=86_400))
+    cloud = replay([seen(CLOUD)] * 19, 900.0, AlarmPolicy(frames=5, hits=3.0, window_s=86_400))
+    total = add_up([fire, cloud])
+    # Six camera-hours are a quarter of a camera-day: two alarms there are eight a day, one of two is false.
+    assert (total.hours, total.alarms, total.false_alarms) == (6.0, 2, 1)
+    assert (total.alarms_per_camera_day, total.false_alarms_per_camera_day) == (8.0, 4.0)
+    assert total.median_detection_minutes == 30.0
+    unlabelled = replay([ReplayFrame((RegionObservation(FIRE, 0.9, doubted=False),))] * 5, 60.0, POLICY)
+    assert add_up([unlabelled]).alarms_per_camera_day == 1 / (5 / 60 / 24)
+    assert add_up([unlabelled]).false_alarms_per_camera_day is None
+    assert add_up([]).alarms_per_camera_day is None

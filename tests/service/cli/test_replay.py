@@ -3,9 +3,12 @@
 import json
 
 import numpy as np
+import pytest
 
+from models.operating_points import OperatingPoint, OperatingPoints
 from service.__main__ import main
 from service.cli.replay import jittered
+from tests.conftest import build_release
 from tests.pictures import array_of, noisy, plain
 
 
@@ -17,6 +20,7 @@ def test_the_command_finds_the_plume_on_its_third_frame_and_writes_the_numbers(r
         capsys.readouterr().out.split()
     )
     total = json.loads(out.read_text())["totals"]["gate"]
+    assert (total["median_detection_minutes"], total["alarms_per_camera_day"]) == (2.0, pytest.approx(180.0))
     assert (total["fires"], total["detected"], total["median_detection_s"], total["false_alarms"]) == (1, 1, 120.0, 0)
 
 
@@ -58,3 +62,21 @@ def test_a_shaken_picture_is_the_same_every_time_and_moves_by_no_more_than_it_ma
     spots = np.array([np.unravel_index(frame[..., 1].argmax(), frame.shape[:2]) for frame in frames])
     assert np.abs(spots - 16).max() == 3
     assert [*jittered(noisy(), 2, 3, seed=1)] == [*jittered(noisy(), 2, 3, seed=1)]
+
+
+def test_a_rate_takes_the_threshold_that_the_release_certifies_and_the_numbers_say_so(recording, tmp_path):
+    points = OperatingPoints(0.95, 159, 110, (OperatingPoint(0.6, 0.05, 0.1, 0.9), OperatingPoint(0.9, 0.0, 0.05, 0.8)))
+    release, out = build_release(tmp_path, operating_points=points), tmp_path / "numbers.json"
+    arguments = ["replay", str(recording), "--interval", "60", "--model-dir", str(release), "--out", str(out)]
+    assert main([*arguments, "--false-alarm-rate", "0.07"]) == 0
+    numbers = json.loads(out.read_text())
+    assert (numbers["threshold"], numbers["totals"]["gate"]["detected"]) == (0.9, 0)
+    assert numbers["operating_point"] == {"false_alarm_rate": 0.07, "upper_bound": 0.05, "confidence": 0.95}
+
+
+def test_a_rate_that_is_not_certified_is_refused_in_words(release, recording, capsys):
+    arguments = ["replay", str(recording), "--interval", "60", "--model-dir", str(release)]
+    assert main([*arguments, "--false-alarm-rate", "0.07"]) == 2
+    assert "SMOKE_FALSE_ALARM_RATE: found a false-alarm rate of 0.07 and release smoke-test" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*arguments, "--false-alarm-rate", "0.07", "--threshold", "0.5"])

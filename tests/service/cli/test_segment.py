@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from models.geometry import fit
+from models.operating_points import OperatingPoint, OperatingPoints
 from service.__main__ import main
 from service.cli.recordings import collect
 from service.cli.segment import name_tasks
-from tests.conftest import closed_form
+from tests.conftest import build_release, closed_form
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
 
 
@@ -77,6 +78,15 @@ def test_resolution_and_threshold_reach_the_maps(release, folder, tmp_path):
     options = ("--outputs", "mask", "--resolution", "frame", "--threshold", "0.05")
     assert segment(release, folder / "plume.png", "--out", tmp_path / "out", *options) == 0
     np.testing.assert_array_equal(array_of((tmp_path / "out/plume.mask.png").read_bytes()), np.full((48, 64), 255))
+
+
+def test_the_rate_of_the_settings_chooses_the_threshold_and_the_report_says_so(folder, tmp_path, monkeypatch):
+    point = OperatingPoint(0.9, 0.0, 0.05, 0.8)
+    release = build_release(tmp_path, operating_points=OperatingPoints(0.95, 159, 110, (point,)))
+    monkeypatch.setenv("SMOKE_FALSE_ALARM_RATE", "0.1")
+    assert segment(release, folder / "plume.png", "--out", tmp_path / "out", "--outputs", "") == 0
+    report = json.loads((tmp_path / "out/plume.json").read_text())
+    assert (report["model"]["threshold"], report["assessment"]) == (0.9, "clear")
 
 
 def test_as_npz_the_maps_are_files_of_floats_named_in_the_report(release, model, folder, tmp_path):

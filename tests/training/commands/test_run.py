@@ -24,7 +24,16 @@ SHORT = (
 
 ABLATED = {"what": "without sky", "views": 12} | {
     score: (0.5, [0.4, 0.6])
-    for score in ("F-beta", "maximal F-beta", "mMSE", "false alarms", "ECE as trained", "ECE after temperature")
+    for score in (
+        "mean F-beta, raw",
+        "mMSE, raw",
+        "F-beta",
+        "maximal F-beta",
+        "mMSE",
+        "false alarms",
+        "ECE as trained",
+        "ECE after temperature",
+    )
 }
 
 
@@ -180,3 +189,21 @@ def test_train_evaluate_export_and_evaluate_again(capsys, data, tmp_path):
         square = np.ascontiguousarray(load_image(frame.image)[:64, :64])
         for name, one, other in zip(OUTPUTS, by_torch(square), by_onnxruntime(square), strict=True):
             assert np.abs(one - other).max() <= 1e-4, name
+
+
+def test_the_alarms_that_people_judged_are_held_against_a_release_and_the_numbers_written(capsys, release, tmp_path):
+    weights = {"sha256": Manifest.read(release).sha256}
+    line = {"at": "2026-05-01T12:00:00Z", "camera_id": "a", "verdict": "false_alarm", "model": weights}
+    (tmp_path / "feedback.jsonl").write_text(json.dumps({**line, "threshold": 0.5, "silent_above": 0.6}))
+    arguments = ["calibrate", str(release), "--feedback", str(tmp_path / "feedback.jsonl")]
+    assert main([*arguments, "--cameras", "40", "--days", "30", "--out", str(tmp_path / "numbers.json")]) == 0
+    assert "40 cameras for 30 days" in " ".join(capsys.readouterr().out.split())
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    assert numbers["rows"][0]["share"] == pytest.approx(1 / 30 / 40)
+    assert numbers["rows"][-1]["false_alarms"] == 0
+
+
+def test_feedback_that_says_nothing_of_the_release_is_one_line(capsys, release, tmp_path):
+    (tmp_path / "feedback.jsonl").write_text("")
+    line = refusal(capsys, "calibrate", release, "--feedback", tmp_path / "feedback.jsonl")
+    assert "found 0 lines, none of an alarm of smoke-test-0.0.1 with silent_above" in line

@@ -8,6 +8,7 @@ import pytest
 
 from service.api.auth import Scope, make
 from tests.pictures import file_of, noisy, plain, plume
+from training.evaluation.feedback import Watch, by_threshold
 
 
 def post(client, frame, camera_id="ridge", minute=0, **headers):
@@ -149,6 +150,21 @@ def test_feedback_is_counted_and_appended_line_by_line(open_client, tmp_path):
     (region,) = first["regions"]
     assert (region["bbox"], region["doubted"]) == ({"x": 16, "y": 0, "width": 16, "height": 48}, False)
     assert 'smoke_camera_feedback_total{camera="ridge",verdict="false_alarm"} 1.0' in client.get("/metrics").text
+
+
+def test_feedback_says_where_the_alarm_would_have_been_silent_and_training_reads_it(open_client, model, tmp_path):
+    file = tmp_path / "feedback.jsonl"
+    client = open_client(feedback_file=file)
+    for minute in range(3):
+        post(client, plume(), minute=minute)
+        client.post("/cameras/ridge/feedback", json={"verdict": "true_alarm"})
+    suspected, _, alarm = (json.loads(line) for line in file.read_text().splitlines())
+    assert (suspected["threshold"], suspected["silent_above"]) == (0.5, None)
+    assert (alarm["alarm"]["state"], alarm["threshold"], alarm["silent_above"]) == ("alarm", 0.5, pytest.approx(0.8))
+    found = by_threshold(file, model.manifest, Watch())
+    assert (found["left_out"], found["unknown"], found["alarms"]) == (2, 0, {"true_alarm": 1, "false_alarm": 0})
+    lost = {row["threshold"]: not row["true_alarms"] for row in found["rows"]}
+    assert [lost[level / 256] for level in (200, 208)] == [False, True]  # .78 and .81
 
 
 @pytest.mark.parametrize(
