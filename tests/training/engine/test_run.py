@@ -70,7 +70,7 @@ def test_every_step_names_its_loss_terms_and_its_rate(tiny_run: Run):
     for phase, _, numbers in tiny_run.notes.steps:
         terms.setdefault(phase, set()).update(numbers)
     joint = {"estimator_loss", "estimator_epistemic_error", "estimator_learning_rate"}
-    assert {"loss", "structure", "kl", "coherence", "entropy", "learning_rate"} | joint == terms["generator"]
+    assert {"loss", "structure", "kl", "coherence", "entropy", "boxes", "learning_rate"} | joint == terms["generator"]
     assert {"loss", "epistemic_error", "learning_rate"} <= terms["estimator"]
 
 
