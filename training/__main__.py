@@ -16,6 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Errors that a user can act on are one line on stderr and exit code 2."""
     options = _parser().parse_args(arguments)
     if options.command in ("train", "ablate") and arguments is None:
+        _keep_out_of_the_working_directory()
         _with_allocator_settings()
     from training.commands.run import run
 
@@ -27,7 +28,17 @@ def _with_allocator_settings() -> None:
     if sys.platform != "linux" or _ALLOCATOR.keys() <= os.environ.keys():
         return
     environment = {**_ALLOCATOR, **os.environ}
-    os.execve(sys.executable, [sys.executable, "-m", "training", *sys.argv[1:]], environment)  # noqa: S606
+    # As it was started: `-m training` would look for the package in the working directory first, where a user may have a training.py.
+    os.execve(sys.executable, sys.orig_argv, environment)  # noqa: S606
+
+
+def _keep_out_of_the_working_directory() -> None:
+    """The loader's processes are started with `-c`, for which Python looks into the working directory first.
+
+    With `python -m training` that is where the package itself may be.
+    """
+    if vars(sys.modules["__main__"]).get("__spec__") is None:
+        os.environ["PYTHONSAFEPATH"] = "1"
 
 
 def _parser() -> argparse.ArgumentParser:
