@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from models.tiles import TILES
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="smoke-bvm", description="Find wildfire smoke in camera frames.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('smoke-bvm')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="answer POST /segment over HTTP"))
     _add_segment(commands.add_parser("segment", help="segment picture files, without a server"))
@@ -35,6 +37,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1, or SMOKE_HOST)")
     parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (default 8000, or SMOKE_PORT)")
+    parser.add_argument(
+        "--log-format", choices=("auto", "text", "json"), help="of the log (default auto, or SMOKE_LOG_FORMAT)"
+    )
     _add_model(parser)
     parser.set_defaults(run=_serve)
 
@@ -96,7 +101,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 def _serve(chosen: argparse.Namespace) -> int:
     from service.server.serve import serve
 
-    serve(Settings.load(host=chosen.host, port=chosen.port, model_dir=chosen.model_dir))
+    serve(Settings.load(host=chosen.host, port=chosen.port, model_dir=chosen.model_dir, log_format=chosen.log_format))
     return 0
 
 

@@ -116,6 +116,9 @@ class Settings(BaseSettings):
         40.0, ge=0, le=600, description="Longest time accepted requests get to finish after SIGTERM."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", description="Sentences or JSON lines; auto takes sentences on a terminal, else JSON."
+    )
 
     @model_validator(mode="after")
     def _one_fits(self) -> Self:

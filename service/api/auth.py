@@ -60,8 +60,7 @@ class Key:
         if unknown := entry.keys() - _FIELDS:
             raise ValueError(f"found {sorted(unknown)}, expected some of {sorted(_FIELDS)}")
         name, sha256 = str(entry.get("name", "")), str(entry.get("sha256", ""))
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"found name {name!r}, expected letters, digits, dots, hyphens and underscores")
+        _expect_name(name)
         if not _SHA256.fullmatch(sha256):
             raise ValueError(f"key {name}: found no sha256 of 64 hexadecimal digits")
         rate = float(entry.get("requests_per_s", math.inf))
@@ -168,13 +167,26 @@ def _read(path: Path) -> list[Key]:
     return keys
 
 
+def _expect_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"found name {name!r}, expected at most 64 letters, digits, dots, hyphens and underscores")
+
+
 def digest(key: str) -> str:
     """What the file holds of a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def make(name: str, scopes: list[Scope]) -> tuple[str, str]:
-    """A new key, and the entry for the file."""
+    """A new key, and the entry for the file.
+
+    Raises:
+        SettingsInvalid: The file could not be read with such a name.
+    """
+    try:
+        _expect_name(name)
+    except ValueError as error:
+        raise SettingsInvalid(str(error)) from error
     key = secrets.token_urlsafe(32)
     listed = ", ".join(f'"{scope}"' for scope in scopes)
     return key, f'[[key]]\nname = "{name}"\nsha256 = "{digest(key)}"\nscopes = [{listed}]\n'
