@@ -185,7 +185,10 @@ class ClientGone(RequestError):
 
 SOME_FAILED: Final = 1
 USAGE: Final = 2
-"""Exit codes of a command beside those of the classes below: some pictures failed; it was called wrongly."""
+UNEXPECTED: Final = 70
+STOPPED: Final = 130
+"""Exit codes of a command beside those of the classes below: some pictures failed; it was called wrongly; there is a fault in the
+program; Ctrl-C."""
 
 
 class StartError(Exception):
@@ -216,3 +219,11 @@ class AddressUnusable(StartError):
     """The address cannot be bound: in use, not of this machine, or not permitted."""
 
     exit_code = 5
+
+
+def in_words(error: BaseException) -> str:
+    """An error in one line for a person; one that is no refusal with its kind, since its message alone may say nothing."""
+    words = " ".join(str(error).split())
+    if isinstance(error, (RequestError, StartError, OSError)):
+        return words
+    return f"unexpected {type(error).__name__}: {words}" if words else f"unexpected {type(error).__name__}"

@@ -4,17 +4,36 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from models.tiles import TILES
 
+_UNEXPECTED, _STOPPED = 70, 130
 _ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 """glibc keeps freed memory: without it, page faults cost half of a CPU step (measured, see training/README.md)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. Errors that a user can act on are one line on stderr and exit code 2."""
+    """Run one command; returns the exit code. Errors that a user can act on are one line on stderr and exit code 2.
+
+    What nobody thought of is one line and 70; Ctrl-C is 130.
+    """
     options = _parser().parse_args(arguments)
+    try:
+        return _run(options, arguments)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"smoke-bvm-train {options.command}: stopped\n")
+        return _STOPPED
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        words = " ".join(f"unexpected {type(error).__name__}: {error}".split())
+        sys.stderr.write(f"smoke-bvm-train {options.command}: {words}; with PYTHONDEVMODE=1 it says where\n")
+        return _UNEXPECTED
+
+
+def _run(options: argparse.Namespace, arguments: Sequence[str] | None) -> int:
     if options.command in ("train", "ablate") and arguments is None:
         _keep_out_of_the_working_directory()
         _with_allocator_settings()
@@ -43,6 +62,7 @@ def _keep_out_of_the_working_directory() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="smoke-bvm-train", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_training(commands.add_parser("train", help="train a configuration, or go on with a run"), "runs/<name>")
     ablate = commands.add_parser(
@@ -59,6 +79,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(commands.add_parser("export", help="write a release, or nothing"))
     _add_quantising(commands.add_parser("quantise", help="measure an int8 form of a release, and write one with both"))
     return parser
+
+
+def _version() -> str:
+    try:
+        return version("smoke-bvm")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def _add_training(parser: argparse.ArgumentParser, out: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from models.geometry import fit
 from service.__main__ import main
-from service.cli.recordings import collect
+from service.cli.pictures import collect
 from service.cli.segment import name_tasks
 from tests.conftest import closed_form
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
@@ -123,7 +123,7 @@ def test_a_made_up_name_does_not_take_a_real_ones_place():
 
 def test_a_picture_named_twice_is_segmented_once(folder, tmp_path):
     picture = folder / "plume.png"
-    assert collect([picture, folder, picture], tmp_path / "out").count(picture) == 1
+    assert collect([picture, folder, picture], tmp_path / "out").pictures.count(picture) == 1
 
 
 def test_what_was_written_is_not_read_again(release, folder):
