@@ -13,7 +13,7 @@ from training.__main__ import main
 WANTED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 
 
-class Replaced(Exception):  # noqa: N818
+class Replaced(BaseException):
     """The process would be another one now."""
 
 

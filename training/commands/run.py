@@ -162,7 +162,7 @@ def _beside(path: Path) -> dict[str, Any]:
 def _read_report(path: Path, wanted: str) -> dict[str, Any]:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ReportError(f"{path}: no report.json of `evaluate`: {error}") from error
     if not isinstance(report, dict) or wanted not in report:
         raise ReportError(f"{path}: no report.json of `evaluate`: it names no {wanted}")

@@ -47,7 +47,7 @@ def feedback_table(found: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
 def _entry(line: str, where: str) -> dict[str, Any]:
     try:
         entry = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: no JSON: {error}") from error
     if not isinstance(entry, dict) or not isinstance(entry.get("camera_id"), str):
         raise DataError(f"{where}: found {line[:120]!r}, expected an object with a camera_id")
