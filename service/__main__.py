@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say("stopped", STOPPED)
     except StartError as error:
         return _say(in_words(error), error.exit_code)
-    except OSError as error:
+    except (RequestError, OSError) as error:
         return _say(in_words(error), SOME_FAILED)
     except Exception as error:
         if sys.flags.dev_mode:

@@ -12,8 +12,8 @@ Pixels = npt.NDArray[np.generic]
 def smoke_of(pixels: Pixels) -> Map:
     """Where there is smoke, (height, width) float32 of 0.0 and 1.0.
 
-    Of two greys the brighter is smoke, of two colours the one that is not black, and of two opacities of one colour the larger. A mask
-    of one value alone is all smoke, or none if that value is 0.
+    Of two greys the brighter is smoke, of two colours the one that is not black. What is transparent is no smoke, whatever its colour,
+    and of two opacities of one colour the larger is smoke. A mask of one value alone is all smoke, or none if that value is 0.
 
     Args:
         pixels: (height, width), or (height, width, 3 or 4) in OpenCV's order; of any depth.
@@ -37,8 +37,10 @@ def _one_plane(pixels: Pixels) -> Pixels:
         return pixels
     colours, opacity = pixels[..., :3], pixels[..., 3:]
     if opacity.size and opacity.min() != opacity.max():
-        _expect_one_colour(pixels, colours[opacity[..., 0] > opacity.min()])
-        return opacity[..., 0]
+        shown = colours[opacity[..., 0] != 0]
+        if opacity.min() == 0 or (shown == shown[0]).all():
+            _expect_one_colour(pixels, shown)
+            return opacity[..., 0]
     if (colours == colours[..., :1]).all():
         return colours[..., 0]
     lit: Pixels = np.asarray(colours.any(axis=2))

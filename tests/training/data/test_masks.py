@@ -42,6 +42,9 @@ WRITTEN = {
     "RGBA, red on nothing": coloured((0, 0, 0, 0), (255, 0, 0, 255)),
     "RGBA, by opacity alone": coloured((255, 255, 255, 0), (255, 255, 255, 128)),
     "RGBA, black on nothing": coloured((0, 0, 0, 0), (0, 0, 0, 255)),
+    "RGBA, red on white that is not shown": coloured((255, 255, 255, 0), (255, 0, 0, 255)),
+    "RGBA, smoke half transparent": coloured((0, 0, 0, 255), (255, 255, 255, 128)),
+    "RGBA, half transparent on nothing": coloured((0, 0, 0, 0), (255, 0, 0, 128)),
     "grey and opacity": coloured((0, 0, 0, 255), (255, 255, 255, 255)).convert("LA"),
 }
 
