@@ -10,9 +10,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.manifest import ManifestError, newest_release
 from service.cameras.evidence import AlarmPolicy
-from service.errors import ModelUnusable, SettingsInvalid, in_words
+from service.errors import ModelUnusable, SettingsInvalid
 from service.runtime.providers import Arena, Precision, Provider
 from service.spelling import distance
+from service.validation import in_words
 
 _GONE: Final = {
     "SMOKE_BURST_S": "SMOKE_CAMERA_WAIT_MAX_MS says how long a camera's only frame may wait, SMOKE_WAIT_MAX_MS any other",
@@ -141,6 +142,9 @@ class Settings(BaseSettings):
         40.0, ge=0, le=600, description="Longest time accepted requests get to finish after SIGTERM."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", description="Sentences or JSON lines; auto takes sentences on a terminal, else JSON."
+    )
 
     @model_validator(mode="after")
     def _one_fits(self) -> Self:
