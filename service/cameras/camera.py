@@ -22,7 +22,7 @@ _RECENT_FRAMES: Final = 50
 class FrameObservation(NamedTuple):
     """One frame of a camera: when it was taken (if it says so) and came, what was found, on which square, what it looks like.
 
-    `tiled` says whether tiles were looked at beside the whole frame, `model` which one answered.
+    `tiled` says whether tiles were looked at beside the whole frame, `model` which one answered, `damaged` whether its file was.
     """
 
     captured_s: float | None
@@ -32,6 +32,7 @@ class FrameObservation(NamedTuple):
     stats: ImageStats
     tiled: bool = False
     model: ModelInfo | None = None
+    damaged: bool = False
 
 
 @dataclass(slots=True)
@@ -78,8 +79,11 @@ class Camera:
             "epistemic": frame.result.frame_uncertainty.epistemic,
         }
         frozen = {"frozen"} if self.freeze.frozen(stats) else set()
+        damaged = {"damaged"} if frame.damaged else set()
         self.health = CameraHealth(
-            quality_flags(stats) | frozen, self.drift.take(values, reference), doubted / found if found else 0.0
+            quality_flags(stats) | frozen | damaged,
+            self.drift.take(values, reference),
+            doubted / found if found else 0.0,
         )
 
 
@@ -107,7 +111,9 @@ class AlarmTransition(NamedTuple):
     boxes_px: tuple[BoxPx, ...] = ()
 
 
-def region_observations(result: FrameResult, size_px: int, rule: Rule) -> list[RegionObservation]:
+def region_observations(
+    result: FrameResult, size_px: int, rule: Rule, *, damaged: bool = False
+) -> list[RegionObservation]:
     """The regions that count, and all that the alarm wants of them."""
     counted = []
     for found in result.regions:
@@ -115,7 +121,8 @@ def region_observations(result: FrameResult, size_px: int, rule: Rule) -> list[R
         right, bottom = region.left + region.width, region.top + region.height
         box = (region.left / side, region.top / side, right / side, bottom / side)
         if not rule.ignores(box):
-            counted.append(RegionObservation(box, found.detection.mean_probability, found.doubted, astuple(found.box)))
+            said = (found.detection.mean_probability, found.doubted, astuple(found.box), damaged)
+            counted.append(RegionObservation(box, *said))
         if len(counted) == COUNTED_REGIONS_MAX:
             break
     return counted

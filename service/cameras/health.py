@@ -4,6 +4,8 @@ Frozen, dark, overexposed, blurred or fogged is told from a small grey thumbnail
 frames show: contrast there is at least .14 (limit .08), sharpness at least .17 (limit .12; a Gaussian blur of 6 px gives at most .09),
 glare at most .20 (limit .4), brightness at least .29 (limit .1).
 
+Damaged is told by the decoder: the file had a hole or overwritten bytes, as links leave them that lose packets.
+
 Drift is the PSI against the manifest's histograms. A population stability index over n frames and B bins is about (B - 1) / n without
 any drift, so that too few frames say nothing.
 """
@@ -20,7 +22,7 @@ import numpy.typing as npt
 from models.drift import Histogram, bins, psi
 from service.pipeline.image_stats import ImageStats
 
-FLAGS: Final = ("frozen", "dark", "overexposed", "blurred", "fogged")
+FLAGS: Final = ("frozen", "dark", "overexposed", "blurred", "fogged", "damaged")
 _DARK: Final = 0.1
 _GLARE: Final = 0.4
 _FLAT: Final = 0.08

@@ -67,6 +67,7 @@ class Cameras:
             segmentation.image_stats,
             tiled=segmentation.tiles is not None,
             model=segmentation.identity,
+            damaged=segmentation.damaged,
         )
         return self.observe(camera_id, frame, segmentation.reference)
 
@@ -78,7 +79,7 @@ class Cameras:
         if camera is None:
             return None
         rule = self.file.rules.of(camera_id)
-        regions = region_observations(frame.result, frame.size_px, rule)
+        regions = region_observations(frame.result, frame.size_px, rule, damaged=frame.damaged)
         camera.boxes = tuple(region.box for region in regions)
         camera.boxes_px = tuple(region.box_px for region in regions)
         update = camera.alarm.observe(frame.captured_s, frame.arrived_s, regions, rule.policy)

@@ -81,7 +81,8 @@ def _replay(options: ReplayOptions, settings: Settings, base: AlarmPolicy, conso
 
         def observe(body: bytes, label: Label | None) -> ReplayFrame:
             segmentation = asyncio.run(pipeline.segment(body, segment_options))
-            regions = region_observations(segmentation.result, segmentation.map_px, Rule(base))
+            found = (segmentation.result, segmentation.map_px, Rule(base))
+            regions = region_observations(*found, damaged=segmentation.damaged)
             size = (segmentation.frame.width, segmentation.frame.height)
             return ReplayFrame(tuple(regions), label.smoke if label else None, _truth(label, *size))
 

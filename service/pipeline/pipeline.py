@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from models.drift import Histogram
 from models.maps import SegmentationMaps
 from models.tiles import Tiles, canvas_px
-from service.pipeline.decode import Limits, decode, no_hold
+from service.pipeline.decode import Limits, decode, decode_frame, no_hold
 from service.pipeline.detections import DetectionOptions, FrameResult, detect_smoke
 from service.pipeline.encode import MASK, EncodedMap, Picture, Size, encode_maps, mask_at, overlay
 from service.pipeline.image_stats import ImageStats, image_stats
@@ -52,6 +52,7 @@ class Stages:
 class Segmentation:
     """The answer for one frame; `identity` is the model that gave it, `frame` the size a person sees, after EXIF rotation.
 
+    `damaged`: the file was, and some of its pixels are not as they were sent.
     `image_stats` is what a camera's frame looks like; None for a frame of no camera. `tiles` are those that were looked at beside the
     whole frame, `map_px` is the side of the square on which the regions were found, `reference` what that model's release was measured
     on: frames later held against it have drifted or not.
@@ -67,6 +68,16 @@ class Segmentation:
     tiles: Tiles | None
     map_px: int
     reference: Mapping[str, Histogram]
+    damaged: bool = False
+
+
+class _Prepared(NamedTuple):
+    """A decoded frame: what the model is shown, its size, what it looks like, and whether its file was damaged."""
+
+    inputs: ModelInputs
+    size: Size
+    stats: ImageStats | None
+    damaged: bool
 
 
 class Pipeline:
@@ -139,7 +150,8 @@ class Pipeline:
         """
         started_s = time.perf_counter()
         watched = ticket is not None and ticket.camera is not None
-        inputs, size, stats = await self.offload(lambda: self._preprocess(body, options, hold_pixels, watched=watched))
+        frame = await self.offload(lambda: self._preprocess(body, options, hold_pixels, watched=watched))
+        inputs, size = frame.inputs, frame.size
         if not options.at_frame_size:
             hold_pixels(0)  # What waits for the model is small: a hundred large frames may.
         decoded_s = time.perf_counter()
@@ -154,7 +166,8 @@ class Pipeline:
         model, side = done.value[0].model, inputs[0].shape[0]
         tiles, map_px = (options.tiles, canvas_px(side)) if len(inputs) > 1 else (None, side)
         reference = model.manifest.reference or {}
-        return Segmentation(model.identity, size, result, maps, picture, stages, stats, tiles, map_px, reference)
+        about = (stages, frame.stats, tiles, map_px, reference, frame.damaged)
+        return Segmentation(model.identity, size, result, maps, picture, *about)
 
     async def offload(self, work: Callable[[], T]) -> T:
         """Run something short but not instant off the event loop."""
@@ -162,11 +175,12 @@ class Pipeline:
 
     def _preprocess(
         self, body: bytes, options: SegmentOptions, hold_pixels: Callable[[int], None], *, watched: bool
-    ) -> tuple[ModelInputs, Size, ImageStats | None]:
-        frame = decode(body, self._limits, hold_pixels)
-        height, width = frame.shape[:2]
-        inputs = model_inputs(frame, options, self._slot.model.manifest.input.size_px)
-        return inputs, Size(width, height), image_stats(inputs[0]) if watched else None
+    ) -> _Prepared:
+        frame = decode_frame(body, self._limits, hold_pixels)
+        height, width = frame.pixels.shape[:2]
+        inputs = model_inputs(frame.pixels, options, self._slot.model.manifest.input.size_px)
+        stats = image_stats(inputs[0]) if watched else None
+        return _Prepared(inputs, Size(width, height), stats, frame.damaged)
 
     def _postprocess(
         self, body: bytes, size: Size, answer: InferenceResult, options: SegmentOptions

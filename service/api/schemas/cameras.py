@@ -64,7 +64,9 @@ class CameraBody(BaseModel):
     frames: int = Field(description="Answered since the start.", ge=0)
     assessment: Assessment | None = Field(description="Of the last frame.")
     regions: list[RegionBody] = Field(description="The largest ones of the last frame that had any.")
-    flags: list[str] = Field(description="What is wrong with its picture: frozen, dark, overexposed, blurred, fogged.")
+    flags: list[str] = Field(
+        description="What is wrong with its picture: frozen, dark, overexposed, blurred, fogged, damaged."
+    )
     drift_psi: dict[str, float] = Field(description="Against the release's frames; empty without enough of them.")
     suspected_false_alarm_ratio: float = Field(description="Doubted regions over all, in the last frames.", ge=0, le=1)
 
