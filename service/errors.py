@@ -109,6 +109,12 @@ class DeadlineExceeded(RequestError):
     reason = "deadline_exceeded"
 
 
+class DeadlineTooShort(RequestError):
+    """The caller's deadline is shorter than what a frame takes when nothing else is going on: no fault of the service."""
+
+    reason = "deadline_too_short"
+
+
 class Superseded(RequestError):
     """A newer frame of the same camera took this one's place in the queue."""
 

@@ -43,6 +43,7 @@ STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.NothingToRollBack: HTTPStatus.CONFLICT,
     errors.CameraUnknown: HTTPStatus.NOT_FOUND,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.DeadlineTooShort: HTTPStatus.GATEWAY_TIMEOUT,
 }
 
 

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from service.errors import ServiceFull
+from service.errors import DeadlineTooShort, ServiceFull
 from service.scheduling.context import Ticket
 from service.scheduling.service_time import Pace
 
 _RETRY_MAX_S: Final = 30
 _SHORT_BURST_S: Final = 0.25
+_SCATTER: Final = 2.0
+"""A deadline of so many times the mean work on a frame leaves room for that work; a shorter one is missed by chance alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Line:
 
         Raises:
             ServiceFull: The wait would be too long, or longer than the caller's deadline.
+            DeadlineTooShort: There is a wait, and the deadline could not be met without one.
         """
         self._lapse()
         self._check(ticket)
@@ -71,6 +74,11 @@ class Line:
         self._sending[spot] = self._clock()
         self._count(ticket, 1)
         return spot
+
+    def too_short(self, ticket: Ticket) -> bool:
+        """Whether its caller gives less time than the work on its frame takes, waiting left out."""
+        given_s = ticket.deadline_s - ticket.arrived_s
+        return ticket.hurried and self._pace.known and given_s < _SCATTER * self._pace.work_of_s(ticket.frames)
 
     def arrive(self, spot: "Spot") -> None:
         """The body is there. A spot that has lapsed meanwhile is taken anew: who was let in is not sent away."""
@@ -100,6 +108,12 @@ class Line:
         # While a runner could come to idle, waiting is not what takes time.
         if ahead >= 2 * self._pace.slots:
             most_s = min(most_s, self._patience_s(ticket))
+        if wait_s > most_s and self.too_short(ticket):
+            work_ms = 1000 * self._pace.work_of_s(ticket.frames)
+            given_ms = 1000 * (ticket.deadline_s - ticket.arrived_s)
+            raise DeadlineTooShort(
+                f"found a deadline of {given_ms:g} ms, expected the {work_ms:.0f} ms of work on a frame"
+            )
         if wait_s > most_s:
             raise self._refusal(wait_s, max(0.0, most_s))
 

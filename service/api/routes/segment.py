@@ -65,7 +65,7 @@ async def segment(
     ticket = request_context(query, x_deadline_ms, state.settings)
     expected_bytes = body_bytes(request.headers, state.settings.body_max_bytes)
     with state.lifecycle.admit(expected_bytes, ticket) as inside:
-        async with until_deadline(ticket):
+        async with until_deadline(ticket, state.lifecycle.line):
             body = await read_frame(request, state.settings, inside, state.pipeline.offload)
             read_s = time.perf_counter() - ticket.arrived_s
             work = state.pipeline.segment(body, query.options(), ticket, inside.place.hold_pixels)

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from service.errors import ServiceFull
+from service.errors import DeadlineTooShort, ServiceFull
 from service.scheduling.backlog import Line, Patience
 from service.scheduling.context import Ticket
 from service.scheduling.service_time import Pace
@@ -173,6 +173,25 @@ def test_a_deadline_that_cannot_be_met_is_refused_at_the_door(line):
     with pytest.raises(ServiceFull, match="found about 300 ms of frames ahead, expected at most 200 ms of them"):
         line.enter(ticket(left_s=0.3))
     assert line.enter(ticket(left_s=0.41))
+
+
+@pytest.mark.parametrize("left_s", [0.02, 0.19])
+def test_a_caller_who_gives_less_than_the_work_takes_is_told_so_and_not_that_the_service_is_full(line, clock, left_s):
+    hurried = Ticket(None, arrived_s=clock.now_s, deadline_s=clock.now_s + left_s, hurried=True)
+    assert line.too_short(hurried)
+    fill(line, 3)
+    with pytest.raises(DeadlineTooShort, match=r"found a deadline of \d+ ms, expected the 100 ms of work on a frame"):
+        line.enter(hurried)
+
+
+def test_a_deadline_that_leaves_room_for_the_work_is_the_services_to_keep(line, clock):
+    hurried = Ticket(None, arrived_s=clock.now_s, deadline_s=clock.now_s + 0.21, hurried=True)
+    assert not line.too_short(hurried)
+    assert not line.too_short(ticket(left_s=0.001))  # the service's own
+    assert not Line(Pace(), Patience()).too_short(hurried)  # nothing is known yet
+    fill(line, 3)
+    with pytest.raises(ServiceFull):
+        line.enter(hurried)
 
 
 def test_with_nobody_ahead_any_deadline_is_tried(line):
