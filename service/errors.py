@@ -87,6 +87,12 @@ class FrameBroken(RequestError):
     reason = "frame_broken"
 
 
+class FrameTooSlow(RequestError):
+    """The file took longer to decode than any frame should, and was given up."""
+
+    reason = "frame_too_slow"
+
+
 class ServiceFull(RequestError):
     """As many frames as allowed are being worked on or are waiting; `retry_after_s` says when to try again."""
 

@@ -47,6 +47,12 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, le=1024, description="Threads of one inference on the CPU; 0 takes every core.")
     runners: int = Field(0, ge=0, le=64, description="Frames inferred at once on the CPU; 0 decides. A GPU has one.")
     workers: int = Field(0, ge=0, le=256, description="Threads that decode and encode; 0 takes one per core.")
+    decode_max_s: float = Field(
+        10.0,
+        ge=0,
+        le=600,
+        description="Longest time that decoding a picture may take; then its process is ended. 0 decodes in threads, without an end.",
+    )
     batch_max: int = Field(8, ge=1, le=8, description="Most frames in one batch on a GPU.")
     batch_wait_ms: float = Field(0.0, ge=0, le=1000, description="How long a batch on a GPU waits to be filled.")
     wait_max_ms: float = Field(
@@ -107,7 +113,9 @@ class Settings(BaseSettings):
         5, ge=1, description="Failures of the model in a row after which the service asks to be restarted."
     )
     stall_s: float = Field(
-        60.0, gt=0, description="A batch that runs for longer hangs: the service asks to be restarted."
+        60.0,
+        gt=0,
+        description="A batch, or the decoding of a picture, that runs for longer hangs: the service asks to be restarted.",
     )
     drain_s: float = Field(
         20.0, ge=0, le=600, description="Longest time accepted requests get to finish after SIGTERM."

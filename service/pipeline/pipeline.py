@@ -10,25 +10,25 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, Self, TypeVar
+from typing import Self, TypeVar
 
 from models.drift import Histogram
 from models.maps import SegmentationMaps
 from models.tiles import Tiles, canvas_px
-from service.pipeline.decode import Limits, decode, decode_frame, no_hold
+from service.pipeline.decode import Limits, decode, no_hold
 from service.pipeline.detections import DetectionOptions, FrameResult, detect_smoke
 from service.pipeline.encode import MASK, EncodedMap, Picture, Size, encode_maps, mask_at, overlay
-from service.pipeline.image_stats import ImageStats, image_stats
+from service.pipeline.image_stats import ImageStats
 from service.pipeline.options import OVERLAY, SegmentOptions
+from service.pipeline.prepare import Preparation
 from service.pipeline.tiling import (
     InferenceResults,
     ModelInputs,
     infer_each,
     merge_results,
-    model_inputs,
     resized_to_model,
 )
-from service.pipeline.workers import WorkerOptions
+from service.pipeline.workers import DecodeWorkers, WorkerOptions, WorkingSince
 from service.runtime.model import ModelInfo
 from service.runtime.slot import InferenceResult, ModelSlot
 from service.scheduling.batcher import Batcher, Sizes, ignore
@@ -71,15 +71,6 @@ class Segmentation:
     damaged: bool = False
 
 
-class _Prepared(NamedTuple):
-    """A decoded frame: what the model is shown, its size, what it looks like, and whether its file was damaged."""
-
-    inputs: ModelInputs
-    size: Size
-    stats: ImageStats | None
-    damaged: bool
-
-
 class Pipeline:
     """Takes files to answers. Use as a context manager: its threads run within, and leaving it finishes what was accepted.
 
@@ -89,6 +80,7 @@ class Pipeline:
         limits: What a picture's header may promise.
         report: Told the size of each batch, and for each frame dropped before inference the reason.
         pace: Told how long things take.
+        decoder_ended: Told why a process that decodes was ended.
     """
 
     def __init__(
@@ -98,17 +90,22 @@ class Pipeline:
         limits: Limits,
         report: Callable[[int, Sequence[str]], None] = ignore,
         pace: Pace | None = None,
+        decoder_ended: Callable[[str], None] = lambda _: None,
     ) -> None:
         sizes = Sizes(slot.model.runners, slot.model.batch_max, options.queue_max, options.batch_wait_s)
         self._slot = slot
         self._batcher: Batcher[ModelInputs, InferenceResults] = Batcher(partial(infer_each, slot), sizes, report)
         self._pool = ThreadPoolExecutor(options.workers, thread_name_prefix="worker")
+        self._decoders = DecodeWorkers(options.decode_max_s, decoder_ended)
+        self._working = WorkingSince()
         self._limits = limits
         self._pace = pace or Pace()
         self._threads = ExitStack()
 
     def __enter__(self) -> Self:
         self._threads.enter_context(self._pool)
+        # Ended before the threads are waited for: who waits for one of them waits no longer.
+        self._threads.enter_context(self._decoders)
         self._threads.enter_context(self._batcher)
         return self
 
@@ -130,6 +127,11 @@ class Pipeline:
         """For how long the batch that runs longest has been running."""
         return self._batcher.busy_s
 
+    @property
+    def working_s(self) -> float:
+        """For how long the worker has been at it that has been at one thing for longest."""
+        return self._working.longest_s
+
     async def segment(
         self,
         body: bytes,
@@ -150,7 +152,8 @@ class Pipeline:
         """
         started_s = time.perf_counter()
         watched = ticket is not None and ticket.camera is not None
-        frame = await self.offload(lambda: self._preprocess(body, options, hold_pixels, watched=watched))
+        wanted = Preparation(self._limits, options, self._slot.model.manifest.input.size_px, watched)
+        frame = await self.offload(lambda: self._decoders.prepare(body, wanted, hold_pixels))
         inputs, size = frame.inputs, frame.size
         if not options.at_frame_size:
             hold_pixels(0)  # What waits for the model is small: a hundred large frames may.
@@ -171,16 +174,9 @@ class Pipeline:
 
     async def offload(self, work: Callable[[], T]) -> T:
         """Run something short but not instant off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._pace.timed, work)
-
-    def _preprocess(
-        self, body: bytes, options: SegmentOptions, hold_pixels: Callable[[int], None], *, watched: bool
-    ) -> _Prepared:
-        frame = decode_frame(body, self._limits, hold_pixels)
-        height, width = frame.pixels.shape[:2]
-        inputs = model_inputs(frame.pixels, options, self._slot.model.manifest.input.size_px)
-        stats = image_stats(inputs[0]) if watched else None
-        return _Prepared(inputs, Size(width, height), stats, frame.damaged)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._pool, self._pace.timed, partial(self._working.do, work)
+        )
 
     def _postprocess(
         self, body: bytes, size: Size, answer: InferenceResult, options: SegmentOptions

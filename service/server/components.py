@@ -57,7 +57,8 @@ def runtime_options(settings: Settings) -> RuntimeOptions:
 
 def worker_options(settings: Settings) -> WorkerOptions:
     """How many threads decode and encode, and how many frames wait for the model."""
-    return WorkerOptions(settings.workers or cores(), settings.queue_max, settings.batch_wait_ms / 1000.0)
+    workers, batch_wait_s = settings.workers or cores(), settings.batch_wait_ms / 1000.0
+    return WorkerOptions(workers, settings.queue_max, batch_wait_s, settings.decode_max_s)
 
 
 def pace(settings: Settings, model: Model) -> Pace:
@@ -99,7 +100,8 @@ def metrics(slot: ModelSlot) -> Metrics:
 
 def pipeline(settings: Settings, slot: ModelSlot, metrics: Metrics, pace: Pace) -> Pipeline:
     """One frame's way, with its threads still to be started."""
-    return Pipeline(slot, worker_options(settings), Limits(settings.pixels_max), metrics.observe_batch, pace)
+    limits, workers = Limits(settings.pixels_max), worker_options(settings)
+    return Pipeline(slot, workers, limits, metrics.observe_batch, pace, metrics.decoder_ended)
 
 
 def alarm_policy(settings: Settings) -> AlarmPolicy:
