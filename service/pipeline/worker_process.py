@@ -50,9 +50,10 @@ class WorkerProcess:
             RequestError: What the process, or `hold_pixels`, says of it.
             TimeoutError: It takes longer than `most_s`; end the process.
             WorkerLost: The process is gone.
+            RuntimeError: It did not start.
         """
+        self._await_start()
         try:
-            self._await_start()
             until_s = time.perf_counter() + most_s
             self._pipe.send((body, wanted))
             return self._answer(hold_pixels, until_s)
@@ -74,9 +75,13 @@ class WorkerProcess:
         self._pipe.close()
 
     def _await_start(self) -> None:
-        if not self._ready:
+        if self._ready:
+            return
+        try:
             self._receive(time.perf_counter() + _START_S)
-            self._ready = True
+        except (EOFError, OSError) as error:
+            raise RuntimeError("found a decoding process that does not start, expected it ready") from error
+        self._ready = True
 
     def _answer(self, hold_pixels: Callable[[int], None], until_s: float) -> PreparedFrame:
         """What comes first is the number of pixels, if the header was worth it; the process waits until there is room."""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -103,6 +104,13 @@ def test_who_is_decoded_beside_it_is_not_harmed(workers, ended):
         frames = list(pool.map(lambda _: workers.prepare(SMALL, WANTED, no_hold), range(8)))
     assert {frame.size.width for frame in frames} == {96}
     assert victim[0] not in processes()
+
+
+def test_a_process_that_does_not_start_is_no_fault_of_the_picture(ended, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with DecodeWorkers(30.0, ended.append) as workers, pytest.raises(RuntimeError, match="does not start"):
+        workers.prepare(SMALL, WANTED, no_hold)
+    assert ended == ["lost"]
 
 
 def test_leaving_ends_what_hangs(ended):
