@@ -58,7 +58,7 @@ class FormatUnsupported(RequestError):
 
 
 class FrameTooLarge(RequestError):
-    """The header promises more pixels than allowed."""
+    """The file promises more work than allowed: pixels, scans, markers or chunks, or metadata."""
 
     reason = "frame_too_large"
 
