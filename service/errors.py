@@ -58,7 +58,7 @@ class FormatUnsupported(RequestError):
 
 
 class FrameTooLarge(RequestError):
-    """The header promises more pixels than allowed."""
+    """The file promises more work than allowed: pixels, scans, markers or chunks, or metadata."""
 
     reason = "frame_too_large"
 
@@ -87,6 +87,12 @@ class FrameBroken(RequestError):
     reason = "frame_broken"
 
 
+class FrameTooSlow(RequestError):
+    """The file took longer to decode than any frame should, and was given up."""
+
+    reason = "frame_too_slow"
+
+
 class ServiceFull(RequestError):
     """As many frames as allowed are being worked on or are waiting; `retry_after_s` says when to try again."""
 
@@ -107,6 +113,12 @@ class DeadlineExceeded(RequestError):
     """The caller's deadline, or the service's own, passed before there was an answer."""
 
     reason = "deadline_exceeded"
+
+
+class DeadlineTooShort(RequestError):
+    """The caller's deadline is shorter than what a frame takes when nothing else is going on: no fault of the service."""
+
+    reason = "deadline_too_short"
 
 
 class Superseded(RequestError):

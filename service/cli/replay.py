@@ -114,7 +114,8 @@ def _replay(options: ReplayOptions, settings: Settings, base: AlarmPolicy, conso
 def _observer(pipeline: Pipeline, options: SegmentOptions, base: AlarmPolicy) -> Observe:
     def observe(body: bytes, label: Label | None) -> ReplayFrame:
         segmentation = asyncio.run(pipeline.segment(body, options))
-        regions = region_observations(segmentation.result, segmentation.map_px, Rule(base))
+        found = (segmentation.result, segmentation.map_px, Rule(base))
+        regions = region_observations(*found, damaged=segmentation.damaged)
         size = (segmentation.frame.width, segmentation.frame.height)
         return ReplayFrame(tuple(regions), label.smoke if label else None, _truth(label, *size))
 

@@ -38,6 +38,8 @@ _KEEP_ALIVE_S: Final = 75
 """Longer than the proxies and cameras in front keep an idle connection, so that it is never closed under a request."""
 _FLUSH_S: Final = 2.0
 """The part of `drain_s` kept for answers on their way out, and for cutting off whoever is still inside."""
+_LEAVE_S: Final = 1.0
+"""After `drain_s`: for what is left to write down once everybody is out."""
 
 
 def serve(settings: Settings) -> None:
@@ -90,6 +92,7 @@ def _server(settings: Settings) -> tuple["DrainingServer", Reloader]:
     flush_s = min(settings.drain_s, _FLUSH_S)
     config = _config(app, state, flush_s)
     server = DrainingServer(config, state.admission, settings.drain_s - flush_s, settings.header_timeout_s)
+    server.end_s = settings.drain_s + _LEAVE_S
     server.banner = StartupBanner(_example(settings), settings)
     return server, state.reloader
 
