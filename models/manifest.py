@@ -158,7 +158,7 @@ class Manifest:
             raw = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ManifestError(f"{path}: not found; expected a release folder with a {MANIFEST_FILE}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ManifestError(f"{path}: not readable as JSON: {error}") from error
         try:
             return cls.from_json(raw)

@@ -3,27 +3,46 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from models.tiles import TILES
-from service.errors import RequestError, StartError
+from service.errors import SOME_FAILED, STOPPED, UNEXPECTED, RequestError, StartError, in_one_line
 from service.pipeline.options import ALL_OUTPUTS, DEFAULT_OUTPUTS, OVERLAY, parse_outputs
 from service.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0 well, 1 some pictures failed, 2 usage, 3 model, 4 provider, 5 address."""
+    """Run a command.
+
+    Returns:
+        The exit code: 0 well, 1 some pictures or files failed, 2 usage, 3 model, 4 provider, 5 address, 70 a fault in the program,
+        130 stopped by Ctrl-C.
+    """
     chosen = _parser().parse_args(arguments)
     try:
         code: int = chosen.run(chosen)
+    except KeyboardInterrupt:
+        return _say("stopped", STOPPED)
     except StartError as error:
-        print(f"smoke-bvm: {error}", file=sys.stderr)  # noqa: T201 - the message is for the person who started it
-        return error.exit_code
+        return _say(in_one_line(error), error.exit_code)
+    except (RequestError, OSError) as error:
+        return _say(in_one_line(error), SOME_FAILED)
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        return _say(f"{in_one_line(error)}; with PYTHONDEVMODE=1 it says where", UNEXPECTED)
+    return code
+
+
+def _say(words: str, code: int) -> int:
+    print(f"smoke-bvm: {words}", file=sys.stderr)  # noqa: T201 - the message is for the person who started it
     return code
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="smoke-bvm", description="Find wildfire smoke in camera frames.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="answer POST /segment over HTTP"))
     _add_segment(commands.add_parser("segment", help="segment picture files, without a server"))
@@ -32,9 +51,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _version() -> str:
+    try:
+        return version("smoke-bvm")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1, or SMOKE_HOST)")
     parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (default 8000, or SMOKE_PORT)")
+    parser.add_argument(
+        "--log-format", choices=("auto", "text", "json"), help="of the log (default auto, or SMOKE_LOG_FORMAT)"
+    )
     _add_model(parser)
     parser.set_defaults(run=_serve)
 
@@ -44,6 +73,8 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         "inputs", nargs="+", type=Path, metavar="IMAGE|FOLDER", help="pictures, or folders searched for them"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the reports and maps go")
+    parser.add_argument("--tree", action="store_true", help="make folders below DIR as they are below FOLDER")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a line on each picture to this table as well")
     parser.add_argument(
         "--outputs",
         type=_outputs,
@@ -70,9 +101,13 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--interval", type=_positive, required=True, metavar="SECONDS", help="between two frames")
     parser.add_argument(
-        "--repeat", type=int, default=0, metavar="N", help="each picture N times, as a smoke-free camera of its own"
+        "--repeat",
+        type=_natural,
+        default=0,
+        metavar="N",
+        help="each picture N times, as a smoke-free camera of its own",
     )
-    parser.add_argument("--jitter", type=int, default=4, metavar="PX", help="how far it shakes then (default 4)")
+    parser.add_argument("--jitter", type=_natural, default=4, metavar="PX", help="how far it shakes then (default 4)")
     threshold = parser.add_mutually_exclusive_group()
     threshold.add_argument(
         "--threshold", type=_threshold, help="probability that counts as smoke (default: the model's)"
@@ -83,6 +118,7 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         metavar="RATE",
         help="take the threshold that the release certifies for this rate (default SMOKE_FALSE_ALARM_RATE)",
     )
+    parser.add_argument("--timeline", action="store_true", help="print a line on every frame, not on alarms alone")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the numbers as JSON")
     _add_model(parser)
     parser.set_defaults(run=_replay)
@@ -109,7 +145,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 def _serve(chosen: argparse.Namespace) -> int:
     from service.server.serve import serve
 
-    serve(Settings.load(host=chosen.host, port=chosen.port, model_dir=chosen.model_dir))
+    serve(Settings.load(host=chosen.host, port=chosen.port, model_dir=chosen.model_dir, log_format=chosen.log_format))
     return 0
 
 
@@ -150,6 +186,12 @@ def _positive(text: str) -> float:
     if not 0.0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds, more than 0")
     return value
+
+
+def _natural(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > 6:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 0 to 999999")
+    return int(text)
 
 
 def _threshold(text: str) -> float:

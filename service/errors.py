@@ -2,10 +2,7 @@
 
 # ruff: noqa: N818 - a name that says what was found needs no suffix
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final
-
-from pydantic import ValidationError
+from typing import ClassVar, Final
 
 
 class RequestError(Exception):
@@ -61,7 +58,7 @@ class FormatUnsupported(RequestError):
 
 
 class FrameTooLarge(RequestError):
-    """The header promises more pixels than allowed."""
+    """The file promises more work than allowed: pixels, scans, markers or chunks, or metadata."""
 
     reason = "frame_too_large"
 
@@ -90,6 +87,12 @@ class FrameBroken(RequestError):
     reason = "frame_broken"
 
 
+class FrameTooSlow(RequestError):
+    """The file took longer to decode than any frame should, and was given up."""
+
+    reason = "frame_too_slow"
+
+
 class ServiceFull(RequestError):
     """As many frames as allowed are being worked on or are waiting; `retry_after_s` says when to try again."""
 
@@ -110,6 +113,12 @@ class DeadlineExceeded(RequestError):
     """The caller's deadline, or the service's own, passed before there was an answer."""
 
     reason = "deadline_exceeded"
+
+
+class DeadlineTooShort(RequestError):
+    """The caller's deadline is shorter than what a frame takes when nothing else is going on: no fault of the service."""
+
+    reason = "deadline_too_short"
 
 
 class Superseded(RequestError):
@@ -194,7 +203,10 @@ class ClientGone(RequestError):
 
 SOME_FAILED: Final = 1
 USAGE: Final = 2
-"""Exit codes of a command beside those of the classes below: some pictures failed; it was called wrongly."""
+UNEXPECTED: Final = 70
+STOPPED: Final = 130
+"""Exit codes of a command beside those of the classes below: some pictures failed; it was called wrongly; there is a fault in the
+program; Ctrl-C."""
 
 
 class StartError(Exception):
@@ -227,24 +239,9 @@ class AddressUnusable(StartError):
     exit_code = 5
 
 
-def parsed(parse: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401 - decoded TOML
-    """What a parser makes of a text. Raises ValueError, also where it is nested deeper than the parser can follow."""
-    try:
-        return parse(text)
-    except RecursionError:
-        raise ValueError("found brackets nested too deeply, expected a few levels") from None
-
-
-def in_words(error: ValidationError, expected: Mapping[str, str], at: str = "") -> str:
-    """What pydantic refused first: where (below `at`), found, expected (words by key, by "" of the whole; else pydantic's own)."""
-    problems = error.errors(include_url=False)
-    if unknown := sorted(str(each["loc"][-1]) for each in problems if each["type"] == "extra_forbidden"):
-        words = expected.get("", f"some of {', '.join(sorted(expected))}")
-        return f"{at}{at and ': '}found {unknown}, expected {words}"
-    problem, key = problems[0], str(*problems[0]["loc"][:1])
-    where = ".".join(part for part in (at, key) if part)
-    words = problem["msg"].removeprefix("Value error, ").replace("Input should be ", "")
-    if not words.startswith("found"):
-        found = "nothing" if problem["type"] == "missing" else repr(problem["input"])[:80]
-        words = f"found {found}, expected {expected.get(key, words)}"
-    return f"{where}: {words}" if where else words
+def in_one_line(error: BaseException) -> str:
+    """An error in one line for a person; one that is no refusal with its kind, since its message alone may say nothing."""
+    words = " ".join(str(error).split())
+    if isinstance(error, (RequestError, StartError, OSError)):
+        return words
+    return f"unexpected {type(error).__name__}: {words}" if words else f"unexpected {type(error).__name__}"

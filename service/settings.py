@@ -10,9 +10,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.manifest import ManifestError, newest_release
 from service.cameras.evidence import AlarmPolicy
-from service.errors import ModelUnusable, SettingsInvalid, in_words
+from service.errors import ModelUnusable, SettingsInvalid
 from service.runtime.providers import Arena, Precision, Provider
-from service.spelling import distance
+from service.spelling import closest
+from service.validation import in_words
 
 _GONE: Final = {
     "SMOKE_BURST_S": "SMOKE_CAMERA_WAIT_MAX_MS says how long a camera's only frame may wait, SMOKE_WAIT_MAX_MS any other",
@@ -72,6 +73,12 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, le=1024, description="Threads of one inference on the CPU; 0 takes every core.")
     runners: int = Field(0, ge=0, le=64, description="Frames inferred at once on the CPU; 0 decides. A GPU has one.")
     workers: int = Field(0, ge=0, le=256, description="Threads that decode and encode; 0 takes one per core.")
+    decode_max_s: float = Field(
+        10.0,
+        ge=0,
+        le=600,
+        description="Longest time that decoding a picture may take; then its process is ended. 0 decodes in threads, without an end.",
+    )
     batch_max: int = Field(8, ge=1, le=8, description="Most frames in one batch on a GPU.")
     batch_wait_ms: float = Field(0.0, ge=0, le=1000, description="How long a batch on a GPU waits to be filled.")
     wait_max_ms: float = Field(
@@ -135,12 +142,17 @@ class Settings(BaseSettings):
         5, ge=1, description="Failures of the model in a row after which the service asks to be restarted."
     )
     stall_s: float = Field(
-        60.0, gt=0, description="A batch that runs for longer hangs: the service asks to be restarted."
+        60.0,
+        gt=0,
+        description="A batch, or the decoding of a picture, that runs for longer hangs: the service asks to be restarted.",
     )
     drain_s: float = Field(
         40.0, ge=0, le=600, description="Longest time accepted requests get to finish after SIGTERM."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", description="Sentences or JSON lines; auto takes sentences on a terminal, else JSON."
+    )
 
     @model_validator(mode="after")
     def _one_fits(self) -> Self:
@@ -231,12 +243,7 @@ def unknown_variables() -> list[str]:
 
 def _refuse_misspelt() -> None:
     for variable in unknown_variables():
-        letters = {
-            name: distance(variable.upper().removeprefix(_PREFIX), name.upper()) for name in Settings.model_fields
-        }
-        nearest = min(letters, key=lambda name: letters[name])
-        if letters[nearest] <= _LETTERS and not os.environ[variable].startswith(_LINKS):
-            meant = _PREFIX + nearest.upper()
-            raise SettingsInvalid(
-                f"{variable}: found a setting that there is not, expected {meant}, or no name so like it"
-            )
+        nearest = closest(variable.upper().removeprefix(_PREFIX), Settings.model_fields)
+        if nearest.letters <= _LETTERS and not os.environ[variable].startswith(_LINKS):
+            expected = f"expected {_PREFIX}{nearest.name.upper()}, or no name so like it"
+            raise SettingsInvalid(f"{variable}: found a setting that there is not, {expected}")

@@ -4,18 +4,38 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from models.tiles import TILES
 
+_UNEXPECTED, _STOPPED = 70, 130
 _ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 """glibc keeps freed memory: without it, page faults cost half of a CPU step (measured, see training/README.md)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. Errors that a user can act on are one line on stderr and exit code 2."""
+    """Run one command; returns the exit code. Errors that a user can act on are one line on stderr and exit code 2.
+
+    What nobody thought of is one line and 70; Ctrl-C is 130.
+    """
     options = _parser().parse_args(arguments)
+    try:
+        return _run(options, arguments)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"smoke-bvm-train {options.command}: stopped\n")
+        return _STOPPED
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        words = " ".join(f"unexpected {type(error).__name__}: {error}".split())
+        sys.stderr.write(f"smoke-bvm-train {options.command}: {words}; with PYTHONDEVMODE=1 it says where\n")
+        return _UNEXPECTED
+
+
+def _run(options: argparse.Namespace, arguments: Sequence[str] | None) -> int:
     if options.command in ("train", "ablate") and arguments is None:
+        _keep_out_of_the_working_directory()
         _with_allocator_settings()
     from training.commands.run import run
 
@@ -27,11 +47,22 @@ def _with_allocator_settings() -> None:
     if sys.platform != "linux" or _ALLOCATOR.keys() <= os.environ.keys():
         return
     environment = {**_ALLOCATOR, **os.environ}
-    os.execve(sys.executable, [sys.executable, "-m", "training", *sys.argv[1:]], environment)  # noqa: S606
+    # As it was started: `-m training` would look for the package in the working directory first, where a user may have a training.py.
+    os.execve(sys.executable, sys.orig_argv, environment)  # noqa: S606
+
+
+def _keep_out_of_the_working_directory() -> None:
+    """The loader's processes are started with `-c`, for which Python looks into the working directory first.
+
+    With `python -m training` that is where the package itself may be.
+    """
+    if vars(sys.modules["__main__"]).get("__spec__") is None:
+        os.environ["PYTHONSAFEPATH"] = "1"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="smoke-bvm-train", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_training(commands.add_parser("train", help="train a configuration, or go on with a run"), "runs/<name>")
     ablate = commands.add_parser(
@@ -51,6 +82,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(commands.add_parser("export", help="write a release, or nothing"))
     _add_quantising(commands.add_parser("quantise", help="measure an int8 form of a release, and write one with both"))
     return parser
+
+
+def _version() -> str:
+    try:
+        return version("smoke-bvm")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def _add_training(parser: argparse.ArgumentParser, out: str) -> None:

@@ -212,7 +212,7 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         raw = tomllib.loads(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file, nor a preset of that name in {source.parent}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{source}: not readable as TOML: {error}") from error
     for override in overrides:
         _apply(raw, override)

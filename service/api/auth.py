@@ -7,6 +7,7 @@ searched for; what a person made up would need a slow hash.
 import hashlib
 import hmac
 import math
+import re
 import secrets
 import time
 import tomllib
@@ -19,11 +20,13 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from service.errors import KeyInsufficient, KeyMissing, RateExceeded, SettingsInvalid, parsed
+from service.errors import KeyInsufficient, KeyMissing, RateExceeded, SettingsInvalid
+from service.validation import parsed
 
+_NAME: Final = r"^[A-Za-z0-9_.-]{1,64}$"
 _ENTRIES: Final = "expected [[key]] entries, each with a name of its own"
 _EXPECTED: Final = {
-    "name": "letters, digits, dots, hyphens and underscores",
+    "name": "at most 64 letters, digits, dots, hyphens and underscores",
     "sha256": "64 hexadecimal digits",
     "scopes": "some of infer, metrics, operator, admin",
     "requests_per_s": "more than 0",
@@ -50,7 +53,7 @@ class Key:
         requests_per_s: How often, on average; twice as many may come at once.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    name: Annotated[str, Field(pattern=_NAME)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     scopes: frozenset[Scope] = frozenset()
     requests_per_s: Annotated[float, Field(gt=0, strict=True)] = math.inf
@@ -172,11 +175,15 @@ def _checked(raw: Mapping[str, Any]) -> list[Key]:
     number, field = int(entry[0]), str(entry[1])
     name = str(raw["key"][number].get("name", ""))[:64]
     if field == "name":
-        raise ValueError(f"found name {name!r}, expected {_EXPECTED[field]}")
+        raise ValueError(_no_name(name))
     if field not in _EXPECTED:
         raise ValueError(f"key {name}: found {[field]}, expected some of {sorted(_EXPECTED)}")
     found = "no sha256 of" if field == "sha256" else f"{field} {problem['input']!r}, expected"
     raise ValueError(f"key {name}: found {found} {_EXPECTED[field]}")
+
+
+def _no_name(name: str) -> str:
+    return f"found name {name!r}, expected {_EXPECTED['name']}"
 
 
 def digest(key: str) -> str:
@@ -185,7 +192,13 @@ def digest(key: str) -> str:
 
 
 def make(name: str, scopes: list[Scope]) -> tuple[str, str]:
-    """A new key, and the entry for the file."""
+    """A new key, and the entry for the file.
+
+    Raises:
+        SettingsInvalid: The file could not be read with such a name.
+    """
+    if not re.fullmatch(_NAME, name):
+        raise SettingsInvalid(_no_name(name))
     key = secrets.token_urlsafe(32)
     listed = ", ".join(f'"{scope}"' for scope in scopes)
     return key, f'[[key]]\nname = "{name}"\nsha256 = "{digest(key)}"\nscopes = [{listed}]\n'

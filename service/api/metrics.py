@@ -37,6 +37,9 @@ class Metrics:
         self._stages = histogram("smoke_stage_seconds", "Time per frame and stage.", ("stage",), buckets=_SECONDS)
         self._batches = histogram("smoke_batch_frames", "Frames per batch.", buckets=_BATCHES)
         self._skipped = counter("smoke_frames_skipped", "Accepted frames dropped before inference.", ("reason",))
+        self._decoders = counter("smoke_decoders_ended", "Decoding processes ended: slow, or lost.", ("reason",))
+        for reason in ("slow", "lost"):
+            self._decoders.labels(reason)
         self._closed = counter("smoke_connections_closed", "Connections closed by a limit.", ("reason",))
         self._lag = histogram("smoke_event_loop_lag_seconds", "How late the event loop was.", buckets=_SECONDS)
         self._permits = gauge("smoke_permits_used", "Requests, bytes and pixels in flight.", ("kind",))
@@ -102,6 +105,10 @@ class Metrics:
     def background(self, task: str, failures: int) -> None:
         """A background task has begun, or has failed so often more."""
         self._background.labels(task).inc(failures)
+
+    def decoder_ended(self, reason: str) -> None:
+        """A process that decodes was ended, or went down."""
+        self._decoders.labels(reason).inc()
 
     def connection_closed(self, reason: str) -> None:
         """A connection went over a limit."""

@@ -32,6 +32,7 @@ STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.FrameAnimated: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.FrameModeUnsupported: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.FrameBroken: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.FrameTooSlow: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ServiceFull: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Superseded: HTTPStatus.CONFLICT,
     errors.ClientGone: CLIENT_CLOSED_REQUEST,
@@ -44,6 +45,7 @@ STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.CameraUnknown: HTTPStatus.NOT_FOUND,
     errors.FeedbackUnwritable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.DeadlineTooShort: HTTPStatus.GATEWAY_TIMEOUT,
 }
 
 

@@ -10,8 +10,8 @@ from starlette.requests import Request
 
 from service.api.body import boundary_of, check_media_type, read_body, take_frame
 from service.api.query import SegmentQuery
-from service.errors import DeadlineExceeded
-from service.scheduling.admission import Admission
+from service.errors import DeadlineExceeded, DeadlineTooShort
+from service.scheduling.admission import Admission, AdmissionControl
 from service.scheduling.context import RequestContext
 from service.settings import Settings
 
@@ -23,7 +23,8 @@ def request_context(query: SegmentQuery, deadline_ms: int | None, settings: Sett
     """What is known of a request that arrives now."""
     arrived_s = time.perf_counter()
     wait_s = settings.deadline_s if deadline_ms is None else min(deadline_ms / 1000.0, settings.deadline_s)
-    return RequestContext(query.camera_id, query.latest, arrived_s, arrived_s + wait_s, query.options().frames)
+    hurried = wait_s < settings.deadline_s
+    return RequestContext(query.camera_id, query.latest, arrived_s, arrived_s + wait_s, query.options().frames, hurried)
 
 
 def body_bytes(headers: Mapping[str, str], max_bytes: int) -> int:
@@ -61,20 +62,22 @@ async def _held(chunks: AsyncIterator[bytes], admission: Admission) -> AsyncIter
 
 
 @asynccontextmanager
-async def until_deadline(context: RequestContext) -> AsyncIterator[None]:
+async def until_deadline(context: RequestContext, door: AdmissionControl) -> AsyncIterator[None]:
     """Give up what is inside when the request's time is up.
 
     Raises:
         DeadlineExceeded: It was up.
+        DeadlineTooShort: It was up, as was to be expected of so short a one.
     """
     try:
         async with asyncio.timeout(context.left_s) as limit:
             yield
-    except TimeoutError:
-        if not limit.expired():
+    except (TimeoutError, DeadlineExceeded) as error:
+        if isinstance(error, TimeoutError) and not limit.expired():
             raise
         wait_ms = 1000 * (context.deadline_s - context.arrived_s)
-        raise DeadlineExceeded(f"found no answer after {wait_ms:g} ms, expected one by then") from None
+        cause = DeadlineTooShort if door.too_short(context) else DeadlineExceeded
+        raise cause(f"found no answer after {wait_ms:g} ms, expected one by then") from None
 
 
 def _declared_bytes(headers: Mapping[str, str]) -> int | None:

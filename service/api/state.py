@@ -56,6 +56,8 @@ class AppState:
             return "a runner thread has died"
         if self.pipeline.busy_s > self.settings.stall_s:
             return f"a batch has been running for {self.pipeline.busy_s:.0f} s"
+        if self.pipeline.working_s > self.settings.stall_s:
+            return f"a worker has been at one picture for {self.pipeline.working_s:.0f} s"
         if self.slot.given_up:
             return f"the model has failed {self.slot.failures} times in a row"
         if self.supervisor.failing:

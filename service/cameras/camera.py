@@ -26,7 +26,8 @@ class FrameObservation(NamedTuple):
     """One frame of a camera: when it was taken (if it says so) and came, what was found, on which square, what it looks like.
 
     `tiled` says whether tiles were looked at beside the whole frame, `model` which one answered; `body` is a hash of the frame's
-    bytes, `view` what the camera was turned to, if it says so; `threshold` is the probability from which on a pixel was smoke.
+    bytes, `view` what the camera was turned to, if it says so; `threshold` is the probability from which on a pixel was smoke;
+    `damaged` says whether its file was.
     """
 
     captured_s: float | None
@@ -39,6 +40,7 @@ class FrameObservation(NamedTuple):
     body: int = 0
     view: str = ""
     threshold: float | None = None
+    damaged: bool = False
 
     @property
     def stamp(self) -> Stamp:
@@ -157,6 +159,7 @@ class Camera:
             self.clock_wrong = update.clock_wrong
         told = {
             "frozen": view.freeze.frozen(frame.stats),
+            "damaged": frame.damaged,
             "clock": self.clock_wrong,
             "panning": not frame.view and self.pan.panning(frame.stats),
         }
@@ -188,7 +191,9 @@ class AlarmTransition(NamedTuple):
     view: str | None = None
 
 
-def region_observations(result: FrameResult, size_px: int, rule: Rule) -> list[RegionObservation]:
+def region_observations(
+    result: FrameResult, size_px: int, rule: Rule, *, damaged: bool = False
+) -> list[RegionObservation]:
     """The regions that count, and all that the alarm wants of them."""
     counted = []
     for found in result.regions:
@@ -198,7 +203,7 @@ def region_observations(result: FrameResult, size_px: int, rule: Rule) -> list[R
         box = (region.left / side, region.top / side, right / side, bottom / side)
         if not rule.ignores(box):
             told = (detection.mean_probability, found.doubted, detection.silent_above)
-            counted.append(RegionObservation(box, *told, box_px=astuple(found.box)))
+            counted.append(RegionObservation(box, *told, box_px=astuple(found.box), damaged=damaged))
         if len(counted) == COUNTED_REGIONS_MAX:
             break
     return counted

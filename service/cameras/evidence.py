@@ -1,14 +1,14 @@
 """Evidence of smoke at one place over a few frames, weighed by confidence and doubt.
 
 Notation, over the frames of a window:
-    w(r) = min(1, mean probability of region r / sure), times `doubted` where the gate doubts r
+    w(r) = min(1, mean probability of region r / sure), times `doubted` where the gate doubts r, halved where the file was damaged
     evidence(a) = sum over frames of the largest w(r) among the regions r that overlap region a
 """
 
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ RelativeBox = tuple[float, float, float, float]
 """One of them."""
 BoxPx = tuple[int, int, int, int]
 """Left, top, width and height in pixels of the frame."""
+_DAMAGED: Final = 0.5
+"""Weight of what is seen in a damaged file: two of 40 such files show smoke that is not there."""
 
 
 class AlarmPolicy(BaseModel):
@@ -59,7 +61,7 @@ class RegionObservation:
     """A region of smoke: its box (left, top, right, bottom) in fractions of the frame, its mean probability, and if it is doubted.
 
     `silent_above`: at a higher threshold it would not count; 0 where that is not known.
-    `box_px` is the box as the reply gives it: left, top, width and height in pixels of the frame.
+    `box_px` is the box as the reply gives it: left, top, width and height in pixels of the frame. `damaged`: the frame's file was.
     """
 
     box: RelativeBox
@@ -67,6 +69,7 @@ class RegionObservation:
     doubted: bool
     silent_above: float = 0.0
     box_px: BoxPx = (0, 0, 0, 0)
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Evidence:
     Attributes:
         boxes: (n, 4), one a region.
         weighed: (n,) evidence at its place.
-        undoubted: (n,) the same without the gate's doubt.
+        undoubted: (n,) the same without the gate's doubt and that for damage.
         hits: (n,) frames with smoke at its place.
     """
 
@@ -92,7 +95,7 @@ class Evidence:
 
     @property
     def most_undoubted(self) -> float:
-        """The same without the gate's doubt."""
+        """The same without any doubt."""
         return float(self.undoubted.max(initial=0.0))
 
     @property
@@ -109,6 +112,7 @@ def weigh(frames: Sequence[Sequence[RegionObservation]], policy: AlarmPolicy) ->
         return Evidence(boxes, np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
     sure = np.array([_sureness(region.confidence, policy) for region in seen])
     doubt = np.where([region.doubted for region in seen], policy.doubted, 1.0)
+    doubt *= np.where([region.damaged for region in seen], _DAMAGED, 1.0)
     near = overlaps(boxes, boxes, policy)
     counts = [len(frame) for frame in frames if frame]
     starts = np.concatenate(([0], np.cumsum(counts)[:-1])).astype(np.intp)

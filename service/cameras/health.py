@@ -8,6 +8,8 @@ A camera pans if its view changed before half of its last twelve frames: an alar
 hardly comes. Views are held against each other by their edges, within a shake of a twentieth: between frames a minute apart two real
 cameras gave at least .93 (half an hour apart .94), parts of their frames side by side, as presets would show them, at most .37.
 
+Damaged is told by the decoder: the file had a hole or overwritten bytes, as links leave them that lose packets.
+
 Drift is the PSI against the manifest's histograms. A population stability index over n frames and B bins is about (B - 1) / n without
 any drift, so that too few frames say nothing.
 """
@@ -24,7 +26,7 @@ import numpy.typing as npt
 from models.drift import Histogram, bins, psi
 from service.pipeline.image_stats import ImageStats
 
-FLAGS: Final = ("frozen", "dark", "overexposed", "blurred", "fogged", "clock", "panning")
+FLAGS: Final = ("frozen", "dark", "overexposed", "blurred", "fogged", "damaged", "clock", "panning")
 _DARK: Final = 0.1
 _GLARE: Final = 0.4
 _FLAT: Final = 0.08

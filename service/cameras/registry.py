@@ -86,6 +86,7 @@ class Cameras:
             body=stamp.body,
             view=view,
             threshold=segmentation.threshold.value,
+            damaged=segmentation.damaged,
         )
         return self.observe(camera_id, frame, segmentation.reference)
 
@@ -99,7 +100,7 @@ class Cameras:
             return None
         name, before = camera.view(frame.view), camera.alarm.state
         rule, view = self.file.rules.of(camera_id, frame.view), camera.views[name]
-        regions = region_observations(frame.result, frame.size_px, rule)
+        regions = region_observations(frame.result, frame.size_px, rule, damaged=frame.damaged)
         view.boxes, view.boxes_px = tuple(seen.box for seen in regions), tuple(seen.box_px for seen in regions)
         policy = camera.paced(rule.policy, name)
         update = view.alarm.observe(frame.captured_s, frame.arrived_s, regions, policy, frame.body)

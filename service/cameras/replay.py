@@ -1,16 +1,17 @@
 """What the alarm would have made of a recording: with the gate, without it, and as a plain count of frames with smoke.
 
-An alarm is true if, in a frame of its window, smoke was found where people saw smoke, at the place of the alarm. The time to
-detection is from the first frame with smoke on it by the labels to the first one under a true alarm.
+An alarm is true if, in a frame of its window, smoke was found where people saw smoke, at the place of the alarm; where they saw smoke
+and drew no box, any place will do. The time to detection is from the first frame with smoke on it by the labels to the first one under
+a true alarm.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from service.cameras.alarm import AlarmState, CameraAlarm
+from service.cameras.alarm import AlarmState, AlarmUpdate, CameraAlarm
 from service.cameras.evidence import AlarmPolicy, RegionObservation, RelativeBox, overlaps
 
 PLAIN: Final = "plain k of n"
@@ -25,6 +26,26 @@ class ReplayFrame:
     regions: tuple[RegionObservation, ...]
     smoke: bool | None = None
     truth: tuple[RelativeBox, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayStep:
+    """What the alarm makes of a frame.
+
+    Attributes:
+        number: Of the frame, from 0.
+        state, score: Of the camera after it.
+        raised: Whether it raises an alarm.
+        right: Whether there is smoke where the alarm is, by the labels; None where nobody looked.
+        reviewed: Whether a review begins with it.
+    """
+
+    number: int
+    state: AlarmState
+    score: float
+    raised: bool
+    right: bool | None
+    reviewed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +97,41 @@ def policies(base: AlarmPolicy) -> dict[str, AlarmPolicy]:
     return {GATE: base, NO_GATE: ungated, PLAIN: ungated.model_copy(update=blind)}
 
 
-def replay(frames: Sequence[ReplayFrame], interval_s: float, policy: AlarmPolicy) -> ReplayOutcome:
-    """Show a recording to a fresh camera."""
-    alarm, alarms, false, reviews, detected_s = CameraAlarm(), 0, 0, 0, None
-    first = next((number for number, frame in enumerate(frames) if frame.smoke), None)
+def watch(frames: Sequence[ReplayFrame | None], interval_s: float, policy: AlarmPolicy) -> Iterator[ReplayStep]:
+    """Show a recording to a fresh camera; a frame that could not be read (None) takes its time and changes nothing."""
+    alarm = CameraAlarm()
     for number, frame in enumerate(frames):
+        if frame is None:
+            continue
         now_s = number * interval_s
         update = alarm.observe(now_s, now_s, frame.regions, policy)
-        right = _is_right(alarm, frames[max(0, number + 1 - policy.frames) : number + 1], policy)
-        alarms += update.raised
-        false += update.raised and not right
-        reviews += alarm.state is AlarmState.REVIEW and update.before is not AlarmState.REVIEW
-        if detected_s is None and first is not None and alarm.state is AlarmState.ALARM and right:
-            detected_s = max(0.0, now_s - first * interval_s)
-    looked = all(frame.smoke is not None for frame in frames)
-    hours = len(frames) * interval_s / 3600
-    return ReplayOutcome(len(frames), hours, alarms, false if looked else None, reviews, first is not None, detected_s)
+        window = [seen for seen in frames[max(0, number + 1 - policy.frames) : number + 1] if seen]
+        yield ReplayStep(
+            number,
+            alarm.state,
+            alarm.score,
+            update.raised,
+            _judged(alarm, window, policy),
+            reviewed=_newly(alarm, update),
+        )
+
+
+def replay(frames: Sequence[ReplayFrame | None], interval_s: float, policy: AlarmPolicy) -> ReplayOutcome:
+    """What a fresh camera makes of a recording."""
+    steps = list(watch(frames, interval_s, policy))
+    first = next((number for number, frame in enumerate(frames) if frame and frame.smoke), None)
+    found = (step.number for step in steps if step.state is AlarmState.ALARM and step.right)
+    detected = next(found, None) if first is not None else None
+    looked = all(frame.smoke is not None for frame in frames if frame)
+    return ReplayOutcome(
+        frames=len(steps),
+        hours=len(frames) * interval_s / 3600,
+        alarms=sum(step.raised for step in steps),
+        false_alarms=sum(step.raised and not step.right for step in steps) if looked else None,
+        reviews=sum(step.reviewed for step in steps),
+        smoke=first is not None,
+        detected_s=None if detected is None or first is None else max(0.0, (detected - first) * interval_s),
+    )
 
 
 def add_up(outcomes: Sequence[ReplayOutcome]) -> ReplayTotals:
@@ -120,7 +160,7 @@ def add_up(outcomes: Sequence[ReplayOutcome]) -> ReplayTotals:
 
 
 def compare(
-    recordings: Sequence[Sequence[ReplayFrame]], interval_s: float, base: AlarmPolicy
+    recordings: Sequence[Sequence[ReplayFrame | None]], interval_s: float, base: AlarmPolicy
 ) -> Mapping[str, ReplayTotals]:
     """Each policy on every recording."""
     return {
@@ -133,12 +173,24 @@ def _rate(count: int | None, time: float) -> float | None:
     return count / time if count is not None and time else None
 
 
+def _newly(alarm: CameraAlarm, update: AlarmUpdate) -> bool:
+    return alarm.state is AlarmState.REVIEW and update.before is not AlarmState.REVIEW
+
+
+def _judged(alarm: CameraAlarm, window: Sequence[ReplayFrame], policy: AlarmPolicy) -> bool | None:
+    """Whether smoke was found where it is; None where it was not, but nobody looked at a frame of the window."""
+    if _is_right(alarm, window, policy):
+        return True
+    return None if any(frame.smoke is None for frame in window) else False
+
+
 def _is_right(alarm: CameraAlarm, window: Sequence[ReplayFrame], policy: AlarmPolicy) -> bool:
     places = np.array(alarm.places, np.float64).reshape(-1, 4)
     for frame in window:
         found = np.array([region.box for region in frame.regions], np.float64).reshape(-1, 4)
         seen = np.array(frame.truth, np.float64).reshape(-1, 4)
         at_place = overlaps(found, places, policy).any(axis=1)
-        if overlaps(found[at_place], seen, AlarmPolicy()).any():
+        anywhere = frame.smoke is True and not frame.truth
+        if at_place.any() and (anywhere or overlaps(found[at_place], seen, AlarmPolicy()).any()):
             return True
     return False

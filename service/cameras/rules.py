@@ -29,8 +29,9 @@ from pydantic.fields import FieldInfo
 from models.manifest import Manifest
 from models.operating_points import OperatingPointError
 from service.cameras.evidence import AlarmPolicy, RelativeBox
-from service.errors import SettingsInvalid, in_words, parsed
+from service.errors import SettingsInvalid
 from service.pipeline.threshold import certified
+from service.validation import in_words, parsed
 
 _LOG = logging.getLogger("service.cameras")
 _GRID: Final = 200

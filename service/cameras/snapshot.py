@@ -19,7 +19,7 @@ from service.cameras.alarm import AlarmState, CameraAlarm
 from service.cameras.camera import CAMERA_ID, Camera
 from service.cameras.evidence import RelativeBox
 from service.cameras.registry import Cameras
-from service.errors import in_words
+from service.validation import in_words
 
 _LOG = logging.getLogger("service.cameras")
 _COOLDOWN_MAX_S: Final = 86_400.0

@@ -4,34 +4,38 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from models.geometry import RGB
 from service.api.schemas.model import OperatingPointBody
 from service.cameras.camera import region_observations
 from service.cameras.evidence import AlarmPolicy, RelativeBox
-from service.cameras.replay import ReplayFrame, ReplayTotals, compare
+from service.cameras.replay import ReplayFrame, compare
 from service.cameras.rules import Rule
+from service.cli.pictures import readable
 from service.cli.recordings import Label, Recording, read_recording
-from service.errors import SOME_FAILED, RequestError
+from service.cli.replay_table import frames_with_smoke, replay_table
+from service.cli.timeline import AlarmEntry, WatchedCamera, alarm_lines, alarms_of, timeline
+from service.errors import SOME_FAILED, SettingsInvalid, in_one_line
 from service.pipeline.decode import Limits, decode
 from service.pipeline.options import SegmentOptions
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.threshold import threshold_in_force
+from service.runtime.model import Model
 from service.runtime.slot import ModelSlot
 from service.server.components import load, worker_options
 from service.settings import Settings
 
 _SEED: Final = 20261123
+_Result = TypeVar("_Result")
 Observe = Callable[[bytes, Label | None], ReplayFrame]
 
 
@@ -45,7 +49,9 @@ class ReplayOptions:
         repeat: 0, or so often each picture is shown, as a smoke-free camera of its own.
         shift_px: By how much it shakes then.
         out: JSON file for the numbers.
-        threshold: Probability that counts as smoke; None takes that of the settings' false-alarm rate, or the release's.
+        threshold: Probability that counts as smoke; None takes that of the rate.
+        timeline: Print a line on every frame.
+        false_alarm_rate: Certified rate that chooses the threshold; None takes the release's.
     """
 
     folders: Sequence[Path]
@@ -54,47 +60,91 @@ class ReplayOptions:
     shift_px: int
     out: Path | None
     threshold: float | None = None
+    timeline: bool = False
+    false_alarm_rate: float | None = None
 
 
 def run_replay(chosen: argparse.Namespace) -> int:
     """Replay what was named on the command line; returns the exit code."""
+    if chosen.out and (chosen.out.is_dir() or not chosen.out.parent.is_dir()):
+        raise SettingsInvalid(f"--out {readable(chosen.out)}: expected a file, in a folder that is there")
     settings = Settings.load(model_dir=chosen.model_dir, false_alarm_rate=chosen.false_alarm_rate)
-    repeat, shift_px = max(0, chosen.repeat), max(0, chosen.jitter)
-    options = ReplayOptions(chosen.folders, chosen.interval, repeat, shift_px, chosen.out, chosen.threshold)
-    try:
-        _replay(options, settings, settings.alarm_policy, Console(width=120))
-    except (RequestError, OSError) as error:
-        print(f"smoke-bvm: {error}", file=sys.stderr)  # noqa: T201
-        return SOME_FAILED
-    return 0
+    options = ReplayOptions(
+        chosen.folders,
+        chosen.interval,
+        chosen.repeat,
+        chosen.jitter,
+        chosen.out,
+        chosen.threshold,
+        chosen.timeline,
+        settings.false_alarm_rate,
+    )
+    return SOME_FAILED if _replay(options, settings, settings.alarm_policy, Console(width=120)) else 0
 
 
-def _replay(options: ReplayOptions, settings: Settings, base: AlarmPolicy, console: Console) -> None:
+def _replay(options: ReplayOptions, settings: Settings, base: AlarmPolicy, console: Console) -> int:
     """Segment, decide, print the table and write the numbers.
+
+    Returns:
+        How many files could not be read.
 
     Raises:
         StartError: The release or a folder cannot be used.
-        RequestError: A picture cannot be read.
     """
     recordings = [read_recording(folder) for folder in options.folders]
-    slot, limits = ModelSlot(load(settings)), Limits(settings.pixels_max)
-    manifest = slot.model.manifest
-    threshold = threshold_in_force(manifest, options.threshold, settings.false_alarm_rate)
-    segment_options = SegmentOptions((), threshold=threshold.value)
-    with Pipeline(slot, worker_options(settings), limits) as pipeline:
+    _tell_strangers(recordings)
+    slot = ModelSlot(load(settings))
+    failed: list[Path] = []
+    wanted = SegmentOptions((), threshold=options.threshold, false_alarm_rate=options.false_alarm_rate)
+    with Pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline:
+        observe = _observer(pipeline, wanted, base)
+        shown = (
+            _repeated(recordings, options, observe, Limits(settings.pixels_max), failed)
+            if options.repeat
+            else _recorded(recordings, observe, failed)
+        )
+        cameras = list(track(shown, "watching", _count(recordings, options), console=console))
+    alarms = alarms_of(cameras, options.interval_s, base)
+    for line in _lines(cameras, alarms, options, base):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    _conclude(cameras, alarms, options, base, slot.model, console)
+    return len(failed)
 
-        def observe(body: bytes, label: Label | None) -> ReplayFrame:
-            segmentation = asyncio.run(pipeline.segment(body, segment_options))
-            regions = region_observations(segmentation.result, segmentation.map_px, Rule(base))
-            size = (segmentation.frame.width, segmentation.frame.height)
-            return ReplayFrame(tuple(regions), label.smoke if label else None, _truth(label, *size))
 
-        shown = _repeated(recordings, options, observe, limits) if options.repeat else _recorded(recordings, observe)
-        cameras = [list(frames) for frames in track(shown, "watching", _count(recordings, options), console=console)]
-    identity = slot.model.identity
-    totals = compare(cameras, options.interval_s, base)
+def _observer(pipeline: Pipeline, options: SegmentOptions, base: AlarmPolicy) -> Observe:
+    def observe(body: bytes, label: Label | None) -> ReplayFrame:
+        segmentation = asyncio.run(pipeline.segment(body, options))
+        found = (segmentation.result, segmentation.map_px, Rule(base))
+        regions = region_observations(*found, damaged=segmentation.damaged)
+        size = (segmentation.frame.width, segmentation.frame.height)
+        return ReplayFrame(tuple(regions), label.smoke if label else None, _truth(label, *size))
+
+    return observe
+
+
+def _lines(
+    cameras: Sequence[WatchedCamera], alarms: Sequence[AlarmEntry], options: ReplayOptions, base: AlarmPolicy
+) -> Iterator[str]:
+    """Every frame if that was asked for, then every alarm."""
+    for camera in cameras if options.timeline else ():
+        yield from timeline(camera, options.interval_s, base)
+    yield from alarm_lines(alarms)
+
+
+def _conclude(
+    cameras: Sequence[WatchedCamera],
+    alarms: Sequence[AlarmEntry],
+    options: ReplayOptions,
+    base: AlarmPolicy,
+    model: Model,
+    console: Console,
+) -> None:
+    """The table, and the numbers as JSON."""
+    identity, manifest = model.identity, model.manifest
+    threshold = threshold_in_force(manifest, options.threshold, options.false_alarm_rate)
+    totals = compare([camera.frames for camera in cameras], options.interval_s, base)
     title = f"{identity.name} {identity.version} at threshold {threshold.value:g}"
-    console.print(_table(totals, f"{title}; {_frames_with_smoke(cameras)}"))
+    console.print(replay_table(totals, f"{title}; {frames_with_smoke(cameras)}"))
     if manifest.gate is None:
         console.print("the release has no gate and doubts nothing: the first two lines are one and the same")
     if options.out:
@@ -106,29 +156,59 @@ def _replay(options: ReplayOptions, settings: Settings, base: AlarmPolicy, conso
             "interval_s": options.interval_s,
             "policy": base.model_dump(),
             "totals": {name: asdict(total) for name, total in totals.items()},
+            "alarms": [asdict(alarm) for alarm in alarms],
         }
         options.out.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+
+
+def _tell_strangers(recordings: Sequence[Recording]) -> None:
+    for recording in recordings:
+        if recording.strangers:
+            first, count = recording.strangers[0], len(recording.strangers)
+            _say(f"{recording.name}: {count} labels are of no file of the folder, the first is {first!r}")
+
+
+def _say(words: str) -> None:
+    print(f"smoke-bvm: {words}", file=sys.stderr)  # noqa: T201
 
 
 def _count(recordings: Sequence[Recording], options: ReplayOptions) -> int:
     return sum(len(recording.frames) for recording in recordings) if options.repeat else len(recordings)
 
 
-def _recorded(recordings: Sequence[Recording], observe: Observe) -> Iterator[Iterator[ReplayFrame]]:
+def _recorded(recordings: Sequence[Recording], observe: Observe, failed: list[Path]) -> Iterator[WatchedCamera]:
     for recording in recordings:
-        labels = recording.labels
         # A frame that the labels leave out was looked at by nobody.
-        yield (observe(frame.read_bytes(), labels.get(frame.name) if labels else None) for frame in recording.frames)
+        labels = recording.labels or {}
+        frames = [
+            _tried(frame, lambda file: observe(file.read_bytes(), labels.get(file.name)), failed)  # noqa: B023 - called at once
+            for frame in recording.frames
+        ]
+        yield WatchedCamera(recording.name, [readable(frame.name) for frame in recording.frames], frames)
 
 
 def _repeated(
-    recordings: Sequence[Recording], options: ReplayOptions, observe: Observe, limits: Limits
-) -> Iterator[Iterator[ReplayFrame]]:
+    recordings: Sequence[Recording], options: ReplayOptions, observe: Observe, limits: Limits, failed: list[Path]
+) -> Iterator[WatchedCamera]:
     frames = [frame for recording in recordings for frame in recording.frames]
+    smoke_free = Label(smoke=False, boxes=())
     for number, frame in enumerate(frames):
-        picture = decode(frame.read_bytes(), limits)
+        picture = _tried(frame, lambda file: decode(file.read_bytes(), limits), failed)
+        if picture is None:
+            continue
         shaken = jittered(picture, options.repeat, options.shift_px, _SEED + number)
-        yield (observe(body, Label(smoke=False, boxes=())) for body in shaken)
+        names = [f"time {time}" for time in range(1, options.repeat + 1)]
+        yield WatchedCamera(readable(frame.name), names, [observe(body, smoke_free) for body in shaken])
+
+
+def _tried(file: Path, read: Callable[[Path], _Result], failed: list[Path]) -> _Result | None:
+    """What reading a file gives; None, and words on standard error, where it cannot be read: the others can."""
+    try:
+        return read(file)
+    except Exception as error:  # noqa: BLE001 - whatever a picture brings about, the others are shown
+        _say(f"{readable(file)}: {in_one_line(error)}; left out")
+        failed.append(file)
+        return None
 
 
 def jittered(picture: RGB, times: int, shift_px: int, seed: int) -> Iterator[bytes]:
@@ -147,49 +227,3 @@ def jittered(picture: RGB, times: int, shift_px: int, seed: int) -> Iterator[byt
 def _truth(label: Label | None, width: int, height: int) -> tuple[RelativeBox, ...]:
     boxes = label.boxes if label else ()
     return tuple((left / width, top / height, right / width, bottom / height) for left, top, right, bottom in boxes)
-
-
-def _frames_with_smoke(cameras: Sequence[Sequence[ReplayFrame]]) -> str:
-    """How often single frames were right, whatever the alarm made of them."""
-    frames = [frame for camera in cameras for frame in camera]
-    words = []
-    for smoke, name in ((False, "smoke-free"), (True, "with smoke"), (None, "unlabelled")):
-        of_kind = [frame for frame in frames if frame.smoke is smoke]
-        if of_kind:
-            words.append(f"a region on {sum(bool(s.regions) for s in of_kind)} of {len(of_kind)} frames {name}")
-    return ", ".join(words)
-
-
-def _table(totals: Mapping[str, ReplayTotals], title: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for name in (
-        "policy",
-        "cameras",
-        "hours",
-        "fires found",
-        "minutes to alarm",
-        "alarms",
-        "alarms per camera-day",
-        "false",
-        "false per camera-day",
-        "reviews",
-    ):
-        table.add_column(name, justify="left" if name == "policy" else "right")
-    for name, total in totals.items():
-        table.add_row(
-            name,
-            str(total.cameras),
-            f"{total.hours:.2f}",
-            f"{total.detected} of {total.fires}",
-            _or_dash(total.median_detection_minutes, ".1f"),
-            str(total.alarms),
-            _or_dash(total.alarms_per_camera_day, ".1f"),
-            _or_dash(total.false_alarms, "d"),
-            _or_dash(total.false_alarms_per_camera_day, ".1f"),
-            str(total.reviews),
-        )
-    return table
-
-
-def _or_dash(number: float | None, form: str) -> str:
-    return "-" if number is None else format(number, form)

@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import FileReport, MapFile
-from service.cli.recordings import collect
-from service.errors import SOME_FAILED, USAGE, BodyTooLarge, RequestError
+from service.cli.pictures import collect, readable
+from service.cli.summary import SummaryTable, open_summary
+from service.errors import SOME_FAILED, USAGE, BodyTooLarge, RequestError, in_one_line
 from service.pipeline.decode import Limits
 from service.pipeline.options import SegmentOptions
 from service.pipeline.pipeline import Pipeline, Segmentation
@@ -25,39 +26,54 @@ from service.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class SegmentTask:
-    """One picture and the stem of the files written for it."""
+    """One picture, the stem of the files written for it, and the folder below `--out` for them."""
 
     source: Path
     stem: str
+    folder: Path = Path()
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentJob:
-    """What every task is worked with: the pipeline, what is wanted of it, where it goes, and the largest file read."""
+    """What every task is worked with: the pipeline, what is wanted of it, where it goes, the largest file read, and the summary."""
 
     pipeline: Pipeline
     options: SegmentOptions
     out: Path
     body_max_bytes: int
+    summary: SummaryTable
 
 
 def run_segment(chosen: argparse.Namespace) -> int:
     """Segment what was named on the command line; returns the exit code."""
     console = Console(stderr=True)
+    if chosen.out.exists() and not chosen.out.is_dir():
+        console.print(f"--out {readable(chosen.out)} is a file; expected a folder", markup=False, soft_wrap=True)
+        return USAGE
     if any(path.is_dir() and path.resolve() == chosen.out.resolve() for path in chosen.inputs):
-        console.print(f"--out {chosen.out} is one of the inputs; expected a folder of its own", markup=False)
+        console.print(
+            f"--out {readable(chosen.out)} is one of the inputs; expected a folder of its own",
+            markup=False,
+            soft_wrap=True,
+        )
         return USAGE
     try:
         options = SegmentOptions(chosen.outputs, chosen.resolution, chosen.threshold, chosen.tiles, chosen.encoding)
     except RequestError as error:
-        console.print(str(error), markup=False)
+        console.print(str(error), markup=False, soft_wrap=True)
         return USAGE
-    tasks = name_tasks(collect(chosen.inputs, chosen.out))
+    found = collect(chosen.inputs, chosen.out)
+    tasks = name_tasks(found.pictures, chosen.inputs if chosen.tree else ())
     if not tasks:
         console.print("no JPEG, PNG or WebP files found", style="red")
         return SOME_FAILED
     failed = _work(tasks, options, chosen, console)
-    console.print(f"{len(tasks) - failed} of {len(tasks)} pictures segmented into {chosen.out}", markup=False)
+    skipped = f"; skipped {found.others} files that are no pictures by their names" if found.others else ""
+    console.print(
+        f"{len(tasks) - failed} of {len(tasks)} pictures segmented into {readable(chosen.out)}{skipped}",
+        markup=False,
+        soft_wrap=True,
+    )
     return SOME_FAILED if failed else 0
 
 
@@ -66,23 +82,36 @@ def _work(tasks: list[SegmentTask], options: SegmentOptions, chosen: argparse.Na
     settings = Settings.load(model_dir=chosen.model_dir)
     slot = ModelSlot(load(settings))
     options = replace(options, false_alarm_rate=settings.false_alarm_rate)
-    with Pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline:
-        job = SegmentJob(pipeline, options, chosen.out, settings.body_max_bytes)
+    with (
+        open_summary(chosen.csv) as summary,
+        Pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline,
+    ):
+        job = SegmentJob(pipeline, options, chosen.out, settings.body_max_bytes, summary)
         return segment_files(tasks, job, console)
 
 
-def name_tasks(pictures: Iterable[Path]) -> list[SegmentTask]:
-    """Give each picture its own stem: the second `plume` becomes `plume-2`, so that nothing is overwritten."""
-    pictures = list(pictures)
-    taken = {picture.stem for picture in pictures}
-    used: set[str] = set()
+def name_tasks(pictures: Iterable[Path], mirrored: Sequence[Path] = ()) -> list[SegmentTask]:
+    """Give each picture its own stem: the second `plume` of a folder becomes `plume-2`, so that nothing is overwritten.
+
+    Args:
+        pictures: In order.
+        mirrored: Folders whose trees are made anew below `--out`; what is in none of them goes to the top.
+    """
+    placed = [(_place(picture, mirrored), picture) for picture in pictures]
+    taken = {(folder, picture.stem) for folder, picture in placed}
+    used: set[tuple[Path, str]] = set()
     tasks = []
-    for picture in pictures:
-        stem = picture.stem if picture.stem not in used else _free_stem(picture.stem, taken)
-        taken.add(stem)
-        used.add(stem)
-        tasks.append(SegmentTask(picture, stem))
+    for folder, picture in placed:
+        stem = picture.stem if (folder, picture.stem) not in used else _free_stem(folder, picture.stem, taken)
+        taken.add((folder, stem))
+        used.add((folder, stem))
+        tasks.append(SegmentTask(picture, stem, folder))
     return tasks
+
+
+def _place(picture: Path, mirrored: Iterable[Path]) -> Path:
+    inputs = [root for root in mirrored if root != picture and picture.is_relative_to(root)]
+    return picture.parent.relative_to(inputs[0]) if inputs else Path()
 
 
 def segment_files(tasks: list[SegmentTask], job: SegmentJob, console: Console) -> int:
@@ -98,23 +127,29 @@ def segment_files(tasks: list[SegmentTask], job: SegmentJob, console: Console) -
 
 def _went_well(task: SegmentTask, job: SegmentJob, console: Console) -> bool:
     """Answer one picture; say what went wrong, and return whether nothing did."""
+    source = readable(task.source)
     try:
-        _answer_picture(task, job)
-    except (RequestError, OSError) as error:
-        console.print(f"{task.source}: {error}", style="red", markup=False, highlight=False)
+        report = _answer_picture(task, job)
+    except Exception as error:  # noqa: BLE001 - whatever a picture brings about, the others are answered
+        console.print(f"{source}: {in_one_line(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
+        job.summary.failed(source, in_one_line(error))
         return False
+    job.summary.answered(report, readable(task.folder / f"{task.stem}.json"))
     if task.stem != task.source.stem:
-        console.print(f"{task.source}: written as {task.stem}.*, its own name is taken", markup=False, highlight=False)
+        stem = readable(task.stem)
+        console.print(
+            f"{source}: written as {stem}.*, its own name is taken", markup=False, highlight=False, soft_wrap=True
+        )
     return True
 
 
-def _answer_picture(task: SegmentTask, job: SegmentJob) -> None:
+def _answer_picture(task: SegmentTask, job: SegmentJob) -> FileReport:
     started_s = time.perf_counter()
     body = _read(task.source, job.body_max_bytes)
     read_s = time.perf_counter() - started_s
     segmentation = asyncio.run(job.pipeline.segment(body, job.options))
     latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - started_s)
-    _write(task, job.out, segmentation, FileReport.result_fields(segmentation, latency))
+    return _write(task, job.out / task.folder, segmentation, FileReport.result_fields(segmentation, latency))
 
 
 def _read(path: Path, max_bytes: int) -> bytes:
@@ -125,22 +160,25 @@ def _read(path: Path, max_bytes: int) -> bytes:
     return body
 
 
-def _write(task: SegmentTask, out: Path, segmentation: Segmentation, fields: dict[str, Any]) -> None:
+def _write(task: SegmentTask, out: Path, segmentation: Segmentation, fields: dict[str, Any]) -> FileReport:
+    out.mkdir(parents=True, exist_ok=True)
     maps = {}
     for name, encoded in segmentation.maps.items():
         file = f"{task.stem}.{name}.{encoded.encoding}"
         (out / file).write_bytes(encoded.data)
-        maps[name] = MapFile.of(encoded, file)
+        maps[name] = MapFile.of(encoded, readable(file))
     overlay = f"{task.stem}.overlay.jpg" if segmentation.picture else None
     if segmentation.picture and overlay:
         (out / overlay).write_bytes(segmentation.picture.data)
-    report = FileReport(source=str(task.source), maps=maps, overlay=overlay, **fields)
+    shown = readable(overlay) if overlay else None
+    report = FileReport(source=readable(task.source), maps=maps, overlay=shown, **fields)
     (out / f"{task.stem}.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return report
 
 
-def _free_stem(stem: str, taken: set[str]) -> str:
+def _free_stem(folder: Path, stem: str, taken: Container[tuple[Path, str]]) -> str:
     number = 2
-    while f"{stem}-{number}" in taken:
+    while (folder, f"{stem}-{number}") in taken:
         number += 1
     return f"{stem}-{number}"
 

@@ -1,17 +1,17 @@
-"""Bytes -> RGB: the one decoder, which trusts the first bytes and the header before it decodes a pixel.
+"""Bytes -> RGB: trusts the first bytes and the header before it decodes a pixel.
 
-Formats are told by their magic bytes; pixel budget, shape and animation by the header; every way to store a pixel has
-one agreed conversion or is refused in words; the EXIF orientation is applied once and all metadata is dropped.
+Formats are told by their magic bytes; what decoding may cost, pixel budget, shape and animation by the structure; every way to store a
+pixel has one agreed conversion or is refused in words; the orientation is applied once and all metadata is dropped.
 """
 
 import io
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from models.geometry import RGB
 from service.errors import (
@@ -24,6 +24,11 @@ from service.errors import (
     FrameTooLarge,
     RequestError,
 )
+from service.pipeline.grey16 import grey_of_16_bits
+from service.pipeline.header_limits import PngStructure, check_webp
+from service.pipeline.jpeg_decoder import decode_jpeg
+from service.pipeline.jpeg_markers import JpegStructure
+from service.pipeline.orientation import orientation, upright
 
 _PNG_END: Final = b"IEND\xaeB`\x82"
 
@@ -37,11 +42,29 @@ class Limits:
     side_min_px: int = 8
 
 
+@dataclass(frozen=True, slots=True)
+class DecodedFrame:
+    """A frame as a person would see it.
+
+    Attributes:
+        pixels: (height, width, 3) uint8 RGB, upright.
+        damaged: Some of them are not as they were sent: the decoder met data that fit nothing.
+    """
+
+    pixels: RGB
+    damaged: bool = False
+
+
 def no_hold(pixels: int) -> None:
     """Hold nothing: whoever decodes one frame at a time needs no permit."""
 
 
 def decode(body: bytes, limits: Limits, hold_pixels: Callable[[int], None] = no_hold) -> RGB:
+    """The pixels of `decode_frame`, damaged or not."""
+    return decode_frame(body, limits, hold_pixels).pixels
+
+
+def decode_frame(body: bytes, limits: Limits, hold_pixels: Callable[[int], None] = no_hold) -> DecodedFrame:
     """Decode one frame as a person would see it.
 
     Args:
@@ -49,21 +72,13 @@ def decode(body: bytes, limits: Limits, hold_pixels: Callable[[int], None] = no_
         limits: Checked against the header, before any pixel is decoded.
         hold_pixels: Told how many pixels the header promises, before any is decoded; raises where there is no room.
 
-    Returns:
-        (height, width, 3) uint8 RGB, upright.
-
     Raises:
         RequestError: One of its classes per cause: empty, no known format, too large, too elongated, animated, stored
-            in an unknown way, truncated or damaged.
+            in an unknown way, truncated or damaged beyond use.
     """
     expected = sniff(body)
     try:
-        with Image.open(io.BytesIO(body), formats=(expected,)) as image:
-            _check_header(image, limits)
-            hold_pixels(image.width * image.height)
-            image.load()
-            _check_end(body, expected)
-            return np.asarray(_CONVERSIONS[image.mode](_upright(image)), dtype=np.uint8)
+        return _DECODERS[expected](body, limits, hold_pixels)
     except RequestError:
         raise
     except UnidentifiedImageError as error:
@@ -94,8 +109,67 @@ def sniff(body: bytes) -> str:
     raise FormatUnsupported(f"found a body that starts with {body[:8]!r}, expected a JPEG, PNG or WebP file")
 
 
+def _jpeg(body: bytes, limits: Limits, hold_pixels: Callable[[int], None]) -> DecodedFrame:
+    structure = JpegStructure.read(body, limits.pixels_max)
+    if not structure.width * structure.height:
+        raise FrameBroken("found a JPEG file without a size, expected a whole one")
+    _check_size(structure.width, structure.height, limits)
+    hold_pixels(structure.width * structure.height)
+    pixels, damaged = decode_jpeg(body, structure)
+    return DecodedFrame(upright(pixels, orientation(structure.exif, structure.xmp)), damaged)
+
+
+def _png(body: bytes, limits: Limits, hold_pixels: Callable[[int], None]) -> DecodedFrame:
+    """Its checksums tell damage: a damaged one does not decode."""
+    significant = PngStructure.read(body).significant
+    with _loaded(body, "PNG", limits, hold_pixels) as image:
+        # Pillow forgives a PNG that lost its last chunk; a cut upload is a cut upload.
+        if _PNG_END not in body[-(2**16) :] and _PNG_END not in body:
+            raise FrameBroken("found a PNG file without its end, expected a whole one")
+        pixels = grey_of_16_bits(np.asarray(image), significant) if image.mode == "I;16" else _to_rgb(image)
+        return DecodedFrame(upright(pixels, orientation(*_told(image.info))))
+
+
+def _webp(body: bytes, limits: Limits, hold_pixels: Callable[[int], None]) -> DecodedFrame:
+    check_webp(body)
+    with _loaded(body, "WEBP", limits, hold_pixels) as image:
+        return DecodedFrame(upright(_to_rgb(image), orientation(*_told(image.info))))
+
+
+@contextmanager
+def _loaded(
+    body: bytes, expected: str, limits: Limits, hold_pixels: Callable[[int], None]
+) -> Iterator[ImageFile.ImageFile]:
+    """The picture as Pillow decodes it, once its header was looked at."""
+    with Image.open(io.BytesIO(body), formats=(expected,)) as image:
+        _check_header(image, limits)
+        hold_pixels(image.width * image.height)
+        image.load()
+        yield image
+
+
+def _to_rgb(image: Image.Image) -> RGB:
+    return np.asarray(_CONVERSIONS[image.mode](image), dtype=np.uint8)
+
+
+def _told(info: Mapping[Any, Any]) -> tuple[bytes, bytes]:
+    """The EXIF and the XMP block, whichever way a PNG or WebP file holds them."""
+    exif, raw = info.get("exif", b""), info.get("Raw profile type exif", "")
+    if not exif and raw:
+        exif = bytes.fromhex("".join(raw.split("\n")[3:]))
+    xmp = info.get("xmp", info.get("XML:com.adobe.xmp", b""))
+    return exif, xmp.encode() if isinstance(xmp, str) else xmp
+
+
 def _check_header(image: Image.Image, limits: Limits) -> None:
-    width, height = image.size
+    _check_size(*image.size, limits)
+    if getattr(image, "is_animated", False):
+        raise FrameAnimated(f"found {getattr(image, 'n_frames', 'several')} frames in one file, expected a single one")
+    if image.mode not in _CONVERSIONS:
+        raise FrameModeUnsupported(f"found pixels stored as {image.mode}, expected one of {', '.join(_CONVERSIONS)}")
+
+
+def _check_size(width: int, height: int, limits: Limits) -> None:
     if width * height > limits.pixels_max:
         raise FrameTooLarge(f"found {width} x {height} pixels, expected at most {limits.pixels_max} in all")
     if min(width, height) < limits.side_min_px:
@@ -104,24 +178,6 @@ def _check_header(image: Image.Image, limits: Limits) -> None:
         raise FrameShapeExtreme(
             f"found {width} x {height} pixels, expected an aspect of at most {limits.aspect_max:g} : 1"
         )
-    # Phones store a second view behind a JPEG (MPO): the first one is the photograph.
-    if image.format != "MPO" and getattr(image, "is_animated", False):
-        raise FrameAnimated(f"found {getattr(image, 'n_frames', 'several')} frames in one file, expected a single one")
-    if image.mode not in _CONVERSIONS:
-        raise FrameModeUnsupported(f"found pixels stored as {image.mode}, expected one of {', '.join(_CONVERSIONS)}")
-
-
-def _check_end(body: bytes, expected: str) -> None:
-    """Pillow forgives a PNG that lost its last chunk; a cut upload is a cut upload."""
-    if expected == "PNG" and _PNG_END not in body[-(2**16) :] and _PNG_END not in body:
-        raise FrameBroken("found a PNG file without its end, expected a whole one")
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """The picture turned as its EXIF block says; the pixels are whole even where that block is damaged."""
-    with suppress(Exception):  # a damaged block raises all sorts of errors, before the pixels are turned or after
-        ImageOps.exif_transpose(image, in_place=True)
-    return image
 
 
 def _keep(image: Image.Image) -> Image.Image:
@@ -137,23 +193,23 @@ def _drop_alpha(image: Image.Image) -> Image.Image:
     return image.convert("RGBA").convert("RGB")
 
 
-def _high_byte(image: Image.Image) -> Image.Image:
-    """16-bit grey: keep the high byte, as Pillow does for 16-bit colour."""
-    high = np.right_shift(np.asarray(image).astype(np.uint16), 8).astype(np.uint8)
-    return Image.fromarray(high).convert("RGB")
-
-
 _CONVERSIONS: Final[Mapping[str, Callable[[Image.Image], Image.Image]]] = {
     "RGB": _keep,
     "L": _convert,
     "1": _convert,
-    "CMYK": _convert,
     "P": _drop_alpha,
     "LA": _drop_alpha,
     "RGBA": _drop_alpha,
-    "I;16": _high_byte,
+    "I;16": _convert,
 }
-"""The mode Pillow finds in the header -> its way to RGB. 16-bit colour arrives as RGB, high byte kept."""
+"""The mode Pillow finds in the header -> its way to RGB. 16-bit colour arrives as RGB, high byte kept; 16-bit grey goes its own way."""
+
+
+_DECODERS: Final[Mapping[str, Callable[[bytes, Limits, Callable[[int], None]], DecodedFrame]]] = {
+    "JPEG": _jpeg,
+    "PNG": _png,
+    "WEBP": _webp,
+}
 
 
 def _short(error: Exception) -> str:

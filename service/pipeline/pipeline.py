@@ -18,18 +18,18 @@ from models.tiles import Tiles, canvas_px
 from service.pipeline.decode import Limits, decode, no_hold
 from service.pipeline.detections import DetectionOptions, FrameResult, detect_smoke
 from service.pipeline.encode import MASK, EncodedMap, Picture, Size, encode_maps, mask_at, overlay
-from service.pipeline.image_stats import ImageStats, image_stats
+from service.pipeline.image_stats import ImageStats
 from service.pipeline.options import OVERLAY, SegmentOptions
+from service.pipeline.prepare import Preparation
 from service.pipeline.threshold import Threshold, threshold_in_force
 from service.pipeline.tiling import (
     InferenceResults,
     ModelInputs,
     infer_each,
     merge_results,
-    model_inputs,
     resized_to_model,
 )
-from service.pipeline.workers import WorkerOptions
+from service.pipeline.workers import DecodeWorkers, WorkerOptions, WorkingSince
 from service.runtime.model import ModelInfo
 from service.runtime.slot import InferenceResult, ModelSlot
 from service.scheduling.batcher import Batcher, BatchingOptions, no_report
@@ -53,6 +53,7 @@ class Stages:
 class Segmentation:
     """The answer for one frame; `identity` is the model that gave it, `frame` the size a person sees, after EXIF rotation.
 
+    `damaged`: the file was, and some of its pixels are not as they were sent.
     `image_stats` is what a camera's frame looks like; None for a frame of no camera. `tiles` are those that were looked at beside the
     whole frame, `map_px` is the side of the square on which the regions were found, `reference` what that model's release was measured
     on: frames later held against it have drifted or not.
@@ -69,6 +70,7 @@ class Segmentation:
     tiles: Tiles | None
     map_px: int
     reference: Mapping[str, Histogram]
+    damaged: bool = False
 
 
 class Pipeline:
@@ -80,6 +82,7 @@ class Pipeline:
         limits: What a picture's header may promise.
         report: Told the size of each batch, and for each frame dropped before inference the reason.
         estimator: Told how long things take.
+        decoder_ended: Told why a process that decodes was ended.
     """
 
     def __init__(
@@ -89,17 +92,22 @@ class Pipeline:
         limits: Limits,
         report: Callable[[int, Sequence[str]], None] = no_report,
         estimator: ServiceTimeEstimator | None = None,
+        decoder_ended: Callable[[str], None] = lambda _: None,
     ) -> None:
         batching = BatchingOptions(slot.model.runners, slot.model.batch_max, options.queue_max, options.batch_wait_s)
         self._slot = slot
         self._batcher: Batcher[ModelInputs, InferenceResults] = Batcher(partial(infer_each, slot), batching, report)
         self._pool = ThreadPoolExecutor(options.workers, thread_name_prefix="worker")
+        self._decoders = DecodeWorkers(options.decode_max_s, decoder_ended)
+        self._working = WorkingSince()
         self._limits = limits
         self._estimator = estimator or ServiceTimeEstimator()
         self._threads = ExitStack()
 
     def __enter__(self) -> Self:
         self._threads.enter_context(self._pool)
+        # Ended before the threads are waited for: who waits for one of them waits no longer.
+        self._threads.enter_context(self._decoders)
         self._threads.enter_context(self._batcher)
         return self
 
@@ -120,6 +128,11 @@ class Pipeline:
     def busy_s(self) -> float:
         """For how long the batch that runs longest has been running."""
         return self._batcher.busy_s
+
+    @property
+    def working_s(self) -> float:
+        """For how long the worker has been at it that has been at one thing for longest."""
+        return self._working.longest_s
 
     def replaced_cost(self, context: RequestContext) -> int:
         """Cost of the frame that waits and whose place this one would take; 0 where there is none."""
@@ -145,7 +158,9 @@ class Pipeline:
         """
         started_s = time.perf_counter()
         watched = context is not None and context.camera is not None
-        inputs, size, stats = await self.offload(lambda: self._preprocess(body, options, hold_pixels, watched=watched))
+        wanted = Preparation(self._limits, options, self._slot.model.manifest.input.size_px, watched)
+        frame = await self.offload(lambda: self._decoders.prepare(body, wanted, hold_pixels))
+        inputs, size = frame.inputs, frame.size
         if not options.at_frame_size:
             hold_pixels(0)  # What waits for the model is small: a hundred large frames may.
         decoded_s = time.perf_counter()
@@ -162,21 +177,14 @@ class Pipeline:
         stages = Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
         tiles, map_px = (options.tiles, canvas_px(side)) if len(inputs) > 1 else (None, side)
         reference = model.manifest.reference or {}
-        return Segmentation(
-            model.identity, threshold, size, result, maps, picture, stages, stats, tiles, map_px, reference
-        )
+        about = (stages, frame.stats, tiles, map_px, reference, frame.damaged)
+        return Segmentation(model.identity, threshold, size, result, maps, picture, *about)
 
     async def offload(self, work: Callable[[], _T]) -> _T:
         """Run something short but not instant off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._estimator.timed, work)
-
-    def _preprocess(
-        self, body: bytes, options: SegmentOptions, hold_pixels: Callable[[int], None], *, watched: bool
-    ) -> tuple[ModelInputs, Size, ImageStats | None]:
-        frame = decode(body, self._limits, hold_pixels)
-        height, width = frame.shape[:2]
-        inputs = model_inputs(frame, options, self._slot.model.manifest.input.size_px)
-        return inputs, Size(width, height), image_stats(inputs[0]) if watched else None
+        return await asyncio.get_running_loop().run_in_executor(
+            self._pool, self._estimator.timed, partial(self._working.do, work)
+        )
 
     def _postprocess(
         self, body: bytes, size: Size, answer: InferenceResult, options: SegmentOptions, threshold: float

@@ -18,13 +18,15 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Final
 
-from service.errors import ClientGone, Draining, ServiceFull
+from service.errors import ClientGone, DeadlineTooShort, Draining, ServiceFull
 from service.scheduling.backlog import Backlog, WaitPolicy
 from service.scheduling.context import RequestContext
 from service.scheduling.in_flight import InFlightLimits, Quota, check_room
 from service.scheduling.service_time import ServiceTimeEstimator
 
 _SLOW_S: Final = 1.0
+_SCATTER: Final = 2.0
+"""A deadline of so many times the mean work on a frame leaves room for that work; a shorter one is missed by chance alone."""
 _RETRY_MAX_S: Final = 30
 
 
@@ -145,6 +147,7 @@ class AdmissionControl:
         Raises:
             Draining: The service is not, or no longer, taking requests.
             ServiceFull: A limit is reached, or the wait would be too long.
+            DeadlineTooShort: There is a wait, and the deadline could not be met without one.
         """
         if self.phase is not Phase.READY:
             raise Draining(f"found the service {self.phase.value}, expected it ready")
@@ -161,6 +164,12 @@ class AdmissionControl:
             if not admission.uploading:
                 self._estimator.record_departure(context.cost)
 
+    def too_short(self, context: RequestContext) -> bool:
+        """Whether its caller gives less time than the work on its frame takes, waiting left out; never before a first answer."""
+        given_s = context.deadline_s - context.arrived_s
+        known = self._estimator.interval_s > 0.0
+        return context.hurried and known and given_s < _SCATTER * self._estimator.service_time_s(context.cost)
+
     def _check_limits(self, context: RequestContext, body_bytes: int, replaced: int, backlog: Backlog) -> None:
         """A camera that floods must leave room for the others; frames without a camera are nobody's in particular.
 
@@ -176,12 +185,18 @@ class AdmissionControl:
 
     def _check_wait(self, context: RequestContext, replaced: int, backlog: Backlog) -> None:
         wait_s = backlog.wait_s(context, replaced)
+        work_s = self._estimator.service_time_s(context.cost)
         bound_s = self._policy.wait_max_s
         if context.camera is not None and not backlog.of(context.camera):
             bound_s = max(bound_s, self._policy.camera_wait_max_s)
-        left_s = context.deadline_s - self._clock() - self._estimator.service_time_s(context.cost)
+        left_s = context.deadline_s - self._clock() - work_s
         most_s = max(0.0, left_s if replaced else min(left_s, bound_s))
         # What would be served at once is tried, whatever its deadline: that renews the estimate.
+        if wait_s > most_s and self.too_short(context):
+            given_ms = 1000 * (context.deadline_s - context.arrived_s)
+            raise DeadlineTooShort(
+                f"found a deadline of {given_ms:g} ms, expected the {1000 * work_s:.0f} ms of work on a frame"
+            )
         if wait_s > most_s:
             raise ServiceFull(
                 f"found about {1000 * wait_s:.0f} ms of frames ahead, expected at most {1000 * most_s:.0f} ms of them",

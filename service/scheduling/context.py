@@ -15,6 +15,7 @@ class RequestContext:
         arrived_s: When its request came in.
         deadline_s: When its caller stops to care.
         cost: How many frames' work it is: several where tiles are wanted.
+        hurried: Its deadline is one of its caller's, shorter than the service's own.
     """
 
     camera: str | None = None
@@ -22,6 +23,7 @@ class RequestContext:
     arrived_s: float = field(default_factory=time.perf_counter)
     deadline_s: float = math.inf
     cost: int = 1
+    hurried: bool = False
 
     @property
     def left_s(self) -> float:

@@ -105,7 +105,8 @@ def runtime_options(settings: Settings) -> RuntimeOptions:
 
 def worker_options(settings: Settings) -> WorkerOptions:
     """How many threads decode and encode, and how many frames wait for the model."""
-    return WorkerOptions(settings.workers or cores(), settings.queue_max, settings.batch_wait_ms / 1000.0)
+    workers, batch_wait_s = settings.workers or cores(), settings.batch_wait_ms / 1000.0
+    return WorkerOptions(workers, settings.queue_max, batch_wait_s, settings.decode_max_s)
 
 
 def service_time_estimator(settings: Settings, model: Model) -> ServiceTimeEstimator:
@@ -151,7 +152,8 @@ def instruments(slot: ModelSlot) -> Metrics:
 
 def pipeline(settings: Settings, slot: ModelSlot, metrics: Metrics, estimator: ServiceTimeEstimator) -> Pipeline:
     """One frame's way, with its threads still to be started."""
-    return Pipeline(slot, worker_options(settings), Limits(settings.pixels_max), metrics.observe_batch, estimator)
+    limits, workers = Limits(settings.pixels_max), worker_options(settings)
+    return Pipeline(slot, workers, limits, metrics.observe_batch, estimator, metrics.decoder_ended)
 
 
 def camera_registry(

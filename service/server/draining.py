@@ -1,8 +1,11 @@
 """Uvicorn, drained on the first signal: who is inside gets an answer, who comes later a refusal in words."""
 
 import asyncio
+import logging
 import math
+import os
 import socket
+import threading
 import time
 from functools import partial
 from types import FrameType
@@ -11,6 +14,8 @@ import uvicorn
 
 from service.scheduling.admission import AdmissionControl, Phase
 from service.server.banner import StartupBanner
+
+_LOG = logging.getLogger("service.server")
 
 
 class DrainingServer(uvicorn.Server):
@@ -27,9 +32,11 @@ class DrainingServer(uvicorn.Server):
 
     Attributes:
         banner: What is said once it listens.
+        end_s: From the first signal on the process ends within this time, whatever its threads do; None: they are waited for.
     """
 
     banner: StartupBanner | None = None
+    end_s: float | None = None
 
     def __init__(
         self, config: uvicorn.Config, admission: AdmissionControl, drain_s: float, handshake_s: float = 10.0
@@ -55,6 +62,10 @@ class DrainingServer(uvicorn.Server):
             return
         self._admission.drain()
         self._drain_until_s = time.monotonic() + self._drain_s
+        if self.end_s is not None:
+            last = threading.Timer(self.end_s, _end_at_once)
+            last.daemon = True
+            last.start()
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second: stop once everybody is out, or the time is up."""
@@ -62,6 +73,14 @@ class DrainingServer(uvicorn.Server):
         if draining and (self._admission.inside == 0 or time.monotonic() >= self._drain_until_s):
             self.should_exit = True
         return await super().on_tick(counter)
+
+
+def _end_at_once() -> None:
+    """Something hangs, a thread in a library say, that cannot be told to stop."""
+    working = ", ".join(sorted(thread.name for thread in threading.enumerate() if not thread.daemon))
+    _LOG.error("ended with work unfinished: the time to drain is over", extra={"threads": working})
+    logging.shutdown()
+    os._exit(1)
 
 
 def _limit_handshakes(loop: asyncio.AbstractEventLoop, seconds: float) -> None:

@@ -41,10 +41,10 @@ class ConsoleFormatter(logging.Formatter):
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
-def start_logging(level: str, *, terminal: bool) -> None:
-    """Send every logger's records, and Python's warnings, to standard error: sentences to a terminal, else JSON lines."""
+def start_logging(level: str, *, sentences: bool) -> None:
+    """Send every logger's records, and Python's warnings, to standard error, as sentences or as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(ConsoleFormatter() if terminal else JsonFormatter())
+    handler.setFormatter(ConsoleFormatter() if sentences else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     threading.excepthook = _log_death

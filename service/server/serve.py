@@ -38,6 +38,8 @@ _KEEP_ALIVE_S: Final = 75
 """Longer than the proxies and cameras in front keep an idle connection, so that it is never closed under a request."""
 _FLUSH_S: Final = 2.0
 """The part of `drain_s` kept for answers on their way out, and for cutting off whoever is still inside."""
+_LEAVE_S: Final = 1.0
+"""After `drain_s`: for what is left to write down once everybody is out."""
 
 
 def serve(settings: Settings) -> None:
@@ -46,7 +48,7 @@ def serve(settings: Settings) -> None:
     Raises:
         StartError: The address cannot be bound, or the model, the keys or the certificate cannot be used.
     """
-    start_logging(settings.log_level, terminal=sys.stderr.isatty())
+    start_logging(settings.log_level, sentences=_in_sentences(settings))
     if unknown := unknown_variables():
         _LOG.warning("variables named like settings that nothing reads", extra={"variables": ", ".join(unknown)})
     limit_heap()
@@ -68,6 +70,10 @@ def serve(settings: Settings) -> None:
         raise StartError("the service did not start; the log says why")
 
 
+def _in_sentences(settings: Settings) -> bool:
+    return sys.stderr.isatty() if settings.log_format == "auto" else settings.log_format == "text"
+
+
 def _leave(reloader: Reloader) -> None:
     """A model that is still being loaded would have the interpreter abort as it ends: end without it. All else is done."""
     if not reloader.ended(_FLUSH_S):
@@ -86,6 +92,7 @@ def _server(settings: Settings) -> tuple["DrainingServer", Reloader]:
     flush_s = min(settings.drain_s, _FLUSH_S)
     config = _config(app, state, flush_s)
     server = DrainingServer(config, state.admission, settings.drain_s - flush_s, settings.header_timeout_s)
+    server.end_s = settings.drain_s + _LEAVE_S
     server.banner = StartupBanner(_example(settings), settings)
     return server, state.reloader
 

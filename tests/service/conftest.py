@@ -81,12 +81,12 @@ def obedient(model: OnnxModel) -> ObedientModel:
 def open_client(model: OnnxModel) -> Iterator[Open]:
     """Start an application: `open_client(port=1, model=fake)`; it is stopped after the test.
 
-    It lets everybody in, however long the wait, unless `wait_max_ms` is given.
+    It lets everybody in, however long the wait, unless `wait_max_ms` is given, and decodes in its threads unless `decode_max_s` is.
     """
     with ExitStack() as stack:
 
         def start(served: Model = model, **chosen: Any) -> TestClient:
-            settings = Settings.load(**{"wait_max_ms": PATIENT_MS, **chosen})
+            settings = Settings.load(**{"wait_max_ms": PATIENT_MS, "decode_max_s": 0, **chosen})
             app = create_app(settings, lambda: LoadedModel(served, getattr(served, "reopen", lambda: served)))
             return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 

@@ -39,29 +39,29 @@ def is_marked(pixels) -> bool:
 
 
 def break_decoding(patch, failure) -> None:
-    from service.pipeline import pipeline
+    from service.pipeline import prepare
 
-    decode = pipeline.decode
+    decode_frame = prepare.decode_frame
 
     def decoding(body, *rest):
         if body == MARKED:
             raise failure
-        return decode(body, *rest)
+        return decode_frame(body, *rest)
 
-    patch.setattr(pipeline, "decode", decoding)
+    patch.setattr(prepare, "decode_frame", decoding)
 
 
 def break_fitting(patch, failure) -> None:
-    from service.pipeline import pipeline
+    from service.pipeline import prepare
 
-    model_inputs = pipeline.model_inputs
+    model_inputs = prepare.model_inputs
 
     def showing(frame, *rest):
         if is_marked(frame):
             raise failure
         return model_inputs(frame, *rest)
 
-    patch.setattr(pipeline, "model_inputs", showing)
+    patch.setattr(prepare, "model_inputs", showing)
 
 
 def break_submitting(patch, failure) -> None:

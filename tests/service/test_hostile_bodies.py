@@ -15,6 +15,7 @@ from tests.pictures import file_of, noisy, plume
 from tests.service.pipeline.test_decode import chunk, png
 
 GOOD = {picture_format: file_of(noisy(9, 96, 64), picture_format) for picture_format in ("JPEG", "PNG", "WEBP")}
+PROGRESSIVE = file_of(noisy(9, 96, 64), "JPEG", progressive=True)
 HEAD, REST = GOOD["PNG"][:33], GOOD["PNG"][33:]
 ROWS = (b"\x00" + bytes(96)) * 32
 
@@ -50,6 +51,8 @@ def animation(picture_format: str) -> bytes:
 
 
 def stored_as(mode: str, picture_format: str = "PNG") -> bytes:
+    if mode == "I;16":
+        return file_of(Image.fromarray(noisy(1)[..., 0].astype(np.uint16) * 257))
     return file_of(Image.fromarray(noisy(1)).convert(mode), picture_format)
 
 
@@ -93,6 +96,12 @@ REFUSED = {
     "png with a text bomb": (HEAD + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**26))) + REST, 422),
     "png with a profile bomb": (HEAD + chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**26))) + REST, 422),
     "png without a header": (HEAD[:8] + REST, 422),
+    "eight bits in sixteen": (file_of(Image.fromarray(noisy(1)[..., 0].astype(np.uint16))), 422),
+    "a jpeg of fill bytes": (b"\xff\xd8" + b"\xff" * 2**20 + GOOD["JPEG"][2:], 422),
+    "a jpeg of comments": (b"\xff\xd8" + b"\xff\xfe\x00\x02" * 2**18 + GOOD["JPEG"][2:], 413),
+    "a jpeg of scans": (PROGRESSIVE[:-2] + PROGRESSIVE[PROGRESSIVE.rindex(b"\xff\xda") : -2] * 17_000 + b"\xff\xd9", 413),
+    "a png of crumbs": (HEAD + chunk(b"IDAT", b"") * 2**16 + REST, 413),
+    "a png of notes": (HEAD + chunk(b"tEXt", b"a\0b") * 2**16 + REST, 413),
     "animated png": (animation("PNG"), 422),
     "animated webp": (animation("WEBP"), 422),
     **{

@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.pictures import file_of, plain, plume
+from tests.pictures import file_of, noisy, plain, plume
 from tests.service.test_faults import counts, wait_until
 
 BODY = file_of(plume())
@@ -100,6 +100,17 @@ def test_an_expired_frame_is_dropped_before_inference_and_counted(held, obedient
     wait_until(lambda: 'smoke_frames_skipped_total{reason="deadline_exceeded"} 1.0' in client.get("/metrics").text)
     assert obedient.frames == 1
     assert counts(client)['smoke_requests_total{outcome="refused",reason="deadline_exceeded"}'] == 1
+
+
+def test_a_caller_in_too_much_of_a_hurry_is_counted_apart(client):
+    slow = file_of(noisy(1, 2_000, 1_500))
+    for _ in range(3):
+        assert post(client, body=slow).status_code == 200
+    late = post(client, body=slow, **{"X-Deadline-Ms": "1"})
+    assert (late.status_code, late.json()["type"]) == (504, "urn:smoke-bvm:problem:deadline_too_short")
+    counted = counts(client)
+    assert counted['smoke_requests_total{outcome="refused",reason="deadline_too_short"}'] == 1
+    assert counted.get('smoke_requests_total{outcome="refused",reason="deadline_exceeded"}', 0) == 0
 
 
 def test_nobody_waits_for_ever(held):

@@ -60,6 +60,16 @@ def test_every_number_of_a_reply_is_the_closed_forms(client, model):
     assert reply["overlay"] is None
 
 
+def test_a_damaged_file_is_answered_and_said_to_be_damaged(client):
+    body = file_of(noisy(3, 96, 64), "JPEG")
+    at = body.index(b"\xff\xda") + 200
+    for sent, damaged in ((body, False), (body[:at] + body[at + 1_000 :], True), (body[:-2], True)):
+        reply = client.post("/segment?camera_id=ridge", content=sent).json()
+        assert (reply["frame"], reply["damaged"]) == ({"width": 96, "height": 64}, damaged)
+        (camera,) = client.get("/cameras").json()["cameras"]
+        assert ("damaged" in camera["flags"]) == damaged
+
+
 def test_a_region_is_placed_on_the_frame_with_the_means_of_its_pixels(client):
     frame = plume()
     reply = post(client, frame).json()

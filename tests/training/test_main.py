@@ -1,7 +1,9 @@
 """The command line: what it understands, and the allocator's settings that only `train` starts itself again for."""
 
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,7 @@ from training.__main__ import main
 WANTED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 
 
-class Replaced(Exception):  # noqa: N818
+class Replaced(BaseException):
     """The process would be another one now."""
 
 
@@ -26,6 +28,7 @@ def replaced(monkeypatch) -> list[tuple[list[str], dict[str, str]]]:
 
     monkeypatch.setattr(os, "execve", become)
     monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
     for name in WANTED:
         monkeypatch.delenv(name, raising=False)
     return calls
@@ -39,9 +42,11 @@ def called(monkeypatch, *arguments: str) -> None:
 
 def test_train_starts_itself_again_with_the_allocators_settings(replaced, monkeypatch):
     monkeypatch.setenv("KEPT", "yes")
-    called(monkeypatch, "train", "tiny", "--data", "x", "--set", "seed=2")
+    started = ["python3", "/usr/bin/smoke-bvm-train", "train", "tiny", "--data", "x", "--set", "seed=2"]
+    monkeypatch.setattr(sys, "orig_argv", started)
+    called(monkeypatch, *started[2:])
     ((arguments, environment),) = replaced
-    assert arguments == [sys.executable, "-m", "training", "train", "tiny", "--data", "x", "--set", "seed=2"]
+    assert arguments == started
     assert environment.items() >= {**WANTED, "KEPT": "yes"}.items()
 
 
@@ -57,6 +62,36 @@ def test_it_starts_itself_again_once_and_not_for_ever(replaced, monkeypatch, val
         monkeypatch.setenv(name, value)
     command_line._with_allocator_settings()
     assert replaced == []
+
+
+TRAP = "import pathlib; pathlib.Path({!r}).touch(); raise SystemExit('caught')\n"
+
+
+@pytest.mark.slow
+def test_neither_it_nor_its_loader_imports_from_the_working_directory(data, tmp_path):
+    here, caught = tmp_path / "here", tmp_path / "caught"
+    here.mkdir()
+    for name in ("training", "models", "service", "torch", "numpy", "random", "multiprocessing", "pickle", "tempfile"):
+        (here / f"{name}.py").write_text(TRAP.format(str(caught)))
+    short = [f"{phase}.stages=[{{steps=1,batch=2,size_px=64}}]" for phase in ("generator", "estimator")]
+    overrides = [part for override in (*short, "workers=1", "epoch_steps=1000") for part in ("--set", override)]
+    command = [
+        str(Path(sys.executable).with_name("smoke-bvm-train")),
+        "train",
+        "tiny",
+        "--data",
+        str(data),
+        "--out",
+        str(tmp_path / "run"),
+        *overrides,
+    ]
+    environment = {
+        name: value for name, value in os.environ.items() if name not in (*WANTED, "PYTHONSAFEPATH", "PYTHONPATH")
+    }
+    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
+    assert not caught.exists(), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run/last.ckpt").is_file()
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])

@@ -117,7 +117,7 @@ def card_section(path: Path) -> str:
     try:
         measured = json.loads(path.read_text(encoding="utf-8"))
         rows = ablation_table(measured)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise AblationError(f"{path}: no ablation.json of `ablate`: {error!r}") from error
     if not measured:
         raise AblationError(f"{path}: no ablation.json of `ablate`: it has no rows")

@@ -15,7 +15,8 @@ from models.networks.backbone import EncoderError, WeightsError
 from training.commands.ablate import AblationError, ablate, ablation_table, card_section
 from training.commands.progress import TerminalReporter
 from training.config import ConfigError, read_config
-from training.data.frames import REAL_SMOKE, DataError, evenly_spaced, frames_to_score
+from training.data.checks import check_frames
+from training.data.frames import REAL_SMOKE, DataError, evenly_spaced, frames_to_score, read_frames, skipped
 from training.engine.checkpoint import CheckpointError
 from training.engine.networks import load_segmenter
 from training.engine.run import Interrupted, train
@@ -78,6 +79,7 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     config = read_config(options.config, options.overrides)
     out = options.out or Path("runs") / config.name
     console.print(f"{config.name}, configuration {config.sha256()[:12]}, run in {out}")
+    _check(options, console)
     val = frames_to_score(options.data, "val", None)
     scored = partial(validate, frames=val, size_px=config.data.size_px, false_alarms=config.false_alarms)
     with TerminalReporter(console, out / "tensorboard") as reporter:
@@ -88,18 +90,31 @@ def _train(options: argparse.Namespace, console: Console) -> None:
 def _ablate(options: argparse.Namespace, console: Console) -> None:
     config = read_config(options.config, options.overrides)
     out = options.out or Path("runs") / f"ablation-{options.table}-{config.name}"
+    _check(options, console)
     with TerminalReporter(console, out / "tensorboard") as reporter:
         measured = ablate(options.table, options.config, options.overrides, options.data, out, reporter)
     console.print(Markdown(ablation_table(measured)))
 
 
+def _check(options: argparse.Namespace, console: Console) -> None:
+    """Look at all files of the data before the first step, and say what was left alone."""
+    frames = read_frames(options.data, "all")
+    check_frames(frames)
+    console.print(f"{len(frames):,} frames checked")
+    if others := skipped(options.data):
+        console.print(
+            f"{len(others):,} files beside the synthetic pictures skipped, the first is {others[0]}", markup=False
+        )
+
+
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
     predictor = load_predictor(options.model)._replace(tiles=options.tiles)
+    frames = frames_to_score(options.data, options.split, options.subset)
+    check_frames(frames)
     added: dict[str, Any] = {"beside": _beside(options.beside)} if options.beside else {}
     if options.feedback:
         added["feedback"] = read_feedback(options.feedback)
     if predictor.threshold is None:
-        frames = frames_to_score(options.data, options.split, options.subset)
         predictor, added["calibration"] = calibrate(predictor, frames)
     if options.samples:
         added["sampling_free"] = _against_sampling(options)
@@ -139,6 +154,7 @@ def _export(options: argparse.Namespace, console: Console) -> None:
 
 
 def _quantise(options: argparse.Namespace, console: Console) -> None:
+    _check(options, console)
     criteria, folder = quantised_release(
         options.release, options.data, options.out, options.frames, options.float_features
     )
@@ -162,7 +178,7 @@ def _beside(path: Path) -> dict[str, Any]:
 def _read_report(path: Path, wanted: str) -> dict[str, Any]:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ReportError(f"{path}: no report.json of `evaluate`: {error}") from error
     if not isinstance(report, dict) or wanted not in report:
         raise ReportError(f"{path}: no report.json of `evaluate`: it names no {wanted}")

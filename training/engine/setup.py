@@ -15,7 +15,7 @@ from training.engine import checkpoint as checkpoints
 from training.engine.networks import build_segmenter
 from training.engine.optimiser import Learner, build_optimiser, linear_warmup
 from training.engine.release_weights import fill_from_release
-from training.engine.signals import prepare_worker
+from training.engine.signals import LoaderContext, prepare_worker
 from training.engine.step import EstimatorLoss, GeneratorLoss, parameter_groups
 from training.losses.objective import Weights
 
@@ -103,7 +103,7 @@ def build_loader(
         # Its own, for a loader draws from it as it starts: from torch's, a resumed run would go on with other numbers.
         generator=torch.Generator(),
         # A forked child inherits OpenCV's thread pool without its threads and waits for them for ever.
-        multiprocessing_context="spawn" if config.workers else None,
+        multiprocessing_context=LoaderContext() if config.workers else None,
     )
 
 

@@ -5,10 +5,33 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
 
 import cv2
 
 _WORKER_GRACE_S = 5.0
+_STOPS = {signal.SIGINT, signal.SIGTERM}
+
+
+class _DeafProcess(SpawnProcess):
+    """A process that hears no stop until it is ready for one: while it imports, it would die of it with a traceback."""
+
+    def start(self) -> None:
+        """Start it with the signals blocked, as it inherits what is blocked here."""
+        # First, for it takes the block off as it starts.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class LoaderContext(SpawnContext):
+    """How the loader's processes are started; each calls `prepare_worker` when it is ready."""
+
+    Process = _DeafProcess
 
 
 def prepare_worker(_: int) -> None:
@@ -16,6 +39,7 @@ def prepare_worker(_: int) -> None:
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_soon)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
 
 
 def _end_soon(*_: object) -> None:

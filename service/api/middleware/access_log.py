@@ -8,12 +8,14 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.metrics import Metrics
 from service.api.problems import CLIENT_CLOSED_REQUEST, respond
+from service.cameras.camera import CAMERA_ID
 
 _LOG = logging.getLogger("service.requests")
 _COUNTED: Final = "/segment"
@@ -21,6 +23,7 @@ _TOO_MANY: Final = 429
 _KEY_REFUSED: Final = (401, 403)
 _QUIET: Final = ("/health/", "/metrics")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_CAMERA_ID: Final = re.compile(CAMERA_ID)
 _HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 
@@ -31,6 +34,8 @@ class _Exchange:
     path: str
     method: str
     request_id: str
+    client: str | None
+    camera_id: str | None
     started_s: float = field(default_factory=time.perf_counter)
     status: int | None = None
 
@@ -93,7 +98,14 @@ class AccessLogMiddleware:
 def _exchange(scope: Scope) -> _Exchange:
     offered = Headers(scope=scope).get("x-request-id", "")
     request_id = offered if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
-    return _Exchange(scope["path"], scope["method"], request_id)
+    client = (scope.get("client") or (None,))[0]
+    return _Exchange(scope["path"], scope["method"], request_id, client, _camera_id(scope))
+
+
+def _camera_id(scope: Scope) -> str | None:
+    """As the query names it, whoever refuses the request before or after the route reads it."""
+    named = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("camera_id", [""])[-1]
+    return named if _CAMERA_ID.fullmatch(named) else None
 
 
 def _completed(exchange: _Exchange, send: Send) -> Send:
@@ -126,13 +138,16 @@ def _outcome(status: int | None) -> str:
 def _fields(exchange: _Exchange, reason: str, state: Mapping[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "request_id": exchange.request_id,
+        "client": exchange.client,
+        "camera_id": exchange.camera_id,
         "method": exchange.method[:16],
         "path": exchange.path[:128],
         "status": exchange.status,
         "reason": reason,
         "duration_ms": round(1000 * (time.perf_counter() - exchange.started_s), 3),
     }
-    return fields | ({"key": state["key"]} if "key" in state else {})
+    known = {name: value for name, value in fields.items() if value is not None or name == "status"}
+    return known | ({"key": state["key"]} if "key" in state else {})
 
 
 def _level(exchange: _Exchange, cause: BaseException | None) -> int:

@@ -72,7 +72,7 @@ async def segment(
     replaced = state.pipeline.replaced_cost(context)
     admitted = state.admission.admit(context, expected_bytes, replaced)
     with _refusals_counted(query.camera_id, state), admitted as admission:
-        async with until_deadline(context):
+        async with until_deadline(context, state.admission):
             body = await read_frame(request, state.settings, admission, state.pipeline.offload)
             read_s = time.perf_counter() - context.arrived_s
             options = query.options(_false_alarm_rate(query, state))

@@ -68,7 +68,7 @@ class CameraBody(BaseModel):
     assessment: Assessment | None = Field(description="Of the last frame.")
     regions: list[RegionBody] = Field(description="The largest ones of the last frame that had any.")
     flags: list[str] = Field(
-        description="What is wrong with its picture: frozen, dark, overexposed, blurred, fogged; or with it: clock "
+        description="What is wrong with its picture: frozen, dark, overexposed, blurred, fogged, damaged; or with it: clock "
         "(captured_at is over a minute off, repeats itself or was set back), panning (it keeps turning and names no `view`)."
     )
     drift_psi: dict[str, float] = Field(description="Against the release's frames; empty without enough of them.")

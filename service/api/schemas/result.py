@@ -111,6 +111,9 @@ class SegmentResult(BaseModel):
 
     model: ModelBody
     frame: FrameBody
+    damaged: bool = Field(
+        description="The file has a hole, overwritten bytes or no last marker: some pixels may not be the camera's."
+    )
     tiles: Tiles | None = Field(
         description="Tiles that were looked at beside the whole frame; null: the whole frame alone."
     )
@@ -129,6 +132,7 @@ class SegmentResult(BaseModel):
         return {
             "model": ModelBody.of(segmentation.identity, segmentation.threshold),
             "frame": FrameBody(**asdict(segmentation.frame)),
+            "damaged": segmentation.damaged,
             "tiles": segmentation.tiles,
             "assessment": result.assessment,
             "smoke": SmokeBody(**asdict(result.smoke), region_count=len(result.regions)),

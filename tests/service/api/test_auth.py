@@ -79,6 +79,17 @@ def test_the_command_makes_an_entry_that_lets_its_key_in(tmp_path, capsys):
     assert keys.allow(key, Scope.INFER) == keys.allow(key, Scope.METRICS) == "gateway"
 
 
+@pytest.mark.parametrize("name", ['a"b', "a b", "a\\b", "", "x" * 65, "Jürgen", 'a"]\n[[key]]'])
+def test_a_name_that_the_file_could_not_hold_makes_no_key(capsys, name):
+    assert main(["key", name]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert (
+        said.err
+        == f"smoke-bvm: found name {name!r}, expected at most 64 letters, digits, dots, hyphens and underscores\n"
+    )
+
+
 def test_keys_are_never_made_twice():
     assert make("a", [Scope.INFER])[0] != make("a", [Scope.INFER])[0]
 
@@ -181,6 +192,12 @@ def test_probes_and_the_document_are_open(guarded, path):
     assert status(guarded, "GET", path, None) == 200
 
 
+def test_the_first_page_leads_to_the_document(guarded):
+    answer = guarded.get("/", follow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (307, "docs")
+    assert guarded.get("/").url.path == "/docs"
+
+
 def test_a_refusal_says_what_to_offer(guarded):
     refused = guarded.post("/segment", content=BODY)
     assert refused.headers["WWW-Authenticate"] == 'Bearer, Basic realm="smoke-bvm", charset="UTF-8"'
@@ -219,6 +236,19 @@ def test_a_key_used_too_often_is_refused_alone(guarded):
 
 def test_a_bad_key_is_refused_before_the_query_is_looked_at(guarded):
     assert guarded.post("/segment?outputs=nonsense", content=BODY).status_code == 401
+
+
+def test_the_log_names_the_callers_address_and_the_camera_even_of_a_refusal(guarded, caplog):
+    caplog.set_level("INFO", "service.requests")
+    allowed = {"Authorization": "Bearer infer"}
+    guarded.post("/segment?camera_id=north-3", content=BODY, headers=allowed)
+    guarded.post("/segment?camera_id=north-3", content=BODY)
+    guarded.post("/segment?camera_id=a%0Ab", content=BODY, headers=allowed)
+    guarded.post("/segment", content=BODY, headers=allowed)
+    records = [vars(record) for record in caplog.records if record.message == "request"]
+    assert [record["status"] for record in records] == [200, 401, 422, 200]
+    assert [record.get("camera_id") for record in records] == ["north-3", "north-3", None, None]
+    assert {record["client"] for record in records} == {"testclient"}
 
 
 def test_the_log_names_the_key_and_never_shows_it(guarded, caplog):

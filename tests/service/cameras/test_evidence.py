@@ -57,6 +57,15 @@ def test_evidence_is_left_up_to_the_threshold_at_which_too_few_frames_still_show
     assert silent_above([frames[0], [], []], AlarmPolicy(frames=3, hits=2.0)) == 0.0
 
 
+def test_what_a_damaged_file_shows_weighs_half_and_is_no_less_there():
+    here = (0.0, 0.0, 0.5, 0.5)
+    sound, damaged = RegionObservation(here, 1.0, doubted=False), RegionObservation(here, 1.0, False, damaged=True)
+    evidence = weigh([[sound], [damaged], [damaged]], AlarmPolicy())
+    assert (evidence.most, evidence.most_undoubted, evidence.most_frames) == (2.0, 3.0, 3)
+    doubted = RegionObservation(here, 1.0, doubted=True, damaged=True)
+    assert weigh([[doubted]], AlarmPolicy(doubted=0.25)).most == 0.125
+
+
 def test_where_nothing_was_seen_nothing_speaks_for_smoke():
     evidence = weigh([[], []], AlarmPolicy())
     assert (evidence.most, evidence.most_undoubted, evidence.most_frames) == (0.0, 0.0, 0)

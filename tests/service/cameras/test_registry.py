@@ -47,9 +47,12 @@ class Fleet:
         self.now_s = 1_000.0
         self.reference: dict[str, Histogram] = {}
 
-    def frame(self, camera_id: str, *regions: SmokeRegion, brightness: float = 0.5, view: str = ""):
+    def frame(
+        self, camera_id: str, *regions: SmokeRegion, brightness: float = 0.5, view: str = "", damaged: bool = False
+    ):
         self.now_s += 60.0
-        frame = FrameObservation(self.now_s, self.now_s, result(*regions), 100, stats(brightness), view=view)
+        seen = (self.now_s, self.now_s, result(*regions), 100, stats(brightness))
+        frame = FrameObservation(*seen, view=view, damaged=damaged)
         return self.cameras.observe(camera_id, frame, self.reference)
 
     def value(self, name: str, **labels: str) -> float | None:
@@ -70,6 +73,15 @@ def test_three_frames_with_smoke_raise_one_alarm_and_it_is_told_once(fleet):
     ]
     assert fleet.told[1].boxes == ((0.4, 0.4, 0.5, 0.5),)
     assert fleet.value("smoke_camera_alarms_total", camera="ridge") == 1.0
+
+
+def test_smoke_in_damaged_pictures_alone_is_looked_at_by_a_person_and_raises_no_alarm(fleet):
+    states = [fleet.frame("ridge", region(), damaged=True).state for _ in range(5)]
+    assert states == [AlarmState.SUSPECTED] * 2 + [AlarmState.REVIEW] * 3
+    assert "damaged" in fleet.cameras.get("ridge").health.quality_flags
+    assert fleet.value("smoke_camera_image_quality", camera="ridge", flag="damaged") == 1.0
+    assert [fleet.frame("ridge", region()).state for _ in range(2)][-1] is AlarmState.ALARM
+    assert fleet.value("smoke_camera_image_quality", camera="ridge", flag="damaged") == 0.0
 
 
 def test_the_state_is_one_hot_in_the_metrics(fleet):

@@ -1,7 +1,8 @@
 """Recordings whose outcome can be counted by hand."""
 
+from service.cameras.alarm import AlarmState
 from service.cameras.evidence import AlarmPolicy, RegionObservation
-from service.cameras.replay import ReplayFrame, add_up, compare, replay
+from service.cameras.replay import ReplayFrame, add_up, compare, replay, watch
 
 FIRE = (0.4, 0.4, 0.5, 0.5)
 CLOUD = (0.8, 0.1, 0.9, 0.2)
@@ -30,6 +31,29 @@ def test_a_fire_is_found_although_a_false_alarm_lasts_elsewhere():
     frames = [seen(CLOUD)] * 5 + [seen(CLOUD, FIRE, truth=[FIRE])] * 3
     outcome = replay(frames, 60.0, POLICY)
     assert (outcome.alarms, outcome.false_alarms, outcome.detected_s) == (2, 1, 2 * 60.0)
+
+
+def test_an_alarm_on_frames_with_smoke_that_nobody_drew_a_box_around_is_true():
+    labelled = ReplayFrame((RegionObservation(FIRE, 0.9, doubted=False),), smoke=True)
+    outcome = replay([seen()] * 2 + [labelled] * 5, 60.0, POLICY)
+    assert (outcome.alarms, outcome.false_alarms, outcome.detected_s) == (1, 0, 2 * 60.0)
+    boxed = replay([seen()] * 2 + [seen(CLOUD, truth=[FIRE])] * 5, 60.0, POLICY)
+    assert (boxed.alarms, boxed.false_alarms, boxed.detected_s) == (1, 1, None)
+
+
+def test_a_frame_that_could_not_be_read_takes_its_time_and_changes_nothing():
+    frames = [seen(), None, seen(FIRE, truth=[FIRE]), None, seen(FIRE, truth=[FIRE]), seen(FIRE, truth=[FIRE])]
+    outcome = replay(frames, 60.0, POLICY)
+    assert (outcome.frames, outcome.hours, outcome.alarms, outcome.false_alarms) == (4, 6 / 60, 1, 0)
+    assert outcome.detected_s == 3 * 60.0
+    assert [step.number for step in watch(frames, 60.0, POLICY)] == [0, 2, 4, 5]
+
+
+def test_a_step_says_when_an_alarm_came_and_whether_it_was_right():
+    unlabelled = ReplayFrame((RegionObservation(FIRE, 0.9, doubted=False),))
+    for frame, right in ((seen(FIRE, truth=[FIRE]), True), (seen(FIRE), False), (unlabelled, None)):
+        (raised,) = (step for step in watch([frame] * 5, 60.0, POLICY) if step.raised)
+        assert (raised.number, raised.state, raised.score, raised.right) == (2, AlarmState.ALARM, 1.0, right)
 
 
 def test_without_labels_nothing_is_called_false():

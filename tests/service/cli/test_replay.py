@@ -43,6 +43,80 @@ def test_pictures_shown_again_and_again_are_cameras_of_their_own(release, record
     assert (total["cameras"], total["frames"], total["alarms"], total["false_alarms"]) == (8, 32, 5, 5)
 
 
+def replayed(release, *arguments: object) -> int:
+    return main(["replay", *map(str, arguments), "--interval", "60", "--model-dir", str(release)])
+
+
+def test_a_line_says_when_an_alarm_came_and_whether_it_was_right(release, recording, tmp_path, capsys):
+    assert replayed(release, recording, "--out", tmp_path / "numbers.json") == 0
+    assert "alarm  0:05:00  ridge  005.png  true\n" in capsys.readouterr().out
+    assert json.loads((tmp_path / "numbers.json").read_text())["alarms"] == [
+        {"camera": "ridge", "frame": "005.png", "at_s": 300.0, "right": True}
+    ]
+
+
+def test_an_alarm_at_which_nobody_looked_is_neither_true_nor_false(release, recording, capsys):
+    (recording / "frames.csv").unlink()
+    assert replayed(release, recording) == 0
+    assert "alarm  0:05:00  ridge  005.png  nobody looked\n" in capsys.readouterr().out
+
+
+def test_the_timeline_has_a_line_on_every_frame(release, recording, capsys):
+    (recording / "001.png").write_bytes(b"")
+    assert replayed(release, recording, "--timeline") == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("0:0")]
+    assert lines[0] == "0:00:00  ridge  000.png  no smoke  regions 0  score 0.00  clear"
+    assert lines[1] == "0:01:00  ridge  001.png  unreadable"
+    assert lines[5] == "0:05:00  ridge  005.png  smoke  regions 1  score 1.00  alarm  raised, true"
+    assert len(lines) == 8
+
+
+def test_a_broken_file_is_named_and_left_out(release, recording, tmp_path, capsys):
+    (recording / "004.png").write_bytes(b"no picture")
+    out = tmp_path / "numbers.json"
+    assert replayed(release, recording, "--out", out) == 1
+    said = capsys.readouterr()
+    assert "004.png: found a body that starts with b'no pictu'" in said.err
+    assert "alarm  0:06:00  ridge  006.png  true\n" in said.out
+    total = json.loads(out.read_text())["totals"]["gate"]
+    assert (total["frames"], total["detected"], total["median_detection_s"]) == (7, 1, 180.0)
+    assert replayed(release, recording, "--out", out, "--repeat", "2") == 1
+    assert json.loads(out.read_text())["totals"]["gate"]["cameras"] == 7
+
+
+def test_labels_of_no_file_are_told(release, recording, capsys):
+    (recording / "000.png").unlink()
+    assert replayed(release, recording) == 0
+    assert "ridge: 1 labels are of no file of the folder, the first is '000.png'" in capsys.readouterr().err
+
+
+def test_frames_are_replayed_in_the_order_in_which_a_person_counts(release, recording, tmp_path):
+    labels = (recording / "frames.csv").read_text()
+    for number in reversed(range(8)):
+        (recording / f"{number:03}.png").rename(recording / f"{8 + number}.png")
+        labels = labels.replace(f"{number:03}.png", f"{8 + number}.png")
+    (recording / "frames.csv").write_text("\ufeff" + labels, encoding="utf-8")
+    assert replayed(release, recording, "--out", tmp_path / "numbers.json") == 0
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    assert numbers["totals"]["gate"]["median_detection_s"] == 120.0
+    assert numbers["alarms"][0]["frame"] == "13.png"
+
+
+@pytest.mark.parametrize("option", ["--repeat", "--jitter"])
+@pytest.mark.parametrize("value", ["-3", "1.5", "many", "", "1e3", "²"])
+def test_a_number_that_is_none_is_refused(release, recording, capsys, option, value):
+    with pytest.raises(SystemExit) as stop:
+        replayed(release, recording, f"{option}={value}")
+    assert stop.value.code == 2
+    assert "expected a whole number from 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["", "absent/numbers.json"])
+def test_a_place_where_no_numbers_can_be_written_is_refused_before_the_work(release, recording, tmp_path, capsys, out):
+    assert replayed(release, recording, "--out", tmp_path / out) == 2
+    assert "expected a file, in a folder that is there" in capsys.readouterr().err
+
+
 def test_a_threshold_above_the_plume_sees_nothing(release, recording, tmp_path):
     out = tmp_path / "numbers.json"
     arguments = ["replay", str(recording), "--interval", "60", "--threshold", "0.81", "--model-dir", str(release)]

@@ -1,4 +1,6 @@
+import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from models.geometry import fit
 from models.operating_points import OperatingPoint, OperatingPoints
 from service.__main__ import main
-from service.cli.recordings import collect
+from service.cli.pictures import collect
 from service.cli.segment import name_tasks
 from tests.conftest import build_release, closed_form
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
@@ -139,7 +141,7 @@ def test_a_made_up_name_does_not_take_a_real_ones_place():
 
 def test_a_picture_named_twice_is_segmented_once(folder, tmp_path):
     picture = folder / "plume.png"
-    assert collect([picture, folder, picture], tmp_path / "out").count(picture) == 1
+    assert collect([picture, folder, picture], tmp_path / "out").pictures.count(picture) == 1
 
 
 def test_what_was_written_is_not_read_again(release, folder):
@@ -148,6 +150,79 @@ def test_what_was_written_is_not_read_again(release, folder):
     for _ in range(2):
         assert segment(release, folder, "--out", out, "--outputs", "mask") == 0
         assert written(out) == ["calm.json", "calm.mask.png", "plume.json", "plume.mask.png"]
+
+
+def test_with_tree_the_answers_lie_as_the_pictures_do(release, folder, tmp_path):
+    (folder / "cut.webp").unlink()
+    (folder / "below/plume.png").write_bytes(file_of(plume()))
+    (folder / "below/plume.webp").write_bytes(file_of(plume(), "WEBP"))
+    out = tmp_path / "out"
+    assert segment(release, folder, "--out", out, "--outputs", "mask", "--tree") == 0
+    found = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.json"))
+    assert found == ["below/calm.json", "below/plume-2.json", "below/plume.json", "plume.json"]
+    assert json.loads((out / "below/calm.json").read_text())["maps"]["mask"]["file"] == "calm.mask.png"
+    assert (out / "below/calm.mask.png").is_file()
+
+
+def test_a_picture_that_is_named_itself_goes_to_the_top_of_the_tree(folder):
+    tasks = name_tasks([folder / "below/calm.JPG", folder / "plume.png"], [folder / "below/calm.JPG", folder])
+    assert [task.folder for task in tasks] == [Path("below"), Path()]
+    (task,) = name_tasks([folder / "below/calm.JPG"], [folder / "below/calm.JPG"])
+    assert task.folder == Path()
+
+
+def test_a_summary_has_a_line_on_each_picture(release, folder, tmp_path):
+    table = tmp_path / "summary.csv"
+    assert segment(release, folder, "--out", tmp_path / "out", "--outputs", "", "--csv", table) == 1
+    with table.open(encoding="utf-8", newline="") as stream:
+        rows = {Path(row["source"]).name: row for row in csv.DictReader(stream)}
+    assert list(rows) == ["calm.JPG", "cut.webp", "plume.png"]
+    row = rows["plume.png"]
+    assert (row["report"], row["assessment"], row["detected"], row["error"]) == ("plume.json", "smoke", "True", "")
+    assert (float(row["area_fraction"]), int(row["region_count"])) == (0.25, 1)
+    assert float(row["total"]) == pytest.approx(float(row["aleatoric"]) + float(row["epistemic"]))
+    assert rows["cut.webp"]["error"].startswith("found a WEBP file that does not decode")
+    assert rows["cut.webp"]["assessment"] == ""
+
+
+def test_a_name_that_is_no_utf_8_is_segmented_as_any_other(release, tmp_path, capfd):
+    (tmp_path / "in").mkdir()
+    for name in (b"h\xfcgel.png", b"h\xfcgel.jpg", b"\xff.webp"):
+        kind = {b"png": "PNG", b"jpg": "JPEG", b"webp": "WEBP"}[name.split(b".")[1]]
+        Path(os.fsdecode(os.fsencode(tmp_path / "in") + b"/" + name)).write_bytes(
+            file_of(plume(), kind)[: -9 if kind == "WEBP" else None]
+        )
+    table = tmp_path / "summary.csv"
+    assert segment(release, tmp_path / "in", "--out", tmp_path / "out", "--csv", table) == 1
+    names = {os.fsencode(path.name) for path in (tmp_path / "out").glob("*.json")}
+    assert names == {b"h\xfcgel.json", b"h\xfcgel-2.json"}
+    (report,) = (path for path in (tmp_path / "out").glob("*.json") if b"-2" not in os.fsencode(path.name))
+    assert json.loads(report.read_text())["source"].endswith("in/h\\xfcgel.jpg")
+    assert "h\\xfcgel.json" in table.read_text(encoding="utf-8")
+    assert "\\xff.webp: found a WEBP file that does not decode" in capfd.readouterr().err
+
+
+def test_what_file_browsers_leave_behind_is_skipped_and_counted(release, folder, tmp_path, capfd):
+    (folder / "cut.webp").unlink()
+    (folder / "__MACOSX").mkdir()
+    for name in (".DS_Store", "._plume.png", "Thumbs.db", "__MACOSX/plume.png"):
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    assert segment(release, folder, "--out", tmp_path / "out", "--outputs", "") == 0
+    assert written(tmp_path / "out") == ["calm.json", "plume.json"]
+    assert "skipped 5 files that are no pictures by their names" in capfd.readouterr().err
+
+
+def test_pictures_come_in_the_order_in_which_a_person_counts(tmp_path):
+    for name in ("cam10/1.png", "cam2/10.png", "cam2/9.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = collect([tmp_path], tmp_path / "out").pictures
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["cam2/9.png", "cam2/10.png", "cam10/1.png"]
+
+
+def test_a_file_is_no_place_for_the_answers(release, folder, capfd):
+    assert segment(release, folder / "plume.png", "--out", folder / "notes.txt") == 2
+    assert "notes.txt is a file; expected a folder" in capfd.readouterr().err
 
 
 def test_the_inputs_folder_is_no_place_for_the_answers(release, folder, capfd):

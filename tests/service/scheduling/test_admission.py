@@ -3,7 +3,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from service.errors import ClientGone, Draining, ServiceFull
+from service.errors import ClientGone, DeadlineTooShort, Draining, ServiceFull
 from service.scheduling.admission import Admission, AdmissionControl, Phase
 from service.scheduling.backlog import WaitPolicy
 from service.scheduling.context import RequestContext
@@ -51,11 +51,12 @@ class Door:
         body_bytes: int = 0,
         replaced: int = 0,
         whole: bool = True,
+        hurried: bool = False,
     ) -> Admission:
         """Let one in; its body is there at once if it is `whole`."""
         now_s = self.clock.now_s
         stack = ExitStack()
-        context = RequestContext(camera, replaced > 0, now_s, now_s + left_s, cost)
+        context = RequestContext(camera, replaced > 0, now_s, now_s + left_s, cost, hurried)
         admission = stack.enter_context(self.control.admit(context, body_bytes, replaced))
         if whole:
             admission.complete()
@@ -268,6 +269,29 @@ def test_a_deadline_that_cannot_be_met_is_refused_at_the_door(door):
     with pytest.raises(ServiceFull, match="found about 300 ms of frames ahead, expected at most 200 ms of them"):
         door.enter(left_s=0.3)
     assert door.enter(left_s=0.41)
+
+
+def hurried(left_s: float) -> RequestContext:
+    return RequestContext(None, arrived_s=100.0, deadline_s=100.0 + left_s, hurried=True)
+
+
+@pytest.mark.parametrize("left_s", [0.02, 0.19])
+def test_a_caller_who_gives_less_than_the_work_takes_is_told_so_and_not_that_the_service_is_full(door, left_s):
+    assert door.control.too_short(hurried(left_s))
+    for _ in range(3):
+        door.enter()
+    with pytest.raises(DeadlineTooShort, match=r"found a deadline of \d+ ms, expected the 100 ms of work on a frame"):
+        door.enter(left_s=left_s, hurried=True)
+
+
+def test_a_deadline_that_leaves_room_for_the_work_is_the_services_to_keep(door):
+    assert not door.control.too_short(hurried(0.21))
+    assert not door.control.too_short(RequestContext(None, arrived_s=100.0, deadline_s=100.001))  # the service's own
+    assert not Door(run_s=0.0).control.too_short(hurried(0.21))  # nothing is known yet
+    for _ in range(3):
+        door.enter()
+    with pytest.raises(ServiceFull):
+        door.enter(left_s=0.21, hurried=True)
 
 
 def test_what_would_be_served_at_once_is_tried_whatever_its_deadline(door):

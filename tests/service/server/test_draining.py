@@ -1,5 +1,8 @@
 import asyncio
 import signal
+import subprocess
+import sys
+import time
 
 import uvicorn
 
@@ -49,3 +52,31 @@ def test_those_inside_are_not_waited_for_for_ever():
     with control.admit(RequestContext()):
         server.handle_exit(signal.SIGTERM, None)
         assert tick(server)
+
+
+_HANGING = """
+import logging, os, signal, threading, time, uvicorn
+from service.scheduling.admission import AdmissionControl
+from service.scheduling.backlog import WaitPolicy
+from service.scheduling.in_flight import InFlightLimits
+from service.scheduling.service_time import ServiceTimeEstimator
+from service.server.draining import DrainingServer
+
+logging.basicConfig()
+threading.Thread(target=time.sleep, args=(600,), name="hanging").start()
+control = AdmissionControl(InFlightLimits(2, 2, 1, 1), WaitPolicy(2.0, 30.0), ServiceTimeEstimator())
+control.open()
+server = DrainingServer(uvicorn.Config(lambda *_: None, port=0, lifespan="off", log_config=None), control, 0.0)
+server.end_s = 0.5
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+signal.signal(signal.SIGTERM, lambda *_: None)
+server.run()
+"""
+
+
+def test_a_thread_that_hangs_does_not_keep_the_process():
+    started_s = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", _HANGING], capture_output=True, text=True, timeout=60, check=False)
+    assert time.monotonic() - started_s < 30
+    assert done.returncode == 1
+    assert "ended with work unfinished: the time to drain is over" in done.stderr

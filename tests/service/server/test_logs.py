@@ -3,7 +3,11 @@ import logging
 import sys
 import threading
 
+import pytest
+
+from service.server import serve
 from service.server.logs import ConsoleFormatter, JsonFormatter, start_logging
+from service.settings import Settings
 
 
 def record_of(message: str, exc_info=None, **extra) -> logging.LogRecord:
@@ -45,11 +49,20 @@ def test_a_client_cannot_forge_a_sentence_or_steer_the_terminal():
     assert line.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("chosen", "terminal", "sentences"),
+    [("auto", True, True), ("auto", False, False), ("text", False, True), ("json", True, False)],
+)
+def test_the_form_of_the_log_can_be_chosen(monkeypatch, chosen, terminal, sentences):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    assert serve._in_sentences(Settings.load(log_format=chosen)) == sentences
+
+
 def test_the_address_of_a_webhook_does_not_reach_the_log():
     root, client = logging.getLogger(), logging.getLogger("httpx2")
     before = (root.level, list(root.handlers), client.level)
     try:
-        start_logging("info", terminal=False)
+        start_logging("info", sentences=False)
         assert not client.isEnabledFor(logging.INFO)
     finally:
         logging.captureWarnings(capture=False)
@@ -60,7 +73,7 @@ def test_the_address_of_a_webhook_does_not_reach_the_log():
 
 def test_a_thread_that_dies_says_so_in_the_log(capsys, monkeypatch):
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    start_logging("info", terminal=False)
+    start_logging("info", sentences=False)
 
     def work() -> None:
         raise ValueError("mint")

@@ -1,0 +1,48 @@
+"""Pictures on disk: those that a command line names or that lie in a folder, in the order in which a person counts."""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+_NUMBER: Final = re.compile(r"(\d+)")
+
+
+class Found(NamedTuple):
+    """Pictures in order, and how many files in the folders are none by their names."""
+
+    pictures: list[Path]
+    others: int
+
+
+def collect(inputs: Iterable[Path], out: Path) -> Found:
+    """Pictures named or found in named folders (and below), each once; what lies in `out` is left alone."""
+    found: dict[Path, None] = {}
+    others: set[Path] = set()
+    inside = out.resolve()
+    for path in inputs:
+        below = sorted(path.rglob("*"), key=natural) if path.is_dir() else []
+        files = [file for file in below if file.is_file() and not file.resolve().is_relative_to(inside)]
+        others |= {file for file in files if not is_picture(file.relative_to(path))}
+        found |= dict.fromkeys(file for file in files if is_picture(file.relative_to(path)))
+        if not path.is_dir():
+            found[path] = None
+    return Found(list(found), len(others - found.keys()))
+
+
+def is_picture(path: Path) -> bool:
+    """By its name: not what file browsers leave behind, such as `Thumbs.db`, `.DS_Store`, `._a.jpg` and what lies in `__MACOSX`."""
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return path.suffix.lower() in _SUFFIXES and not hidden
+
+
+def natural(path: Path) -> list[tuple[list[str | int], str]]:
+    """A key to sort by: 2 comes before 10, in the names of folders as well."""
+    return [([int(word) if word.isdecimal() else word for word in _NUMBER.split(part)], part) for part in path.parts]
+
+
+def readable(path: Path | str) -> str:
+    """A file's name as text, whatever bytes it is made of: those that are no UTF-8 are written by their numbers."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

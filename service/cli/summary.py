@@ -1,0 +1,62 @@
+"""A table of what was found, one line a picture, for spreadsheets; written as the pictures are answered."""
+
+import csv
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TextIO
+
+from service.api.schemas.segment import FileReport
+from service.errors import SettingsInvalid
+
+COLUMNS: Final = (
+    "source",
+    "report",
+    "error",
+    "assessment",
+    "detected",
+    "area_fraction",
+    "max_probability",
+    "region_count",
+    "total",
+    "aleatoric",
+    "epistemic",
+)
+
+
+class SummaryTable:
+    """The table; without a stream it is written nowhere."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._rows = csv.DictWriter(stream, COLUMNS, restval="") if stream else None
+        if self._rows:
+            self._rows.writeheader()
+
+    def answered(self, report: FileReport, file: str) -> None:
+        """A picture, and the name of its report."""
+        smoke, uncertainty = report.smoke.model_dump(), report.uncertainty.frame.model_dump()
+        self._write({"source": report.source, "report": file, "assessment": report.assessment, **smoke, **uncertainty})
+
+    def failed(self, source: str, error: str) -> None:
+        """A picture that got no answer, and why."""
+        self._write({"source": source, "error": error})
+
+    def _write(self, row: Mapping[str, object]) -> None:
+        if self._rows and self._stream:
+            self._rows.writerow(row)
+            self._stream.flush()
+
+
+@contextmanager
+def open_summary(path: Path | None) -> Iterator[SummaryTable]:
+    """Start a table before any work is done. Raises SettingsInvalid where the file cannot be written."""
+    if path is None:
+        yield SummaryTable()
+        return
+    try:
+        stream = path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise SettingsInvalid(f"--csv: {error}; expected a file that can be written") from error
+    with stream:
+        yield SummaryTable(stream)

@@ -1,0 +1,53 @@
+"""From a picture file to what the model is shown: decoded, fitted or cut into tiles, and looked at.
+
+A function of its arguments alone, so that it can run in a process of its own (`service.pipeline.workers`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from service.pipeline.decode import Limits, decode_frame
+from service.pipeline.encode import Size
+from service.pipeline.image_stats import ImageStats, image_stats
+from service.pipeline.options import SegmentOptions
+from service.pipeline.tiling import ModelInputs, model_inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What is wanted of a file.
+
+    Attributes:
+        limits: What its header may promise.
+        options: Among them the tiles.
+        size_px: Side of the model's square.
+        watched: Whether the frame is a camera's, of which is kept what it looks like.
+    """
+
+    limits: Limits
+    options: SegmentOptions
+    size_px: int
+    watched: bool
+
+
+class PreparedFrame(NamedTuple):
+    """What the model is shown, the frame's size, what it looks like if it is a camera's, and whether its file was damaged."""
+
+    inputs: ModelInputs
+    size: Size
+    stats: ImageStats | None
+    damaged: bool
+
+
+def prepare(body: bytes, wanted: Preparation, hold_pixels: Callable[[int], None]) -> PreparedFrame:
+    """Prepare one file.
+
+    Raises:
+        RequestError: See `service.pipeline.decode.decode_frame`.
+    """
+    frame = decode_frame(body, wanted.limits, hold_pixels)
+    height, width = frame.pixels.shape[:2]
+    inputs = model_inputs(frame.pixels, wanted.options, wanted.size_px)
+    stats = image_stats(inputs[0]) if wanted.watched else None
+    return PreparedFrame(inputs, Size(width, height), stats, frame.damaged)

@@ -1,0 +1,29 @@
+"""What is refused of a text or a table that somebody wrote, in words for that person."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+
+def parsed(parse: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401 - decoded TOML
+    """What a parser makes of a text. Raises ValueError, also where it is nested deeper than the parser can follow."""
+    try:
+        return parse(text)
+    except RecursionError:
+        raise ValueError("found brackets nested too deeply, expected a few levels") from None
+
+
+def in_words(error: ValidationError, expected: Mapping[str, str], at: str = "") -> str:
+    """What pydantic refused first: where (below `at`), found, expected (words by key, by "" of the whole; else pydantic's own)."""
+    problems = error.errors(include_url=False)
+    if unknown := sorted(str(each["loc"][-1]) for each in problems if each["type"] == "extra_forbidden"):
+        words = expected.get("", f"some of {', '.join(sorted(expected))}")
+        return f"{at}{at and ': '}found {unknown}, expected {words}"
+    problem, key = problems[0], str(*problems[0]["loc"][:1])
+    where = ".".join(part for part in (at, key) if part)
+    words = problem["msg"].removeprefix("Value error, ").replace("Input should be ", "")
+    if not words.startswith("found"):
+        found = "nothing" if problem["type"] == "missing" else repr(problem["input"])[:80]
+        words = f"found {found}, expected {expected.get(key, words)}"
+    return f"{where}: {words}" if where else words
