@@ -25,7 +25,7 @@ from service.cli.recordings import Label, Recording, read_recording
 from service.cli.replay_table import frames_with_smoke, replay_table
 from service.cli.timeline import AlarmEntry, WatchedCamera, alarm_lines, alarms_of, timeline
 from service.errors import SOME_FAILED, SettingsInvalid, in_one_line
-from service.pipeline.decode import Limits, decode
+from service.pipeline.decoding.decode import Limits, decode
 from service.pipeline.options import SegmentOptions
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.threshold import threshold_in_force

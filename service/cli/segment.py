@@ -16,7 +16,7 @@ from service.api.schemas.segment import FileReport, MapFile
 from service.cli.pictures import collect, readable
 from service.cli.summary import SummaryTable, open_summary
 from service.errors import SOME_FAILED, USAGE, BodyTooLarge, RequestError, in_one_line
-from service.pipeline.decode import Limits
+from service.pipeline.decoding.decode import Limits
 from service.pipeline.options import SegmentOptions
 from service.pipeline.pipeline import Pipeline, Segmentation
 from service.runtime.slot import ModelSlot

@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 from models.drift import Histogram
 from models.maps import SegmentationMaps
 from models.tiles import Tiles, canvas_px
-from service.pipeline.decode import Limits, decode, no_hold
+from service.pipeline.decoding.decode import Limits, decode, no_hold
 from service.pipeline.detections import DetectionOptions, FrameResult, detect_smoke
 from service.pipeline.encode import MASK, EncodedMap, Picture, Size, encode_maps, mask_at, overlay
 from service.pipeline.image_stats import ImageStats
@@ -151,7 +151,7 @@ class Pipeline:
             body: The file.
             options: What is wanted of it.
             context: Whose frame it is, and until when it is wanted; by default that of a frame of no camera, without a deadline.
-            hold_pixels: See `service.pipeline.decode.decode`.
+            hold_pixels: See `service.pipeline.decoding.decode.decode`.
 
         Raises:
             RequestError: One of its classes per cause.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from service.pipeline.decode import Limits, decode_frame
+from service.pipeline.decoding.decode import Limits, decode_frame
 from service.pipeline.encode import Size
 from service.pipeline.image_stats import ImageStats, image_stats
 from service.pipeline.options import SegmentOptions
@@ -44,7 +44,7 @@ def prepare(body: bytes, wanted: Preparation, hold_pixels: Callable[[int], None]
     """Prepare one file.
 
     Raises:
-        RequestError: See `service.pipeline.decode.decode_frame`.
+        RequestError: See `service.pipeline.decoding.decode.decode_frame`.
     """
     frame = decode_frame(body, wanted.limits, hold_pixels)
     height, width = frame.pixels.shape[:2]

@@ -22,7 +22,7 @@ from service.notifications.mqtt import Mqtt
 from service.notifications.notifier import Notifier, Sink
 from service.notifications.outbox import Outbox
 from service.notifications.webhook import Webhook
-from service.pipeline.decode import Limits
+from service.pipeline.decoding.decode import Limits
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.threshold import certified
 from service.pipeline.workers import WorkerOptions

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from service.pipeline.decode import Limits, decode
+from service.pipeline.decoding.decode import Limits, decode
 from tests.pictures import file_of, noisy
 
 LARGE_PX = 1600 * 1200

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.pictures import file_of, noisy, plume
-from tests.service.pipeline.test_decode import chunk, png
+from tests.service.pipeline.decoding.test_decode import chunk, png
 
 GOOD = {picture_format: file_of(noisy(9, 96, 64), picture_format) for picture_format in ("JPEG", "PNG", "WEBP")}
 PROGRESSIVE = file_of(noisy(9, 96, 64), "JPEG", progressive=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from service import errors
-from service.pipeline.decode import Limits, no_hold
+from service.pipeline.decoding.decode import Limits, no_hold
 from service.pipeline.options import SegmentOptions
 from service.pipeline.prepare import Preparation, prepare
 from service.pipeline.workers import DecodeWorkers, WorkingSince

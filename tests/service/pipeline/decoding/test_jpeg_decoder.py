@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from service import errors
-from service.pipeline.decode import Limits, decode_frame
+from service.pipeline.decoding.decode import Limits, decode_frame
 from tests.pictures import file_of, noisy
-from tests.service.pipeline.test_jpeg_markers import ORDINARY
+from tests.service.pipeline.decoding.test_jpeg_markers import ORDINARY
 
 LIMITS = Limits(1_000_000)
 FRAME = noisy(2, 200, 150)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from models.geometry import RGB
 from service.errors import FrameBroken, FrameModeUnsupported
-from service.pipeline.jpeg_markers import JpegStructure
+from service.pipeline.decoding.jpeg_markers import JpegStructure
 
 _COLOURS: Final = {1: "RGB", 3: "RGB", 4: "CMYK"}
 _END: Final = b"\xff\xd9"

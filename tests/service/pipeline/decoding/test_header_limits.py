@@ -10,11 +10,11 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from service import errors
-from service.pipeline.decode import Limits, decode
-from service.pipeline.header_limits import METADATA_CHUNKS_MAX, PNG_CHUNKS_MAX, PngStructure, check_webp
-from service.pipeline.jpeg_markers import METADATA_BYTES_MAX
+from service.pipeline.decoding.decode import Limits, decode
+from service.pipeline.decoding.header_limits import METADATA_CHUNKS_MAX, PNG_CHUNKS_MAX, PngStructure, check_webp
+from service.pipeline.decoding.jpeg_markers import METADATA_BYTES_MAX
 from tests.pictures import file_of, noisy
-from tests.service.pipeline.test_decode import chunk, png
+from tests.service.pipeline.decoding.test_decode import chunk, png
 
 LIMITS = Limits(40_000_000)
 FRAME = noisy(1, 64, 48)

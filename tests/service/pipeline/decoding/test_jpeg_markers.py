@@ -9,8 +9,14 @@ import pytest
 from PIL import Image
 
 from service import errors
-from service.pipeline.decode import Limits, decode
-from service.pipeline.jpeg_markers import MARKERS_MAX, METADATA_BYTES_MAX, SCANS_MAX, STRAY_BYTES_MAX, JpegStructure
+from service.pipeline.decoding.decode import Limits, decode
+from service.pipeline.decoding.jpeg_markers import (
+    MARKERS_MAX,
+    METADATA_BYTES_MAX,
+    SCANS_MAX,
+    STRAY_BYTES_MAX,
+    JpegStructure,
+)
 from tests.pictures import file_of, noisy, plain
 
 PIXELS_MAX = 40_000_000

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from service import errors
-from service.pipeline.decode import Limits, decode
+from service.pipeline.decoding.decode import Limits, decode
 from tests.pictures import file_of, noisy, plain
 
 LIMITS = Limits(pixels_max=1_000_000)

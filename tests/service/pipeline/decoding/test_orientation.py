@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.pipeline.decode import Limits, decode
-from service.pipeline.orientation import orientation, upright
+from service.pipeline.decoding.decode import Limits, decode
+from service.pipeline.decoding.orientation import orientation, upright
 from tests.pictures import file_of, noisy
 
 LIMITS = Limits(1_000_000)

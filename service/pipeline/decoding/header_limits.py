@@ -1,6 +1,6 @@
 """What the chunks of a PNG or WebP file may cost, told in one pass over their headers before anything decodes.
 
-A JPEG file's markers: `service.pipeline.jpeg_markers`.
+A JPEG file's markers: `service.pipeline.decoding.jpeg_markers`.
 """
 
 import struct
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.errors import FrameTooLarge
-from service.pipeline.jpeg_markers import METADATA_BYTES_MAX
+from service.pipeline.decoding.jpeg_markers import METADATA_BYTES_MAX
 
 PNG_CHUNKS_MAX: Final = 10_000
 """An encoder writes the pixels in chunks of 8 KB or more."""

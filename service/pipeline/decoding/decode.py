@@ -24,11 +24,11 @@ from service.errors import (
     FrameTooLarge,
     RequestError,
 )
-from service.pipeline.grey16 import grey_of_16_bits
-from service.pipeline.header_limits import PngStructure, check_webp
-from service.pipeline.jpeg_decoder import decode_jpeg
-from service.pipeline.jpeg_markers import JpegStructure
-from service.pipeline.orientation import orientation, upright
+from service.pipeline.decoding.grey16 import grey_of_16_bits
+from service.pipeline.decoding.header_limits import PngStructure, check_webp
+from service.pipeline.decoding.jpeg_decoder import decode_jpeg
+from service.pipeline.decoding.jpeg_markers import JpegStructure
+from service.pipeline.decoding.orientation import orientation, upright
 
 _PNG_END: Final = b"IEND\xaeB`\x82"
 

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from service import errors
-from service.pipeline.decode import Limits, decode
+from service.pipeline.decoding.decode import Limits, decode
 from tests.pictures import file_of
-from tests.service.pipeline.test_decode import chunk
+from tests.service.pipeline.decoding.test_decode import chunk
 
 LIMITS = Limits(1_000_000)
 
