@@ -176,8 +176,7 @@ class Pipeline:
         encode_s = time.perf_counter() - inferred_s
         stages = Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
         tiles, map_px = (options.tiles, canvas_px(side)) if len(inputs) > 1 else (None, side)
-        reference = model.manifest.reference or {}
-        about = (stages, frame.stats, tiles, map_px, reference, frame.damaged)
+        about = (stages, frame.stats, tiles, map_px, model.manifest.reference or {}, frame.damaged)
         return Segmentation(model.identity, threshold, size, result, maps, picture, *about)
 
     async def offload(self, work: Callable[[], _T]) -> _T:
