@@ -7,9 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from models.manifest import OUTPUTS, Golden, Input, Manifest, describe
 from tests.pictures import file_of, noisy
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 SIDE = 32
 THRESHOLD = 0.5
