@@ -12,8 +12,7 @@ from models.manifest import ManifestError, newest_release
 from service.cameras.evidence import AlarmPolicy
 from service.errors import ModelUnusable, SettingsInvalid
 from service.runtime.providers import Arena, Precision, Provider
-from service.spelling import closest
-from service.validation import in_words
+from service.validation import closest, in_words
 
 _GONE: Final = {
     "SMOKE_BURST_S": "SMOKE_CAMERA_WAIT_MAX_MS says how long a camera's only frame may wait, SMOKE_WAIT_MAX_MS any other",

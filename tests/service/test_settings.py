@@ -8,7 +8,7 @@ from service import settings as module
 from service.cameras.evidence import AlarmPolicy
 from service.errors import ModelUnusable, SettingsInvalid
 from service.settings import Settings
-from service.spelling import distance
+from service.validation import distance
 
 
 def test_nobody_but_this_machine_is_served_unless_told_otherwise():
