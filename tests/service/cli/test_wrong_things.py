@@ -14,7 +14,7 @@ import pytest
 import service.cli.segment
 from service.__main__ import main
 from service.server import serve
-from tests.pictures import file_of, plume
+from tests.pictures import file_of, noisy, plume
 from tests.wrong_things import WRONG
 
 
@@ -180,8 +180,9 @@ def test_one_picture_that_nobody_thought_of_does_not_end_the_rest(release, tmp_p
 
 def test_ctrl_c_ends_it_with_a_word(release, tmp_path):
     (tmp_path / "in").mkdir()
-    for number in range(500):
-        (tmp_path / f"in/{number}.png").write_bytes(file_of(plume()))
+    (tmp_path / "large.png").write_bytes(file_of(noisy(1, 1600, 1200)))
+    for number in range(500):  # of some 50 ms each, so that it is not done before it is asked to stop
+        (tmp_path / f"in/{number}.png").symlink_to(tmp_path / "large.png")
     command = [
         str(Path(sys.executable).with_name("smoke-bvm")),
         "segment",
