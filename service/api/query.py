@@ -15,6 +15,7 @@ from service.pipeline.options import (
     ALL_OUTPUTS,
     DEFAULT_OUTPUTS,
     MapEncoding,
+    PictureEncoding,
     Resolution,
     SegmentOptions,
     parse_outputs,
@@ -89,6 +90,9 @@ class SegmentQuery(BaseModel):
         description="Maps as 8-bit PNG files on a fixed scale, or as .npz files of the model's own floats, four bytes a pixel. "
         "`npz` only with resolution `model`.",
     )
+    overlay_encoding: PictureEncoding = Field(
+        "jpeg", description="The overlay as a JPEG, or without loss as a PNG file."
+    )
     threshold: Annotated[float | None, NEVER_NULL] = Field(
         None, gt=0, lt=1, description="Probability from which on a pixel is smoke; the one in force by default."
     )
@@ -129,4 +133,5 @@ class SegmentQuery(BaseModel):
     def options(self, false_alarm_rate: float | None = None) -> SegmentOptions:
         """What is wanted, in the pipeline's words; the rate is what the operator wants of frames for which no threshold is asked."""
         outputs = parse_outputs(",".join(filter(None, self.outputs)))
-        return SegmentOptions(outputs, self.resolution, self.threshold, self.tiles, self.encoding, false_alarm_rate)
+        wanted = (self.resolution, self.threshold, self.tiles, self.encoding, false_alarm_rate, self.overlay_encoding)
+        return SegmentOptions(outputs, *wanted)

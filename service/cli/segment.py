@@ -162,14 +162,14 @@ def _read(path: Path, max_bytes: int) -> bytes:
 
 def _write(task: SegmentTask, out: Path, segmentation: Segmentation, fields: dict[str, Any]) -> FileReport:
     out.mkdir(parents=True, exist_ok=True)
-    maps = {}
-    for name, encoded in segmentation.maps.items():
+    maps, made = {}, segmentation.rendering
+    for name, encoded in made.maps.items():
         file = f"{task.stem}.{name}.{encoded.encoding}"
         (out / file).write_bytes(encoded.data)
         maps[name] = MapFile.of(encoded, readable(file))
-    overlay = f"{task.stem}.overlay.jpg" if segmentation.picture else None
-    if segmentation.picture and overlay:
-        (out / overlay).write_bytes(segmentation.picture.data)
+    overlay = f"{task.stem}.overlay{made.picture.suffix}" if made.picture else None
+    if made.picture and overlay:
+        (out / overlay).write_bytes(made.picture.data)
     shown = readable(overlay) if overlay else None
     report = FileReport(source=readable(task.source), maps=maps, overlay=shown, **fields)
     (out / f"{task.stem}.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")

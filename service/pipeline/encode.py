@@ -1,6 +1,6 @@
 """Maps -> 8-bit PNG files on a fixed scale: byte 0 is the output's minimum, byte 255 its maximum, for every frame.
 
-Or -> .npz files of the values themselves. And for people the photograph with the smoke drawn on it, as a JPEG file.
+Or -> .npz files of the values themselves. And for people the photograph with the smoke drawn on it, as a JPEG or PNG file.
 """
 
 import io
@@ -15,13 +15,13 @@ import numpy.typing as npt
 from models.geometry import RGB, Map, Mask, unfit
 from models.manifest import Output
 from models.maps import SegmentationMaps
-from service.pipeline.options import MapEncoding
+from service.pipeline.options import MapEncoding, PictureEncoding
 
 MASK: Final = Output("mask", "1", 0.0, 1.0, "uint8")
 _TINT: Final = np.array([255.0, 64.0, 32.0], dtype=np.float32)
 _TINT_SHARE: Final = 0.35
 _EDGE: Final = (255, 32, 0)
-_JPEG: Final = (cv2.IMWRITE_JPEG_QUALITY, 90)
+_FILE: Final = {"jpeg": (".jpg", (cv2.IMWRITE_JPEG_QUALITY, 90)), "png": (".png", ())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,26 +127,34 @@ def npz(name: str, values: Map | Mask) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A JPEG file and its size in pixels."""
+    """A JPEG or PNG file and its size in pixels."""
 
     width: int
     height: int
     data: bytes
+    encoding: PictureEncoding = "jpeg"
+
+    @property
+    def suffix(self) -> str:
+        """Of the file's name: `.jpg` or `.png`."""
+        return _FILE[self.encoding][0]
 
 
-def overlay(frame: RGB, mask: Mask) -> Picture:
+def overlay(frame: RGB, mask: Mask, encoding: PictureEncoding = "jpeg") -> Picture:
     """Draw the mask onto the frame.
 
     Args:
         frame: (height, width, 3) uint8 RGB; left as it is.
         mask: (height, width) bool.
+        encoding: Of the file.
     """
     height, width = mask.shape
     picture = _tinted(frame, mask)
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(picture, outlines, -1, _EDGE, thickness=max(1, round(min(width, height) / 400)))
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), _JPEG)
-    return Picture(width, height, data.tobytes())
+    suffix, parameters = _FILE[encoding]
+    _, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), parameters)
+    return Picture(width, height, data.tobytes(), encoding)
 
 
 def _tinted(frame: RGB, mask: Mask) -> npt.NDArray[np.uint8]:

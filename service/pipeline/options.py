@@ -8,9 +8,12 @@ from service.errors import ParameterInvalid
 
 Resolution = Literal["model", "frame"]
 MapEncoding = Literal["png", "npz"]
+PictureEncoding = Literal["jpeg", "png"]
 MAPS: Final = ("mask", "probability", "total", "aleatoric", "epistemic")
 OVERLAY: Final = "overlay"
-ALL_OUTPUTS: Final = (*MAPS, OVERLAY)
+POLYGONS: Final = "polygons"
+RLE: Final = "rle"
+ALL_OUTPUTS: Final = (*MAPS, OVERLAY, POLYGONS, RLE)
 DEFAULT_OUTPUTS: Final = "mask,total,aleatoric"
 
 
@@ -24,6 +27,7 @@ class SegmentOptions:
         threshold: Probability from which on a pixel is smoke; None takes that of the rate.
         tiles: Look at tiles of the frame as well.
         encoding: Maps as 8-bit PNG files, or as .npz files of the model's own floats.
+        overlay_encoding: The overlay as a JPEG, or without loss as a PNG file.
         false_alarm_rate: Certified share of smoke-free frames with an alarm, which chooses the threshold; None takes the manifest's.
 
     Raises:
@@ -36,6 +40,7 @@ class SegmentOptions:
     tiles: Tiles | None = None
     encoding: MapEncoding = "png"
     false_alarm_rate: float | None = None
+    overlay_encoding: PictureEncoding = "jpeg"
 
     def __post_init__(self) -> None:
         if self.encoding == "npz" and self.resolution == "frame":
@@ -52,7 +57,7 @@ class SegmentOptions:
     @property
     def at_frame_size(self) -> bool:
         """Whether something of the frame's own size is wanted."""
-        return self.resolution == "frame" or OVERLAY in self.outputs
+        return self.resolution == "frame" or not {OVERLAY, POLYGONS, RLE}.isdisjoint(self.outputs)
 
 
 def parse_outputs(text: str) -> tuple[str, ...]:

@@ -13,21 +13,20 @@ from functools import partial
 from typing import Self, TypeVar
 
 from models.drift import Histogram
-from models.maps import SegmentationMaps
 from models.tiles import Tiles, canvas_px
 from service.pipeline.decoding.decode import Limits, decode, no_hold
 from service.pipeline.detections import DetectionOptions, FrameResult, detect_smoke
-from service.pipeline.encode import MASK, EncodedMap, Picture, Size, encode_maps, mask_at, overlay
+from service.pipeline.encode import Size
 from service.pipeline.image_stats import ImageStats
-from service.pipeline.options import OVERLAY, SegmentOptions
+from service.pipeline.options import SegmentOptions
 from service.pipeline.prepare import Preparation
+from service.pipeline.render import Rendering, render
 from service.pipeline.threshold import Threshold, threshold_in_force
 from service.pipeline.tiling import (
     InferenceResults,
     ModelInputs,
     infer_each,
     merge_results,
-    resized_to_model,
 )
 from service.pipeline.workers import DecodeWorkers, WorkerOptions, WorkingSince
 from service.runtime.model import ModelInfo
@@ -63,8 +62,7 @@ class Segmentation:
     threshold: Threshold
     frame: Size
     result: FrameResult
-    maps: dict[str, EncodedMap]
-    picture: Picture | None
+    rendering: Rendering
     stages: Stages
     image_stats: ImageStats | None
     tiles: Tiles | None
@@ -170,14 +168,14 @@ class Pipeline:
         self._estimator.record_run(done.run_s / done.rounds, full=done.full)
         model, side = done.value[0].model, inputs[0].shape[0]
         threshold = threshold_in_force(model.manifest, options.threshold, options.false_alarm_rate)
-        result, maps, picture = await self.offload(
+        result, rendering = await self.offload(
             lambda: self._postprocess(body, size, merge_results(done.value), options, threshold.value)
         )
         encode_s = time.perf_counter() - inferred_s
         stages = Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
         tiles, map_px = (options.tiles, canvas_px(side)) if len(inputs) > 1 else (None, side)
         about = (stages, frame.stats, tiles, map_px, model.manifest.reference or {}, frame.damaged)
-        return Segmentation(model.identity, threshold, size, result, maps, picture, *about)
+        return Segmentation(model.identity, threshold, size, result, rendering, *about)
 
     async def offload(self, work: Callable[[], _T]) -> _T:
         """Run something short but not instant off the event loop."""
@@ -187,19 +185,9 @@ class Pipeline:
 
     def _postprocess(
         self, body: bytes, size: Size, answer: InferenceResult, options: SegmentOptions, threshold: float
-    ) -> tuple[FrameResult, dict[str, EncodedMap], Picture | None]:
+    ) -> tuple[FrameResult, Rendering]:
+        """Decode again for what is drawn: full frames kept through the queue would cost more memory than that costs time."""
         prediction, manifest = answer.prediction, answer.model.manifest
         result = detect_smoke(prediction, DetectionOptions(threshold, manifest.minimum_region, manifest.gate), size)
-        names = [name for name in options.outputs if name != OVERLAY]
-        scales = {MASK.name: MASK, **{output.name: output for output in manifest.outputs}}
-        if options.resolution == "frame":
-            maps = encode_maps(prediction, names, scales, threshold, size)
-        else:
-            square = resized_to_model(prediction, manifest.input.size_px)
-            maps = encode_maps(square, names, scales, threshold, None, options.encoding)
-        picture = self._draw(body, size, prediction, threshold) if OVERLAY in options.outputs else None
-        return result, maps, picture
-
-    def _draw(self, body: bytes, size: Size, prediction: SegmentationMaps, threshold: float) -> Picture:
-        """Decode again: full frames kept through the queue would cost more memory than the rare overlay costs time."""
-        return overlay(decode(body, self._limits), mask_at(prediction, threshold, size))
+        frame = partial(decode, body, self._limits)
+        return result, render(prediction, result, manifest, options, threshold, size, frame)

@@ -3,6 +3,8 @@ import math
 
 import numpy as np
 import pytest
+import shapely
+from pycocotools import mask as coco
 
 from models.gate import Gate
 from models.geometry import fit
@@ -390,3 +392,38 @@ def test_a_wrong_address_or_method_is_a_problem_too(client, method, path, status
     answer = client.request(method, path)
     assert answer.status_code == answer.json()["status"] == status
     assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools 2.0.11 with numpy 2
+def test_polygons_and_run_lengths_are_the_mask_at_the_frames_size(client):
+    frame = plain(0, 51, 128, 96, 64)
+    frame[8:40, 12:60] = (204, 102, 51)
+    frame[16:32, 24:48] = 0
+    reply = post(client, frame, "outputs=mask,polygons,rle&resolution=frame").json()
+    mask = levels(reply, "mask") == 255
+    np.testing.assert_array_equal(coco.decode(reply["rle"]).astype(bool), mask)
+    (feature,) = reply["polygons"]["features"]
+    assert (reply["polygons"]["type"], feature["type"]) == ("FeatureCollection", "Feature")
+    assert feature["properties"] == {"region": 0}
+    outline = shapely.geometry.shape(feature["geometry"])
+    assert outline.is_valid
+    assert outline.area == mask.sum()
+    assert len(outline.geoms[0].interiors) == 1
+    row, column = np.mgrid[:64, :96] + 0.5
+    np.testing.assert_array_equal(shapely.contains_xy(outline, column, row), mask)
+
+
+def test_a_frame_without_smoke_has_no_polygon_and_empty_run_lengths(client):
+    reply = post(client, plain(0, 51, 128), "outputs=polygons,rle").json()
+    assert reply["polygons"] == {"type": "FeatureCollection", "features": []}
+    assert coco.area(reply["rle"]) == 0
+    assert post(client, plain(0, 51, 128), "outputs=").json()["rle"] is None
+
+
+def test_an_overlay_can_be_had_without_loss(client):
+    frame = plume()
+    reply = post(client, frame, "outputs=overlay&overlay_encoding=png").json()["overlay"]
+    assert reply["encoding"] == "png"
+    drawn = array_of(base64.b64decode(reply["data"]))
+    np.testing.assert_array_equal(drawn[:, 40:], frame[:, 40:])
+    assert (drawn[:, 20:28] != frame[:, 20:28]).any(axis=2).all()

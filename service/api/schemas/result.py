@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from models.tiles import Tiles
 from service.api.schemas.model import ModelBody
+from service.api.schemas.outlines import PolygonsBody, RunLengthsBody
 from service.pipeline.detections import REGIONS_MAX, Assessment, MeanUncertainty, SmokeRegion
 from service.pipeline.pipeline import Segmentation, Stages
 
@@ -124,11 +125,13 @@ class SegmentResult(BaseModel):
     regions: list[RegionBody] = Field(description=f"Largest first, at most {REGIONS_MAX}.", max_length=REGIONS_MAX)
     uncertainty: UncertaintyBody
     latency_ms: LatencyBody
+    polygons: PolygonsBody | None = Field(None, description="Null unless `polygons` was among the outputs.")
+    rle: RunLengthsBody | None = Field(None, description="Null unless `rle` was among the outputs.")
 
     @staticmethod
     def result_fields(segmentation: Segmentation, latency: LatencyBody) -> dict[str, Any]:
         """The fields that every reply shares."""
-        result = segmentation.result
+        result, made = segmentation.result, segmentation.rendering
         return {
             "model": ModelBody.of(segmentation.identity, segmentation.threshold),
             "frame": FrameBody(**asdict(segmentation.frame)),
@@ -142,4 +145,6 @@ class SegmentResult(BaseModel):
                 smoke=MeanUncertaintyBody.of(result.smoke_uncertainty) if result.smoke_uncertainty else None,
             ),
             "latency_ms": latency,
+            "polygons": None if made.polygons is None else PolygonsBody.of(made.polygons),
+            "rle": RunLengthsBody.of(made.rle) if made.rle else None,
         }

@@ -11,7 +11,7 @@ from service.api.schemas.cameras import FrameAlarmBody
 from service.api.schemas.result import LatencyBody, SegmentResult
 from service.cameras.camera import AlarmStatus
 from service.pipeline.encode import EncodedMap, Picture
-from service.pipeline.options import MapEncoding
+from service.pipeline.options import MapEncoding, PictureEncoding
 from service.pipeline.pipeline import Segmentation
 
 
@@ -49,15 +49,15 @@ class MapBody(MapScale):
 class PictureBody(BaseModel):
     """The frame with the smoke drawn on it, for people, always at the frame's size."""
 
-    encoding: Literal["jpeg"] = "jpeg"
+    encoding: PictureEncoding = "jpeg"
     width: int
     height: int
-    data: str = Field(description="The JPEG file in base64.", json_schema_extra={"contentEncoding": "base64"})
+    data: str = Field(description="The file in base64.", json_schema_extra={"contentEncoding": "base64"})
 
     @classmethod
     def of(cls, picture: Picture) -> Self:
         """From a drawn picture."""
-        return cls(width=picture.width, height=picture.height, data=_text(picture.data))
+        return cls(encoding=picture.encoding, width=picture.width, height=picture.height, data=_text(picture.data))
 
 
 class SegmentResponse(SegmentResult):
@@ -82,14 +82,15 @@ class SegmentResponse(SegmentResult):
         alarm: AlarmStatus | None = None,
     ) -> Self:
         """From the pipeline's answer."""
+        made = segmentation.rendering
         return cls(
             **cls.result_fields(segmentation, latency),
             request_id=request_id,
             camera_id=query.camera_id,
             captured_at=query.captured_at,
             alarm=FrameAlarmBody.after(alarm) if alarm else None,
-            maps={name: MapBody.of(encoded) for name, encoded in segmentation.maps.items()},
-            overlay=PictureBody.of(segmentation.picture) if segmentation.picture else None,
+            maps={name: MapBody.of(encoded) for name, encoded in made.maps.items()},
+            overlay=PictureBody.of(made.picture) if made.picture else None,
         )
 
 
