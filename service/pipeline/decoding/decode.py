@@ -6,11 +6,13 @@ pixel has one agreed conversion or is refused in words; the orientation is appli
 
 import io
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from models.geometry import RGB
@@ -24,11 +26,11 @@ from service.errors import (
     FrameTooLarge,
     RequestError,
 )
-from service.pipeline.decoding.grey16 import grey_of_16_bits
 from service.pipeline.decoding.header_limits import PngStructure, check_webp
 from service.pipeline.decoding.jpeg_decoder import decode_jpeg
 from service.pipeline.decoding.jpeg_markers import JpegStructure
 from service.pipeline.decoding.orientation import orientation, upright
+from service.pipeline.decoding.sixteen_bits import rgb_of_16_bits
 
 _PNG_END: Final = b"IEND\xaeB`\x82"
 
@@ -121,13 +123,23 @@ def _jpeg(body: bytes, limits: Limits, hold_pixels: Callable[[int], None]) -> De
 
 def _png(body: bytes, limits: Limits, hold_pixels: Callable[[int], None]) -> DecodedFrame:
     """Its checksums tell damage: a damaged one does not decode."""
-    significant = PngStructure.read(body).significant
+    structure = PngStructure.read(body)
     with _loaded(body, "PNG", limits, hold_pixels) as image:
         # Pillow forgives a PNG that lost its last chunk; a cut upload is a cut upload.
         if _PNG_END not in body[-(2**16) :] and _PNG_END not in body:
             raise FrameBroken("found a PNG file without its end, expected a whole one")
-        pixels = grey_of_16_bits(np.asarray(image), significant) if image.mode == "I;16" else _to_rgb(image)
+        pixels = (
+            rgb_of_16_bits(_values(image, body), structure.significant) if structure.depth == 16 else _to_rgb(image)
+        )
         return DecodedFrame(upright(pixels, orientation(*_told(image.info))))
+
+
+def _values(image: Image.Image, body: bytes) -> npt.NDArray[np.uint16]:
+    """16-bit samples (height, width[, 3]), without transparency; of colour Pillow keeps the high bytes alone."""
+    if image.mode == "I;16":
+        return np.asarray(image)
+    values = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_UNCHANGED)
+    return np.asarray(values, np.uint16)[..., 2::-1]
 
 
 def _webp(body: bytes, limits: Limits, hold_pixels: Callable[[int], None]) -> DecodedFrame:
@@ -156,7 +168,8 @@ def _told(info: Mapping[Any, Any]) -> tuple[bytes, bytes]:
     """The EXIF and the XMP block, whichever way a PNG or WebP file holds them."""
     exif, raw = info.get("exif", b""), info.get("Raw profile type exif", "")
     if not exif and raw:
-        exif = bytes.fromhex("".join(raw.split("\n")[3:]))
+        with suppress(ValueError):
+            exif = bytes.fromhex("".join(raw.split("\n")[3:]))
     xmp = info.get("xmp", info.get("XML:com.adobe.xmp", b""))
     return exif, xmp.encode() if isinstance(xmp, str) else xmp
 
@@ -202,7 +215,7 @@ _CONVERSIONS: Final[Mapping[str, Callable[[Image.Image], Image.Image]]] = {
     "RGBA": _drop_alpha,
     "I;16": _convert,
 }
-"""The mode Pillow finds in the header -> its way to RGB. 16-bit colour arrives as RGB, high byte kept; 16-bit grey goes its own way."""
+"""The mode Pillow finds in the header -> its way to RGB. 16-bit samples go their own way."""
 
 
 _DECODERS: Final[Mapping[str, Callable[[bytes, Limits, Callable[[int], None]], DecodedFrame]]] = {

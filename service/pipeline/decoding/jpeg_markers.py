@@ -60,7 +60,7 @@ class JpegStructure:
 
         Raises:
             FrameTooLarge: Too many scans, for its pixels or at all, too many markers, or too much metadata.
-            FrameBroken: Too many bytes that belong to nothing.
+            FrameBroken: Too many bytes that belong to nothing, or two frame headers.
         """
         found, at, in_scan = cls(), 2, False
         while not found.ended and (marker := _MARKER.search(body, at)):
@@ -88,12 +88,18 @@ class JpegStructure:
     def _take(self, code: int, data: bytes, pixels_max: int) -> None:
         """Take in one marker and what belongs to it."""
         if code in _FRAME_HEADERS and len(data) > 5:
-            self.height, self.width = int.from_bytes(data[1:3], "big"), int.from_bytes(data[3:5], "big")
-            self.components = data[5]
+            self._take_frame_header(data)
         elif code == _SOS:
             self._take_scan(pixels_max)
         elif code in _APPLICATION or code == _COMMENT:
             self._take_metadata(code, data)
+
+    def _take_frame_header(self, data: bytes) -> None:
+        """A decoder goes by the first, and would take a second one for broken only once it has all pixels of the first."""
+        if self.components:
+            raise FrameBroken("found a JPEG file with two frame headers, expected one")
+        self.height, self.width = int.from_bytes(data[1:3], "big"), int.from_bytes(data[3:5], "big")
+        self.components = data[5]
 
     def _take_scan(self, pixels_max: int) -> None:
         self.scans += 1

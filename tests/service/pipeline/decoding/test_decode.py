@@ -92,6 +92,12 @@ def test_each_exif_orientation_is_applied_once_as_pillow_applies_it(orientation,
     np.testing.assert_array_equal(decode(body, LIMITS), np.asarray(expected))
 
 
+def test_an_exif_block_that_is_no_block_leaves_the_frame_as_it_is():
+    body = file_of(FRAME)
+    text = chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n10\nno digits"))
+    np.testing.assert_array_equal(decode(body[:33] + text + body[33:], LIMITS), FRAME)
+
+
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
 def test_an_unknown_orientation_leaves_the_frame_as_it_is(orientation):
     exif = Image.Exif()

@@ -64,3 +64,12 @@ def test_a_few_bytes_before_the_end_cost_no_pixel():
 @pytest.mark.parametrize("picture_format", ["PNG", "WEBP"])
 def test_other_formats_are_whole_or_refused(picture_format):
     assert not decode_frame(file_of(FRAME, picture_format), LIMITS).damaged
+
+
+@pytest.mark.parametrize("numbering", [b"\1\2", b"\0\1", b""], ids=["one of two", "none of one", "none"])
+def test_a_broken_colour_profile_costs_nothing(numbering):
+    profile = b"ICC_PROFILE\0" + numbering + bytes(100)
+    body = BODY[:2] + b"\xff\xe2" + (len(profile) + 2).to_bytes(2, "big") + profile + BODY[2:]
+    frame = decode_frame(body, LIMITS)
+    assert not frame.damaged
+    np.testing.assert_array_equal(frame.pixels, decode_frame(BODY, LIMITS).pixels)

@@ -149,6 +149,14 @@ def test_a_frame_without_a_size_is_refused():
         decode(BASELINE[:at] + bytes(4) + BASELINE[at + 4 :], Limits(PIXELS_MAX))
 
 
+def test_a_second_frame_header_cannot_take_the_place_of_one_that_promises_too_much():
+    large = file_of(plain(90, 90, 90, 640, 480), "JPEG")
+    start = BASELINE.index(b"\xff\xc0")
+    small_header = BASELINE[start : start + 2 + int.from_bytes(BASELINE[start + 2 : start + 4], "big")]
+    with pytest.raises(errors.FrameBroken, match="found a JPEG file with two frame headers"):
+        decode(large[:-2] + small_header + large[-2:], Limits(64 * 48))
+
+
 def test_noise_is_never_more_than_refused():
     generator = np.random.default_rng(3)
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""16-bit grey -> RGB: by the depth that the file declares, never by what the picture shows; or refused in words.
+"""16-bit grey or colour -> RGB: by the depth that the file declares, never by what the picture shows; or refused in words.
 
 A thermal camera of 14 bits that writes its values as they are uses the lowest quarter of what 16 bits hold, and often a sliver of that:
 the high byte alone would be a plain frame, in which there is never smoke.
@@ -17,11 +17,11 @@ _LEVELS_MIN: Final = 32
 _PLAIN: Final = 16
 
 
-def grey_of_16_bits(values: npt.NDArray[np.uint16], significant: int) -> RGB:
+def rgb_of_16_bits(values: npt.NDArray[np.uint16], significant: int) -> RGB:
     """Keep the eight highest of the bits that carry something.
 
     Args:
-        values: (height, width) in [0, 65535].
+        values: (height, width) of grey, or (height, width, 3) of RGB; in [0, 65535].
         significant: Bits that the file declares as carrying something (chunk sBIT); 16 where it declares none.
 
     Returns:
@@ -32,9 +32,9 @@ def grey_of_16_bits(values: npt.NDArray[np.uint16], significant: int) -> RGB:
     """
     values = values.astype(np.uint16)
     depth = significant if _in_low_bits(values, significant) else _BITS
-    grey = (values >> (depth - 8)).astype(np.uint8)
-    _check_use(values, grey, significant, depth)
-    return np.repeat(grey[..., None], 3, axis=2)
+    shown = (values >> (depth - 8)).astype(np.uint8)
+    _check_use(values, shown, significant, depth)
+    return shown if shown.ndim == 3 else np.repeat(shown[..., None], 3, axis=2)
 
 
 def _in_low_bits(values: npt.NDArray[np.uint16], significant: int) -> bool:
@@ -43,15 +43,15 @@ def _in_low_bits(values: npt.NDArray[np.uint16], significant: int) -> bool:
     return bool(rest and values.max() < 1 << significant and (values & rest).any())
 
 
-def _check_use(values: npt.NDArray[np.uint16], grey: npt.NDArray[np.uint8], significant: int, depth: int) -> None:
+def _check_use(values: npt.NDArray[np.uint16], shown: npt.NDArray[np.uint8], significant: int, depth: int) -> None:
     """A frame of one tone loses nothing, one of many loses nearly all if few of them are left."""
     lowest, highest = int(values.min()), int(values.max())
     if highest - lowest < _PLAIN:
         return
-    levels = int(grey.max()) - int(grey.min()) + 1
+    levels = int(shown.max()) - int(shown.min()) + 1
     undeclared = significant >= _BITS and highest < 1 << 14
     if levels < _LEVELS_MIN or undeclared:
         raise FrameModeUnsupported(
-            f"found 16-bit grey from {lowest} to {highest}, expected values that fill {depth} bits: "
+            f"found 16-bit values from {lowest} to {highest}, expected values that fill {depth} bits: "
             "declare the camera's depth (PNG chunk sBIT), or send 8 bits"
         )

@@ -1,4 +1,4 @@
-"""16-bit grey by its declared depth, never stretched by what it shows, never plain where the picture was not."""
+"""16-bit grey and colour by their declared depth, never stretched by what it shows, never plain where the picture was not."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from PIL import Image
 from service import errors
 from service.pipeline.decoding.decode import Limits, decode
 from tests.pictures import file_of
-from tests.service.pipeline.decoding.test_decode import chunk
+from tests.service.pipeline.decoding.test_decode import chunk, png
 
 LIMITS = Limits(1_000_000)
 
@@ -16,6 +16,16 @@ def grey(lowest: int, highest: int, significant: int | None = None) -> bytes:
     values = np.linspace(lowest, highest, 64 * 48).round().reshape(48, 64).astype(np.uint16)
     body = file_of(Image.fromarray(values))
     return body if significant is None else body[:33] + chunk(b"sBIT", bytes([significant])) + body[33:]
+
+
+def colour(lowest: int, highest: int, channels: int, significant: int | None = None) -> bytes:
+    """The same ramp as RGB (3), as RGB with full opacity (4), or as grey with it (2)."""
+    ramp = np.linspace(lowest, highest, 64 * 48).round().reshape(48, 64, 1)
+    opaque = np.full_like(ramp, 65_535)
+    values = np.concatenate([ramp] * (1 if channels == 2 else 3) + [opaque] * (channels != 3), axis=2).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    body = png(64, 48, depth=16, colour={2: 4, 3: 2, 4: 6}[channels], pixels=rows)
+    return body if significant is None else body[:33] + chunk(b"sBIT", bytes([significant] * channels)) + body[33:]
 
 
 def levels(body: bytes) -> tuple[int, int]:
@@ -61,10 +71,23 @@ def test_small_values_that_were_scaled_up_stay_dark():
     ],
 )
 def test_a_picture_of_which_the_high_byte_would_leave_nothing_is_refused_in_words(body):
-    with pytest.raises(errors.FrameModeUnsupported, match=r"found 16-bit grey from .* expected values that fill"):
+    with pytest.raises(errors.FrameModeUnsupported, match=r"found 16-bit values from .* expected values that fill"):
         decode(body, LIMITS)
 
 
 @pytest.mark.parametrize("value", [0, 300, 30_000, 65_535])
 def test_a_frame_of_one_tone_loses_nothing(value):
     assert levels(grey(value, value)) == (value >> 8, value >> 8)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_colour_goes_by_the_same_depth_as_grey(channels):
+    assert levels(colour(0, 65_535, channels)) == (0, 255)
+    assert levels(colour(0, 16_383, channels, 14)) == (0, 255)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+@pytest.mark.parametrize("highest", [8_000, 16_383])
+def test_raw_thermal_values_written_as_colour_are_refused_too(highest, channels):
+    with pytest.raises(errors.FrameModeUnsupported, match="found 16-bit values from 7000 to"):
+        decode(colour(7_000, highest, channels), LIMITS)
