@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from models.networks.generator import Encoding, Generator
 from models.networks.inference_model import InferenceModel
+from models.networks.latent import DiagonalGaussian
 
 
 @contextmanager
@@ -47,8 +48,13 @@ def sample_probabilities(generator: Generator, inference_model: InferenceModel, 
         (samples, batch, 1, h, w) in [0, 1] of 32 bits, without gradient. Source: Yan et al. 2022, eq. 3 and 5.
     """
     with dropout_only(generator), dropout_only(inference_model):
-        posterior = inference_model(image)
-        encoding = generator.encode(image)
+        return decode_samples(generator, generator.encode(image), inference_model(image), samples)
+
+
+@torch.no_grad()
+def decode_samples(generator: Generator, encoding: Encoding, posterior: DiagonalGaussian, samples: int) -> Tensor:
+    """As `sample_probabilities`, from what all samples share: an encoding made in evaluation, and P_omega(z|x)."""
+    with dropout_only(generator):
         logits = [generator.decode(encoding, posterior.sample()).float() for _ in range(samples)]
         return torch.sigmoid(torch.stack(logits))
 

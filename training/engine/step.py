@@ -12,7 +12,7 @@ from models.networks.segmenter import SmokeSegmenter
 from models.networks.uncertainty import decompose
 from training.config import Objective
 from training.data.batches import Batch
-from training.engine.monte_carlo import in_evaluation, sample_probabilities
+from training.engine.monte_carlo import decode_samples, in_evaluation
 from training.losses.estimator import estimator_loss
 from training.losses.objective import Weights, generator_objective
 
@@ -78,7 +78,11 @@ class GeneratorLoss(nn.Module):
 
 
 class EstimatorLoss(nn.Module):
-    """What g_gamma learns from: Monte Carlo targets of a generator that this module leaves as it is (eq. 6)."""
+    """What g_gamma learns from: Monte Carlo targets of a generator that this module leaves as it is (eq. 6).
+
+    Of each two images one comes with the deployed s and one with a sampled one: g_gamma is deployed beside the first, and L_c asks it
+    at the second.
+    """
 
     def __init__(self, segmenter: SmokeSegmenter, samples: int) -> None:
         super().__init__()
@@ -88,17 +92,25 @@ class EstimatorLoss(nn.Module):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Images (batch, 3, h, w) uint8 -> scalars by name, `loss` among them."""
-        segmenter = self._segmenter[0]
-        generator, inference_model = segmenter.generator, segmenter.inference_model
-        with torch.no_grad(), in_evaluation(generator, inference_model):
-            normalised = segmenter.normalise(image).contiguous(memory_format=torch.channels_last)
-            sampled = decompose(sample_probabilities(generator, inference_model, normalised, self._samples))
-            deployed = torch.sigmoid(generator(normalised, inference_model(normalised).mean).float())
-        estimated = self.estimator(normalised, deployed)
+        normalised = self._segmenter[0].normalise(image).contiguous(memory_format=torch.channels_last)
+        deployed, drawn = self._predict(normalised)
+        sampled = decompose(drawn)
+        shown = deployed.clone()
+        shown[1::2] = drawn[0, 1::2]
+        estimated = self.estimator(normalised, shown)
         return {
             "loss": estimator_loss(estimated, sampled),
             "epistemic_error": (estimated.epistemic - sampled.epistemic).abs().mean(),
         }
+
+    @torch.no_grad()
+    def _predict(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images -> s as deployed, (batch, 1, h, w), and Monte Carlo samples of it, (samples, batch, 1, h, w)."""
+        generator, inference_model = self._segmenter[0].generator, self._segmenter[0].inference_model
+        with in_evaluation(generator, inference_model):
+            encoding, posterior = generator.encode(image), inference_model(image)
+            deployed = torch.sigmoid(generator.decode(encoding, posterior.mean).float())
+            return deployed, decode_samples(generator, encoding, posterior, self._samples)
 
 
 def optimise(

@@ -111,6 +111,26 @@ def test_beside_the_first_phase_the_estimator_learns_and_leaves_the_modes_of_the
     assert all(torch.equal(before[name], value) for name, value in segmenter.generator.state_dict().items())
 
 
+def test_the_estimator_learns_at_the_deployed_s_and_at_samples_which_the_entropy_asks_it_at(segmenter, batch):
+    segmenter.eval()
+    seen: list[torch.Tensor] = []
+    segmenter.estimator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1]))
+    twice = batch.image[[0, 0]]
+    with torch.no_grad():
+        image = segmenter.normalise(twice)
+        deployed = torch.sigmoid(segmenter.generator(image, segmenter.inference_model(image).mean))
+    EstimatorLoss(segmenter, samples=2).train()(twice)
+    torch.testing.assert_close(seen[0][0], deployed[0])
+    assert (seen[0][1] - deployed[1]).abs().max() > 1e-3  # the same picture, another z and dropout
+
+
+def test_a_step_of_the_estimator_encodes_its_images_once(segmenter, batch):
+    calls: list[object] = []
+    segmenter.generator.backbone.register_forward_hook(lambda *_: calls.append(None))
+    EstimatorLoss(segmenter, samples=3).train()(batch.image)
+    assert len(calls) == 1
+
+
 def test_the_second_phase_has_no_parameter_but_the_estimators(segmenter):
     phase = EstimatorLoss(segmenter, samples=2)
     assert {id(p) for p in phase.parameters()} == {id(p) for p in segmenter.estimator.parameters()}
