@@ -16,6 +16,7 @@ from models.networks.uncertainty import Uncertainty, binary_entropy, decompose
 from training.data.frames import Frame, load_image, load_mask
 from training.engine.monte_carlo import sample_nested, sample_probabilities
 from training.metrics import segmentation
+from training.metrics.energy_distance import generalised_energy_distance
 
 DOUBTFUL_NATS = 0.05
 """Pixels whose Monte Carlo total exceeds this are compared: elsewhere everything is near 0 and agrees for free."""
@@ -43,12 +44,13 @@ class _Nested(NamedTuple):
 
 
 class _Frame(NamedTuple):
-    """What one frame gives: its doubtful pixels, how far the means are apart, both F-betas (256,) and both times."""
+    """What one frame gives: its doubtful pixels, how far the means are apart, both F-betas (256,), energy distances and times."""
 
     pixels: _Pixels
     forms: _Nested
     mean_difference: float
     f_beta: tuple[segmentation.Curve, segmentation.Curve]
+    energy: tuple[float, float]
     seconds: tuple[float, float]
 
 
@@ -65,8 +67,9 @@ def compare_with_sampling(
 
     Returns:
         Per uncertainty: Spearman, Pearson and mean absolute error in nats of g_gamma and of the trivial predictor, which is H(s) for
-        total and aleatoric, and H(s) scaled to the right mean for epistemic. And: mean |s - p_mu|, F-betas of both, both times; and,
-        under `nested`, how far the decomposition with z averaged inside the entropy is from the flat one of the same samples.
+        total and aleatoric, and H(s) scaled to the right mean for epistemic. And: mean |s - p_mu|, F-betas, generalised energy
+        distances from the truth (masks at .5, frames with smoke) and times of both; and, under `nested`, how far the decomposition
+        with z averaged inside the entropy is from the flat one of the same samples.
     """
     torch.manual_seed(0)
     found = list(_measure(segmenter, frames, size_px, samples))
@@ -83,6 +86,7 @@ def compare_with_sampling(
             "deployed_mean": float(deployed.mean()),
             "sampled_mean": float(sampled.mean()),
         },
+        "energy_distance": _energy(found),
         "seconds": {"deployed": deployed_s, "sampled": sampled_s, "ratio": sampled_s / deployed_s},
         "nested": {**_nested_shape(samples), **_distances([frame.forms for frame in found])},
     }
@@ -101,6 +105,13 @@ def agreement(sampled: _Values, estimated: _Values) -> dict[str, float]:
 def doubtful(total: npt.NDArray[np.float32], rng: np.random.Generator) -> Indices:
     """Some of the pixels whose total is above DOUBTFUL_NATS, drawn without replacement: places in the raveled map."""
     return rng.permutation(np.flatnonzero(total.ravel() > DOUBTFUL_NATS))[:_PIXELS_PER_FRAME]
+
+
+def _energy(found: Sequence[_Frame]) -> dict[str, float]:
+    """Means over the frames with smoke, where there are any; 0 where not."""
+    energies = np.array([frame.energy for frame in found if np.isfinite(frame.energy[0])]).reshape(-1, 2)
+    deployed, sampled = energies.mean(axis=0) if len(energies) else (0.0, 0.0)
+    return {"deployed": float(deployed), "sampled": float(sampled)}
 
 
 def _distances(forms: Sequence[_Nested]) -> dict[str, dict[str, float]]:
@@ -155,6 +166,7 @@ def _measure(segmenter: SmokeSegmenter, frames: Sequence[Frame], size_px: int, s
             forms=_both_forms(segmenter, batch, samples, chosen),
             mean_difference=float((deployed.probability - mean).abs().mean()),
             f_beta=(_f_beta(deployed.probability, truth, size_px), _f_beta(mean, truth, size_px)),
+            energy=_energies(deployed.probability, drawn, truth, size_px),
             seconds=(between - started, ended - between),
         )
 
@@ -194,3 +206,12 @@ def _take(values: Tensor, chosen: Indices) -> _Values:
 def _f_beta(probability: Tensor, truth: npt.NDArray[np.float32], size_px: int) -> segmentation.Curve:
     mask = fit_map(truth, size_px) >= 0.5
     return segmentation.f_beta(segmentation.count(probability[0].numpy(), np.asarray(mask)))
+
+
+def _energies(probability: Tensor, drawn: Tensor, truth: npt.NDArray[np.float32], size_px: int) -> tuple[float, float]:
+    """Of the deployed mask, and of the sampled ones; NaN on a frame without smoke."""
+    mask = np.asarray(fit_map(truth, size_px) >= 0.5)
+    if not mask.any():
+        return np.nan, np.nan
+    deployed, sampled = (generalised_energy_distance(p.numpy() >= 0.5, mask) for p in (probability, drawn[:, 0]))
+    return deployed, sampled

@@ -123,6 +123,7 @@ def test_one_pass_against_sampling_is_a_table_where_it_was_measured(report):
         **dict.fromkeys(("total", "aleatoric", "epistemic"), agreement),
         "mean_absolute_difference": 0.001,
         "f_beta": {"deployed": 0.7, "sampled": 0.6, "deployed_mean": 0.65, "sampled_mean": 0.55},
+        "energy_distance": {"deployed": 0.812, "sampled": 0.734},
         "seconds": {"deployed": 0.1, "sampled": 2.0, "ratio": 20.0},
         "nested": {
             "masks": 10,
@@ -133,6 +134,7 @@ def test_one_pass_against_sampling_is_a_table_where_it_was_measured(report):
     }
     text = markdown(report)
     assert "| epistemic | g_gamma | 0.900 | 0.800 | 0.0100 |" in text
+    assert "one pass 0.812, samples 0.734" in text
     assert "| epistemic | trivial | 0.500 | 0.400 | 0.2000 |" in text
     assert "1,200 pixels" in text
     assert "One pass takes 100 ms, sampling 2000 ms: 20.0 times" in text

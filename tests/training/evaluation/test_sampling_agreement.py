@@ -75,3 +75,16 @@ def test_without_spread_of_z_both_forms_are_one(data: Path):
     nested = compare_with_sampling(segmenter, read_frames(data, "val")[:1], config.data.size_px, samples=10)["nested"]
     assert nested["epistemic"]["flat"] > 0.0
     assert nested["epistemic"]["distance"] < 1e-6
+
+
+def test_samples_without_spread_are_as_far_from_the_truth_as_one_pass_and_others_are_not(data: Path):
+    frames = [frame for frame in read_frames(data, "val") if frame.mask][:1]
+    segmenter = build_segmenter(tiny("network.dropout=0.0").network, pretrained=False).eval()
+    with torch.no_grad():
+        segmenter.generator.deep_from_latent.weight.zero_()
+    still = compare_with_sampling(segmenter, frames, 64, samples=4)["energy_distance"]
+    assert still["sampled"] == pytest.approx(still["deployed"], abs=1e-6)
+    assert still["deployed"] > 0.0
+    segmenter = build_segmenter(tiny("network.dropout=0.5").network, pretrained=False).eval()
+    moving = compare_with_sampling(segmenter, frames, 64, samples=4)["energy_distance"]
+    assert abs(moving["sampled"] - moving["deployed"]) > 1e-3
