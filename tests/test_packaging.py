@@ -76,6 +76,12 @@ def test_the_wheel_holds_neither_tests_nor_a_package_called_released(wheel: Path
     assert "models/released/__init__.py" not in names
 
 
+def test_the_page_and_all_that_it_loads_are_in_the_wheel(wheel: Path):
+    names = zipfile.ZipFile(wheel).namelist()
+    static = ROOT / "service/web/static"
+    assert [file.name for file in static.iterdir() if f"service/web/static/{file.name}" not in names] == []
+
+
 def test_the_training_presets_are_in_the_wheel(wheel: Path):
     names = zipfile.ZipFile(wheel).namelist()
     presets = {f"training/configs/{path.name}" for path in (ROOT / "training/configs").glob("*.toml")}

@@ -14,7 +14,7 @@ from service.api.metrics import monitor_loop_lag
 from service.api.middleware.access_log import AccessLogMiddleware
 from service.api.middleware.admin_port import AdminPortMiddleware
 from service.api.middleware.lingering_close import LingeringCloseMiddleware
-from service.api.routes import cameras, docs, operations, segment, webhooks
+from service.api.routes import cameras, operations, segment, webhooks
 from service.api.state import AppState
 from service.cameras.housekeeping import housekeeping
 from service.notifications.notifier import Notifier
@@ -25,6 +25,8 @@ from service.runtime.slot import LoadedModel, ModelSlot
 from service.runtime.supervision import Supervisor
 from service.server import components
 from service.settings import Settings
+from service.web.docs import docs_routes
+from service.web.page import page_routes
 
 _DISCARD_FACTOR: Final = 2
 _DISCARD_S: Final = 5.0
@@ -138,4 +140,4 @@ def _route(app: FastAPI, settings: Settings) -> None:
     app.include_router(operations.private, dependencies=shown, include_in_schema=public)
     if settings.admin:
         app.include_router(operations.admin, dependencies=shown, include_in_schema=public)
-    app.router.routes.extend(docs.routes())
+    app.router.routes.extend([*page_routes(), *docs_routes()])

@@ -187,15 +187,9 @@ def test_each_route_asks_for_a_key_of_its_scope(guarded, method, path):
         assert status(guarded, method, path, scope) == expected, scope
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/health/startup", "/openapi.json", "/docs"])
-def test_probes_and_the_document_are_open(guarded, path):
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/health/startup", "/openapi.json", "/docs", "/"])
+def test_probes_the_document_and_the_page_are_open(guarded, path):
     assert status(guarded, "GET", path, None) == 200
-
-
-def test_the_first_page_leads_to_the_document(guarded):
-    answer = guarded.get("/", follow_redirects=False)
-    assert (answer.status_code, answer.headers["Location"]) == (307, "docs")
-    assert guarded.get("/").url.path == "/docs"
 
 
 def test_a_refusal_says_what_to_offer(guarded):

@@ -1,11 +1,11 @@
-"""The page at /docs, to which / leads: Swagger UI, its script and style served from an installed package, nothing from elsewhere."""
+"""The page at /docs: Swagger UI, its script and style served from an installed package, nothing from elsewhere."""
 
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 _POLICY: Final = (
@@ -33,22 +33,16 @@ _START: Final = """SwaggerUIBundle({url: "openapi.json", dom_id: "#swagger-ui", 
 _FILES: Final = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
 
 
-def routes() -> list[BaseRoute]:
-    """The way to the page, the page, its starter, and the two files it loads."""
+def docs_routes() -> list[BaseRoute]:
+    """The page, its starter, and the two files it loads."""
     return [
-        Route("/", _to_page),
-        Route("/docs", _page),
+        Route("/docs", _docs),
         Route("/docs/start.js", _start),
         *(Route(f"/docs/{name}", _file) for name in _FILES),
     ]
 
 
-async def _to_page(_: Request) -> Response:
-    """Relative, for a proxy may show the service below a path of its own."""
-    return RedirectResponse("docs")
-
-
-async def _page(_: Request) -> Response:
+async def _docs(_: Request) -> Response:
     return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _POLICY})
 
 
