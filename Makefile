@@ -17,7 +17,7 @@ help:
 	@echo "make hang-ups  a minute of callers who hang up at every point of a request, and what they leave behind"
 	@echo "make gpu-check ARGS='--data DATA'  twenty steps of the paper's configuration on a GPU"
 	@echo "make image   build the service's image with Docker and check it"
-	@echo "make clean   remove both environments and all caches"
+	@echo "make clean   remove the environments and all caches"
 
 serve: .venv/installed-$(EXTRA)
 	@.venv/bin/smoke-bvm serve $(ARGS)
@@ -73,4 +73,4 @@ image:
 	docker/check-image smoke-bvm:$(EXTRA)
 
 clean:
-	rm -rf .venv .venv-dev build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-dev .venv-bench build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -90,6 +90,11 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         help="of the maps: 8-bit pictures, or the model's own floats for numpy (default png)",
     )
     parser.add_argument("--threshold", type=_threshold, help="probability that counts as smoke (default: the model's)")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="leave out pictures that DIR has the answer to, by this model and as asked for",
+    )
     parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
     _add_model(parser)
     parser.set_defaults(run=_segment)

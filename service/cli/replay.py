@@ -4,15 +4,17 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Never
 
 import cv2
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 
 from models.geometry import RGB
 from service.api.schemas.model import OperatingPointBody
@@ -20,7 +22,9 @@ from service.cameras.camera import region_observations
 from service.cameras.evidence import AlarmPolicy, RelativeBox
 from service.cameras.replay import ReplayFrame, compare
 from service.cameras.rules import Rule
+from service.cli.overlap import frames_at_once, in_order, side_by_side
 from service.cli.pictures import readable
+from service.cli.progress import frame_progress
 from service.cli.recordings import Label, Recording, read_recording
 from service.cli.replay_table import frames_with_smoke, replay_table
 from service.cli.timeline import AlarmEntry, WatchedCamera, alarm_lines, alarms_of, timeline
@@ -35,8 +39,30 @@ from service.server.components import load, worker_options
 from service.settings import Settings
 
 _SEED: Final = 20261123
-_Result = TypeVar("_Result")
-Observe = Callable[[bytes, Label | None], ReplayFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFrame:
+    """A frame for the model: its camera's number and name, its file and name, how to get at its bytes, and what people saw."""
+
+    camera: tuple[int, str]
+    file: Path
+    name: str
+    read: Callable[[], bytes]
+    label: Label | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFrame:
+    """What came of it: an error where it could not be read."""
+
+    camera: tuple[int, str]
+    file: Path
+    name: str
+    found: ReplayFrame | Exception
+
+
+Observe = Callable[[ShownFrame], Awaitable[SeenFrame]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,33 +119,60 @@ def _replay(options: ReplayOptions, settings: Settings, base: AlarmPolicy, conso
     """
     recordings = [read_recording(folder) for folder in options.folders]
     _tell_strangers(recordings)
-    slot = ModelSlot(load(settings))
-    failed: list[Path] = []
+    settings = side_by_side(settings, _count(recordings, options))
+    slot, workers, limits = ModelSlot(load(settings)), worker_options(settings), Limits(settings.pixels_max)
     wanted = SegmentOptions((), threshold=options.threshold, false_alarm_rate=options.false_alarm_rate)
-    with Pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline:
-        observe = _observer(pipeline, wanted, base)
-        shown = (
-            _repeated(recordings, options, observe, Limits(settings.pixels_max), failed)
-            if options.repeat
-            else _recorded(recordings, observe, failed)
-        )
-        cameras = list(track(shown, "watching", _count(recordings, options), console=console))
+    at_once = frames_at_once(slot.model, workers, wanted.frames)
+    shown = _repeated(recordings, options, limits) if options.repeat else _recorded(recordings)
+    with Pipeline(slot, workers, limits) as pipeline:
+        frames = in_order(shown, _observer(pipeline, wanted, base), at_once)
+        seen = asyncio.run(_watched(frames, _count(recordings, options), console))
+    cameras = [camera for camera in _cameras(seen) if not options.repeat or any(camera.frames)]
     alarms = alarms_of(cameras, options.interval_s, base)
     for line in _lines(cameras, alarms, options, base):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     _conclude(cameras, alarms, options, base, slot.model, console)
-    return len(failed)
+    return sum(isinstance(frame.found, Exception) for frame in seen)
 
 
 def _observer(pipeline: Pipeline, options: SegmentOptions, base: AlarmPolicy) -> Observe:
-    def observe(body: bytes, label: Label | None) -> ReplayFrame:
-        segmentation = asyncio.run(pipeline.segment(body, options))
+    async def observe(frame: ShownFrame) -> ReplayFrame:
+        body = await pipeline.offload(frame.read)
+        segmentation = await pipeline.segment(body, options)
         found = (segmentation.result, segmentation.map_px, Rule(base))
         regions = region_observations(*found, damaged=segmentation.damaged)
-        size = (segmentation.frame.width, segmentation.frame.height)
+        size, label = (segmentation.frame.width, segmentation.frame.height), frame.label
         return ReplayFrame(tuple(regions), label.smoke if label else None, _truth(label, *size))
 
-    return observe
+    async def tried(frame: ShownFrame) -> SeenFrame:
+        try:
+            return SeenFrame(frame.camera, frame.file, frame.name, await observe(frame))
+        except Exception as error:  # noqa: BLE001 - whatever a picture brings about, the others are shown
+            return SeenFrame(frame.camera, frame.file, frame.name, error)
+
+    return tried
+
+
+async def _watched(frames: AsyncGenerator[SeenFrame], count: int, console: Console) -> list[SeenFrame]:
+    """What came of each, in order; words on standard error where one could not be read: the others can."""
+    seen = []
+    with frame_progress(console) as progress:
+        bar = progress.add_task("watching", total=count)
+        async with aclosing(frames):
+            async for frame in frames:
+                if isinstance(frame.found, Exception):
+                    _say(f"{readable(frame.file)}: {in_one_line(frame.found)}; left out")
+                seen.append(frame)
+                progress.advance(bar)
+    return seen
+
+
+def _cameras(seen: Iterable[SeenFrame]) -> Iterator[WatchedCamera]:
+    """Camera by camera."""
+    for (_, name), group in groupby(seen, key=lambda frame: frame.camera):
+        frames = list(group)
+        found = [None if isinstance(frame.found, Exception) else frame.found for frame in frames]
+        yield WatchedCamera(name, [frame.name for frame in frames], found)
 
 
 def _lines(
@@ -173,55 +226,56 @@ def _say(words: str) -> None:
 
 
 def _count(recordings: Sequence[Recording], options: ReplayOptions) -> int:
-    return sum(len(recording.frames) for recording in recordings) if options.repeat else len(recordings)
+    return sum(len(recording.frames) for recording in recordings) * max(1, options.repeat)
 
 
-def _recorded(recordings: Sequence[Recording], observe: Observe, failed: list[Path]) -> Iterator[WatchedCamera]:
-    for recording in recordings:
+def _recorded(recordings: Sequence[Recording]) -> Iterator[ShownFrame]:
+    for number, recording in enumerate(recordings):
         # A frame that the labels leave out was looked at by nobody.
         labels = recording.labels or {}
-        frames = [
-            _tried(frame, lambda file: observe(file.read_bytes(), labels.get(file.name)), failed)  # noqa: B023 - called at once
-            for frame in recording.frames
-        ]
-        yield WatchedCamera(recording.name, [readable(frame.name) for frame in recording.frames], frames)
+        for file in recording.frames:
+            yield ShownFrame(
+                (number, recording.name), file, readable(file.name), file.read_bytes, labels.get(file.name)
+            )
 
 
-def _repeated(
-    recordings: Sequence[Recording], options: ReplayOptions, observe: Observe, limits: Limits, failed: list[Path]
-) -> Iterator[WatchedCamera]:
-    frames = [frame for recording in recordings for frame in recording.frames]
+def _repeated(recordings: Sequence[Recording], options: ReplayOptions, limits: Limits) -> Iterator[ShownFrame]:
+    files = [file for recording in recordings for file in recording.frames]
     smoke_free = Label(smoke=False, boxes=())
-    for number, frame in enumerate(frames):
-        picture = _tried(frame, lambda file: decode(file.read_bytes(), limits), failed)
-        if picture is None:
+    for number, file in enumerate(files):
+        camera = (number, readable(file.name))
+        try:
+            picture = decode(file.read_bytes(), limits)
+        except Exception as error:  # noqa: BLE001 - whatever a picture brings about, the others are shown
+            yield ShownFrame(camera, file, "time 1", partial(_fail, error), smoke_free)
             continue
-        shaken = jittered(picture, options.repeat, options.shift_px, _SEED + number)
-        names = [f"time {time}" for time in range(1, options.repeat + 1)]
-        yield WatchedCamera(readable(frame.name), names, [observe(body, smoke_free) for body in shaken])
+        for time, shaken in enumerate(jittered(picture, options.repeat, options.shift_px, _SEED + number), start=1):
+            yield ShownFrame(camera, file, f"time {time}", shaken, smoke_free)
 
 
-def _tried(file: Path, read: Callable[[Path], _Result], failed: list[Path]) -> _Result | None:
-    """What reading a file gives; None, and words on standard error, where it cannot be read: the others can."""
-    try:
-        return read(file)
-    except Exception as error:  # noqa: BLE001 - whatever a picture brings about, the others are shown
-        _say(f"{readable(file)}: {in_one_line(error)}; left out")
-        failed.append(file)
-        return None
+def _fail(error: Exception) -> Never:
+    raise error
 
 
-def jittered(picture: RGB, times: int, shift_px: int, seed: int) -> Iterator[bytes]:
-    """A picture as a shaking camera would send it: moved by up to `shift_px` pixels, up to 3 % brighter or darker, as JPEG files."""
+def jittered(picture: RGB, times: int, shift_px: int, seed: int) -> Iterator[Callable[[], bytes]]:
+    """A picture as a shaking camera would send it: moved by up to `shift_px` pixels, up to 3 % brighter or darker, as JPEG files.
+
+    Each is drawn when it is asked for; chance is spent in order before, so that all are the same every time.
+    """
     random = np.random.default_rng(seed)
-    height, width = picture.shape[:2]
     for _ in range(times):
         right, down = random.integers(-shift_px, shift_px + 1, 2)
-        move = np.array([[1, 0, right], [0, 1, down]], np.float64)
-        moved = cv2.warpAffine(picture, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
-        shown = np.clip(moved * random.uniform(0.97, 1.03), 0, 255).astype(np.uint8)
-        _, data = cv2.imencode(".jpg", shown[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(85, 96))])
-        yield data.tobytes()
+        brightness, quality = random.uniform(0.97, 1.03), int(random.integers(85, 96))
+        yield partial(_shaken, picture, right, down, brightness, quality)
+
+
+def _shaken(picture: RGB, right: int, down: int, brightness: float, quality: int) -> bytes:
+    height, width = picture.shape[:2]
+    move = np.array([[1, 0, right], [0, 1, down]], np.float64)
+    moved = cv2.warpAffine(picture, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    shown = np.clip(moved * brightness, 0, 255).astype(np.uint8)
+    _, data = cv2.imencode(".jpg", shown[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return data.tobytes()
 
 
 def _truth(label: Label | None, width: int, height: int) -> tuple[RelativeBox, ...]:

@@ -4,21 +4,25 @@ import argparse
 import asyncio
 import time
 from collections.abc import Container, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import FileReport, MapFile
+from service.cli.overlap import frames_at_once, in_order, side_by_side
 from service.cli.pictures import collect, readable
+from service.cli.progress import frame_progress
+from service.cli.reports import report_of, write_report
 from service.cli.summary import SummaryTable, open_summary
 from service.errors import SOME_FAILED, USAGE, BodyTooLarge, RequestError, in_one_line
 from service.pipeline.decoding.decode import Limits
 from service.pipeline.options import SegmentOptions
 from service.pipeline.pipeline import Pipeline, Segmentation
+from service.runtime.model import Model
 from service.runtime.slot import ModelSlot
 from service.server.components import load, worker_options
 from service.settings import Settings
@@ -35,12 +39,22 @@ class SegmentTask:
 
 @dataclass(frozen=True, slots=True)
 class SegmentJob:
-    """What every task is worked with: the pipeline, what is wanted of it, where it goes, the largest file read, and the summary."""
+    """What every task is worked with.
+
+    Attributes:
+        pipeline: Where it is worked on.
+        options: What is wanted of it.
+        out: Where that goes.
+        body_max_bytes: The largest file read.
+        at_once: How many pictures are on their way.
+        summary: What is told of each.
+    """
 
     pipeline: Pipeline
     options: SegmentOptions
     out: Path
     body_max_bytes: int
+    at_once: int
     summary: SummaryTable
 
 
@@ -79,15 +93,29 @@ def run_segment(chosen: argparse.Namespace) -> int:
 
 def _work(tasks: list[SegmentTask], options: SegmentOptions, chosen: argparse.Namespace, console: Console) -> int:
     """Load the model and answer the tasks; returns how many failed."""
-    settings = Settings.load(model_dir=chosen.model_dir)
-    slot = ModelSlot(load(settings))
+    settings = side_by_side(Settings.load(model_dir=chosen.model_dir), len(tasks))
+    slot, workers = ModelSlot(load(settings)), worker_options(settings)
     options = replace(options, false_alarm_rate=settings.false_alarm_rate)
-    with (
-        open_summary(chosen.csv) as summary,
-        Pipeline(slot, worker_options(settings), Limits(settings.pixels_max)) as pipeline,
-    ):
-        job = SegmentJob(pipeline, options, chosen.out, settings.body_max_bytes, summary)
-        return segment_files(tasks, job, console)
+    at_once = frames_at_once(slot.model, workers, options.frames)
+    with open_summary(chosen.csv) as summary, Pipeline(slot, workers, Limits(settings.pixels_max)) as pipeline:
+        job = SegmentJob(pipeline, options, chosen.out, settings.body_max_bytes, at_once, summary)
+        left = _left(tasks, job, slot.model, console) if chosen.resume else tasks
+        return asyncio.run(segment_files(left, job, console))
+
+
+def _left(tasks: Iterable[SegmentTask], job: SegmentJob, model: Model, console: Console) -> list[SegmentTask]:
+    """The tasks that have no answer yet; those that have one go into the summary."""
+    left, there = [], 0
+    for task in tasks:
+        file = task.folder / f"{task.stem}.json"
+        report = report_of(task.source, job.out / file, job.options, model)
+        if report is None:
+            left.append(task)
+            continue
+        there += 1
+        job.summary.answered(report, readable(file))
+    console.print(f"resuming: {there} pictures have their answer, {len(left)} are left", soft_wrap=True)
+    return left
 
 
 def name_tasks(pictures: Iterable[Path], mirrored: Sequence[Path] = ()) -> list[SegmentTask]:
@@ -114,42 +142,58 @@ def _place(picture: Path, mirrored: Iterable[Path]) -> Path:
     return picture.parent.relative_to(inputs[0]) if inputs else Path()
 
 
-def segment_files(tasks: list[SegmentTask], job: SegmentJob, console: Console) -> int:
-    """Answer each task, report on the console.
+async def segment_files(tasks: Sequence[SegmentTask], job: SegmentJob, console: Console) -> int:
+    """Answer each task, many at once, and report in their order on the console.
 
     Returns:
         How many failed.
     """
     job.out.mkdir(parents=True, exist_ok=True)
-    with _progress(console) as progress:
-        return sum(not _went_well(task, job, console) for task in progress.track(tasks, description="segmenting"))
+    done = failed = 0
+    with frame_progress(console) as progress:
+        bar = progress.add_task("segmenting", total=len(tasks))
+        async with aclosing(in_order(tasks, lambda task: _tried(task, job), job.at_once)) as answers:
+            try:
+                async for task, answer in answers:
+                    done, failed = done + 1, failed + _tell(task, answer, job.summary, console)
+                    progress.advance(bar)
+            except asyncio.CancelledError:
+                console.print(f"stopped after {done} of {len(tasks)} pictures; --resume goes on from there")
+                raise
+    return failed
 
 
-def _went_well(task: SegmentTask, job: SegmentJob, console: Console) -> bool:
-    """Answer one picture; say what went wrong, and return whether nothing did."""
-    source = readable(task.source)
+async def _tried(task: SegmentTask, job: SegmentJob) -> tuple[SegmentTask, FileReport | Exception]:
     try:
-        report = _answer_picture(task, job)
+        return task, await _answer_picture(task, job)
     except Exception as error:  # noqa: BLE001 - whatever a picture brings about, the others are answered
-        console.print(f"{source}: {in_one_line(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
-        job.summary.failed(source, in_one_line(error))
-        return False
-    job.summary.answered(report, readable(task.folder / f"{task.stem}.json"))
+        return task, error
+
+
+def _tell(task: SegmentTask, answer: FileReport | Exception, summary: SummaryTable, console: Console) -> bool:
+    """Say what went wrong with a picture, and put it into the summary; returns whether something did."""
+    source = readable(task.source)
+    if isinstance(answer, Exception):
+        console.print(f"{source}: {in_one_line(answer)}", style="red", markup=False, highlight=False, soft_wrap=True)
+        summary.failed(source, in_one_line(answer))
+        return True
+    summary.answered(answer, readable(task.folder / f"{task.stem}.json"))
     if task.stem != task.source.stem:
         stem = readable(task.stem)
         console.print(
             f"{source}: written as {stem}.*, its own name is taken", markup=False, highlight=False, soft_wrap=True
         )
-    return True
+    return False
 
 
-def _answer_picture(task: SegmentTask, job: SegmentJob) -> FileReport:
+async def _answer_picture(task: SegmentTask, job: SegmentJob) -> FileReport:
     started_s = time.perf_counter()
-    body = _read(task.source, job.body_max_bytes)
+    body = await job.pipeline.offload(lambda: _read(task.source, job.body_max_bytes))
     read_s = time.perf_counter() - started_s
-    segmentation = asyncio.run(job.pipeline.segment(body, job.options))
+    segmentation = await job.pipeline.segment(body, job.options)
     latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - started_s)
-    return _write(task, job.out / task.folder, segmentation, FileReport.result_fields(segmentation, latency))
+    fields = FileReport.result_fields(segmentation, latency)
+    return await job.pipeline.offload(lambda: _write(task, job.out / task.folder, segmentation, fields))
 
 
 def _read(path: Path, max_bytes: int) -> bytes:
@@ -172,7 +216,7 @@ def _write(task: SegmentTask, out: Path, segmentation: Segmentation, fields: dic
         (out / overlay).write_bytes(made.picture.data)
     shown = readable(overlay) if overlay else None
     report = FileReport(source=readable(task.source), maps=maps, overlay=shown, **fields)
-    (out / f"{task.stem}.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_report(report, out / f"{task.stem}.json")
     return report
 
 
@@ -181,7 +225,3 @@ def _free_stem(folder: Path, stem: str, taken: Container[tuple[Path, str]]) -> s
     while (folder, f"{stem}-{number}") in taken:
         number += 1
     return f"{stem}-{number}"
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn(), console=console)

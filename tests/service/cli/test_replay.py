@@ -102,6 +102,18 @@ def test_frames_are_replayed_in_the_order_in_which_a_person_counts(release, reco
     assert numbers["alarms"][0]["frame"] == "13.png"
 
 
+@pytest.mark.parametrize("arguments", [(), ("--repeat", "3", "--jitter", "2")])
+def test_frames_that_overlap_give_the_numbers_of_those_one_after_another(
+    release, recording, tmp_path, monkeypatch, arguments
+):
+    numbers = []
+    for at_once in (1, 16):
+        monkeypatch.setattr("service.cli.replay.frames_at_once", lambda *_, most=at_once: most)
+        assert replayed(release, recording, "--out", tmp_path / "numbers.json", *arguments) == 0
+        numbers.append((tmp_path / "numbers.json").read_text())
+    assert numbers[0] == numbers[1]
+
+
 @pytest.mark.parametrize("option", ["--repeat", "--jitter"])
 @pytest.mark.parametrize("value", ["-3", "1.5", "many", "", "1e3", "²"])
 def test_a_number_that_is_none_is_refused(release, recording, capsys, option, value):
@@ -132,10 +144,11 @@ def test_a_folder_without_pictures_is_refused(release, tmp_path):
 def test_a_shaken_picture_is_the_same_every_time_and_moves_by_no_more_than_it_may():
     dot = plain(0, 0, 0)
     dot[16, 16] = 255
-    frames = [array_of(data) for data in jittered(dot, 20, 3, seed=1)]
+    frames = [array_of(drawn()) for drawn in jittered(dot, 20, 3, seed=1)]
     spots = np.array([np.unravel_index(frame[..., 1].argmax(), frame.shape[:2]) for frame in frames])
     assert np.abs(spots - 16).max() == 3
-    assert [*jittered(noisy(), 2, 3, seed=1)] == [*jittered(noisy(), 2, 3, seed=1)]
+    first, again = ([drawn() for drawn in jittered(noisy(), 2, 3, seed=1)] for _ in range(2))
+    assert first == again
 
 
 def test_a_rate_takes_the_threshold_that_the_release_certifies_and_the_numbers_say_so(recording, tmp_path):

@@ -166,32 +166,14 @@ def test_one_picture_that_nobody_thought_of_does_not_end_the_rest(release, tmp_p
         shutil.copy(_picture(tmp_path), tmp_path / f"{name}.png")
     answer = service.cli.segment._answer_picture
 
-    def answered(task, job):
-        return broken() if task.stem == "a" else answer(task, job)
+    async def answered(task, job):
+        return broken() if task.stem == "a" else await answer(task, job)
 
     monkeypatch.setattr(service.cli.segment, "_answer_picture", answered)
     assert main(["segment", str(tmp_path), "--out", str(tmp_path / "out"), "--model-dir", str(release)]) == 1
     said = capfd.readouterr().err
     assert "a.png: unexpected RuntimeError: two lines\n" in said
     assert "2 of 3 pictures segmented" in said
-
-
-def test_ctrl_c_ends_it_with_a_word(release, tmp_path, monkeypatch, capfd):
-    for name in ("a.png", "b.png"):
-        (tmp_path / name).write_bytes(file_of(plume()))
-    answer = service.cli.segment._answer_picture
-
-    def answered(task, job):
-        if task.stem == "b":
-            raise KeyboardInterrupt
-        return answer(task, job)
-
-    monkeypatch.setattr(service.cli.segment, "_answer_picture", answered)
-    assert main(["segment", str(tmp_path), "--out", str(tmp_path / "out"), "--model-dir", str(release)]) == 130
-    assert (tmp_path / "out/a.json").is_file()
-    said = capfd.readouterr().err
-    assert said.endswith("smoke-bvm: stopped\n")
-    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("command", ["smoke-bvm", "smoke-bvm-train"])
