@@ -82,10 +82,16 @@ def regions(mask: Mask, minimum_fraction: float) -> tuple[list[Region], npt.NDAr
     Returns:
         The regions, and the label map (height, width) in which region r has the value r.label.
     """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    pixels, labels = mask.astype(np.uint8), np.zeros(mask.shape, np.int32)
+    # A frame is mostly clear: what is looked at is the box around all that is not.
+    left, top, width, height = cv2.boundingRect(pixels)
+    if not width:
+        return [], labels
+    box = slice(top, top + height), slice(left, left + width)
+    count, labels[box], stats, _ = cv2.connectedComponentsWithStats(pixels[box], connectivity=8)
     large = stats[:, cv2.CC_STAT_AREA] >= minimum_fraction * mask.size
-    found = [_region(stats[label], label) for label in range(1, count) if large[label]]
-    return sorted(found, key=lambda region: -region.area_px), np.asarray(labels, np.int32)
+    found = [_region(stats[label], left, top, label) for label in range(1, count) if large[label]]
+    return sorted(found, key=lambda region: -region.area_px), labels
 
 
 def box_on_frame(region: Region, size_px: int, width_px: int, height_px: int) -> Box:
@@ -106,9 +112,9 @@ def _stretch(start: int, length: int, to_px: int, from_px: int) -> tuple[int, in
     return start * to_px // from_px, -(-(start + length) * to_px // from_px)
 
 
-def _region(stats: npt.NDArray[np.int32], label: int) -> Region:
+def _region(stats: npt.NDArray[np.int32], from_left: int, from_top: int, label: int) -> Region:
     left, top, width, height, area_px = (int(value) for value in stats)
-    return Region(left, top, width, height, area_px, label)
+    return Region(from_left + left, from_top + top, width, height, area_px, label)
 
 
 def _resize(values: _Pixels, width_px: int, height_px: int) -> _Pixels:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import cv2
 import numpy as np
 
 from models.detection import Detection, detect
@@ -110,14 +111,15 @@ def detect_smoke(prediction: SegmentationMaps, options: DetectionOptions, frame:
     """
     mask: Mask = prediction.probability >= options.threshold
     most = float(prediction.probability.max())
-    everywhere = _mean_uncertainty(prediction, np.ones_like(mask))
+    everywhere = _mean_uncertainty(prediction)
     if not np.isfinite([most, everywhere.total, everywhere.aleatoric, everywhere.epistemic]).all():
         raise InferenceFailed("the model answered with something that is no number")
     regions = _regions(
         detect(prediction, options.threshold, options.minimum_region), mask.shape[0], frame, options.gate
     )
-    smoke = SmokeStats(bool(regions), float(mask.mean()), most)
-    return FrameResult(smoke, everywhere, _mean_uncertainty(prediction, mask) if mask.any() else None, regions)
+    smoke_px = int(np.count_nonzero(mask))
+    smoke = SmokeStats(bool(regions), smoke_px / mask.size, most)
+    return FrameResult(smoke, everywhere, _mean_uncertainty(prediction, mask) if smoke_px else None, regions)
 
 
 def _regions(found: Sequence[Detection], size_px: int, frame: Size, gate: Gate | None) -> tuple[SmokeRegion, ...]:
@@ -132,7 +134,8 @@ def _regions(found: Sequence[Detection], size_px: int, frame: Size, gate: Gate |
     )
 
 
-def _mean_uncertainty(prediction: SegmentationMaps, pixels: Mask) -> MeanUncertainty:
-    """Means in double precision: a float32 sum over many pixels drifts."""
+def _mean_uncertainty(prediction: SegmentationMaps, pixels: Mask | None = None) -> MeanUncertainty:
+    """Means, of all pixels or of some, in double precision as OpenCV sums: a float32 sum over many pixels drifts."""
+    chosen = None if pixels is None else pixels.astype(np.uint8)
     maps = (prediction.total, prediction.aleatoric, prediction.epistemic)
-    return MeanUncertainty(*(float(values[pixels].mean(dtype=np.float64)) for values in maps))
+    return MeanUncertainty(*(float(cv2.mean(values, chosen)[0]) for values in maps))

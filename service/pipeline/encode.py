@@ -84,9 +84,9 @@ def mask_at(prediction: SegmentationMaps, threshold: float, size: Size | None) -
 
 def quantise(values: Map, minimum: float, maximum: float) -> npt.NDArray[np.uint8]:
     """Values on [minimum, maximum] to the nearest of 256 steps; what lies outside is clipped. Nothing is stretched."""
-    steps = (np.clip(values, minimum, maximum) - minimum) * (255.0 / (maximum - minimum))
-    levels: npt.NDArray[np.uint8] = np.rint(steps).astype(np.uint8)
-    return levels
+    scale = 255.0 / (maximum - minimum)
+    # One pass; OpenCV rounds to the nearest and clips as it converts.
+    return np.asarray(cv2.addWeighted(values, scale, values, 0.0, -minimum * scale, dtype=cv2.CV_8U), np.uint8)
 
 
 def _map(prediction: SegmentationMaps, name: str, threshold: float, size: Size | None) -> Map | Mask:
