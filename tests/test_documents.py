@@ -78,7 +78,9 @@ def test_the_answer_to_the_first_request_is_what_the_newest_release_says_of_its_
     _, maps = golden.read(folder, manifest.golden, manifest.input.size_px)
     options = DetectionOptions(manifest.threshold, manifest.minimum_region, manifest.gate)
     found = detect_smoke(
-        SegmentationMaps(*(maps[name] for name in OUTPUTS)), options, Size(reply.frame.width, reply.frame.height)
+        SegmentationMaps(*(maps[name].astype(np.float32) for name in OUTPUTS)),
+        options,
+        Size(reply.frame.width, reply.frame.height),
     )
     assert f"--data-binary @models/released/{folder.name}/{manifest.golden.frame}" in README
     assert (reply.model.name, reply.model.version) == (manifest.name, manifest.version)

@@ -1,18 +1,23 @@
 """A process that prepares frames, and that can be ended: a file that hangs its decoder, or brings it down, harms nothing else.
 
-Both ends of one pipe: the service sends a file, the process asks for room for its pixels, and answers with the frame or the refusal.
+Both ends of one line: the service sends a file, the process asks for room for its pixels, and answers with the frame or the refusal.
 """
 
+import itertools
+import mmap
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import Final, Never
+from typing import Any, Final, Never
 
 import cv2
 
@@ -21,25 +26,91 @@ from service.runtime.process import limit_heap
 
 _START_S: Final = 60.0
 _READY: Final = "ready"
+_FRAME_BYTES_MAX: Final = 2**25
+_SPARE_BYTES: Final = 2**24
+"""What a process may keep for the next frame: those of up to five megapixels stay within it."""
+_SHARED_BYTES: Final = 2**23
+"""The largest answer, five views of a frame, takes half of it."""
 
 
 class WorkerLost(Exception):  # noqa: N818 - says what happened
     """The process ended by itself."""
 
 
+class Line:
+    """One end of a pipe beside which both ends share memory for what is large. They take turns, so that one writes and one reads.
+
+    A pipe holds a quarter of a frame, and who sends one through it and who receives it would wake each other again and again.
+
+    Args:
+        pipe: Carries all that is small.
+        memory: A file of `_SHARED_BYTES` in memory that both ends have open.
+    """
+
+    def __init__(self, pipe: Connection, memory: int) -> None:
+        self._pipe = pipe
+        self._memory = mmap.mmap(memory, _SHARED_BYTES)
+
+    def send(self, message: object) -> None:
+        """Send what can be pickled; arrays, and what stands in a `PickleBuffer`, go through the memory as far as it reaches."""
+        lengths: list[int] = []
+
+        def goes_through_the_pipe(part: pickle.PickleBuffer) -> bool:
+            at, raw = sum(lengths), part.raw()
+            if at + raw.nbytes > _SHARED_BYTES:
+                return True
+            self._memory[at : at + raw.nbytes] = raw
+            lengths.append(raw.nbytes)
+            return False
+
+        head = pickle.dumps(message, protocol=5, buffer_callback=goes_through_the_pipe)
+        self._pipe.send((head, lengths))
+
+    def poll(self, most_s: float) -> bool:
+        """Whether there is something to receive within that time."""
+        return self._pipe.poll(most_s)
+
+    def receive(self) -> Any:  # noqa: ANN401 - what the other end sent
+        """Receive it; arrays are read-only."""
+        head, lengths = self._pipe.recv()
+        ends = itertools.accumulate(lengths)
+        parts = [self._memory[end - length : end] for length, end in zip(lengths, ends, strict=True)]
+        return pickle.loads(head, buffers=parts)  # noqa: S301 - the other end is ours
+
+    def close(self) -> None:
+        """Let go of both."""
+        self._pipe.close()
+        self._memory.close()
+
+
+@contextmanager
+def _shared_memory() -> Iterator[int]:
+    """A file of zeros without a name, in memory where the system knows such files."""
+    file = open(os.memfd_create("frames"), "wb") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()  # noqa: PTH123, SIM115
+    with file:
+        file.truncate(_SHARED_BYTES)
+        yield file.fileno()
+
+
+def _started(*shared: int) -> subprocess.Popen[bytes]:
+    """A process that serves these open files: its end of the pipe, and the memory."""
+    # It finds what this process finds, wherever it was started; the folder that it stands in is left out of that.
+    # Processes work side by side, each on one core.
+    one_core = "import os; os.environ['OPENBLAS_NUM_THREADS'] = '1'; "
+    paths = [path for path in sys.path if path]
+    code = f"{one_core}import sys; sys.path[:] = {paths!r}; from {__name__} import serve_pipe; serve_pipe()"
+    command = [sys.executable, "-P", "-W", "ignore", "-c", code, *map(str, shared)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=shared)  # noqa: S603
+
+
 class WorkerProcess:
     """One process, started with the object and used by one thread at a time."""
 
     def __init__(self) -> None:
-        self._pipe, theirs = Pipe()
-        # It finds what this process finds, wherever it was started; the folder that it stands in is left out of that.
-        # Processes work side by side, each on one core.
-        one_core = "import os; os.environ['OPENBLAS_NUM_THREADS'] = '1'; "
-        paths = [path for path in sys.path if path]
-        code = f"{one_core}import sys; sys.path[:] = {paths!r}; from {__name__} import serve_pipe; serve_pipe()"
-        command = [sys.executable, "-P", "-W", "ignore", "-c", code, str(theirs.fileno())]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(theirs.fileno(),))  # noqa: S603
-        theirs.close()
+        pipe, theirs = Pipe()
+        with theirs, _shared_memory() as memory:
+            self._line = Line(pipe, memory)
+            self._process = _started(theirs.fileno(), memory)
         self._ready = False
 
     def prepare(
@@ -56,7 +127,7 @@ class WorkerProcess:
         self._await_start()
         try:
             until_s = time.perf_counter() + most_s
-            self._pipe.send((body, wanted))
+            self._line.send((pickle.PickleBuffer(body), wanted))
             return self._answer(hold_pixels, until_s)
         except (EOFError, OSError) as error:
             if isinstance(error, TimeoutError):
@@ -73,7 +144,7 @@ class WorkerProcess:
         self._process.wait()
         if self._process.stdin:
             self._process.stdin.close()
-        self._pipe.close()
+        self._line.close()
 
     def _await_start(self) -> None:
         if self._ready:
@@ -91,10 +162,10 @@ class WorkerProcess:
             try:
                 hold_pixels(answer)
             except BaseException:
-                self._pipe.send(False)
+                self._line.send(False)
                 self._receive(until_s)
                 raise
-            self._pipe.send(True)
+            self._line.send(True)
             answer = self._receive(until_s)
         if isinstance(answer, Exception):
             raise answer
@@ -102,9 +173,9 @@ class WorkerProcess:
         return answer
 
     def _receive(self, until_s: float) -> PreparedFrame | Exception | int | str:
-        if not self._pipe.poll(max(0.0, until_s - time.perf_counter())):
+        if not self._line.poll(max(0.0, until_s - time.perf_counter())):
             raise TimeoutError
-        answer: PreparedFrame | Exception | int | str = self._pipe.recv()
+        answer: PreparedFrame | Exception | int | str = self._line.receive()
         return answer
 
 
@@ -116,23 +187,24 @@ def serve_pipe() -> Never:
     """The process's own side: serve until the pipe is closed, or the service is gone."""
     for told_to_all in (signal.SIGINT, signal.SIGTERM):
         signal.signal(told_to_all, signal.SIG_IGN)
-    limit_heap()
+    # One thread and one frame at a time leave no holes, and its pages serve for the next frame.
+    limit_heap(_FRAME_BYTES_MAX, _SPARE_BYTES)
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_the_service, daemon=True).start()
-    pipe = Connection(int(sys.argv[1]))
-    pipe.send(_READY)
+    line = Line(Connection(int(sys.argv[1])), int(sys.argv[2]))
+    line.send(_READY)
     while True:
         try:
-            body, wanted = pipe.recv()
+            body, wanted = line.receive()
         except EOFError:
             os._exit(0)
-        pipe.send(_prepared(pipe, body, wanted))
+        line.send(_prepared(line, body, wanted))
 
 
-def _prepared(pipe: Connection, body: bytes, wanted: Preparation) -> PreparedFrame | Exception:
+def _prepared(line: Line, body: bytes, wanted: Preparation) -> PreparedFrame | Exception:
     def hold_pixels(pixels: int) -> None:
-        pipe.send(pixels)
-        if not pipe.recv():
+        line.send(pixels)
+        if not line.receive():
             raise _NoRoom
 
     try:

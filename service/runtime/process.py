@@ -11,18 +11,24 @@ import os
 from collections.abc import Callable
 from typing import Any, Final
 
-_ARENA_MAX: Final = (-8, 2)
-_MMAP_THRESHOLD: Final = (-3, 2**20)
-_TRIM_THRESHOLD: Final = (-1, 2**23)
-"""glibc's parameters (`mallopt(3)`) and what they are set to: fixed thresholds are not moved any more."""
+_ARENA_MAX: Final = -8
+_MMAP_THRESHOLD: Final = -3
+_TRIM_THRESHOLD: Final = -1
+"""glibc's parameters (`mallopt(3)`): fixed thresholds are not moved any more."""
 
 
-def limit_heap() -> bool:
-    """Set the parameters for this process, before it has threads; returns whether the C library took them."""
+def limit_heap(block_bytes: int = 2**20, spare_bytes: int = 2**23) -> bool:
+    """Set the parameters for this process, before it has threads; returns whether the C library took them.
+
+    Args:
+        block_bytes: Blocks from this size on are the system's, new pages each time: a millisecond for a frame of 1280 x 720.
+        spare_bytes: As much free memory at the heap's end is kept.
+    """
     mallopt = _function("mallopt")
     if mallopt is None:
         return False
-    return all(mallopt(parameter, value) == 1 for parameter, value in (_ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD))
+    limits = ((_ARENA_MAX, 2), (_MMAP_THRESHOLD, block_bytes), (_TRIM_THRESHOLD, spare_bytes))
+    return all(mallopt(parameter, value) == 1 for parameter, value in limits)
 
 
 def trim_heap() -> bool:
