@@ -23,11 +23,13 @@ class Server:
     It lets everybody in, however long the wait, unless SMOKE_WAIT_MAX_MS is given.
     """
 
-    def __init__(self, release: Path, port: int = 0, **variables: str) -> None:
+    def __init__(
+        self, release: Path, port: int = 0, command: tuple[str, ...] = ("service", "serve"), **variables: str
+    ) -> None:
         chosen = {"SMOKE_MODEL_DIR": str(release), "SMOKE_PORT": str(port), "SMOKE_WAIT_MAX_MS": "600000"}
         environment = {**os.environ, **chosen, **variables}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "service", "serve"], stderr=subprocess.PIPE, text=True, env=environment
+            [sys.executable, "-m", *command], stderr=subprocess.PIPE, text=True, env=environment
         )
         self.lines: list[str] = []
         self._address: queue.Queue[str | None] = queue.Queue()

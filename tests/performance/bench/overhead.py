@@ -118,9 +118,11 @@ def in_process(release: Path, body: bytes) -> Iterator[Callable[[SegmentOptions]
 
 
 @contextmanager
-def served(release: Path, body: bytes) -> Iterator[tuple[int, Callable[[SegmentOptions], object]]]:
+def served(
+    release: Path, body: bytes, command: tuple[str, ...] = ("service", "serve")
+) -> Iterator[tuple[int, Callable[[SegmentOptions], object]]]:
     """The service's process id, and one frame posted to it on a connection that is kept."""
-    server = Server(release)
+    server = Server(release, command=command)
     try:
         address = server.url.removeprefix("http://")
         with ExitStack() as stack:
