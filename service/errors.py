@@ -189,6 +189,18 @@ class CameraUnknown(CameraRefused):
     reason = "camera_unknown"
 
 
+class AlarmUnknown(CameraRefused):
+    """There is no such alarm, or it was long ago."""
+
+    reason = "alarm_unknown"
+
+
+class PictureUnknown(CameraRefused):
+    """No such picture of the alarm is kept."""
+
+    reason = "picture_unknown"
+
+
 class FeedbackUnwritable(CameraRefused):
     """The file that feedback goes to takes none."""
 

@@ -20,6 +20,9 @@ def check_instant(text: str) -> str:
 
 def instant(seconds: float | None) -> str | None:
     """Seconds since 1970 as RFC 3339; None for none."""
-    if not seconds:
-        return None
+    return rfc3339(seconds) if seconds else None
+
+
+def rfc3339(seconds: float) -> str:
+    """Seconds since 1970 as RFC 3339, to the millisecond."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -15,7 +15,7 @@ from models.maps import SegmentationMaps
 from service.api.metrics import Metrics
 from service.api.problems import CLIENT_CLOSED_REQUEST, STATUS
 from service.api.query import SegmentQuery
-from service.api.routes import cameras, operations, segment
+from service.api.routes import alarms, cameras, operations, segment
 from service.api.schemas.segment import SegmentResponse
 from service.pipeline.detections import DetectionOptions, detect_smoke
 from service.pipeline.encode import Size
@@ -110,12 +110,13 @@ def test_the_table_of_errors_names_every_status_of_a_refusal():
 
 
 @pytest.mark.parametrize(
-    "router", [segment.router, operations.health, operations.router, operations.admin, cameras.router]
+    "router", [segment.router, operations.health, operations.router, operations.admin, cameras.router, alarms.router]
 )
 def test_every_route_is_named(router):
     assert router.routes
     for route in router.routes:
-        assert f"{route.path.replace('{camera_id}', 'CAMERA')}`" in SERVICE
+        shown = route.path.replace("{camera_id}", "CAMERA").replace("{alarm_id}", "ALARM")
+        assert f"{shown}`" in SERVICE
 
 
 def test_the_table_of_alerts_is_that_of_the_rules():

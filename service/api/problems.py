@@ -43,6 +43,8 @@ STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.ReloadBusy: HTTPStatus.CONFLICT,
     errors.NothingToRollBack: HTTPStatus.CONFLICT,
     errors.CameraUnknown: HTTPStatus.NOT_FOUND,
+    errors.AlarmUnknown: HTTPStatus.NOT_FOUND,
+    errors.PictureUnknown: HTTPStatus.NOT_FOUND,
     errors.FeedbackUnwritable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
     errors.DeadlineTooShort: HTTPStatus.GATEWAY_TIMEOUT,

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from fastapi import Depends, Request
 from starlette.applications import Starlette
 
+from service.alarms.archive import AlarmArchive
 from service.api.auth import ApiKeys
 from service.api.metrics import Metrics
 from service.cameras.registry import Cameras
@@ -29,6 +30,7 @@ class AppState:
         admission: The door.
         reloader: Changes the model.
         cameras: What is remembered of each camera.
+        alarms: Every alarm, with its pictures.
         pipeline: Takes frames to answers while the application runs.
         supervisor: Keeps background tasks going.
     """
@@ -40,6 +42,7 @@ class AppState:
     admission: AdmissionControl
     reloader: Reloader
     cameras: Cameras
+    alarms: AlarmArchive
     pipeline: Pipeline
     supervisor: Supervisor
 

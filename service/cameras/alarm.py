@@ -6,9 +6,11 @@ the same without the gate's doubt: `clear -> suspected` at the first region, `->
 """
 
 import math
+import secrets
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -23,6 +25,8 @@ from service.cameras.evidence import (
     weigh,
 )
 
+ALARM_ID: Final = r"^[0-9]{8}T[0-9]{9}Z-[0-9a-f]{16}$"
+"""When an alarm was raised, to the millisecond and by our clock, and 64 random bits: ids sort by time, and cannot be guessed."""
 _PLACES_MAX: Final = 16
 COUNTED_REGIONS_MAX: Final = 8
 """Most regions of a frame that count, the largest ones."""
@@ -72,6 +76,7 @@ class CameraAlarm:
         places: Boxes at which the present alarm was raised, or the last one.
         silent_above: At a higher threshold the alarm, or the last one, would not have been raised up to now; 0 where that is not known.
         restored: The state comes from before a restart, and not yet enough frames were seen to confirm it or to let it go.
+        id: Of the present alarm, or of the last one; None before the first.
     """
 
     state: AlarmState = AlarmState.CLEAR
@@ -84,6 +89,7 @@ class CameraAlarm:
     silent_above: float = 0.0
     restored: bool = False
     counted_s: float = -math.inf
+    id: str | None = None
     _window: deque[_Seen] = field(default_factory=deque)
     _clock: CameraClock = field(default_factory=CameraClock)
 
@@ -177,3 +183,16 @@ class CameraAlarm:
     def _enter(self, state: AlarmState) -> None:
         if state is not self.state:
             self.state, self.since_s = state, self.newest_s
+            if state is AlarmState.ALARM:
+                self.id = new_alarm_id(self.counted_s)
+
+
+def new_alarm_id(raised_s: float) -> str:
+    """A new ALARM_ID; `raised_s` is in seconds since 1970."""
+    return f"{alarm_id_since(raised_s)}-{secrets.token_hex(8)}"
+
+
+def alarm_id_since(raised_s: float) -> str:
+    """What the ids of alarms that were raised then begin with: later ones sort behind it, earlier ones before."""
+    moment = datetime.fromtimestamp(max(0.0, raised_s), UTC)
+    return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}Z"

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from models.drift import Histogram
 from service.cameras.alarm import COUNTED_REGIONS_MAX, AlarmState, AlarmUpdate, CameraAlarm
@@ -52,13 +52,15 @@ class FrameObservation(NamedTuple):
 class CameraView:
     """What is known of a view of a camera: its alarm, when its last frame came, where smoke counted in it, if it stands still.
 
-    `boxes` are fractions of the frame, `boxes_px` the same in pixels; see `RegionObservation`.
+    `boxes` are fractions of the frame, `boxes_px` the same in pixels; see `RegionObservation`. `area_fraction` is their smoke over the
+    frame's pixels.
     """
 
     alarm: CameraAlarm = field(default_factory=CameraAlarm)
     seen_s: float = 0.0
     boxes: tuple[RelativeBox, ...] = ()
     boxes_px: tuple[BoxPx, ...] = ()
+    area_fraction: float = 0.0
     freeze: FreezeDetector = field(default_factory=FreezeDetector)
 
 
@@ -72,6 +74,7 @@ class Camera:
     Attributes:
         id, label: Its name, and that in the metrics.
         views: Its views by name.
+        showing: The view of its last frame.
         seen_s: When its last frame came.
         frames: Frames answered since it is known.
         assessment, health, model: Of the last frame; the model is the one that answered it.
@@ -83,6 +86,7 @@ class Camera:
     id: str
     label: str
     views: dict[str, CameraView] = field(default_factory=lambda: {"": CameraView()})
+    showing: str = ""
     seen_s: float = 0.0
     frames: int = 0
     assessment: Assessment | None = None
@@ -167,7 +171,10 @@ class Camera:
 
 
 class AlarmStatus(NamedTuple):
-    """What a reply says of its camera's alarm; see `CameraAlarm`. `since_s` is None until a first frame was counted."""
+    """What a reply says of its camera's alarm; see `CameraAlarm`. `since_s` is None until a first frame was counted.
+
+    `id` is that of the present alarm, None while there is none.
+    """
 
     state: AlarmState
     since_s: float | None
@@ -175,10 +182,20 @@ class AlarmStatus(NamedTuple):
     frames: int
     arrival: Arrival
     restored: bool
+    id: str | None = None
+
+    @classmethod
+    def of(cls, alarm: CameraAlarm, arrival: Arrival = Arrival.COUNTED) -> Self:
+        """From the alarm after a frame that arrived like this."""
+        alarm_id = alarm.id if alarm.state is AlarmState.ALARM else None
+        return cls(alarm.state, alarm.since_s or None, alarm.score, alarm.frames, arrival, alarm.restored, alarm_id)
 
 
 class AlarmTransition(NamedTuple):
-    """A camera went from one state to another, or raised one more alarm; `view` says in which of its views, where it has any."""
+    """A camera went from one state to another, or raised one more alarm; `view` says in which of its views, where it has any.
+
+    `alarm_id` is that of the alarm that began or goes on, or else ended; None where no alarm did.
+    """
 
     camera_id: str
     before: AlarmState
@@ -189,6 +206,7 @@ class AlarmTransition(NamedTuple):
     boxes: tuple[RelativeBox, ...]
     boxes_px: tuple[BoxPx, ...] = ()
     view: str | None = None
+    alarm_id: str | None = None
 
 
 def region_observations(
@@ -202,8 +220,8 @@ def region_observations(
         right, bottom = region.left + region.width, region.top + region.height
         box = (region.left / side, region.top / side, right / side, bottom / side)
         if not rule.ignores(box):
-            told = (detection.mean_probability, found.doubted, detection.silent_above)
-            counted.append(RegionObservation(box, *told, box_px=astuple(found.box), damaged=damaged))
+            told = (detection.mean_probability, found.doubted, detection.silent_above, astuple(found.box), damaged)
+            counted.append(RegionObservation(box, *told, detection.area_fraction))
         if len(counted) == COUNTED_REGIONS_MAX:
             break
     return counted

@@ -27,6 +27,11 @@ class Arrival(StrEnum):
     DUPLICATE = "duplicate"
     AHEAD = "ahead"
 
+    @property
+    def counts(self) -> bool:
+        """Whether it does."""
+        return self in (Arrival.COUNTED, Arrival.AHEAD)
+
 
 class Stamp(NamedTuple):
     """When a frame was taken by its camera's clock, if it says so, and came by ours; and a hash of its bytes."""

@@ -62,6 +62,7 @@ class RegionObservation:
 
     `silent_above`: at a higher threshold it would not count; 0 where that is not known.
     `box_px` is the box as the reply gives it: left, top, width and height in pixels of the frame. `damaged`: the frame's file was.
+    `area_fraction`: its pixels over those of the frame.
     """
 
     box: RelativeBox
@@ -70,6 +71,7 @@ class RegionObservation:
     silent_above: float = 0.0
     box_px: BoxPx = (0, 0, 0, 0)
     damaged: bool = False
+    area_fraction: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

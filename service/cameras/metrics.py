@@ -55,6 +55,9 @@ class CameraMetrics:
         for reason in (ROOM, SILENCE):
             self._evictions.labels(reason)
         self._unwatched = counter("smoke_camera_frames_unwatched", "Frames of cameras that there was no room for.")
+        self._pictures = counter(
+            "smoke_alarm_pictures", "Frames of alarms to be kept, by what became of them.", ("result",)
+        )
         self._notifications = counter(
             "smoke_notifications", "Notifications by what became of them.", ("channel", "result")
         )
@@ -109,6 +112,15 @@ class CameraMetrics:
     def judged(self, camera: str, verdict: str) -> None:
         """A person said whether an alarm was one."""
         self._feedback.labels(camera, verdict).inc()
+
+    def keeps_pictures(self, results: Iterable[str]) -> None:
+        """Pictures are kept, with these results: a count that is first seen at 1 has no rate."""
+        for result in results:
+            self._pictures.labels(result)
+
+    def kept_picture(self, result: str) -> None:
+        """A frame of an alarm was kept, or could not be."""
+        self._pictures.labels(result).inc()
 
     def sends(self, channel: str, waiting_s: Callable[[], float]) -> None:
         """There is such a channel: a count that is first seen at 1 has no rate, and its first lost message would alert nobody."""

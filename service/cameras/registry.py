@@ -102,6 +102,7 @@ class Cameras:
         rule, view = self.file.rules.of(camera_id, frame.view), camera.views[name]
         regions = region_observations(frame.result, frame.size_px, rule, damaged=frame.damaged)
         view.boxes, view.boxes_px = tuple(seen.box for seen in regions), tuple(seen.box_px for seen in regions)
+        view.area_fraction, camera.showing = sum(seen.area_fraction for seen in regions), name
         policy = camera.paced(rule.policy, name)
         update = view.alarm.observe(frame.captured_s, frame.arrived_s, regions, policy, frame.body)
         if update.arrival is not Arrival.DUPLICATE:
@@ -111,11 +112,10 @@ class Cameras:
         self._metrics.stands(camera.label, self._states(camera), raised=update.raised)
         alarm = camera.alarm
         if update.raised or alarm.state is not before:
-            self._changed(camera, before, name if update.raised else camera.leading)
+            self._changed(camera, before, name if update.raised else camera.leading, view.alarm.id)
         elif view.alarm.state is not update.before:
             self.changes += 1
-        since_s = alarm.since_s or None
-        return AlarmStatus(alarm.state, since_s, alarm.score, alarm.frames, update.arrival, alarm.restored)
+        return AlarmStatus.of(alarm, update.arrival)
 
     def refused(self, camera_id: str, reason: str) -> None:
         """A frame got no answer; whoever sends nothing but such frames is not remembered for it."""
@@ -136,10 +136,10 @@ class Cameras:
     def evict_expired(self, now_s: float) -> None:
         """Forget the cameras, and the views, that have sent nothing for a day; an alarm among them ends, and that is told."""
         for camera in list(self):
-            before, gone = camera.alarm.state, now_s - camera.seen_s > _GONE_S
+            before, alarm_id, gone = camera.alarm.state, camera.alarm.id, now_s - camera.seen_s > _GONE_S
             camera.forget_views(now_s if gone else now_s - _GONE_S, now_s)
             if camera.alarm.state is not before:
-                self._changed(camera, before, camera.leading)
+                self._changed(camera, before, camera.leading, alarm_id)
             if gone:
                 self._remove(camera, SILENCE)
 
@@ -152,12 +152,21 @@ class Cameras:
                 view.seen_s += seconds
                 view.alarm.counted_s += seconds
 
-    def _changed(self, camera: Camera, before: AlarmState, name: str) -> None:
-        """Tell of a change by a view's alarm."""
+    def _changed(self, camera: Camera, before: AlarmState, name: str, alarm_id: str | None) -> None:
+        """Tell of a change by a view's alarm; the id is of the alarm that changed, should one begin or end."""
         self.changes += 1
         view = camera.views[name]
         alarm, named = view.alarm, name or None
-        told = (alarm.since_s, alarm.score, alarm.frames, view.boxes, view.boxes_px, named)
+        alarmed = AlarmState.ALARM in (before, alarm.state)
+        told = (
+            alarm.since_s,
+            alarm.score,
+            alarm.frames,
+            view.boxes,
+            view.boxes_px,
+            named,
+            alarm_id if alarmed else None,
+        )
         change = AlarmTransition(camera.id, before, alarm.state, *told)
         _LOG.info("camera changed", extra={"camera": camera.id, "before": before, "after": alarm.state, "view": named})
         self._notify(change)

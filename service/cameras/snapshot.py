@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from service.cameras.alarm import AlarmState, CameraAlarm
+from service.cameras.alarm import ALARM_ID, AlarmState, CameraAlarm, new_alarm_id
 from service.cameras.camera import CAMERA_ID, Camera
 from service.cameras.evidence import RelativeBox
 from service.cameras.registry import Cameras
@@ -38,6 +38,7 @@ class _Entry(BaseModel):
     newest_s: float | None
     ended_s: float | None
     places: list[RelativeBox]
+    id: Annotated[str, Field(pattern=ALARM_ID)] | None = None
 
     @classmethod
     def of(cls, alarm: CameraAlarm) -> Self:
@@ -50,11 +51,14 @@ class _Entry(BaseModel):
             newest_s=_finite(alarm.newest_s),
             ended_s=_finite(alarm.ended_s),
             places=alarm.places,
+            id=alarm.id,
         )
 
     def alarm(self) -> CameraAlarm:
-        """The alarm as it was, which new frames have to confirm."""
-        kept = self.model_dump(include={"state", "since_s", "score", "frames", "places"})
+        """The alarm as it was, which new frames have to confirm; one of an earlier version gets its id now."""
+        kept = self.model_dump(include={"state", "since_s", "score", "frames", "places", "id"})
+        if self.id is None and self.state is AlarmState.ALARM:
+            kept["id"] = new_alarm_id(self.since_s)
         newest_s, ended_s = (-math.inf if at_s is None else at_s for at_s in (self.newest_s, self.ended_s))
         return CameraAlarm(**kept, newest_s=newest_s, ended_s=ended_s, counted_s=newest_s, restored=True)
 

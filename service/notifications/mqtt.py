@@ -3,7 +3,9 @@
 PREFIX/status                                       online | offline (by the last will too)
 PREFIX/camera/CAMERA/state                          {"state": "alarm", "since": ..., "score": ..., "frames": ...}
 PREFIX/camera/CAMERA/availability                   online | offline: whether it sends frames
+PREFIX/camera/CAMERA/alarm/image                    its latest alarm's picture, a JPEG, where pictures are kept
 homeassistant/binary_sensor/smoke_CAMERA/config     discovery
+homeassistant/image/smoke_CAMERA_image/config       discovery of the picture, with the first one
 
 What the broker was told is held against the cameras again and again, and every difference is published: at the first frame, after a
 restart of either side, when a camera is forgotten (by empty payloads). The topics below a prefix belong to one service.
@@ -22,6 +24,7 @@ import aiomqtt
 from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmTransition, Camera
 from service.notifications.broker import BrokerOptions, connection
+from service.notifications.links import AlarmLinks
 from service.notifications.topics import EXPIRE_S, Topics, state_body
 from service.runtime.supervision import Supervisor, end_if_cancelled
 
@@ -57,6 +60,7 @@ class Mqtt:
         pause_s: Before the second attempt to connect, doubled before each further one.
         period_s: How often it is looked for differences when no change is told.
         supervisor: Keeps the connection's task going.
+        links: Where the state sends people.
 
     Attributes:
         connected: Whether the broker hears us.
@@ -72,8 +76,12 @@ class Mqtt:
         pause_s: float = _PAUSE_S,
         period_s: float = _PERIOD_S,
         supervisor: Supervisor | None = None,
+        links: AlarmLinks | None = None,
     ) -> None:
         self._supervisor = supervisor or Supervisor()
+        self._links = links or AlarmLinks()
+        self._pictures: dict[str, bytes] = {}
+        self._shown: dict[str, bytes] = {}
         self._broker = broker
         self._topics = Topics(broker.prefix)
         self._cameras = cameras
@@ -110,6 +118,11 @@ class Mqtt:
         self._settled.clear()
         self._woken.set()
 
+    def show(self, camera_id: str, picture: bytes) -> None:
+        """Publish a picture of a camera's alarm soon; returns at once."""
+        self._pictures[camera_id] = picture
+        self._woken.set()
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep the connection in the background; leaving says `offline`."""
@@ -143,6 +156,7 @@ class Mqtt:
     async def _serve(self, client: aiomqtt.Client) -> None:
         """Say everything, then every difference, until the connection is lost."""
         self._told.clear()
+        self._shown.clear()
         await self._publish(client, self._topics.status, b"online")
         await client.subscribe(self._topics.of_all_cameras, qos=1)
         work = [asyncio.create_task(self._listen(client)), asyncio.create_task(self._reconcile(client))]
@@ -170,6 +184,8 @@ class Mqtt:
             cameras = sorted(self._cameras(), key=self._urgency)
             for start in range(0, len(cameras), _AT_ONCE):
                 await asyncio.gather(*(self._tell(client, camera) for camera in cameras[start : start + _AT_ONCE]))
+            for camera_id, picture in list(self._pictures.items()):
+                await self._picture(client, camera_id, picture)
             await self._clear(client, {camera.id for camera in self._cameras()})
             if not self._changed:
                 self._settled.set()
@@ -193,7 +209,7 @@ class Mqtt:
             return
         changed_s = self._changed.pop(camera.id, None)
         try:
-            await self._publish(client, self._topics.state(camera.id), json.dumps(state_body(camera)).encode())
+            await self._publish(client, self._topics.state(camera.id), json.dumps(self._state_of(camera)).encode())
             await self._publish(client, self._topics.availability(camera.id), b"online" if now.online else b"offline")
         except BaseException:
             if changed_s is not None:
@@ -202,6 +218,20 @@ class Mqtt:
         self._told[camera.id] = now
         if changed_s is not None:
             self._report(self.name, "delivered")
+
+    def _state_of(self, camera: Camera) -> dict[str, object]:
+        alarm = camera.alarm
+        return state_body(camera) | self._links.to(alarm.id if alarm.state is AlarmState.ALARM else None)
+
+    async def _picture(self, client: aiomqtt.Client, camera_id: str, picture: bytes) -> None:
+        """Show a picture that the broker does not have yet, announced before the first one."""
+        if self._shown.get(camera_id) is picture or camera_id not in self._told:
+            return
+        if camera_id not in self._shown:
+            topic, config = self._topics.image_discovery(camera_id)
+            await self._publish(client, topic, json.dumps(config).encode())
+        await self._publish(client, self._topics.image(camera_id), picture)
+        self._shown[camera_id] = picture
 
     async def _clear(self, client: aiomqtt.Client, known: set[str]) -> None:
         """Take back what the broker holds of cameras that are forgotten.
@@ -228,6 +258,8 @@ class Mqtt:
         for topic in self._topics.all_of(camera_id):
             await self._publish(client, topic, b"")
         self._told.pop(camera_id, None)
+        self._pictures.pop(camera_id, None)
+        self._shown.pop(camera_id, None)
         self._orphans.pop(camera_id, None)
 
     async def _publish(self, client: aiomqtt.Client, topic: str, payload: bytes) -> None:

@@ -38,6 +38,10 @@ class Sink(Protocol):
         """Leave a change to be told; returns at once."""
         ...
 
+    def show(self, camera_id: str, picture: bytes) -> None:
+        """Leave a picture of a camera's alarm, a JPEG file, to be shown where pictures are; returns at once."""
+        ...
+
     def resume(self, changes: Iterable[AlarmTransition]) -> None:
         """Take in what was undelivered before a restart."""
         ...
@@ -61,6 +65,11 @@ class Notifier:
         """Leave a change to be told; returns at once."""
         for sink in self.sinks:
             sink.notify(change)
+
+    def show(self, camera_id: str, picture: bytes) -> None:
+        """Leave a picture of a camera's alarm, a JPEG file, to be shown; returns at once."""
+        for sink in self.sinks:
+            sink.show(camera_id, picture)
 
     def undelivered(self) -> dict[str, list[dict[str, Any]]]:
         """What waits, by the name of its sink, for the state file."""

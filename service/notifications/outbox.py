@@ -143,6 +143,9 @@ class Outbox:
         self._idle.clear()
         self._woken.set()
 
+    def show(self, camera_id: str, picture: bytes) -> None:
+        """Nothing: a message names where the picture is."""
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Deliver while the context lasts; on leaving, what waits gets one more try and a moment to go out."""

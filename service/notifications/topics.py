@@ -38,9 +38,14 @@ class Topics:
         """Where it is told whether a camera sends frames."""
         return f"{self.prefix}/camera/{camera_id}/availability"
 
-    def all_of(self, camera_id: str) -> tuple[str, str, str]:
-        """Every topic of a camera; its announcement comes first, so that nobody waits for what is cleared next."""
-        return self.discovery(camera_id)[0], self.state(camera_id), self.availability(camera_id)
+    def image(self, camera_id: str) -> str:
+        """Where the picture of a camera's latest alarm is shown: a level below what `of_all_cameras` brings back to us."""
+        return f"{self.prefix}/camera/{camera_id}/alarm/image"
+
+    def all_of(self, camera_id: str) -> tuple[str, ...]:
+        """Every topic of a camera; its announcements come first, so that nobody waits for what is cleared next."""
+        announced = (self.discovery(camera_id)[0], self.image_discovery(camera_id)[0])
+        return *announced, self.state(camera_id), self.availability(camera_id), self.image(camera_id)
 
     def camera_of(self, topic: str) -> str | None:
         """The camera that a topic is of, if it is one of these."""
@@ -49,9 +54,7 @@ class Topics:
 
     def discovery(self, camera_id: str) -> tuple[str, dict[str, object]]:
         """Topic and body by which Home Assistant learns of a camera."""
-        name = re.sub(r"[^A-Za-z0-9_-]", "_", camera_id)
-        # An id with a dot, which Home Assistant does not take, must not become another camera's.
-        unique = f"smoke_{name}" if name == camera_id else f"smoke_{name}_{zlib.crc32(camera_id.encode()):08x}"
+        unique = _unique(camera_id)
         config: dict[str, object] = {
             "name": None,
             "unique_id": unique,
@@ -62,13 +65,36 @@ class Topics:
             "availability": [{"topic": self.status}, {"topic": self.availability(camera_id)}],
             "availability_mode": "all",
             "expire_after": EXPIRE_S,
-            "device": {"identifiers": [unique], "name": f"Smoke {camera_id}", "manufacturer": "smoke-bvm"},
+            "device": _device(camera_id),
         }
         return f"homeassistant/binary_sensor/{unique}/config", config
 
+    def image_discovery(self, camera_id: str) -> tuple[str, dict[str, object]]:
+        """Topic and body by which Home Assistant learns of the picture of a camera's latest alarm."""
+        unique = f"{_unique(camera_id)}_image"
+        config: dict[str, object] = {
+            "name": "Alarm",
+            "unique_id": unique,
+            "image_topic": self.image(camera_id),
+            "content_type": "image/jpeg",
+            "availability": [{"topic": self.status}],
+            "device": _device(camera_id),
+        }
+        return f"homeassistant/image/{unique}/config", config
+
+
+def _unique(camera_id: str) -> str:
+    """A name for Home Assistant, which takes no dot: an id with one must not become another camera's."""
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", camera_id)
+    return f"smoke_{name}" if name == camera_id else f"smoke_{name}_{zlib.crc32(camera_id.encode()):08x}"
+
+
+def _device(camera_id: str) -> dict[str, object]:
+    return {"identifiers": [_unique(camera_id)], "name": f"Smoke {camera_id}", "manufacturer": "smoke-bvm"}
+
 
 def state_body(camera: Camera) -> dict[str, object]:
-    """What is published of a camera; `since` is null until it was in another state than clear."""
+    """What is published of a camera, beside links; `since` is null until it was in another state than clear."""
     alarm = camera.alarm
     return {
         "state": alarm.state,

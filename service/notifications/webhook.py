@@ -27,6 +27,7 @@ from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmTransition
 from service.cameras.evidence import BoxPx, RelativeBox
 from service.errors import SettingsInvalid
+from service.notifications.links import AlarmLinks
 from service.notifications.outbox import DeliveryFailed
 from service.timestamps import instant
 
@@ -47,6 +48,7 @@ class Webhook:
         secret: Key of the signature.
         clock: Seconds since 1970.
         authority: Whose certificates the receiver's must be among; None for the system's.
+        links: Where the message sends people.
 
     Raises:
         ValueError: The URL is none.
@@ -61,6 +63,7 @@ class Webhook:
         secret: bytes,
         clock: Callable[[], float] = time.time,
         authority: ssl.SSLContext | None = None,
+        links: AlarmLinks | None = None,
     ) -> None:
         try:
             self._url = httpx2.URL(url)
@@ -69,6 +72,7 @@ class Webhook:
         key_of(secret)
         self._secret = secret
         self._clock = clock
+        self._links = links or AlarmLinks()
         self._verify: ssl.SSLContext | bool = authority or True
         self._client: httpx2.AsyncClient | None = None
 
@@ -80,7 +84,7 @@ class Webhook:
         """Post it. Raises DeliveryFailed; a permanent one where the receiver refuses what it was sent."""
         assert self._client, "deliver inside opened()"  # noqa: S101
         now_s = self._clock()
-        told = message(change, now_s)
+        told = message(change, now_s) | self._links.to(change.alarm_id)
         body = json.dumps(told).encode()
         headers = headers_of(self._secret, str(told["id"]), int(now_s), body)
         try:

@@ -141,20 +141,29 @@ class Picture:
 
 
 def overlay(frame: RGB, mask: Mask, encoding: PictureEncoding = "jpeg") -> Picture:
-    """Draw the mask onto the frame.
+    """Draw the mask onto the frame, as a file; see `outlined`."""
+    height, width = mask.shape
+    return Picture(width, height, picture_file(outlined(frame, mask), encoding), encoding)
+
+
+def outlined(frame: RGB, mask: Mask) -> RGB:
+    """The frame with the mask tinted and outlined.
 
     Args:
         frame: (height, width, 3) uint8 RGB; left as it is.
         mask: (height, width) bool.
-        encoding: Of the file.
     """
-    height, width = mask.shape
     picture = _tinted(frame, mask)
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(picture, outlines, -1, _EDGE, thickness=max(1, round(min(width, height) / 400)))
+    cv2.drawContours(picture, outlines, -1, _EDGE, thickness=max(1, round(min(mask.shape) / 400)))
+    return picture
+
+
+def picture_file(pixels: RGB, encoding: PictureEncoding = "jpeg") -> bytes:
+    """A picture (height, width, 3) uint8 RGB as a file."""
     suffix, parameters = _FILE[encoding]
-    _, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), parameters)
-    return Picture(width, height, data.tobytes(), encoding)
+    _, data = cv2.imencode(suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), parameters)
+    return data.tobytes()
 
 
 def _tinted(frame: RGB, mask: Mask) -> npt.NDArray[np.uint8]:

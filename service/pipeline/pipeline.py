@@ -13,6 +13,7 @@ from functools import partial
 from typing import Self, TypeVar
 
 from models.drift import Histogram
+from models.geometry import Map
 from models.tiles import Tiles, canvas_px
 from service.pipeline.decoding.decode import Limits, decode, no_hold
 from service.pipeline.detections import DetectionOptions, FrameResult, detect_smoke
@@ -55,7 +56,8 @@ class Segmentation:
     `damaged`: the file was, and some of its pixels are not as they were sent.
     `image_stats` is what a camera's frame looks like; None for a frame of no camera. `tiles` are those that were looked at beside the
     whole frame, `map_px` is the side of the square on which the regions were found, `reference` what that model's release was measured
-    on: frames later held against it have drifted or not.
+    on: frames later held against it have drifted or not. `probability` is the map (map_px, map_px) that the smoke was found on, of a
+    camera's frame.
     """
 
     identity: ModelInfo
@@ -69,6 +71,7 @@ class Segmentation:
     map_px: int
     reference: Mapping[str, Histogram]
     damaged: bool = False
+    probability: Map | None = None
 
 
 class Pipeline:
@@ -168,14 +171,15 @@ class Pipeline:
         self._estimator.record_run(done.run_s / done.rounds, full=done.full)
         model, side = done.value[0].model, inputs[0].shape[0]
         threshold = threshold_in_force(model.manifest, options.threshold, options.false_alarm_rate)
-        result, rendering = await self.offload(
+        result, rendering, probability = await self.offload(
             lambda: self._postprocess(body, size, merge_results(done.value), options, threshold.value)
         )
         encode_s = time.perf_counter() - inferred_s
         stages = Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
         tiles, map_px = (options.tiles, canvas_px(side)) if len(inputs) > 1 else (None, side)
         about = (stages, frame.stats, tiles, map_px, model.manifest.reference or {}, frame.damaged)
-        return Segmentation(model.identity, threshold, size, result, rendering, *about)
+        kept = probability if watched else None
+        return Segmentation(model.identity, threshold, size, result, rendering, *about, kept)
 
     async def offload(self, work: Callable[[], _T]) -> _T:
         """Run something short but not instant off the event loop."""
@@ -185,9 +189,10 @@ class Pipeline:
 
     def _postprocess(
         self, body: bytes, size: Size, answer: InferenceResult, options: SegmentOptions, threshold: float
-    ) -> tuple[FrameResult, Rendering]:
+    ) -> tuple[FrameResult, Rendering, Map]:
         """Decode again for what is drawn: full frames kept through the queue would cost more memory than that costs time."""
         prediction, manifest = answer.prediction, answer.model.manifest
         result = detect_smoke(prediction, DetectionOptions(threshold, manifest.minimum_region, manifest.gate), size)
         frame = partial(decode, body, self._limits)
-        return result, render(prediction, result, manifest, options, threshold, size, frame)
+        rendering = render(prediction, result, manifest, options, threshold, size, frame)
+        return result, rendering, prediction.probability

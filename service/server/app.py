@@ -14,7 +14,7 @@ from service.api.metrics import monitor_loop_lag
 from service.api.middleware.access_log import AccessLogMiddleware
 from service.api.middleware.admin_port import AdminPortMiddleware
 from service.api.middleware.lingering_close import LingeringCloseMiddleware
-from service.api.routes import cameras, operations, segment, webhooks
+from service.api.routes import alarms, cameras, operations, segment, webhooks
 from service.api.state import AppState
 from service.cameras.housekeeping import housekeeping
 from service.notifications.notifier import Notifier
@@ -62,6 +62,7 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
         components.admission_control(settings, estimator),
         Reloader(slot, load, metrics.reloaded, lambda model: cameras.file.rules.check_rates(model.manifest)),
         cameras,
+        components.alarm_archive(settings, cameras, metrics.cameras, supervisor, notifier),
         components.pipeline(settings, slot, metrics, estimator),
         supervisor,
     )
@@ -97,6 +98,7 @@ def _lifespan(state: AppState, notifier: Notifier) -> Callable[[FastAPI], Abstra
                     report=partial(state.metrics.file_written, "state"),
                 ),
                 notifier.running(),
+                state.alarms.running(),
             ):
                 yield
             state.admission.drain()
@@ -135,6 +137,7 @@ def _route(app: FastAPI, settings: Settings) -> None:
     app.include_router(segment.router, dependencies=shown)
     app.include_router(operations.router, dependencies=shown)
     app.include_router(cameras.router, dependencies=shown)
+    app.include_router(alarms.router, dependencies=shown)
     # The document is served on the public port, where these are not once they have a port of their own.
     public = settings.admin_port is None
     app.include_router(operations.private, dependencies=shown, include_in_schema=public)

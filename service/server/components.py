@@ -9,6 +9,11 @@ from pathlib import Path
 
 from models.manifest import Manifest
 from models.operating_points import OperatingPointError
+from service.alarms.archive import AlarmArchive, PictureResult
+from service.alarms.folder import AlarmFolder
+from service.alarms.index import AlarmIndex, AlarmLimits
+from service.alarms.pictures import alarm_pictures
+from service.alarms.record import AlarmRecord
 from service.api.auth import ApiKeys
 from service.api.metrics import Metrics
 from service.cameras.camera import Camera
@@ -18,6 +23,7 @@ from service.cameras.rules import CameraFile, Rules
 from service.cameras.snapshot import beside, restore
 from service.errors import SettingsInvalid
 from service.notifications.broker import BrokerOptions
+from service.notifications.links import AlarmLinks
 from service.notifications.mqtt import Mqtt
 from service.notifications.notifier import Notifier, Sink
 from service.notifications.outbox import Outbox
@@ -173,6 +179,38 @@ def camera_registry(
     return known, notifier
 
 
+def alarm_archive(
+    settings: Settings, cameras: Cameras, metrics: CameraMetrics, supervisor: Supervisor, notifier: Notifier
+) -> AlarmArchive:
+    """Every alarm, as before a restart where there is a folder for them.
+
+    Raises:
+        SettingsInvalid: The folder cannot be made, read or written.
+    """
+    limits = AlarmLimits(settings.alarms_max, settings.alarm_bytes_max, settings.alarm_days)
+    folder, records = _alarm_folder(settings.alarm_dir) if settings.alarm_dir else (None, [])
+    if folder is not None:
+        metrics.keeps_pictures(PictureResult)
+    return AlarmArchive(
+        AlarmIndex(limits, records),
+        cameras,
+        folder,
+        partial(alarm_pictures, limits=Limits(settings.pixels_max)),
+        metrics.kept_picture,
+        notifier.show,
+        supervisor,
+    )
+
+
+def _alarm_folder(path: Path) -> tuple[AlarmFolder, list[AlarmRecord]]:
+    try:
+        folder = AlarmFolder(path)
+        return folder, folder.read()
+    except OSError as error:
+        expected = "expected a folder that can be made and written to"
+        raise SettingsInvalid(f"SMOKE_ALARM_DIR: found {path}: {error.strerror or error}, {expected}") from error
+
+
 def _sinks(
     settings: Settings, metrics: CameraMetrics, supervisor: Supervisor, known: Callable[[], Iterable[Camera]]
 ) -> list[Sink]:
@@ -183,7 +221,8 @@ def _sinks(
         webhook = _webhook(settings, settings.webhook_url)
         sinks.append(Outbox(webhook, metrics.notified, supervisor=supervisor, kept=kept))
     if settings.mqtt_host is not None:
-        mqtt = Mqtt(_broker(settings, settings.mqtt_host), known, metrics.notified, supervisor=supervisor)
+        broker, links = _broker(settings, settings.mqtt_host), _links(settings)
+        mqtt = Mqtt(broker, known, metrics.notified, supervisor=supervisor, links=links)
         metrics.keeps_connection(mqtt.name, lambda: mqtt.connected)
         sinks.append(mqtt)
     for sink in sinks:
@@ -191,12 +230,16 @@ def _sinks(
     return sinks
 
 
+def _links(settings: Settings) -> AlarmLinks:
+    return AlarmLinks(settings.public_url or "", settings.alarm_dir is not None)
+
+
 def _webhook(settings: Settings, url: str) -> Webhook:
     secret = _secret("SMOKE_WEBHOOK_SECRET_FILE", settings.webhook_secret_file)
     file = settings.webhook_ca_file
     authority = _authority("SMOKE_WEBHOOK_CA_FILE", file) if file else None
     try:
-        return Webhook(url, secret.encode(), authority=authority)
+        return Webhook(url, secret.encode(), authority=authority, links=_links(settings))
     except ValueError as error:
         raise SettingsInvalid(f"SMOKE_WEBHOOK_URL: {error}") from error
 

@@ -15,6 +15,7 @@ from fastapi import Path as PathParameter
 from pydantic import ValidationError
 
 from service import errors
+from service.alarms.record import AlarmRecord, Judgement
 from service.api.access import require_scope
 from service.api.auth import Scope
 from service.api.body import read_body
@@ -23,6 +24,7 @@ from service.api.schemas.cameras import CameraBody, CamerasBody, Feedback, Feedb
 from service.api.state import AppState, AppStateDep
 from service.cameras.alarm import AlarmState
 from service.cameras.camera import CAMERA_ID, Camera
+from service.cameras.metrics import OTHER
 from service.runtime.model import ModelInfo
 from service.timestamps import instant
 
@@ -63,15 +65,53 @@ async def camera(camera_id: CameraId, state: AppStateDep) -> CameraBody:
     openapi_extra=_BODY,
 )
 async def feedback(camera_id: CameraId, request: Request, state: AppStateDep) -> FeedbackBody:
-    """It is counted, and appended to SMOKE_FEEDBACK_FILE where there is one."""
-    found = _known(state, camera_id)
+    """It is counted, stands with the alarm, and is appended to SMOKE_FEEDBACK_FILE where there is one.
+
+    An alarm can be judged for as long as it is listed, also when its camera is forgotten.
+    """
     said = await _read(request, state.settings.body_timeout_s)
-    file = state.settings.feedback_file
+    alarm = _judged(state, camera_id, said)
+    found = state.cameras.get(camera_id) or (Camera(camera_id, OTHER) if alarm else _known(state, camera_id))
+    file, now_s = state.settings.feedback_file, time.time()
     if file is not None:
         model = found.model or state.slot.model.identity
-        await _write(_entry(said, found, model, time.time()), file, state)
+        await _write(_entry(said, found, model, now_s) | _of_alarm(alarm, found), file, state)
     state.cameras.judge(found, said.verdict)
-    return FeedbackBody(camera_id=camera_id, verdict=said.verdict, written=file is not None)
+    if alarm is not None:
+        state.alarms.judge(alarm.id, Judgement(verdict=said.verdict, at_s=now_s, note=said.note))
+    alarm_id = alarm.id if alarm else None
+    return FeedbackBody(camera_id=camera_id, verdict=said.verdict, written=file is not None, alarm_id=alarm_id)
+
+
+def _judged(state: AppState, camera_id: str, said: Feedback) -> AlarmRecord | None:
+    """The alarm that is meant: the one named, that of the frame named, or the camera's present or last one; none for a review."""
+    alarms, camera = state.alarms.index, state.cameras.get(camera_id)
+    if said.alarm_id is not None:
+        alarm = alarms.get(said.alarm_id)
+        if alarm is None or alarm.camera_id != camera_id:
+            raise errors.AlarmUnknown(f"found no alarm {said.alarm_id} of camera {camera_id}, expected a listed one")
+        return alarm
+    of_frame = alarms.of_frame(camera_id, said.request_id) if said.request_id else None
+    if of_frame is not None or camera is None or camera.alarm.state is AlarmState.REVIEW:
+        return of_frame
+    return alarms.get(camera.alarm.id or "")
+
+
+def _of_alarm(alarm: AlarmRecord | None, camera: Camera) -> dict[str, Any]:
+    """What a line says of an alarm that is known; of an earlier one than the camera's last its own numbers, not the camera's."""
+    if alarm is None:
+        return {}
+    if alarm.id == camera.alarm.id:
+        return {"alarm_id": alarm.id}
+    return {
+        "alarm_id": alarm.id,
+        "alarm": {"state": AlarmState.ALARM, "since": instant(alarm.started_s), "score": alarm.score, "id": alarm.id},
+        "model": asdict(alarm.model) if alarm.model else None,
+        "threshold": alarm.threshold,
+        "silent_above": alarm.silent_above or None,
+        "assessment": None,
+        "regions": [],
+    }
 
 
 def _known(state: AppState, camera_id: str) -> Camera:

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from service.alarms.pictures import AlarmFrame
 from service.api.access import require_scope
 from service.api.auth import Scope
 from service.api.body import FORM, MEDIA_TYPES, PARTS, cancel_on_disconnect
@@ -20,6 +22,7 @@ from service.cameras.camera import AlarmStatus
 from service.cameras.clock import Stamp
 from service.errors import RequestError
 from service.pipeline.pipeline import Segmentation
+from service.pipeline.render import Rendering
 
 router = APIRouter()
 
@@ -81,7 +84,10 @@ async def segment(
             latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - context.arrived_s)
             stamp = Stamp(query.captured_s, time.time(), hash(body) if query.captured_s is not None else 0)
             alarm = state.cameras.take(query.camera_id, query.view or "", stamp, segmentation)
-            return await _reply(request, query, state, segmentation, latency, alarm)
+            answer = _Answer(segmentation, latency, request.state.request_id, query, alarm)
+            if query.camera_id is not None and alarm is not None:
+                state.alarms.take(query.camera_id, answer.alarm_frame(body, stamp))
+            return await _respond(state, answer)
 
 
 def _false_alarm_rate(query: SegmentQuery, state: AppState) -> float | None:
@@ -103,21 +109,32 @@ def _refusals_counted(camera_id: str | None, state: AppState) -> Iterator[None]:
         raise
 
 
-async def _reply(
-    request: Request,
-    query: SegmentQuery,
-    state: AppState,
-    segmentation: Segmentation,
-    latency: LatencyBody,
-    alarm: AlarmStatus | None,
-) -> Response:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """All that the reply says."""
+
+    segmentation: Segmentation
+    latency: LatencyBody
+    request_id: str
+    query: SegmentQuery
+    alarm: AlarmStatus | None
+
+    def json(self) -> bytes:
+        """The reply's body; takes its time."""
+        told = SegmentResponse.of(self.segmentation, self.latency, self.request_id, self.query, self.alarm)
+        return told.model_dump_json().encode()
+
+    def alarm_frame(self, body: bytes, stamp: Stamp) -> AlarmFrame:
+        """The frame as it is kept, if there is an alarm, with the reply without maps."""
+        bare = replace(self, segmentation=replace(self.segmentation, rendering=Rendering({}, None, None, None)))
+        counted = self.alarm is not None and self.alarm.arrival.counts
+        return AlarmFrame(body, bare.segmentation, self.request_id, stamp, counted, bare.json)
+
+
+async def _respond(state: AppState, answer: _Answer) -> Response:
     """Build the body off the event loop, down to its bytes: base64 and JSON of a large map take their time."""
-    stages_ms = latency.model_dump()
-    content = await state.pipeline.offload(
-        lambda: (
-            SegmentResponse.of(segmentation, latency, request.state.request_id, query, alarm).model_dump_json().encode()
-        )
-    )
+    stages_ms = answer.latency.model_dump()
+    content = await state.pipeline.offload(answer.json)
     state.metrics.observe_stages({stage: value / 1000.0 for stage, value in stages_ms.items()})
     timing = ", ".join(f"{stage};dur={value:.3f}" for stage, value in stages_ms.items())
     return Response(content, headers={"Server-Timing": timing}, media_type="application/json")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.schemas.result import RegionBody
-from service.cameras.alarm import AlarmState, CameraAlarm
+from service.cameras.alarm import ALARM_ID, AlarmState
 from service.cameras.camera import AlarmStatus, Camera
 from service.cameras.clock import Arrival
 from service.pipeline.detections import Assessment
@@ -27,11 +27,13 @@ class AlarmBody(BaseModel):
     score: float = Field(description="Weighed evidence over what an alarm takes: raised from 1 on.", ge=0)
     frames: int = Field(description="Frames of the window with smoke at that place.", ge=0)
     restored: bool = Field(description="The state is from before a restart and not yet confirmed by new frames.")
+    id: str | None = Field(description="Of the alarm, under GET /alarms/ID; null in any other state.")
 
     @classmethod
     def of(cls, alarm: AlarmStatus) -> Self:
         """From the alarm after a frame."""
         return cls(
+            id=alarm.id,
             state=alarm.state,
             since=instant(alarm.since_s),
             score=round(alarm.score, 6),
@@ -78,11 +80,11 @@ class CameraBody(BaseModel):
     def of(cls, camera: Camera) -> Self:
         """From what is known."""
         alarm, health = camera.alarm, camera.health
-        views = {name: AlarmBody.of(_status(view.alarm)) for name, view in camera.views.items() if name}
+        views = {name: AlarmBody.of(AlarmStatus.of(view.alarm)) for name, view in camera.views.items() if name}
         return cls(
             camera_id=camera.id,
             label=camera.label,
-            alarm=AlarmBody.of(_status(alarm)),
+            alarm=AlarmBody.of(AlarmStatus.of(alarm)),
             views=views,
             last_frame_at=instant(camera.seen_s),
             frames=camera.frames,
@@ -92,10 +94,6 @@ class CameraBody(BaseModel):
             drift_psi={name: round(value, 6) for name, value in health.drift.items()},
             suspected_false_alarm_ratio=health.doubted_share,
         )
-
-
-def _status(alarm: CameraAlarm) -> AlarmStatus:
-    return AlarmStatus(alarm.state, alarm.since_s or None, alarm.score, alarm.frames, Arrival.COUNTED, alarm.restored)
 
 
 class CamerasBody(BaseModel):
@@ -113,6 +111,11 @@ class Feedback(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     verdict: Literal["true_alarm", "false_alarm"]
+    alarm_id: str | None = Field(
+        None,
+        pattern=ALARM_ID,
+        description="Of the alarm; without it that of which the frame `request_id` is kept, or the camera's present or last one.",
+    )
     request_id: _Text | None = Field(None, description="Of the frame that it is about.")
     captured_at: _Text | None = Field(None, description="When that frame was taken.")
     note: str = Field("", max_length=500)
@@ -124,3 +127,4 @@ class FeedbackBody(BaseModel):
     camera_id: str
     verdict: Literal["true_alarm", "false_alarm"]
     written: bool = Field(description="Appended to SMOKE_FEEDBACK_FILE.")
+    alarm_id: str | None = Field(description="Of the alarm that it was taken to be about; null where there was none.")

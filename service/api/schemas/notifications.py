@@ -18,10 +18,18 @@ class ChangedBoxBody(BoxBody):
     bottom: float = Field(ge=0, le=1, deprecated=True)
 
 
-class WebhookBody(BaseModel):
-    """What happened to which camera."""
+class _LinksBody(BaseModel):
+    """The alarm that a message tells of, and where to see it; left out where it tells of none."""
 
     model_config = ConfigDict(extra="forbid")
+
+    alarm_id: str = Field("", description="Of the alarm that began, goes on or ended.")
+    alarm_url: str = Field("", description="Of GET /alarms/ID: below SMOKE_PUBLIC_URL, or without it a relative path.")
+    picture_url: str = Field("", description="Of its latest picture; only where SMOKE_ALARM_DIR keeps pictures.")
+
+
+class WebhookBody(_LinksBody):
+    """What happened to which camera."""
 
     id: str = Field(description="A repeat of the same change has the same one; also in the header webhook-id.")
     camera_id: str
@@ -35,10 +43,8 @@ class WebhookBody(BaseModel):
     sent_at: str = Field(json_schema_extra=_INSTANT)
 
 
-class MqttStateBody(BaseModel):
+class MqttStateBody(_LinksBody):
     """How a camera stands."""
-
-    model_config = ConfigDict(extra="forbid")
 
     state: AlarmState
     since: str | None = Field(description="When the state began; null if it is the first.", json_schema_extra=_INSTANT)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.api.auth import Scope, make
+from service.cameras.alarm import ALARM_ID
 from tests.pictures import file_of, noisy, plain, plume
 from training.evaluation.feedback import Watch, by_threshold
 
@@ -19,6 +20,8 @@ def post(client, frame, camera_id="ridge", minute=0, **headers):
 def test_the_reply_carries_the_alarm_and_frames_of_no_camera_have_none(client):
     states = [post(client, plume(), minute=minute)["alarm"] for minute in range(3)]
     assert [alarm["state"] for alarm in states] == ["suspected", "suspected", "alarm"]
+    assert [alarm["id"] for alarm in states[:2]] == [None, None]
+    assert re.fullmatch(ALARM_ID, states[2].pop("id"))
     assert states[2] == {
         "state": "alarm",
         "since": "2026-05-01T12:02:00.000Z",
@@ -142,7 +145,7 @@ def test_feedback_is_counted_and_appended_line_by_line(open_client, tmp_path):
     post(client, plume())
     for verdict in ("false_alarm", "true_alarm"):
         answer = client.post("/cameras/ridge/feedback", json={"verdict": verdict, "note": "steam\nof a plant"})
-        assert answer.json() == {"camera_id": "ridge", "verdict": verdict, "written": True}
+        assert answer.json() == {"camera_id": "ridge", "verdict": verdict, "written": True, "alarm_id": None}
     first, second = (json.loads(line) for line in file.read_text().splitlines())
     assert (first["verdict"], second["verdict"]) == ("false_alarm", "true_alarm")
     assert (first["camera_id"], first["note"], first["alarm"]["state"]) == ("ridge", "steam\nof a plant", "suspected")
