@@ -82,6 +82,13 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help=f"comma list of {', '.join(ALL_OUTPUTS)} (default {DEFAULT_OUTPUTS},{OVERLAY})",
     )
+    parser.add_argument(
+        "--format",
+        choices=("yolo", "coco", "labelme"),
+        action="append",
+        default=[],
+        help="write the regions for annotation tools as well, below DIR/FORMAT; can be given more than once",
+    )
     parser.add_argument("--resolution", choices=("model", "frame"), default="model", help="of the maps (default model)")
     parser.add_argument(
         "--encoding",

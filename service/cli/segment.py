@@ -13,6 +13,7 @@ from rich.console import Console
 
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import FileReport, MapFile
+from service.cli.annotations.writers import Annotations, open_annotations
 from service.cli.overlap import frames_at_once, in_order, side_by_side
 from service.cli.pictures import collect, readable
 from service.cli.progress import frame_progress
@@ -20,7 +21,7 @@ from service.cli.reports import report_of, write_report
 from service.cli.summary import SummaryTable, open_summary
 from service.errors import SOME_FAILED, USAGE, BodyTooLarge, RequestError, in_one_line
 from service.pipeline.decoding.decode import Limits
-from service.pipeline.options import SegmentOptions
+from service.pipeline.options import POLYGONS, SegmentOptions
 from service.pipeline.pipeline import Pipeline, Segmentation
 from service.runtime.model import Model
 from service.runtime.slot import ModelSlot
@@ -47,7 +48,7 @@ class SegmentJob:
         out: Where that goes.
         body_max_bytes: The largest file read.
         at_once: How many pictures are on their way.
-        summary: What is told of each.
+        summary, annotations: What is told of each.
     """
 
     pipeline: Pipeline
@@ -56,6 +57,7 @@ class SegmentJob:
     body_max_bytes: int
     at_once: int
     summary: SummaryTable
+    annotations: Annotations
 
 
 def run_segment(chosen: argparse.Namespace) -> int:
@@ -72,7 +74,8 @@ def run_segment(chosen: argparse.Namespace) -> int:
         )
         return USAGE
     try:
-        options = SegmentOptions(chosen.outputs, chosen.resolution, chosen.threshold, chosen.tiles, chosen.encoding)
+        outputs = tuple(dict.fromkeys((*chosen.outputs, POLYGONS))) if chosen.format else chosen.outputs
+        options = SegmentOptions(outputs, chosen.resolution, chosen.threshold, chosen.tiles, chosen.encoding)
     except RequestError as error:
         console.print(str(error), markup=False, soft_wrap=True)
         return USAGE
@@ -97,8 +100,12 @@ def _work(tasks: list[SegmentTask], options: SegmentOptions, chosen: argparse.Na
     slot, workers = ModelSlot(load(settings)), worker_options(settings)
     options = replace(options, false_alarm_rate=settings.false_alarm_rate)
     at_once = frames_at_once(slot.model, workers, options.frames)
-    with open_summary(chosen.csv) as summary, Pipeline(slot, workers, Limits(settings.pixels_max)) as pipeline:
-        job = SegmentJob(pipeline, options, chosen.out, settings.body_max_bytes, at_once, summary)
+    with (
+        open_summary(chosen.csv) as summary,
+        open_annotations(chosen.format, chosen.out, [task.source for task in tasks]) as annotations,
+        Pipeline(slot, workers, Limits(settings.pixels_max)) as pipeline,
+    ):
+        job = SegmentJob(pipeline, options, chosen.out, settings.body_max_bytes, at_once, summary, annotations)
         left = _left(tasks, job, slot.model, console) if chosen.resume else tasks
         return asyncio.run(segment_files(left, job, console))
 
@@ -107,13 +114,12 @@ def _left(tasks: Iterable[SegmentTask], job: SegmentJob, model: Model, console: 
     """The tasks that have no answer yet; those that have one go into the summary."""
     left, there = [], 0
     for task in tasks:
-        file = task.folder / f"{task.stem}.json"
-        report = report_of(task.source, job.out / file, job.options, model)
+        report = report_of(task.source, job.out / task.folder / f"{task.stem}.json", job.options, model)
         if report is None:
             left.append(task)
             continue
         there += 1
-        job.summary.answered(report, readable(file))
+        _told(task, report, job)
     console.print(f"resuming: {there} pictures have their answer, {len(left)} are left", soft_wrap=True)
     return left
 
@@ -155,7 +161,7 @@ async def segment_files(tasks: Sequence[SegmentTask], job: SegmentJob, console: 
         async with aclosing(in_order(tasks, lambda task: _tried(task, job), job.at_once)) as answers:
             try:
                 async for task, answer in answers:
-                    done, failed = done + 1, failed + _tell(task, answer, job.summary, console)
+                    done, failed = done + 1, failed + _tell(task, answer, job, console)
                     progress.advance(bar)
             except asyncio.CancelledError:
                 console.print(f"stopped after {done} of {len(tasks)} pictures; --resume goes on from there")
@@ -170,20 +176,25 @@ async def _tried(task: SegmentTask, job: SegmentJob) -> tuple[SegmentTask, FileR
         return task, error
 
 
-def _tell(task: SegmentTask, answer: FileReport | Exception, summary: SummaryTable, console: Console) -> bool:
+def _tell(task: SegmentTask, answer: FileReport | Exception, job: SegmentJob, console: Console) -> bool:
     """Say what went wrong with a picture, and put it into the summary; returns whether something did."""
     source = readable(task.source)
     if isinstance(answer, Exception):
         console.print(f"{source}: {in_one_line(answer)}", style="red", markup=False, highlight=False, soft_wrap=True)
-        summary.failed(source, in_one_line(answer))
+        job.summary.failed(source, in_one_line(answer))
         return True
-    summary.answered(answer, readable(task.folder / f"{task.stem}.json"))
+    _told(task, answer, job)
     if task.stem != task.source.stem:
         stem = readable(task.stem)
         console.print(
             f"{source}: written as {stem}.*, its own name is taken", markup=False, highlight=False, soft_wrap=True
         )
     return False
+
+
+def _told(task: SegmentTask, report: FileReport, job: SegmentJob) -> None:
+    job.summary.answered(report, readable(task.folder / f"{task.stem}.json"))
+    job.annotations.answered(report, task.source, task.stem, task.folder)
 
 
 async def _answer_picture(task: SegmentTask, job: SegmentJob) -> FileReport:
