@@ -23,8 +23,8 @@ LABELME = {
     "required": ["version", "flags", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth"],
     "additionalProperties": False,
     "properties": {
-        **dict.fromkeys(("version", "imagePath"), {"type": "string"}),
-        **dict.fromkeys(("imageHeight", "imageWidth"), {"type": "integer"}),
+        **{key: {"type": "string"} for key in ("version", "imagePath")},
+        **{key: {"type": "integer"} for key in ("imageHeight", "imageWidth")},
         "flags": {"type": "object"},
         "imageData": {"type": ["string", "null"]},
         "shapes": {
