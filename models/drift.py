@@ -80,9 +80,9 @@ def bins(values: npt.ArrayLike, edges: Sequence[float]) -> npt.NDArray[np.intp]:
     return np.searchsorted(inner, np.atleast_1d(np.asarray(values, np.float64)), side="right")
 
 
-def psi(seen: Sequence[float], expected: Sequence[float]) -> float:
-    """Population stability index between two lists of shares; empty bins count as a share of 1e-4, or it would be infinite."""
-    now, then = (np.maximum(np.asarray(shares, np.float64), _FLOOR) for shares in (seen, expected))
+def psi(seen: Sequence[float], expected: Sequence[float], floor: float = _FLOOR) -> float:
+    """Population stability index between two lists of shares; smaller ones count as `floor`, or it would be infinite."""
+    now, then = (np.maximum(np.asarray(shares, np.float64), floor) for shares in (seen, expected))
     return float(((now - then) * np.log(now / then)).sum())
 
 

@@ -9,7 +9,7 @@ from models.drift import Histogram
 from service.cameras.alarm import COUNTED_REGIONS_MAX, AlarmState, AlarmUpdate, CameraAlarm
 from service.cameras.clock import Arrival, Stamp
 from service.cameras.evidence import AlarmPolicy, BoxPx, RegionObservation, RelativeBox
-from service.cameras.health import CameraHealth, DriftMonitor, FreezeDetector, PanDetector, quality_flags
+from service.cameras.health import CameraHealth, DriftMonitor, FreezeDetector, PanDetector, PastCounts, quality_flags
 from service.cameras.rules import Rule
 from service.pipeline.detections import Assessment, FrameResult, SmokeRegion
 from service.pipeline.image_stats import ImageStats
@@ -75,7 +75,8 @@ class Camera:
         id, label: Its name, and that in the metrics.
         views: Its views by name.
         showing: The view of its last frame.
-        seen_s: When its last frame came.
+        seen_s: When its last frame came, or it was restored after a restart.
+        last_frame_s: When its last frame came, before a restart or since; None before the first.
         frames: Frames answered since it is known.
         assessment, health, model: Of the last frame; the model is the one that answered it.
         regions: The largest regions of the last frame that had any.
@@ -88,6 +89,7 @@ class Camera:
     views: dict[str, CameraView] = field(default_factory=lambda: {"": CameraView()})
     showing: str = ""
     seen_s: float = 0.0
+    last_frame_s: float | None = None
     frames: int = 0
     assessment: Assessment | None = None
     model: ModelInfo | None = None
@@ -142,20 +144,18 @@ class Camera:
     ) -> None:
         """What a frame, which did this to the alarm of its view, says of its camera beside that."""
         stats, regions = frame.stats, frame.result.regions
-        self.seen_s = view.seen_s = frame.arrived_s
+        self.seen_s = self.last_frame_s = view.seen_s = frame.arrived_s
         self.frames += 1
         self.assessment, self.model = frame.result.assessment, frame.model
         self.threshold = frame.threshold
         self.regions = regions[:COUNTED_REGIONS_MAX] or self.regions
         self.recent.append((len(regions), sum(region.doubted for region in regions)))
         found, doubted = (sum(counts) for counts in zip(*self.recent, strict=True))
-        values = {
-            "brightness": stats.brightness,
-            "contrast": stats.contrast,
-            "epistemic": frame.result.frame_uncertainty.epistemic,
-        }
-        flags = self._flags(frame, view, update)
-        self.health = CameraHealth(flags, self.drift.take(values, reference), doubted / found if found else 0.0)
+        values = {"brightness": stats.brightness, "contrast": stats.contrast}
+        if not frame.tiled:  # the uncertainty of tiles is another quantity
+            values["epistemic"] = frame.result.frame_uncertainty.epistemic
+        drift = self.drift.take(values, reference, frame.arrived_s)
+        self.health = CameraHealth(self._flags(frame, view, update), drift, doubted / found if found else 0.0)
 
     def _flags(self, frame: FrameObservation, view: CameraView, update: AlarmUpdate) -> frozenset[str]:
         """What is wrong with the frame, and with the camera after it."""
@@ -168,6 +168,14 @@ class Camera:
             "panning": not frame.view and self.pan.panning(frame.stats),
         }
         return quality_flags(frame.stats) | {flag for flag, is_so in told.items() if is_so}
+
+
+class KeptCamera(NamedTuple):
+    """What outlives a restart of a camera: its alarms by view, when its last frame came, what its frames were like."""
+
+    views: Mapping[str, CameraAlarm]
+    last_frame_s: float | None = None
+    past: Mapping[str, PastCounts] = {}
 
 
 class AlarmStatus(NamedTuple):

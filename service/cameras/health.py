@@ -10,18 +10,23 @@ cameras gave at least .93 (half an hour apart .94), parts of their frames side b
 
 Damaged is told by the decoder: the file had a hole or overwritten bytes, as links leave them that lose packets.
 
-Drift is the PSI against the manifest's histograms. A population stability index over n frames and B bins is about (B - 1) / n without
-any drift, so that too few frames say nothing.
+Drift compares a camera with itself: the last three days with those of more than a week ago, by PSI. Whole days hold a night each, and a
+change of weather passes: what is told is the lesser index of two days on end. A change that stays is told after four days, for about a week. Simulated cameras (tests/service/cameras/simulated_days.py) with
+days, nights, weather, fog in the morning and fires stay below 2.8 for 90 days; half the contrast, or another model, gives 3.9 or more.
+
+A camera without such a past is held against its release: by the share of its frames that lie outside of all that the release was
+tested on, which was 1 % there. One camera is never spread as many are, so that a PSI over all bins would call every camera drifted.
 """
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from models.drift import Histogram, bins, psi
 from service.pipeline.image_stats import ImageStats
@@ -42,6 +47,21 @@ _SAME_VIEW: Final = 0.7
 FRAMES_MIN: Final = 60
 """Frames from which on a drift is told."""
 _FRAMES_MAX: Final = 240
+_OUTSIDE: Final = 0.01
+_DAY_S: Final = 86_400
+_RECENT_DAYS: Final = 3
+_KEPT_DAYS: Final = 7
+_PAST_DAYS_MIN: Final = 3
+_PAST_DAYS: Final = 14
+_RARE: Final = 0.01
+"""What a smaller share of the frames shows is no drift."""
+_NOTHING: Final = 1e-6
+_EDGES: Final[Mapping[str, Sequence[float]]] = {
+    "brightness": [number / 20 for number in range(21)],
+    "contrast": [number / 40 for number in range(21)],
+    "epistemic": [10.0 ** (half / 2) for half in range(-12, 1)],
+}
+"""In nats the first bin is all that is as good as nothing: smaller uncertainties are rounding errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,47 +134,114 @@ def _likeness(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> f
     return float(cv2.matchTemplate(other, middle, cv2.TM_CCOEFF_NORMED).max())
 
 
+_Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+@dataclass(slots=True)
+class PastCounts:
+    """How often a quantity of a camera fell into each bin, by days (UTC).
+
+    Attributes:
+        day: Today, in days since 1970.
+        today: Frames by bin.
+        recent: The same for each of the last seven days that had frames, the oldest first.
+        past: The days before them, each a fourteenth lighter than the one after it.
+        days: How many days went into `past`.
+        indices: PSI of three days against `past`, after each of the last two days.
+    """
+
+    day: int
+    today: list[_Count]
+    recent: list[list[_Count]] = field(default_factory=list)
+    past: list[_Count] = field(default_factory=list)
+    days: int = 0
+    indices: list[_Count] = field(default_factory=list)
+
+    @property
+    def drift(self) -> float | None:
+        """The lesser index of the last two days; None while there are not so many."""
+        return min(self.indices) if len(self.indices) == 2 else None
+
+    def take(self, chosen: int, day: int) -> None:
+        """Count a frame in its bin."""
+        if day != self.day:
+            self._close()
+            self.day = day
+        self.today[chosen] += 1
+
+    def fits(self, size: int) -> bool:
+        """Whether it was counted in so many bins."""
+        return {len(counts) for counts in (self.today, *self.recent, self.past or self.today)} == {size}
+
+    def _close(self) -> None:
+        """The day is over."""
+        self.recent.append(self.today)
+        self.today = [0.0] * len(self.today)
+        if len(self.recent) > _KEPT_DAYS:
+            before = self.past or [0.0] * len(self.today)
+            self.past = [(1 - 1 / _PAST_DAYS) * old + new for old, new in zip(before, self.recent.pop(0), strict=True)]
+            self.days += 1
+        recent = [sum(counts) for counts in zip(*self.recent[-_RECENT_DAYS:], strict=True)]
+        if self.days >= _PAST_DAYS_MIN and sum(recent) >= FRAMES_MIN <= sum(self.past):
+            self.indices = [*self.indices, psi(_shares(recent), _shares(self.past), _RARE)][-2:]
+
+
+def _shares(counts: Sequence[float]) -> list[float]:
+    return [count / sum(counts) for count in counts]
+
+
 class DriftMonitor:
-    """The last frames of one camera, held against a release's histograms."""
+    """Whether a camera's last days are like the weeks before; until it has such a past, like what its release was tested on.
+
+    Attributes:
+        past: What is kept of it, by quantity.
+    """
 
     def __init__(self) -> None:
-        self._seen: dict[str, _Seen] = {}
+        self.past: dict[str, PastCounts] = {}
+        self._outside: dict[str, deque[bool]] = {}
 
-    def take(self, values: Mapping[str, float], reference: Mapping[str, Histogram]) -> dict[str, float]:
+    def take(self, values: Mapping[str, float], reference: Mapping[str, Histogram], now_s: float) -> dict[str, float]:
         """Take a frame in.
 
         Args:
-            values: One a quantity.
-            reference: Histogram by quantity; one with other bins than before starts anew.
+            values: By quantity of `models.drift.DRIFTING`.
+            reference: The release's histograms, by quantity.
+            now_s: Seconds since 1970.
 
         Returns:
-            PSI by quantity, of those that have a reference and enough frames.
+            PSI by quantity, of those that have a past, or a reference and enough frames.
         """
         drifted = {}
-        for name, histogram in reference.items():
-            seen = self._seen.get(name)
-            if seen is None or seen.edges != histogram.edges:
-                seen = self._seen[name] = _Seen(histogram.edges)
-            seen.take(values[name])
-            if len(seen.last) >= FRAMES_MIN:
-                drifted[name] = psi(seen.shares, histogram.shares)
+        dark = values.get("brightness", 1.0) < _DARK
+        for name, value in values.items():
+            drift = self._from_past(name, value, int(now_s // _DAY_S))
+            if drift is None and name in reference:
+                drift = self._from_release(name, value, reference[name], dark=dark)
+            if drift is not None:
+                drifted[name] = drift
         return drifted
 
+    def restore(self, past: Mapping[str, PastCounts]) -> None:
+        """Take in what was kept before a restart, of quantities that are still counted alike."""
+        self.past |= {name: counts for name, counts in past.items() if name in _EDGES and counts.fits(_size(name))}
 
-class _Seen:
-    """The bins that the last values of a quantity fell into, counted."""
+    def _from_past(self, name: str, value: float, day: int) -> float | None:
+        if name not in self.past:
+            self.past[name] = PastCounts(day, [0.0] * _size(name))
+        self.past[name].take(int(bins(value, _EDGES[name])[0]), day)
+        return self.past[name].drift
 
-    def __init__(self, edges: tuple[float, ...]) -> None:
-        self.edges = edges
-        self.last: deque[int] = deque()
-        self._counts = [0] * (len(edges) - 1)
+    def _from_release(self, name: str, value: float, histogram: Histogram, *, dark: bool) -> float | None:
+        """By the frames that lie outside of the release's; releases are tested by daylight."""
+        outside = self._outside.setdefault(name, deque(maxlen=_FRAMES_MAX))
+        if not dark:
+            outside.append(value > histogram.edges[-1] or _NOTHING < value < histogram.edges[0])
+        if len(outside) < FRAMES_MIN:
+            return None
+        share = sum(outside) / len(outside)
+        return psi([share, 1 - share], [_OUTSIDE, 1 - _OUTSIDE])
 
-    @property
-    def shares(self) -> list[float]:
-        return [count / len(self.last) for count in self._counts]
 
-    def take(self, value: float) -> None:
-        if len(self.last) == _FRAMES_MAX:
-            self._counts[self.last.popleft()] -= 1
-        self.last.append(int(bins(value, self.edges)[0]))
-        self._counts[self.last[-1]] += 1
+def _size(name: str) -> int:
+    return len(_EDGES[name]) - 1

@@ -109,8 +109,9 @@ class _State:
         if saved:
             self._written = now
 
-    def _now(self) -> tuple[int, Mapping[str, Any]]:
-        return self._cameras.changes, self._undelivered()
+    def _now(self) -> tuple[int, Mapping[str, Any], int]:
+        """Changes, what was not told yet, and the minute of the last frame: what frames leave behind is written once a minute."""
+        return self._cameras.changes, self._undelivered(), int(self._cameras.newest_s // 60)
 
 
 def _write(described: dict[str, object], file: Path) -> bool:

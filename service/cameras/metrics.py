@@ -15,7 +15,8 @@ OTHER: Final = "other"
 ROOM: Final = "room"
 SILENCE: Final = "silence"
 """Why a camera was evicted: another needed its place, or it sent nothing for a day."""
-_NATS: Final = tuple(2.0**power for power in (-9, -7, -5, -3, -2, -1))
+_NATS: Final = tuple(float(f"{10.0**power:.2g}") for power in (-6, -5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5))
+"""A frame without smoke has 1e-8, one with smoke 2e-5 to 7e-4, the smoke itself 5e-3 to 3e-2 (release 2.0.0, real cameras)."""
 _KINDS: Final = ("total", "aleatoric", "epistemic")
 _RESULTS: Final = ("delivered", "replaced", "failed", "dropped")
 
@@ -48,7 +49,9 @@ class CameraMetrics:
         )
         self._state = gauge("smoke_camera_alarm_state", "1 for the state that the camera is in.", ("camera", "state"))
         self._quality = gauge("smoke_camera_image_quality", "1 where this is wrong.", ("camera", "flag"))
-        self._drift = gauge("smoke_camera_drift_psi", "PSI against the release's frames.", ("camera", "quantity"))
+        self._drift = gauge(
+            "smoke_camera_drift_psi", "PSI against its own past; until then, the release.", ("camera", "quantity")
+        )
         self._alarms = counter("smoke_camera_alarms", "Alarms raised.", camera)
         self._feedback = counter("smoke_camera_feedback", "What people said of alarms.", ("camera", "verdict"))
         self._evictions = counter("smoke_camera_evictions", "Cameras forgotten.", ("reason",))
@@ -69,7 +72,7 @@ class CameraMetrics:
     def answered(self, camera: str, result: FrameResult, health: CameraHealth, arrived_s: float) -> None:
         """A frame of a camera was answered."""
         self._frames.labels(camera).inc()
-        self._seen.labels(camera).set(arrived_s)
+        self.seen(camera, arrived_s)
         self._area.labels(camera).set(result.smoke.area_fraction)
         self._observe(camera, "frame", result.frame_uncertainty)
         if result.smoke_uncertainty:
@@ -82,6 +85,10 @@ class CameraMetrics:
             self._quality.labels(camera, flag).set(flag in health.quality_flags)
         for quantity, value in health.drift.items():
             self._drift.labels(camera, quantity).set(value)
+
+    def seen(self, camera: str, at_s: float) -> None:
+        """The last frame of a camera came then."""
+        self._seen.labels(camera).set(at_s)
 
     def refused(self, camera: str, reason: str) -> None:
         """A frame of a camera got no answer."""

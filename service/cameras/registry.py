@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from models.drift import Histogram
-from service.cameras.alarm import AlarmState, CameraAlarm
+from service.cameras.alarm import AlarmState
 from service.cameras.camera import (
     AlarmStatus,
     AlarmTransition,
     Camera,
     CameraView,
     FrameObservation,
+    KeptCamera,
     region_observations,
 )
 from service.cameras.clock import Arrival, Stamp
@@ -106,7 +107,7 @@ class Cameras:
         policy = camera.paced(rule.policy, name)
         update = view.alarm.observe(frame.captured_s, frame.arrived_s, regions, policy, frame.body)
         if update.arrival is not Arrival.DUPLICATE:
-            camera.take(frame, view, update, _comparable(reference, frame))
+            camera.take(frame, view, update, reference)
             self._metrics.arrived(camera.label, update.arrival, frame.stamp)
             self._metrics.answered(camera.label, frame.result, camera.health, frame.arrived_s)
         self._metrics.stands(camera.label, self._states(camera), raised=update.raised)
@@ -126,12 +127,17 @@ class Cameras:
         """A person said whether an alarm was one."""
         self._metrics.judged(camera.label, verdict)
 
-    def restore(self, camera_id: str, alarm: CameraAlarm, now_s: float, view: str = "") -> None:
-        """Take a view of a camera in as it was before a restart."""
+    def restore(self, camera_id: str, kept: KeptCamera, now_s: float) -> None:
+        """Take a camera in as it was before a restart, which starts its day without a frame anew."""
         camera = self.get(camera_id) or self._add(camera_id, now_s)
-        if camera is not None:
-            camera.views[view], camera.seen_s = CameraView(alarm, now_s), now_s
-            self._metrics.stands(camera.label, self._states(camera))
+        if camera is None:
+            return
+        camera.views |= {name: CameraView(alarm, now_s) for name, alarm in kept.views.items()}
+        camera.seen_s, camera.last_frame_s = now_s, kept.last_frame_s
+        camera.drift.restore(kept.past)
+        self._metrics.stands(camera.label, self._states(camera))
+        if kept.last_frame_s is not None:
+            self._metrics.seen(camera.label, kept.last_frame_s)
 
     def evict_expired(self, now_s: float) -> None:
         """Forget the cameras, and the views, that have sent nothing for a day; an alarm among them ends, and that is told."""
@@ -143,11 +149,18 @@ class Cameras:
             if gone:
                 self._remove(camera, SILENCE)
 
+    @property
+    def newest_s(self) -> float:
+        """When the last frame of any camera came; 0 where none did."""
+        return max((camera.last_frame_s or 0.0 for camera in self), default=0.0)
+
     def clock_set(self, seconds: float) -> None:
         """Our own clock was set by so much: nobody has been silent for longer because of that."""
         _LOG.warning("the clock of this machine was set", extra={"seconds": round(seconds, 1)})
         for camera in self:
             camera.seen_s += seconds
+            if camera.last_frame_s is not None:
+                camera.last_frame_s += seconds
             for view in camera.views.values():
                 view.seen_s += seconds
                 view.alarm.counted_s += seconds
@@ -215,8 +228,3 @@ class Cameras:
         else:
             self._metrics.forget(camera.label)
         _LOG.info("camera forgotten", extra={"camera": camera.id, "reason": reason})
-
-
-def _comparable(reference: Mapping[str, Histogram], frame: FrameObservation) -> Mapping[str, Histogram]:
-    """The release's epistemic uncertainty was counted without tiles: a frame that was looked at in tiles is not held against it."""
-    return {name: counted for name, counted in reference.items() if name != "epistemic"} if frame.tiled else reference

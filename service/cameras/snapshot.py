@@ -1,6 +1,7 @@
 """The alarms on disk, so that none vanishes with a restart: a small JSON file, replaced as a whole.
 
-Of each camera its state is kept, not its frames: after a restart an alarm is `restored` until new frames confirm it or let it go.
+Of each camera is kept its state, when its last frame came, and how its frames looked day by day, but no frame: after a restart an alarm
+is `restored` until new frames confirm it or let it go.
 `housekeeping` is what is done for the cameras beside the frames, once a second: those that are gone, the file of rules, the snapshot.
 """
 
@@ -10,14 +11,16 @@ import math
 import os
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.cameras.alarm import ALARM_ID, AlarmState, CameraAlarm, new_alarm_id
-from service.cameras.camera import CAMERA_ID, Camera
+from service.cameras.camera import CAMERA_ID, Camera, KeptCamera
 from service.cameras.evidence import RelativeBox
+from service.cameras.health import PastCounts
 from service.cameras.registry import Cameras
 from service.validation import in_words
 
@@ -60,17 +63,21 @@ class _Entry(BaseModel):
         if self.id is None and self.state is AlarmState.ALARM:
             kept["id"] = new_alarm_id(self.since_s)
         newest_s, ended_s = (-math.inf if at_s is None else at_s for at_s in (self.newest_s, self.ended_s))
-        return CameraAlarm(**kept, newest_s=newest_s, ended_s=ended_s, counted_s=newest_s, restored=True)
+        restored = self.state is not AlarmState.CLEAR or self.ended_s is not None
+        return CameraAlarm(**kept, newest_s=newest_s, ended_s=ended_s, counted_s=newest_s, restored=restored)
 
 
 class _CameraEntry(_Entry):
-    """What is kept of a camera: of its frames that name no view, and of its views."""
+    """What is kept of a camera: of its frames that name no view, of its views, and of all of them."""
 
     views: dict[Annotated[str, Field(pattern=CAMERA_ID)], _Entry] = Field(default_factory=dict)
+    last_frame_s: float | None = None
+    past: dict[str, PastCounts] = Field(default_factory=dict)
 
-    def alarms(self) -> dict[str, CameraAlarm]:
-        """The alarms by view."""
-        return {"": self.alarm()} | {name: entry.alarm() for name, entry in self.views.items()}
+    def camera(self) -> KeptCamera:
+        """The camera as it was."""
+        views = {"": self.alarm()} | {name: entry.alarm() for name, entry in self.views.items()}
+        return KeptCamera(views, self.newest_s if self.last_frame_s is None else self.last_frame_s, self.past)
 
 
 class _Snapshot(BaseModel):
@@ -85,7 +92,7 @@ class _Snapshot(BaseModel):
 def snapshot_of(
     cameras: Iterable[Camera], now_s: float, undelivered: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The snapshot: every camera that is not clear, or that may still cool down, and the notifications that are undelivered."""
+    """The snapshot: every camera that sent a frame or has an alarm, and the notifications that are undelivered."""
     entries = {camera.id: _kept(camera, now_s) for camera in cameras}
     kept = {name: entry for name, entry in entries.items() if entry}
     return {"schema": 1, "written_s": now_s, "cameras": kept} | ({"undelivered": undelivered} if undelivered else {})
@@ -98,17 +105,18 @@ def _kept(camera: Camera, now_s: float) -> dict[str, Any] | None:
         for name, view in camera.views.items()
         if view.alarm.state is not AlarmState.CLEAR or now_s - view.alarm.ended_s < _COOLDOWN_MAX_S
     }
-    if not views:
+    if not views and camera.last_frame_s is None:
         return None
     unnamed = views.pop("", None) or _Entry.of(CameraAlarm()).model_dump(mode="json")
-    return unnamed | {"views": views} if views else unnamed
+    past = {name: asdict(counts) for name, counts in camera.drift.past.items()}
+    return unnamed | {"views": views, "last_frame_s": camera.last_frame_s, "past": past}
 
 
 def write_snapshot(snapshot: Mapping[str, Any], file: Path) -> None:
     """Replace the file: a reader sees the old one or the new one, whole. Raises OSError."""
     fresh = beside(file)
     with fresh.open("w", encoding="utf-8") as stream:
-        json.dump(snapshot, stream)
+        stream.write(json.dumps(snapshot))
         stream.flush()
         os.fsync(stream.fileno())
     fresh.replace(file)
@@ -119,14 +127,14 @@ def beside(file: Path) -> Path:
     return file.with_name(f"{file.name}.new")
 
 
-def read_snapshot(file: Path) -> dict[str, dict[str, CameraAlarm]]:
-    """The alarms of a snapshot, by camera and view; none where there is no file.
+def read_snapshot(file: Path) -> dict[str, KeptCamera]:
+    """The cameras of a snapshot; none where there is no file.
 
     A broken file is set aside as `<name>.broken-<seconds>`, the log says so, and the service starts without memory.
     """
     try:
         snapshot = _Snapshot.model_validate_json(file.read_bytes())
-        return {camera_id: entry.alarms() for camera_id, entry in snapshot.cameras.items()}
+        return {camera_id: entry.camera() for camera_id, entry in snapshot.cameras.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -144,14 +152,15 @@ def restore(cameras: Cameras, file: Path | None) -> None:
     """Take in what was written before a restart; alarms first, should there not be room for all."""
     if file is None:
         return
-    alarms = read_snapshot(file)
-    for camera_id, views in sorted(
-        alarms.items(), key=lambda item: all(view.state != "alarm" for view in item[1].values())
-    ):
-        for view, alarm in views.items():
-            cameras.restore(camera_id, alarm, time.time(), view)
-    if alarms:
-        _LOG.info("cameras restored", extra={"cameras": len(alarms), "file": str(file)})
+    kept = read_snapshot(file)
+    for camera_id, camera in sorted(kept.items(), key=lambda item: -_urgency(item[1])):
+        cameras.restore(camera_id, camera, time.time())
+    if kept:
+        _LOG.info("cameras restored", extra={"cameras": len(kept), "file": str(file)})
+
+
+def _urgency(kept: KeptCamera) -> int:
+    return max(alarm.state.urgency for alarm in kept.views.values())
 
 
 def _set_aside(file: Path, aside: Path) -> None:

@@ -199,7 +199,7 @@ class Mqtt:
     async def _tell(self, client: aiomqtt.Client, camera: Camera) -> None:
         """Publish what the broker does not know yet, and the rest again before it expires."""
         alarm, told, now_s = camera.alarm, self._told.get(camera.id), time.monotonic()
-        now = _Told(alarm.state, alarm.since_s, time.time() - camera.seen_s <= _SILENT_S, now_s)
+        now = _Told(alarm.state, alarm.since_s, time.time() - (camera.last_frame_s or 0.0) <= _SILENT_S, now_s)
         if told is None:
             topic, config = self._topics.discovery(camera.id)
             await self._publish(client, topic, json.dumps(config).encode())

@@ -14,6 +14,7 @@ from service import errors
 from service.api.metrics import Metrics
 from service.runtime.model import ModelInfo
 from tests.end_to_end.monitoring import alertmanager_copy, dead_mans_switch_copy, slack_copy
+from tests.service.cameras.test_health import LIMIT as DRIFT_LIMIT
 from tests.tools import program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +54,11 @@ def mentioned(expression: str) -> set[str]:
 
 def expressions() -> list[str]:
     return [target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
+
+
+def test_a_drift_is_told_from_the_limit_on_that_simulated_days_keep():
+    drift = [rule["expr"] for rule in ALERTS if "drift_psi" in rule["expr"]]
+    assert [float(expression.rpartition("> ")[2]) for expression in drift] == [DRIFT_LIMIT, DRIFT_LIMIT]
 
 
 def test_promtool_accepts_the_rules():

@@ -64,7 +64,8 @@ class CameraBody(BaseModel):
     alarm: AlarmBody = Field(description="Of its most urgent view, where it has several.")
     views: dict[str, AlarmBody] = Field(description="By `view`, where its frames name one.")
     last_frame_at: str | None = Field(
-        description="When its last frame came.", json_schema_extra={"format": "date-time"}
+        description="When its last frame came, also where that was before a restart.",
+        json_schema_extra={"format": "date-time"},
     )
     frames: int = Field(description="Answered since the start.", ge=0)
     assessment: Assessment | None = Field(description="Of the last frame.")
@@ -73,7 +74,9 @@ class CameraBody(BaseModel):
         description="What is wrong with its picture: frozen, dark, overexposed, blurred, fogged, damaged; or with it: clock "
         "(captured_at is over a minute off, repeats itself or was set back), panning (it keeps turning and names no `view`)."
     )
-    drift_psi: dict[str, float] = Field(description="Against the release's frames; empty without enough of them.")
+    drift_psi: dict[str, float] = Field(
+        description="Of its last days against its own past; until it has one, against the release's frames."
+    )
     suspected_false_alarm_ratio: float = Field(description="Doubted regions over all, in the last frames.", ge=0, le=1)
 
     @classmethod
@@ -86,7 +89,7 @@ class CameraBody(BaseModel):
             label=camera.label,
             alarm=AlarmBody.of(AlarmStatus.of(alarm)),
             views=views,
-            last_frame_at=instant(camera.seen_s),
+            last_frame_at=instant(camera.last_frame_s),
             frames=camera.frames,
             assessment=camera.assessment,
             regions=[RegionBody.of(region) for region in camera.regions],

@@ -1,12 +1,17 @@
 """Pictures that a camera would send if it were blind, and one that is well."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
-from models.drift import Histogram, psi
-from service.cameras.health import FRAMES_MIN, DriftMonitor, FreezeDetector, PanDetector, quality_flags
+from models.drift import DRIFTING, Histogram, psi
+from models.manifest import Manifest
+from service.cameras.health import FRAMES_MIN, DriftMonitor, FreezeDetector, PanDetector, PastCounts, quality_flags
 from service.pipeline.image_stats import image_stats
+from tests.service.cameras.simulated_days import FRAMES_A_DAY, Days, simulated
 
 
 def scene(seed: int = 0) -> np.ndarray:
@@ -98,12 +103,13 @@ def test_pictures_that_show_nothing_do_not_pan():
     assert not any(pan.panning(image_stats(foggy(0.9 + 0.002 * number))) for number in range(24))
 
 
-HALVES = Histogram((0.0, 0.5, 1.0), (0.5, 0.5))
+DAY_S = 86_400.0
+RANGE = {"brightness": Histogram((0.2, 0.5, 0.8), (0.5, 0.5)), "epistemic": Histogram((1e-9, 1e-4, 1e-3), (0.5, 0.5))}
 
 
-def feed(drift: DriftMonitor, values, reference=HALVES) -> dict[str, float]:
-    for value in values:
-        drifted = drift.take({"brightness": value}, {"brightness": reference})
+def feed(drift: DriftMonitor, values, quantity="brightness", start_day=0) -> dict[str, float]:
+    for number, value in enumerate(values):
+        drifted = drift.take({quantity: value}, RANGE, (start_day + number / FRAMES_A_DAY) * DAY_S)
     return drifted
 
 
@@ -111,25 +117,96 @@ def test_too_few_frames_say_nothing():
     assert feed(DriftMonitor(), [0.9] * (FRAMES_MIN - 1)) == {}
 
 
-def test_frames_as_at_the_release_have_not_drifted():
-    assert feed(DriftMonitor(), [0.1, 0.9] * FRAMES_MIN) == {"brightness": 0.0}
+def test_a_new_camera_within_what_the_release_was_tested_on_has_not_drifted_however_narrow_its_own_range():
+    assert feed(DriftMonitor(), [0.45] * FRAMES_MIN)["brightness"] < 0.05
 
 
-def test_frames_unlike_the_release_have_drifted_as_computed_by_hand():
-    assert feed(DriftMonitor(), [0.1, 0.9, 0.9, 0.9] * 30)["brightness"] == pytest.approx(psi([0.25, 0.75], [0.5, 0.5]))
+def test_a_new_camera_outside_of_what_the_release_was_tested_on_has_drifted_as_computed_by_hand():
+    half_outside = feed(DriftMonitor(), [0.45, 0.9] * (FRAMES_MIN // 2))["brightness"]
+    assert half_outside == pytest.approx(psi([0.5, 0.5], [0.01, 0.99]))
 
 
-def test_what_was_long_ago_is_forgotten():
+def test_uncertainties_that_are_rounding_errors_are_within_the_release():
+    assert feed(DriftMonitor(), [1e-12] * FRAMES_MIN, "epistemic")["epistemic"] < 0.05
+    assert feed(DriftMonitor(), [2e-3] * FRAMES_MIN, "epistemic")["epistemic"] > 4
+
+
+def test_nights_are_not_held_against_a_release():
+    assert feed(DriftMonitor(), [0.05] * FRAMES_MIN) == {}
+
+
+def test_a_quantity_without_a_reference_needs_a_past():
     drift = DriftMonitor()
-    feed(drift, [0.9] * 500)
-    assert feed(drift, [0.1, 0.9] * 120)["brightness"] == 0.0
+    assert [drift.take({"contrast": 0.2}, {}, number * DAY_S / 48) for number in range(11 * 48 + 1)][-2:] == [
+        {},
+        {"contrast": 0.0},
+    ]
 
 
-def test_a_release_with_other_bins_starts_anew():
+def test_a_camera_of_the_same_days_has_not_drifted_and_one_of_other_days_has_by_the_lesser_index_of_two_days():
     drift = DriftMonitor()
-    feed(drift, [0.9] * FRAMES_MIN)
-    assert feed(drift, [0.9], Histogram((0.0, 0.25, 1.0), (0.5, 0.5))) == {}
+    feed(drift, [0.42, 0.62] * 24 * 12)
+    told = [feed(drift, [0.72] * 48, start_day=12 + day)["brightness"] for day in range(4)]
+    after_one_day = psi([1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 0.01])
+    after_two_days = psi([1 / 6, 1 / 6, 2 / 3], [0.5, 0.5, 0.01])
+    assert told == [0.0, 0.0, pytest.approx(after_one_day), pytest.approx(after_two_days)]
 
 
-def test_a_quantity_without_a_reference_is_left_out():
-    assert DriftMonitor().take({"brightness": 0.5}, {}) == {}
+def test_a_past_of_other_bins_is_not_taken_over():
+    drift = DriftMonitor()
+    drift.restore({"brightness": PastCounts(3, [1.0, 2.0]), "glare": PastCounts(3, [0.0] * 20)})
+    assert drift.past == {}
+
+
+LIMIT = 3.3
+"""Of SmokeEpistemicDrift and SmokePictureDrift; `tests/deployment/test_rules.py` holds the rules to it."""
+RELEASED = Manifest.read(Path("models/released/smoke-embedded-2.0.0")).reference
+
+
+def drifts_of(seen: Days) -> dict[str, list[float]]:
+    """What is told of each quantity, once a day, from the first day on."""
+    monitor, told = DriftMonitor(), {name: [] for name in DRIFTING}
+    for number in range(len(seen.brightness)):
+        values = {name: float(getattr(seen, name)[number]) for name in DRIFTING}
+        drifted = monitor.take(values, RELEASED, number / FRAMES_A_DAY * DAY_S)
+        if number % FRAMES_A_DAY == FRAMES_A_DAY - 1:
+            for name in DRIFTING:
+                told[name].append(drifted.get(name, 0.0))
+    return told
+
+
+def test_days_and_nights_weather_fog_in_the_morning_and_fires_are_no_drift_from_the_first_day_on():
+    most = dict.fromkeys(DRIFTING, 0.0)
+    for seed in range(12):
+        for name, told in drifts_of(simulated(seed, 60)).items():
+            most[name] = max(most[name], *told)
+    assert {name: index for name, index in most.items() if index > 0.9 * LIMIT} == {}
+
+
+CHANGES = {
+    "a dirty lens": ("contrast", lambda before: replace(before, contrast=before.contrast * 0.5)),
+    "a fogged lens": (
+        "contrast",
+        lambda before: replace(before, contrast=before.contrast * 0.35, brightness=before.brightness * 0.9 + 0.08),
+    ),
+    "another exposure": ("brightness", lambda before: replace(before, brightness=before.brightness + 0.15)),
+    "another model": ("epistemic", lambda before: replace(before, epistemic=before.epistemic + 1e-4)),
+    "a scene that the model does not know": (
+        "epistemic",
+        lambda before: replace(before, epistemic=np.maximum(before.epistemic, 3e-5)),
+    ),
+}
+
+
+@pytest.mark.parametrize(("quantity", "change"), CHANGES.values(), ids=CHANGES)
+def test_a_change_that_stays_is_told_within_five_days_and_for_three(quantity, change):
+    for seed in range(100, 105):
+        calm = simulated(seed, 36)
+        after = np.arange(len(calm.brightness)) >= 25.4 * FRAMES_A_DAY
+        changed = change(calm)
+        mixed = Days(*(np.where(after, getattr(changed, name), getattr(calm, name)) for name in DRIFTING))
+        told = np.array(drifts_of(mixed)[quantity])
+        assert told[:26].max() < LIMIT
+        first = int(np.flatnonzero(told > LIMIT)[0])
+        assert first <= 25 + 5
+        assert (told[first : first + 3] > LIMIT).all()

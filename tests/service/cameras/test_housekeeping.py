@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from service.cameras import housekeeping as housekeeping_module
 from service.cameras.alarm import AlarmState, CameraAlarm
+from service.cameras.camera import KeptCamera
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.housekeeping import housekeeping
 from service.cameras.metrics import CameraMetrics
@@ -31,7 +32,7 @@ def test_a_change_is_on_disk_without_waiting_for_the_end(tmp_path):
     async def run() -> None:
         known = cameras()
         async with housekeeping(known, tmp_path / "state.json", period_s=0.01):
-            known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time())
+            known.restore("ridge", KeptCamera({"": CameraAlarm(AlarmState.ALARM)}), time.time())
             known.changes += 1
             await until((tmp_path / "state.json").exists)
             assert json.loads((tmp_path / "state.json").read_text())["cameras"]["ridge"]["state"] == "alarm"
@@ -43,7 +44,7 @@ def test_a_disk_that_takes_nothing_is_said_and_tried_again(tmp_path, caplog):
     async def run() -> None:
         known, reports = cameras(), []
         async with housekeeping(known, tmp_path / "missing/state.json", period_s=0.01, report=reports.append):
-            known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time())
+            known.restore("ridge", KeptCamera({"": CameraAlarm(AlarmState.ALARM)}), time.time())
             known.changes += 1
             await until(lambda: "state file cannot be written" in caplog.text)
             await until(lambda: False in reports)
@@ -57,7 +58,7 @@ def test_a_disk_that_takes_nothing_is_said_and_tried_again(tmp_path, caplog):
 def test_a_camera_that_is_gone_is_forgotten_by_and_by(tmp_path):
     async def run() -> None:
         known = cameras()
-        known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time() - 86_401.0)
+        known.restore("ridge", KeptCamera({"": CameraAlarm(AlarmState.ALARM)}), time.time() - 86_401.0)
         async with housekeeping(known, tmp_path / "state.json", period_s=0.01):
             await until(lambda: not list(known))
         assert json.loads((tmp_path / "state.json").read_text())["cameras"] == {}
@@ -92,7 +93,7 @@ def test_a_chore_that_fails_is_begun_again_and_keeps_nobody_from_the_others(tmp_
         known.file.refresh = broken
         async with housekeeping(known, tmp_path / "state.json", period_s=0.01, supervisor=supervisor):
             await until(lambda: ("read cameras file", 1) in counted)
-            known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time())
+            known.restore("ridge", KeptCamera({"": CameraAlarm(AlarmState.ALARM)}), time.time())
             known.changes += 1
             await until((tmp_path / "state.json").exists)
         assert supervisor.failing is None
@@ -104,7 +105,7 @@ def test_a_chore_that_fails_is_begun_again_and_keeps_nobody_from_the_others(tmp_
 def test_nobody_is_gone_because_the_clock_of_this_machine_was_set(caplog, monkeypatch):
     async def run() -> None:
         known, now = cameras(), time.time
-        known.restore("ridge", CameraAlarm(AlarmState.ALARM), time.time())
+        known.restore("ridge", KeptCamera({"": CameraAlarm(AlarmState.ALARM)}), time.time())
         async with housekeeping(known, None, period_s=0.01):
             monkeypatch.setattr(housekeeping_module.time, "time", lambda: now() + 1e6)
             await until(lambda: "the clock of this machine was set" in caplog.text)

@@ -112,7 +112,7 @@ def test_a_picture_that_is_dark_says_so(fleet):
 
 
 def test_a_drift_is_told_once_there_are_enough_frames(fleet):
-    fleet.reference = {"brightness": Histogram((0.0, 0.25, 1.0), (1.0, 0.0))}
+    fleet.reference = {"brightness": Histogram((0.6, 0.8, 1.0), (0.5, 0.5))}
     for _ in range(FRAMES_MIN):
         assert fleet.value("smoke_camera_drift_psi", camera="ridge", quantity="brightness") is None
         fleet.frame("ridge")

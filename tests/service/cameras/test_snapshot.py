@@ -35,9 +35,9 @@ def entry(key: str, value: object) -> str:
 def test_what_is_read_is_what_was_written_and_says_that_it_is_restored(tmp_path):
     file = tmp_path / "state.json"
     snapshot.write_snapshot(snapshot.snapshot_of([alarmed()], 400.0), file)
-    (camera_id, views), *rest = snapshot.read_snapshot(file).items()
-    before, watch = alarmed().alarm, views[""]
-    assert (camera_id, rest, len(views)) == ("ridge", [], 1)
+    (camera_id, kept), *rest = snapshot.read_snapshot(file).items()
+    before, watch = alarmed().alarm, kept.views[""]
+    assert (camera_id, rest, len(kept.views)) == ("ridge", [], 1)
     for name in ("state", "since_s", "score", "frames", "newest_s", "places", "ended_s"):
         assert getattr(watch, name) == getattr(before, name)
     assert watch.restored
@@ -54,6 +54,29 @@ def test_each_view_of_a_camera_is_kept(tmp_path):
     restored = known.get("ridge")
     assert (restored.leading, restored.alarm.state, restored.alarm.restored) == ("east", AlarmState.ALARM, True)
     assert restored.views[""].alarm.state is AlarmState.CLEAR
+
+
+def test_when_the_last_frame_of_a_camera_came_and_how_its_days_were_outlive_a_restart(tmp_path):
+    file = tmp_path / "state.json"
+    before = Camera("calm", "calm", last_frame_s=1_000.0)
+    for hour in range(24 * 13):
+        before.drift.take({"brightness": 0.4 if hour < 24 * 9 else 0.6, "epistemic": 1e-5}, {}, 3600.0 * hour)
+    snapshot.write_snapshot(snapshot.snapshot_of([before], 2_000.0), file)
+    registry = CollectorRegistry()
+    known = Cameras(8, CameraFile(None, AlarmPolicy()), CameraMetrics(registry))
+    snapshot.restore(known, file)
+    after = known.get("calm")
+    assert (after.last_frame_s, after.alarm.restored, after.drift.past) == (1_000.0, False, before.drift.past)
+    assert registry.get_sample_value("smoke_camera_last_frame_timestamp_seconds", {"camera": "calm"}) == 1_000.0
+    next_frame = ({"brightness": 0.6, "epistemic": 1e-5}, {}, 3600.0 * 24 * 13)
+    told = after.drift.take(*next_frame)
+    assert told == before.drift.take(*next_frame)
+    assert told["brightness"] > told["epistemic"] == 0.0
+
+
+def test_a_state_file_of_before_0_8_says_of_a_camera_when_its_newest_frame_was_taken(tmp_path):
+    (tmp_path / "state.json").write_text(entry("newest_s", 77.0))
+    assert snapshot.read_snapshot(tmp_path / "state.json")["a"].last_frame_s == 77.0
 
 
 def test_a_camera_with_nothing_to_remember_is_left_out():
@@ -87,6 +110,8 @@ def test_no_file_is_no_memory(tmp_path):
         entry("views", {"east": {}}),
         entry("frames", "3"),
         entry("places", [[1, 2]]),
+        entry("past", {"brightness": {"day": 3, "today": [math.nan] * 20}}),
+        entry("past", {"brightness": {"day": 3, "today": [-1.0] * 20}}),
     ],
 )
 def test_a_broken_file_is_set_aside_and_said(tmp_path, caplog, text):

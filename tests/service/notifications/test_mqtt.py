@@ -45,7 +45,7 @@ AVAILABILITY = "smoke/camera/ridge/availability"
 
 def camera(state: str = "alarm", camera_id: str = "ridge", silent_s: float = 0.0) -> Camera:
     alarm = CameraAlarm() if state == "clear" else CameraAlarm(AlarmState(state), SINCE_S, 1.0, 3)
-    return Camera(camera_id, camera_id, {"": CameraView(alarm)}, seen_s=time.time() - silent_s)
+    return Camera(camera_id, camera_id, {"": CameraView(alarm)}, last_frame_s=time.time() - silent_s)
 
 
 class Mosquitto:
@@ -260,7 +260,7 @@ def test_a_camera_that_is_silent_becomes_unavailable_and_comes_back(broker):
     async def run() -> None:
         async with publisher(broker.port, cameras).running():
             await heard(broker.port, "alarm", "offline")
-            cameras[0].seen_s = time.time()
+            cameras[0].last_frame_s = time.time()
             await heard(broker.port, "alarm", "online")
 
     asyncio.run(run())

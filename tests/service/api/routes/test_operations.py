@@ -2,14 +2,13 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from models.drift import Histogram
+from models.drift import Histogram, psi
 from models.manifest import Manifest
 from models.maps import SegmentationMaps
 from service.cameras.health import FRAMES_MIN
@@ -78,7 +77,7 @@ class LastAnswer(ObedientModel):
 
 
 def test_a_frame_is_held_against_the_release_of_the_model_that_answered_it(open_client, obedient, tmp_path):
-    answering, next_one = LastAnswer(obedient.manifest, 0.0, 0.5, 1.0), LastAnswer(obedient.manifest, 0.0, 0.3, 1.0)
+    answering, next_one = LastAnswer(obedient.manifest, 0.98, 0.99, 1.0), LastAnswer(obedient.manifest, 0.0, 0.3, 1.0)
     next_one.identity = dataclasses.replace(next_one.identity, version="0.0.2")
     client = open_client(answering, feedback_file=tmp_path / "feedback.jsonl")
     slot = client.app.state.app_state.slot
@@ -88,6 +87,5 @@ def test_a_frame_is_held_against_the_release_of_the_model_that_answered_it(open_
     assert slot.model is next_one
     client.post("/cameras/ridge/feedback", json={"verdict": "true_alarm"})
     assert json.loads((tmp_path / "feedback.jsonl").read_text())["model"]["version"] == "0.0.1"
-    # Always the same bin of two: ln 2 / 2 and a half of ln(0.5 / 1e-4), all but the floor of an empty bin.
     drift = client.get("/cameras/ridge").json()["drift_psi"]
-    assert drift["brightness"] == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(0.5 / 1e-4), abs=0.01)
+    assert drift["brightness"] == pytest.approx(psi([1.0, 0.0], [0.01, 0.99]), abs=1e-6)
