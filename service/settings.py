@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     deadline_s: float = Field(
         60.0, gt=0, le=600, description="Longest time until a request is answered; X-Deadline-Ms can only shorten it."
     )
-    connections_max: int = Field(1024, ge=8, description="Most connections; then the longest idle one makes room.")
+    connections_max: int = Field(1024, ge=8, description="Most connections; then one that is idle or slow makes room.")
     header_timeout_s: float = Field(
         10.0, gt=0, le=600, description="Longest time a header, or a TLS handshake, may take."
     )

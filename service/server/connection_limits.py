@@ -14,16 +14,19 @@ from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.server.http_parser import PlainParser, without_offer
+
 HEADER_TIMEOUT: Final = "header_timeout"
 HEADER_TOO_LARGE: Final = "header_too_large"
 NO_ROOM: Final = "no_room"
 MALFORMED: Final = "malformed"
 UNREAD: Final = "unread"
+_SLOW_S: Final = 1.0
 SEND_TIMEOUT: Final = "send_timeout"
 _IN_WORDS: Final = {
     HEADER_TIMEOUT: "found no complete header in time, expected one",
     HEADER_TOO_LARGE: "found a header of too many bytes or lines, expected a smaller one",
-    NO_ROOM: "found as many connections as allowed, expected fewer; an idle one makes room for a new one",
+    NO_ROOM: "found as many connections as allowed, expected fewer; an idle or a slow one makes room for a new one",
     MALFORMED: "found something that is no HTTP/1.1 request, expected one",
 }
 
@@ -33,7 +36,7 @@ class ConnectionLimits:
     """What a connection may cost.
 
     Attributes:
-        connections_max: Most at once; beyond, the one that has been idle longest makes room.
+        connections_max: Most at once; beyond, one that is idle makes room, or one whose client is slow.
         header_timeout_s: Longest time for a request's line and headers to arrive.
         send_timeout_s: Longest time that a reply may wait for its reader.
         unread_max_bytes: Most bytes of replies that wait for their readers; beyond, the one that waits longest is dropped.
@@ -56,7 +59,7 @@ def limited(limits: ConnectionLimits, report: Callable[[str], None]) -> type["Li
 class LimitedProtocol(HttpToolsProtocol):
     """One connection. `idle` while no request is being answered: before, between and within headers.
 
-    `slow_since_s` is 0 unless its reader is slower than the reply.
+    `since_s` is when that began, or a request after it; `slow_since_s` is 0 unless its reader is slower than the reply.
     """
 
     limits: ClassVar[ConnectionLimits]
@@ -64,6 +67,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*arguments, **named)
+        self.parser = PlainParser(self, self._head_without_offer)
         self.idle = True
         self.since_s = time.perf_counter()
         self.slow_since_s = 0.0
@@ -86,23 +90,25 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what belongs to a header that is not complete yet."""
+        """Count what is neither of a body nor of a header that is complete: the next header comes before this answer, or a trailer."""
         if self._refused:
             return
-        if self.idle:
-            self._header_bytes += len(data)
+        self._header_bytes += len(data)
         super().data_received(data)
-        if not self.idle or self._refused:
+        if self._refused:
             return
         if self._header_bytes > self.limits.header_max_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, HEADER_TOO_LARGE)
-        elif self._header_timer is None:
+        elif self.idle and self._header_timer is None:
             self._await_header()
 
     def on_headers_complete(self) -> None:
         """Answer, unless the header is larger than it may be; a reader that is slow for an earlier answer stays timed."""
+        self._header_bytes = 0
+        if self.parser.should_upgrade():
+            return
         self._stop_awaiting_header()
-        self.idle, self._header_bytes = False, 0
+        self.idle, self.since_s = False, time.perf_counter()
         size_bytes = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if len(self.headers) > self.limits.headers_max or size_bytes > self.limits.header_max_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, HEADER_TOO_LARGE)
@@ -111,12 +117,13 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Pass on what belongs to a request that was let in."""
+        self._header_bytes = 0
         if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Pass on the end of a request that was let in."""
-        if not self._refused:
+        if not self._refused and not self.parser.should_upgrade():
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -149,10 +156,23 @@ class LimitedProtocol(HttpToolsProtocol):
         """Answer what is no HTTP as any other refusal: with a problem body."""
         self._refuse(HTTPStatus.BAD_REQUEST, MALFORMED)
 
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether it does nothing else: for a request, or for more than a moment for a body or a reader."""
+        slow_s = time.perf_counter() - _SLOW_S
+        uploading = self.cycle is not None and self.cycle.more_body and not self.pipeline
+        return self.idle or 0.0 < self.slow_since_s < slow_s or (uploading and self.since_s < slow_s)
+
     def evict(self) -> None:
         """Close, so that another connection finds room."""
         self.idle = False
-        self._refuse(HTTPStatus.REQUEST_TIMEOUT, NO_ROOM)
+        if self.slow_since_s:
+            self.give_up_sending(NO_ROOM)
+        else:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, NO_ROOM)
+
+    def _head_without_offer(self) -> bytes:
+        return without_offer(self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers)
 
     def _await_header(self) -> None:
         self._header_timer = self.loop.call_later(self.limits.header_timeout_s, self._give_up_header)
@@ -181,12 +201,14 @@ class LimitedProtocol(HttpToolsProtocol):
             min(slow, key=lambda other: other.slow_since_s).give_up_sending(UNREAD)
 
     def _make_room(self) -> None:
+        """One that is idle goes, or else one whose client is slow; of several the one that waits longest."""
         others = (other for other in self.connections if other is not self and isinstance(other, LimitedProtocol))
-        idle = min((other for other in others if other.idle), key=lambda other: other.since_s, default=None)
-        if idle is None:
+        waiting = (other for other in others if other.waits_for_client)
+        longest = min(waiting, key=lambda other: (not other.idle, other.since_s), default=None)
+        if longest is None:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, NO_ROOM)
         else:
-            idle.evict()
+            longest.evict()
 
     def _refuse(self, status: HTTPStatus, reason: str) -> None:
         """Say why, and close; there is no request yet that a route could answer."""
@@ -194,9 +216,16 @@ class LimitedProtocol(HttpToolsProtocol):
         self._stop_timers()
         self.reports[0](reason)
         if not self.transport.is_closing():
-            self.transport.write(_problem(status, reason))
+            if self._awaits_words:
+                self.transport.write(_problem(status, reason))
             self.transport.close()
         self._limit_closing()
+
+    @property
+    def _awaits_words(self) -> bool:
+        """Whether the next words are of the request at hand: none is being answered, or it is still on its way."""
+        cycle = self.cycle
+        return cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started)
 
     def _limit_closing(self) -> None:
         """A transport that closes waits for its reader to take the rest, and would wait for ever."""

@@ -25,11 +25,17 @@ Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 
 async def application(scope, receive, send) -> None:
-    """Answers `ok`, or 32 MiB at /large, or after its client has sent all at /body."""
-    while scope["path"] == "/body" and (await receive()).get("more_body"):
-        pass
+    """Answers `ok`, or 32 MiB at /large, what its client has sent at /echo, after that was all at /body, and nothing at /never."""
+    sent, message = b"", {"more_body": scope["path"] in ("/body", "/echo")}
+    while message.get("more_body"):
+        message = await receive()
+        sent += message.get("body", b"")
+    if scope["path"] == "/never":
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    body = {"/large": LARGE, "/echo": sent}.get(scope["path"], b"ok")
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": LARGE if scope["path"] == "/large" else b"ok"})
+    await send({"type": "http.response.body", "body": body})
 
 
 def serving(
@@ -187,6 +193,90 @@ def test_where_every_connection_is_busy_the_next_is_refused_in_words():
         assert await closed_with((await connect())[0]) == b"HTTP/1.1 503 Service Unavailable"
 
     assert serving(scenario, connections_max=2) == [NO_ROOM]
+
+
+def test_where_every_connection_is_busy_a_body_that_is_slow_to_arrive_makes_room(monkeypatch):
+    monkeypatch.setattr("service.server.connection_limits._SLOW_S", 0.2)
+
+    async def scenario(connect: Connect) -> None:
+        slow, late = [await uploading(connect) for _ in range(2)]
+        await asyncio.sleep(0.3)
+        assert await ask(*await connect()) == b"HTTP/1.1 200 OK"
+        assert await closed_with(slow[0]) == b"HTTP/1.1 408 Request Timeout"
+        late[1].write(b"b")
+        assert (await late[0].readline()).startswith(b"HTTP/1.1 200 OK")
+
+    async def uploading(connect: Connect) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await connect()
+        writer.write(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na")
+        await asyncio.sleep(0.05)
+        return reader, writer
+
+    assert serving(scenario, connections_max=2) == [NO_ROOM]
+
+
+def test_where_every_connection_is_busy_a_reader_that_is_slow_makes_room(monkeypatch):
+    monkeypatch.setattr("service.server.connection_limits._SLOW_S", 0.2)
+
+    async def scenario(connect: Connect) -> None:
+        for _ in range(2):
+            _, writer = await connect()
+            writer.transport.pause_reading()
+            writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.sleep(0.5)
+        assert await ask(*await connect()) == b"HTTP/1.1 200 OK"
+
+    assert serving(scenario, connections_max=2) == [NO_ROOM]
+
+
+@pytest.mark.parametrize(
+    "flood", [b"0\r\n" + b"X-Flood: a\r\n" * 2**15, b"1;" + b"a" * 2**19], ids=["trailer", "extension"]
+)
+def test_what_comes_with_a_body_in_chunks_is_bounded_like_a_header(flood):
+    async def scenario(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(b"POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n" + flood)
+        with contextlib.suppress(ConnectionResetError):  # where it was still sending
+            assert await closed_with(reader) == b"HTTP/1.1 431 Request Header Fields Too Large"
+
+    assert serving(scenario) == [HEADER_TOO_LARGE]
+
+
+def test_a_header_flood_behind_a_request_that_is_being_answered_closes_the_connection_without_a_word():
+    async def scenario(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n" + GET + b"X-Flood: " + b"a" * 2**19)
+        with contextlib.suppress(ConnectionResetError):  # where it was still sending
+            assert await reader.read() == b""
+
+    assert serving(scenario) == [HEADER_TOO_LARGE]
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 2\r\n\r\nab", b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"]
+)
+@pytest.mark.parametrize("cut", [0, 40, -3])
+def test_the_body_of_a_request_that_offers_another_protocol_is_read_all_the_same(framing, cut):
+    offer = b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" + framing
+
+    async def scenario(connect: Connect) -> None:
+        reader, writer = await connect()
+        for part in filter(None, (offer[:cut], offer[cut:])):
+            writer.write(part)
+            await asyncio.sleep(0.05)
+        assert (await reader.readuntil(b"0\r\n\r\n")).endswith(b"2\r\nab\r\n0\r\n\r\n")
+        assert await ask(reader, writer) == b"HTTP/1.1 200 OK"
+
+    assert serving(scenario) == []
+
+
+def test_a_proxy_is_not_what_this_is():
+    async def scenario(connect: Connect) -> None:
+        reader, writer = await connect()
+        writer.write(b"CONNECT elsewhere:443 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await closed_with(reader) == b"HTTP/1.1 400 Bad Request"
+
+    assert serving(scenario) == [MALFORMED]
 
 
 def test_a_reader_that_does_not_read_is_given_up():

@@ -5,6 +5,7 @@ import inspect
 
 import pytest
 import uvicorn
+from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -61,7 +62,14 @@ def test_a_connection_has_the_attributes_that_its_limits_read():
 
 def test_a_connection_counts_itself_and_an_answer_says_when_it_is_complete():
     assert "self.connections.add(self)" in inspect.getsource(HttpToolsProtocol.connection_made)
-    assert "self.response_complete = False" in inspect.getsource(RequestResponseCycle.__init__)
+    cycle = inspect.getsource(RequestResponseCycle.__init__)
+    for name, value in {"more_body": True, "response_started": False, "response_complete": False}.items():
+        assert f"self.{name} = {value}" in cycle
+
+
+def test_a_connection_hands_everything_to_its_parser():
+    assert "self.parser.feed_data(data)" in inspect.getsource(HttpToolsProtocol.data_received)
+    assert not HttpRequestParser(object()).should_upgrade()
 
 
 def test_a_server_has_the_attributes_that_the_draining_reads_and_sets():
