@@ -15,6 +15,12 @@ class RequestError(Exception):
     reason: ClassVar[str]
 
 
+class NotAcceptable(RequestError):
+    """No type of reply that the caller accepts can hold what he asks for."""
+
+    reason = "not_acceptable"
+
+
 class ParameterInvalid(RequestError):
     """A query parameter is unknown or has an impossible value."""
 

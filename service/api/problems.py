@@ -27,6 +27,7 @@ STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.FrameTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.MediaTypeUnsupported: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.FormatUnsupported: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     errors.ParameterInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.FrameShapeExtreme: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.FrameAnimated: HTTPStatus.UNPROCESSABLE_ENTITY,

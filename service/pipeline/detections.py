@@ -136,6 +136,10 @@ def _regions(found: Sequence[Detection], size_px: int, frame: Size, gate: Gate |
 
 def _mean_uncertainty(prediction: SegmentationMaps, pixels: Mask | None = None) -> MeanUncertainty:
     """Means, of all pixels or of some, in double precision as OpenCV sums: a float32 sum over many pixels drifts."""
-    chosen = None if pixels is None else pixels.astype(np.uint8)
     maps = (prediction.total, prediction.aleatoric, prediction.epistemic)
-    return MeanUncertainty(*(float(cv2.mean(values, chosen)[0]) for values in maps))
+    if pixels is None:
+        return MeanUncertainty(*(float(cv2.mean(values)[0]) for values in maps))
+    chosen = pixels.astype(np.uint8)
+    left, top, width, height = cv2.boundingRect(chosen)
+    box = slice(top, top + height), slice(left, left + width)
+    return MeanUncertainty(*(float(cv2.mean(values[box], chosen[box])[0]) for values in maps))

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Never
 
+import cv2
 import uvicorn
 from starlette.applications import Starlette
 
@@ -52,6 +53,8 @@ def serve(settings: Settings) -> None:
     if unknown := unknown_variables():
         _LOG.warning("variables named like settings that nothing reads", extra={"variables": ", ".join(unknown)})
     limit_heap()
+    # Frames are worked on side by side, each on one core.
+    cv2.setNumThreads(1)
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, _exit)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from service.alarms.pictures import AlarmFrame
+from service.api.accept import JSON, NPZ, REPLY_TYPES, reply_type
 from service.api.access import require_scope
+from service.api.answer import Answer
 from service.api.auth import Scope
 from service.api.body import FORM, MEDIA_TYPES, PARTS, cancel_on_disconnect
 from service.api.problems import documented
@@ -18,11 +19,8 @@ from service.api.request import DEADLINE_MAX_MS, body_bytes, read_frame, request
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import SegmentResponse
 from service.api.state import AppState, AppStateDep
-from service.cameras.camera import AlarmStatus
 from service.cameras.clock import Stamp
 from service.errors import RequestError
-from service.pipeline.pipeline import Segmentation
-from service.pipeline.render import Rendering
 
 router = APIRouter()
 
@@ -44,7 +42,15 @@ _BODY: Final[dict[str, Any]] = {
 _ANSWER_HEADERS: Final[dict[str, Any]] = {
     "X-Request-ID": {"description": "The request's id, as in the log.", "schema": {"type": "string"}},
     "Server-Timing": {"description": "Milliseconds per stage.", "schema": {"type": "string"}},
+    "X-Smoke-Assessment": {"description": "As in JSON, in replies of other types.", "schema": {"type": "string"}},
+    "X-Smoke-Alarm": {"description": "The alarm's state likewise, with camera_id.", "schema": {"type": "string"}},
 }
+_ANSWER: Final = (
+    "The findings. By `Accept`: `application/json`, which is the default, or the files as they are. `multipart/mixed`: JSON without "
+    "each `data`, then a part for each file, named as the output. `application/x-npz`: all maps in one .npz file. `image/png`: the "
+    "only map asked for."
+)
+_FILES: Final[dict[str, Any]] = {media_type: {"schema": _BINARY} for media_type in REPLY_TYPES if media_type != JSON}
 
 
 Deadline = Annotated[
@@ -63,13 +69,14 @@ Deadline = Annotated[
     dependencies=[Depends(require_scope(Scope.INFER)), Depends(refuse_repeats)],
     summary="Find smoke in one camera frame",
     response_model=SegmentResponse,
-    responses={200: {"description": "The findings.", "headers": _ANSWER_HEADERS}, **documented()},
+    responses={200: {"description": _ANSWER, "headers": _ANSWER_HEADERS, "content": _FILES}, **documented()},
     openapi_extra=_BODY,
 )
 async def segment(
     request: Request, query: Annotated[SegmentQuery, Query()], state: AppStateDep, x_deadline_ms: Deadline = None
 ) -> Response:
     """Post the bytes of a JPEG, PNG or WebP file; the reply says if there is smoke, where, and how sure that is."""
+    media_type = reply_type(request.headers.get("accept", ""), query.options())
     context = request_context(query, x_deadline_ms, state.settings)
     expected_bytes = body_bytes(request.headers, state.settings.body_max_bytes)
     replaced = state.pipeline.replaced_cost(context)
@@ -79,15 +86,17 @@ async def segment(
             body = await read_frame(request, state.settings, admission, state.pipeline.offload)
             read_s = time.perf_counter() - context.arrived_s
             options = query.options(_false_alarm_rate(query, state))
+            if media_type == NPZ:
+                options = replace(options, encoding="npz")
             work = state.pipeline.segment(body, options, context, admission.hold_pixels)
             segmentation = await cancel_on_disconnect(request.receive, work)
             latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - context.arrived_s)
             stamp = Stamp(query.captured_s, time.time(), hash(body) if query.captured_s is not None else 0)
             alarm = state.cameras.take(query.camera_id, query.view or "", stamp, segmentation)
-            answer = _Answer(segmentation, latency, request.state.request_id, query, alarm)
+            answer = Answer(segmentation, latency, request.state.request_id, query, alarm)
             if query.camera_id is not None and alarm is not None:
                 state.alarms.take(query.camera_id, answer.alarm_frame(body, stamp))
-            return await _respond(state, answer)
+            return await _respond(state, answer, media_type)
 
 
 def _false_alarm_rate(query: SegmentQuery, state: AppState) -> float | None:
@@ -109,32 +118,11 @@ def _refusals_counted(camera_id: str | None, state: AppState) -> Iterator[None]:
         raise
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """All that the reply says."""
-
-    segmentation: Segmentation
-    latency: LatencyBody
-    request_id: str
-    query: SegmentQuery
-    alarm: AlarmStatus | None
-
-    def json(self) -> bytes:
-        """The reply's body; takes its time."""
-        told = SegmentResponse.of(self.segmentation, self.latency, self.request_id, self.query, self.alarm)
-        return told.model_dump_json().encode()
-
-    def alarm_frame(self, body: bytes, stamp: Stamp) -> AlarmFrame:
-        """The frame as it is kept, if there is an alarm, with the reply without maps."""
-        bare = replace(self, segmentation=replace(self.segmentation, rendering=Rendering({}, None, None, None)))
-        counted = self.alarm is not None and self.alarm.arrival.counts
-        return AlarmFrame(body, bare.segmentation, self.request_id, stamp, counted, bare.json)
-
-
-async def _respond(state: AppState, answer: _Answer) -> Response:
+async def _respond(state: AppState, answer: Answer, media_type: str) -> Response:
     """Build the body off the event loop, down to its bytes: base64 and JSON of a large map take their time."""
     stages_ms = answer.latency.model_dump()
-    content = await state.pipeline.offload(answer.json)
+    content, content_type = await state.pipeline.offload(lambda: answer.content(media_type))
     state.metrics.observe_stages({stage: value / 1000.0 for stage, value in stages_ms.items()})
     timing = ", ".join(f"{stage};dur={value:.3f}" for stage, value in stages_ms.items())
-    return Response(content, headers={"Server-Timing": timing}, media_type="application/json")
+    told = {} if media_type == JSON else answer.headers()
+    return Response(content, headers={"Server-Timing": timing, **told}, media_type=content_type)

@@ -1,9 +1,9 @@
 """The bodies of the HTTP interface; every field says its unit and range, and OpenAPI repeats it."""
 
-import base64
 from dataclasses import asdict
 from typing import Any, Literal, Self
 
+import pybase64
 from pydantic import BaseModel, Field
 
 from service.api.query import SegmentQuery
@@ -118,4 +118,4 @@ def _scale(encoded: EncodedMap) -> dict[str, Any]:
 
 
 def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+    return pybase64.b64encode_as_string(data)

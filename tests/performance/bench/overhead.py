@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -113,8 +113,9 @@ def in_process(release: Path, body: bytes) -> Iterator[Callable[[SegmentOptions]
     slot = ModelSlot(components.load(settings))
     estimator = components.service_time_estimator(settings, slot.model)
     metrics = components.instruments(slot)
-    with components.pipeline(settings, slot, metrics, estimator) as pipeline, asyncio.Runner() as runner:
-        yield lambda options: runner.run(pipeline.segment(body, options))
+    # Not asyncio.Runner: each `run` of it puts the task with all its result into words, for a signal's name.
+    with components.pipeline(settings, slot, metrics, estimator) as pipeline, closing(asyncio.new_event_loop()) as loop:
+        yield lambda options: loop.run_until_complete(pipeline.segment(body, options))
 
 
 @contextmanager

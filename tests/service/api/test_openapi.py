@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-STATUSES = {"200", "400", "401", "403", "408", "409", "413", "415", "422", "429", "500", "503", "504"}
+STATUSES = {"200", "400", "401", "403", "406", "408", "409", "413", "415", "422", "429", "500", "503", "504"}
 
 
 @pytest.fixture
@@ -18,7 +18,17 @@ def test_the_document_names_the_body_the_query_and_every_answer(document):
     assert content == dict.fromkeys(("image/jpeg", "image/png", "image/webp"), binary)
     assert (form["properties"], form["required"]) == ({"frame": binary["schema"]}, ["frame"])
     parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
-    in_query = {"camera_id", "view", "captured_at", "outputs", "resolution", "encoding", "threshold", "tiles", "latest"}
+    in_query = {
+        "camera_id",
+        "view",
+        "captured_at",
+        "outputs",
+        "resolution",
+        "encoding",
+        "threshold",
+        "tiles",
+        "latest",
+    } | {"overlay_encoding"}
     assert {name: parameter["in"] for name, parameter in parameters.items()} == {
         **dict.fromkeys(in_query, "query"),
         "x-deadline-ms": "header",
