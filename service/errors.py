@@ -173,6 +173,12 @@ class ReleaseRefused(ChangeRefused):
     reason = "release_refused"
 
 
+class FilesRefused(ChangeRefused):
+    """A file that was read again with the model is broken: what it said before stays in force. The model was changed."""
+
+    reason = "files_refused"
+
+
 class ReloadBusy(ChangeRefused):
     """Another change of the model is under way."""
 

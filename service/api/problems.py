@@ -41,6 +41,7 @@ STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ModelUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ReleaseRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.FilesRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ReloadBusy: HTTPStatus.CONFLICT,
     errors.NothingToRollBack: HTTPStatus.CONFLICT,
     errors.CameraUnknown: HTTPStatus.NOT_FOUND,

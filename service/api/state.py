@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from service.alarms.archive import AlarmArchive
 from service.api.auth import ApiKeys
 from service.api.metrics import Metrics
+from service.api.reread import RereadFiles
 from service.cameras.registry import Cameras
 from service.pipeline.pipeline import Pipeline
 from service.runtime.reload import Reloader
@@ -29,6 +30,7 @@ class AppState:
         metrics: Every instrument.
         admission: The door.
         reloader: Changes the model.
+        files: Those that are read again with it.
         cameras: What is remembered of each camera.
         alarms: Every alarm, with its pictures.
         pipeline: Takes frames to answers while the application runs.
@@ -41,6 +43,7 @@ class AppState:
     metrics: Metrics
     admission: AdmissionControl
     reloader: Reloader
+    files: RereadFiles
     cameras: Cameras
     alarms: AlarmArchive
     pipeline: Pipeline

@@ -14,6 +14,7 @@ from service.api.metrics import monitor_loop_lag
 from service.api.middleware.access_log import AccessLogMiddleware
 from service.api.middleware.admin_port import AdminPortMiddleware
 from service.api.middleware.lingering_close import LingeringCloseMiddleware
+from service.api.reread import RereadFiles
 from service.api.routes import alarms, cameras, operations, segment, webhooks
 from service.api.state import AppState
 from service.cameras.housekeeping import housekeeping
@@ -54,13 +55,15 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     cameras, notifier = components.camera_registry(
         settings, metrics.cameras, supervisor, lambda rules: rules.check_rates(slot.model.manifest)
     )
+    keys = components.keys(settings)
     state = AppState(
         settings,
-        components.keys(settings),
+        keys,
         slot,
         metrics,
         components.admission_control(settings, estimator),
         Reloader(slot, load, metrics.reloaded, lambda model: cameras.file.rules.check_rates(model.manifest)),
+        RereadFiles(settings, keys, cameras.file),
         cameras,
         components.alarm_archive(settings, cameras, metrics.cameras, supervisor, notifier),
         components.pipeline(settings, slot, metrics, estimator),

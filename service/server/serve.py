@@ -8,7 +8,6 @@ import os
 import resource
 import signal
 import socket
-import ssl
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,9 +19,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from models.manifest import Manifest
-from service.api.auth import ApiKeys
+from service.api.reread import check_certificate
 from service.api.state import AppState
-from service.errors import AddressUnusable, SettingsInvalid, StartError
+from service.errors import AddressUnusable, StartError
 from service.runtime.process import limit_heap
 from service.runtime.reload import Reloader
 from service.server.app import create_app
@@ -44,7 +43,7 @@ _LEAVE_S: Final = 1.0
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what was accepted, within `drain_s`. SIGHUP loads model and keys anew.
+    """Serve until SIGTERM or SIGINT; then finish what was accepted, within `drain_s`. SIGHUP reads model and files anew.
 
     Raises:
         StartError: The address cannot be bound, or the model, the keys or the certificate cannot be used.
@@ -58,7 +57,8 @@ def serve(settings: Settings) -> None:
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, _exit)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    _check_certificate(settings)
+    if settings.tls_cert_file is not None:
+        check_certificate(settings.tls_cert_file, settings.tls_key_file)
     with ExitStack() as stack:
         listeners = [stack.enter_context(bind(settings.host, settings.port))]
         if settings.admin_port is not None:
@@ -91,38 +91,21 @@ def _server(settings: Settings) -> tuple["DrainingServer", Reloader]:
     gc.collect()
     gc.freeze()
     state = AppState.of(app)
-    signal.signal(signal.SIGHUP, lambda *_: _on_sighup(state.reloader, state.keys, settings.api_keys_file))
+    signal.signal(signal.SIGHUP, lambda *_: _on_sighup(state))
     flush_s = min(settings.drain_s, _FLUSH_S)
     config = _config(app, state, flush_s)
+    config.load()
+    state.files.tls = config.ssl
     server = DrainingServer(config, state.admission, settings.drain_s - flush_s, settings.header_timeout_s)
     server.end_s = settings.drain_s + _LEAVE_S
     server.banner = StartupBanner(_example(settings), settings)
     return server, state.reloader
 
 
-def _on_sighup(reloader: Reloader, keys: ApiKeys | None, keys_file: Path | None) -> None:
-    """Take the keys anew at once, as Python runs this between two steps of the event loop; the model takes its time."""
-    reloader.start()
-    if keys is None or keys_file is None:
-        return
-    try:
-        keys.reload(keys_file)
-    except SettingsInvalid as error:
-        _LOG.warning("keys not changed", extra={"detail": str(error)})
-    else:
-        _LOG.info("keys read again")
-
-
-def _check_certificate(settings: Settings) -> None:
-    if settings.tls_cert_file is None:
-        return
-    try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
-            settings.tls_cert_file, settings.tls_key_file
-        )
-    except OSError as error:
-        found = f"found {settings.tls_cert_file} with {settings.tls_key_file}"
-        raise SettingsInvalid(f"SMOKE_TLS_CERT_FILE: {found}: {error}, expected a chain and its key (PEM)") from error
+def _on_sighup(state: AppState) -> None:
+    """Read the files anew at once, as Python runs this between two steps of the event loop; the model takes its time."""
+    state.reloader.start()
+    state.files.reread()
 
 
 def _example(settings: Settings) -> Path:

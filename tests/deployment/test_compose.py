@@ -56,6 +56,12 @@ def test_every_service_is_confined(service):
 
 
 @EACH
+def test_every_service_starts_on_a_host_of_two_cores(service):
+    """Docker refuses to start a container that is to have more processors than the host."""
+    assert float(interpolated(service["deploy"]["resources"]["limits"]["cpus"])) <= 2
+
+
+@EACH
 def test_every_service_has_limits(service):
     limits = service["deploy"]["resources"]["limits"]
     assert float(interpolated(limits["cpus"])) > 0
@@ -151,7 +157,7 @@ def test_every_variable_is_a_setting_and_all_of_them_fit_together(service, monke
         monkeypatch.setenv(name, interpolated(value))
     settings = Settings.load()
     assert settings.admin_port == 9000
-    assert settings.threads == settings.workers == 4
+    assert settings.threads == settings.workers == 2
 
 
 @SMOKE

@@ -17,16 +17,21 @@ BODY = file_of(plain(204, 0, 0))
 @pytest.fixture
 def certificate(tmp_path):
     """Settings for HTTPS, and a context that trusts it."""
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
-    issued.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
     return {
         "SMOKE_TLS_CERT_FILE": str(tmp_path / "cert.pem"),
         "SMOKE_TLS_KEY_FILE": str(tmp_path / "key.pem"),
-    }, context
+    }, issue(tmp_path)
+
+
+def issue(folder) -> ssl.SSLContext:
+    """Write a certificate of a new authority, and its key; a context that trusts it and no other."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    issued.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    issued.private_key_pem.write_to_path(folder / "key.pem")
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
 
 
 def test_a_server_with_a_certificate_speaks_https(start, certificate):
@@ -36,6 +41,53 @@ def test_a_server_with_a_certificate_speaks_https(start, certificate):
     with httpx2.Client(base_url=server.url, verify=context, trust_env=False) as client:
         assert client.post("/segment?outputs=", content=BODY).status_code == 200
     assert server.stop() == 0
+
+
+def ask(server, context: ssl.SSLContext, path: str = "/health/live", **options) -> httpx2.Response:
+    """On a connection of its own."""
+    with httpx2.Client(base_url=server.url, verify=context, trust_env=False, timeout=60) as client:
+        return client.request("POST" if "admin" in path else "GET", path, **options)
+
+
+@pytest.mark.parametrize("by_signal", [True, False], ids=["SIGHUP", "/admin/reload"])
+def test_a_new_certificate_new_keys_and_new_rules_are_taken_without_a_restart(start, certificate, tmp_path, by_signal):
+    variables, before = certificate
+    keys, rules = tmp_path / "keys.toml", tmp_path / "cameras.toml"
+    keys.write_text(f'[[key]]\nname = "a"\nsha256 = "{digest("first")}"\nscopes = ["infer", "admin"]\n')
+    rules.write_text("")
+    files = {"SMOKE_API_KEYS_FILE": str(keys), "SMOKE_CAMERAS_FILE": str(rules)}
+    server = start(**variables, **files, SMOKE_ADMIN="true")
+    assert server.url
+    keys.write_text(keys.read_text().replace(digest("first"), digest("second")))
+    after = issue(tmp_path)
+    assert ask(server, before).status_code == 200
+    if by_signal:
+        server.process.send_signal(signal.SIGHUP)
+    else:
+        assert ask(server, before, "/admin/reload", headers={"X-API-Key": "first"}).status_code == 200
+    wait_until(lambda: {"certificate read again", "keys read again", "cameras file read again"} <= said(server))
+    assert ask(server, after).status_code == 200
+    with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        ask(server, before)
+    assert ask(server, after, "/model", headers={"X-API-Key": "first"}).status_code == 401
+    assert ask(server, after, "/model", headers={"X-API-Key": "second"}).status_code == 200
+
+
+def test_a_certificate_that_does_not_fit_leaves_the_one_before_and_says_so(start, certificate, tmp_path):
+    variables, before = certificate
+    keys = tmp_path / "keys.toml"
+    keys.write_text(f'[[key]]\nname = "a"\nsha256 = "{digest("secret")}"\nscopes = ["admin"]\n')
+    server = start(**variables, SMOKE_API_KEYS_FILE=str(keys), SMOKE_ADMIN="true")
+    assert server.url
+    (tmp_path / "cert.pem").write_bytes(trustme.CA().issue_cert("127.0.0.1").cert_chain_pems[0].bytes())
+    answer = ask(server, before, "/admin/reload", headers={"X-API-Key": "secret"})
+    assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (422, "files_refused")
+    assert "SMOKE_TLS_CERT_FILE: found" in answer.json()["detail"]
+    assert ask(server, before).status_code == 200
+
+
+def said(server) -> set[str]:
+    return {line["message"] for line in server.log}
 
 
 def test_a_handshake_that_does_not_come_is_given_up(start, certificate):

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Depends, Response
 
+from service import errors
 from service.api.access import require_scope
 from service.api.auth import Scope
 from service.api.metrics import CONTENT_TYPE
@@ -80,10 +81,17 @@ async def metrics(state: AppStateDep) -> Response:
     return Response(await asyncio.to_thread(state.metrics.render), media_type=CONTENT_TYPE)
 
 
-@admin.post("/reload", summary="Load the release that the settings name now, and put it into service")
+@admin.post("/reload", summary="Load the release that the settings name now, and read the files again")
 async def reload(state: AppStateDep) -> ReleaseBody:
-    """It is verified, warmed up and checked beside the present one, which serves on if anything is wrong with it."""
-    return await _change(state.reloader.reload, state)
+    """It is verified, warmed up and checked beside the present one, which serves on if anything is wrong with it.
+
+    The files are those of keys, certificate and cameras, as on SIGHUP.
+    """
+    refused = state.files.reread()
+    changed = await _change(state.reloader.reload, state)
+    if refused:
+        raise errors.FilesRefused(f"{'; '.join(refused)}; it stays as it was, and the model was loaded")
+    return changed
 
 
 @admin.post("/rollback", summary="Put the model that served before the last reload back into service")
