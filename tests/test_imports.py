@@ -42,6 +42,16 @@ def test_the_command_line_answers_a_call_for_help_without_loading_the_model_runt
     assert imported.stdout.strip() == "set()", imported.stdout + imported.stderr
 
 
+def test_the_client_needs_nothing_of_what_serves():
+    serving = (
+        "fastapi starlette uvicorn onnxruntime prometheus_client pydantic_settings python_multipart PIL simplejpeg rich"
+    )
+    imported = run(
+        f"import sys; sys.modules.update(dict.fromkeys({serving.split()})); import service.client; print('there')"
+    )
+    assert imported.stdout.strip() == "there", imported.stderr
+
+
 def test_importing_the_application_reads_no_environment_and_starts_no_thread():
     imports = "import os, threading; os.environ['SMOKE_PORT'] = 'x'; import service.server.app, service.server.serve"
     imported = run(f"{imports}; print(threading.active_count())")

@@ -6,7 +6,6 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
-from starlette.requests import Request
 
 from models.tiles import VIEWS, Tiles
 from service.cameras.camera import CAMERA_ID
@@ -45,17 +44,6 @@ def _check_outputs(lists: list[str]) -> list[str]:
     except ParameterInvalid as error:
         raise ValueError(str(error)) from None
     return lists
-
-
-async def refuse_repeats(request: Request) -> None:
-    """A parameter that takes one value has one: nobody can tell which of two was meant.
-
-    Raises:
-        ParameterInvalid: It has several.
-    """
-    names = [name for name, _ in set(request.query_params.multi_items()) if name != "outputs"]
-    if repeated := sorted({name[:32] for name in names if names.count(name) > 1}):
-        raise ParameterInvalid(f"found several values of {', '.join(repeated[:8])}, expected one each")
 
 
 class SegmentQuery(BaseModel):

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from service.api.body import boundary_of, check_media_type, read_body, take_frame
 from service.api.query import SegmentQuery
-from service.errors import DeadlineExceeded, DeadlineTooShort
+from service.errors import DeadlineExceeded, DeadlineTooShort, ParameterInvalid
 from service.scheduling.admission import Admission, AdmissionControl
 from service.scheduling.context import RequestContext
 from service.settings import Settings
@@ -53,6 +53,17 @@ async def read_frame(request: Request, settings: Settings, admission: Admission,
     body = await read_body(chunks, declared_bytes, settings.body_max_bytes, settings.body_timeout_s)
     admission.complete()
     return body if boundary is None else await offload(lambda: take_frame(body, boundary))
+
+
+async def refuse_repeats(request: Request) -> None:
+    """A parameter that takes one value has one: nobody can tell which of two was meant.
+
+    Raises:
+        ParameterInvalid: It has several.
+    """
+    names = [name for name, _ in set(request.query_params.multi_items()) if name != "outputs"]
+    if repeated := sorted({name[:32] for name in names if names.count(name) > 1}):
+        raise ParameterInvalid(f"found several values of {', '.join(repeated[:8])}, expected one each")
 
 
 async def _held(chunks: AsyncIterator[bytes], admission: Admission) -> AsyncIterator[bytes]:

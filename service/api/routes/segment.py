@@ -14,8 +14,8 @@ from service.api.answer import Answer
 from service.api.auth import Scope
 from service.api.body import FORM, MEDIA_TYPES, PARTS, cancel_on_disconnect
 from service.api.problems import documented
-from service.api.query import NEVER_NULL, SegmentQuery, refuse_repeats
-from service.api.request import DEADLINE_MAX_MS, body_bytes, read_frame, request_context, until_deadline
+from service.api.query import NEVER_NULL, SegmentQuery
+from service.api.request import DEADLINE_MAX_MS, body_bytes, read_frame, refuse_repeats, request_context, until_deadline
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import SegmentResponse
 from service.api.state import AppState, AppStateDep

@@ -1,7 +1,7 @@
 """What a segmentation says, as fields of a body; every field says its unit and range, and OpenAPI repeats it."""
 
 from dataclasses import asdict
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, Field
 
@@ -9,7 +9,9 @@ from models.tiles import Tiles
 from service.api.schemas.model import ModelBody
 from service.api.schemas.outlines import PolygonsBody, RunLengthsBody
 from service.pipeline.detections import REGIONS_MAX, Assessment, MeanUncertainty, SmokeRegion
-from service.pipeline.pipeline import Segmentation, Stages
+
+if TYPE_CHECKING:  # So that a client, which reads bodies and makes none, need not have what decodes pictures.
+    from service.pipeline.pipeline import Segmentation, Stages
 
 
 class FrameBody(BaseModel):
@@ -94,7 +96,7 @@ class LatencyBody(BaseModel):
     total: float
 
     @classmethod
-    def of(cls, stages: Stages, read_s: float, total_s: float) -> Self:
+    def of(cls, stages: "Stages", read_s: float, total_s: float) -> Self:
         """From seconds."""
         seconds = {
             "read": read_s,
@@ -129,7 +131,7 @@ class SegmentResult(BaseModel):
     rle: RunLengthsBody | None = Field(None, description="Null unless `rle` was among the outputs.")
 
     @staticmethod
-    def result_fields(segmentation: Segmentation, latency: LatencyBody) -> dict[str, Any]:
+    def result_fields(segmentation: "Segmentation", latency: LatencyBody) -> dict[str, Any]:
         """The fields that every reply shares."""
         result, made = segmentation.result, segmentation.rendering
         return {

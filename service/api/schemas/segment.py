@@ -1,7 +1,7 @@
 """The bodies of the HTTP interface; every field says its unit and range, and OpenAPI repeats it."""
 
 from dataclasses import asdict
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pybase64
 from pydantic import BaseModel, Field
@@ -12,7 +12,9 @@ from service.api.schemas.result import LatencyBody, SegmentResult
 from service.cameras.camera import AlarmStatus
 from service.pipeline.encode import EncodedMap, Picture
 from service.pipeline.options import MapEncoding, PictureEncoding
-from service.pipeline.pipeline import Segmentation
+
+if TYPE_CHECKING:  # So that a client, which reads bodies and makes none, need not have what decodes pictures.
+    from service.pipeline.pipeline import Segmentation
 
 
 class MapScale(BaseModel):
@@ -75,7 +77,7 @@ class SegmentResponse(SegmentResult):
     @classmethod
     def of(
         cls,
-        segmentation: Segmentation,
+        segmentation: "Segmentation",
         latency: LatencyBody,
         request_id: str,
         query: SegmentQuery,

@@ -1,0 +1,135 @@
+"""The client that waits for its answers; for asyncio see `service.client.asynchronous`."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal, Self
+
+import httpx2
+
+from models.tiles import Tiles
+from service.api.schemas.cameras import CameraBody, CamerasBody, FeedbackBody
+from service.api.schemas.model import ReleaseBody
+from service.client.calls import (
+    TIMEOUT,
+    Call,
+    Frame,
+    body_of,
+    camera_call,
+    feedback_call,
+    key_headers,
+    refusal_of,
+    segment_call,
+    unreachable,
+)
+from service.client.reply import SegmentReply
+from service.client.retries import Attempts, Retries
+from service.pipeline.options import MapEncoding, PictureEncoding, Resolution
+
+
+class SmokeClient:
+    """Calls a service. Use as a context manager, or call `close` at the end.
+
+    Args:
+        url: Of the service, as `http://127.0.0.1:8000`.
+        api_key: A key, where the service asks for one.
+        deadline_s: Seconds after which an answer is of no use, pauses and repeats included; a call can have its own. None: no deadline.
+        retries: How often, and how far apart, a call is made again.
+        options: What `httpx2.Client` takes besides, as `verify` for a private authority.
+
+    Every call raises ClientError, by one class for each cause (`service.client.errors`).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        deadline_s: float | None = 60.0,
+        retries: Retries = Retries(),  # noqa: B008 - a frozen value
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        self._http = httpx2.Client(base_url=url, headers=key_headers(api_key), timeout=TIMEOUT, **options)
+        self._deadline_s, self._retries = deadline_s, retries
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def segment(
+        self,
+        frame: Frame,
+        *,
+        camera_id: str | None = None,
+        view: str | None = None,
+        captured_at: datetime | str | None = None,
+        outputs: Sequence[str] | None = None,
+        resolution: Resolution | None = None,
+        encoding: MapEncoding | None = None,
+        overlay_encoding: PictureEncoding | None = None,
+        threshold: float | None = None,
+        tiles: Tiles | None = None,
+        latest: bool | None = None,
+        deadline_s: float | None = None,
+    ) -> SegmentReply:
+        """Find smoke in a frame: a path, the bytes of a picture file, or an array (height, width, 3) of uint8, red first.
+
+        The other arguments are the query of `POST /segment`, whose defaults hold for what is left out. A frame of a camera is
+        sent again after a broken connection only if it has `captured_at`, by which the service knows a repeat.
+        """
+        call = segment_call(
+            frame,
+            camera_id=camera_id,
+            view=view,
+            captured_at=captured_at,
+            outputs=outputs,
+            resolution=resolution,
+            encoding=encoding,
+            overlay_encoding=overlay_encoding,
+            threshold=threshold,
+            tiles=tiles,
+            latest=latest,
+        )
+        return body_of(self._send(call, deadline_s), SegmentReply)
+
+    def model(self) -> ReleaseBody:
+        """The model in service."""
+        return body_of(self._send(Call("GET", "/model")), ReleaseBody)
+
+    def cameras(self) -> list[CameraBody]:
+        """Every camera that the service remembers, alarming ones first."""
+        return body_of(self._send(Call("GET", "/cameras")), CamerasBody).cameras
+
+    def camera(self, camera_id: str) -> CameraBody:
+        """One camera."""
+        return body_of(self._send(camera_call(camera_id)), CameraBody)
+
+    def feedback(
+        self,
+        camera_id: str,
+        verdict: Literal["true_alarm", "false_alarm"],
+        *,
+        note: str = "",
+        alarm_id: str | None = None,
+    ) -> FeedbackBody:
+        """Say whether an alarm was one."""
+        return body_of(self._send(feedback_call(camera_id, verdict, note, alarm_id)), FeedbackBody)
+
+    def _send(self, call: Call, deadline_s: float | None = None) -> httpx2.Response:
+        attempts = Attempts(self._retries, self._deadline_s if deadline_s is None else deadline_s)
+        while True:
+            try:
+                response = self._http.request(**call.arguments(attempts.left_s))
+            except httpx2.TransportError as error:
+                pause_s = attempts.pause_s(unreachable(error, self._http.base_url), again=call.may_repeat(error))
+            else:
+                if response.is_success:
+                    return response
+                pause_s = attempts.pause_s(refusal_of(response))
+            time.sleep(pause_s)

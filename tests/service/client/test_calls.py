@@ -1,0 +1,72 @@
+from datetime import UTC, datetime
+
+import httpx2
+import numpy as np
+import pytest
+
+from service.client.calls import frame_file, refusal_of, segment_call
+from service.client.errors import CallRefused, ServiceFailed
+from tests.pictures import array_of, noisy
+
+
+def test_an_array_is_sent_without_loss_and_red_first():
+    frame = noisy(3, 40, 30)
+    np.testing.assert_array_equal(array_of(frame_file(frame)), frame)
+
+
+def test_a_file_is_sent_as_it_is(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"bytes")
+    assert frame_file(tmp_path / "a.jpg") == frame_file(str(tmp_path / "a.jpg")) == frame_file(b"bytes")
+
+
+@pytest.mark.parametrize("frame", [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), None])
+def test_what_is_no_frame_is_refused_in_words(frame):
+    with pytest.raises(
+        TypeError, match=r"expected a path, the bytes of a picture file, or uint8 of \(height, width, 3\)"
+    ):
+        frame_file(frame)
+
+
+def test_arguments_become_the_query():
+    at = datetime(2026, 8, 1, 12, tzinfo=UTC)
+    call = segment_call(b"x", camera_id="north", captured_at=at, outputs=["mask", "rle"], latest=True, threshold=0.25)
+    assert call.query == {
+        "camera_id": "north",
+        "captured_at": "2026-08-01T12:00:00+00:00",
+        "outputs": "mask,rle",
+        "latest": "true",
+        "threshold": "0.25",
+    }
+    assert segment_call(b"x", outputs=()).query == {"outputs": ""}
+    assert segment_call(b"x").query == {}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({"threshold": 2}, "threshold: found 2, expected less than 1"),
+        ({"outputs": ["smoke"]}, "expected some of mask, probability"),
+        ({"latest": True}, "found latest without camera_id, expected both"),
+        ({"camera_id": "a", "captured_at": datetime(2026, 8, 1)}, "captured_at"),  # noqa: DTZ001 - without a time zone
+    ],
+)
+def test_an_impossible_argument_is_refused_before_anything_is_sent(chosen, words):
+    with pytest.raises(CallRefused, match=words):
+        segment_call(b"x", **chosen)
+
+
+def test_only_a_frame_that_the_service_would_know_again_is_sent_twice():
+    broken, never_there = httpx2.ReadError("broken"), httpx2.ConnectError("refused")
+    at = "2026-08-01T12:00:00Z"
+    assert segment_call(b"x").may_repeat(broken)
+    assert segment_call(b"x", camera_id="a", captured_at=at).may_repeat(broken)
+    assert not segment_call(b"x", camera_id="a").may_repeat(broken)
+    assert segment_call(b"x", camera_id="a").may_repeat(never_there)
+
+
+def test_a_refusal_of_a_proxy_is_told_by_its_status():
+    request = httpx2.Request("POST", "http://gate/segment")
+    answer = httpx2.Response(502, text="<html>", headers={"Content-Type": "text/html"}, request=request)
+    refused = refusal_of(answer)
+    assert isinstance(refused, ServiceFailed)
+    assert str(refused) == "502 bad_gateway: found text/html from http://gate/segment, expected a problem body"
