@@ -1,8 +1,8 @@
 """One camera's alarm: smoke at one place in k of the last n frames, weighed by confidence and doubt. Pure; the clock is passed in.
 
-Over the last n counted frames, none older than the window, E is the largest evidence of any place (see `evidence`) and R
-the same without the gate's doubt: `clear -> suspected` at the first region, `-> alarm` when E >= k, `-> clear` when E < hold k;
-`review` while R >= k and E < k, which is smoke that stays and that the gate doubts.
+Over the last n counted frames, none older than the window (or than an hour, if they come that rarely), E is the largest evidence of
+any place (see `evidence`) and R the same without the gate's doubt: `clear -> suspected` at the first region, `-> alarm` when E >= k,
+`-> clear` when E < hold k; `review` while R >= k and E < k, which is smoke that stays and that the gate doubts.
 """
 
 import math
@@ -28,6 +28,8 @@ from service.cameras.evidence import (
 ALARM_ID: Final = r"^[0-9]{8}T[0-9]{9}Z-[0-9a-f]{16}$"
 """When an alarm was raised, to the millisecond and by our clock, and 64 random bits: ids sort by time, and cannot be guessed."""
 _PLACES_MAX: Final = 16
+_RARE_S: Final = 3600.0
+"""Longest time over which the frames of a camera that sends rarely count."""
 COUNTED_REGIONS_MAX: Final = 8
 """Most regions of a frame that count, the largest ones."""
 
@@ -118,11 +120,17 @@ class CameraAlarm:
         if reading.arrival is Arrival.LATE:
             return AlarmUpdate(Arrival.LATE, raised=False, before=before)
         self._shift(reading.shift_s)
+        span_s = self._span_s(reading.time_s, policy)
         self.newest_s, self.counted_s = reading.time_s, arrived_s
         self._window.append(_Seen(stamp, self.newest_s, regions[:COUNTED_REGIONS_MAX]))
-        while len(self._window) > policy.frames or self._window[0].time_s < self.newest_s - policy.window_s:
+        while len(self._window) > policy.frames or self._window[0].time_s < self.newest_s - span_s:
             self._window.popleft()
         return AlarmUpdate(reading.arrival, self._decide(policy), before, reading.wrong)
+
+    def _span_s(self, time_s: float, policy: AlarmPolicy) -> float:
+        """How far back frames count: the window, or longer for a camera that sends so rarely that too few would be left in it."""
+        pause_s = time_s - self._window[-1].time_s if self._window else 0.0
+        return max(policy.window_s, min(_RARE_S, policy.hits * pause_s))
 
     def _shift(self, seconds: float) -> None:
         """The camera's clock was set: keep what was seen as far away from now as it came."""

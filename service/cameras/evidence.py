@@ -32,7 +32,12 @@ class AlarmPolicy(BaseModel):
 
     frames: int = Field(default=5, ge=1, le=32, description="Frames of a camera that an alarm looks back on.")
     hits: float = Field(default=3.0, ge=0.1, le=32, description="Frames of those with smoke at one place for an alarm.")
-    window_s: float = Field(default=900.0, ge=1, le=86_400, description="Frames captured longer ago do not count.")
+    window_s: float = Field(
+        default=900.0,
+        ge=1,
+        le=86_400,
+        description="Frames captured longer ago do not count, unless they come so rarely that too few are left.",
+    )
     hold: float = Field(
         default=0.5, ge=0, le=1, description="An alarm lasts until the evidence is below this share of hits."
     )

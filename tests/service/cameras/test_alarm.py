@@ -124,8 +124,19 @@ def test_when_the_cooldown_is_over_the_same_place_alarms_again():
 
 def test_frames_older_than_the_window_do_not_count():
     watch = CameraAlarm()
-    assert show(watch, smoke(), smoke(), smoke(), every_s=500.0) == [AlarmState.SUSPECTED] * 3
+    show(watch, smoke(), smoke(), [], every_s=300.0)
+    assert show(watch, [], smoke(), every_s=300.0)[-1] is AlarmState.SUSPECTED
     assert watch.frames == 2
+
+
+@pytest.mark.parametrize("every_s", [460.0, 600.0, 900.0, 1_800.0])
+def test_a_camera_that_sends_rarely_alarms_after_as_many_frames_as_any_other(every_s):
+    states = show(CameraAlarm(), *[smoke()] * 3, every_s=every_s)
+    assert states == [AlarmState.SUSPECTED, AlarmState.SUSPECTED, AlarmState.ALARM]
+
+
+def test_frames_that_are_more_than_an_hour_old_do_not_count_however_rarely_they_come():
+    assert AlarmState.ALARM not in show(CameraAlarm(), *[smoke()] * 9, every_s=1_801.0)
 
 
 def test_a_late_frame_changes_nothing():

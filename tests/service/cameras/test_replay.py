@@ -78,7 +78,7 @@ def test_a_line_adds_up_several_cameras():
     calm = replay([seen()] * 8, 900.0, POLICY)
     total = add_up([fire, calm])
     assert (total.cameras, total.frames, total.hours) == (2, 12, 3.0)
-    assert (total.fires, total.detected, total.median_detection_s) == (1, 0, None)
+    assert (total.fires, total.detected, total.median_detection_s) == (1, 1, 1_800.0)
     assert add_up([]).false_alarms_per_hour is None
 
 
