@@ -15,7 +15,7 @@ from models.maps import SegmentationMaps
 from service.api.metrics import Metrics
 from service.api.problems import CLIENT_CLOSED_REQUEST, STATUS
 from service.api.query import SegmentQuery
-from service.api.routes import alarms, cameras, operations, segment
+from service.api.routes import alarms, cameras, events, operations, segment
 from service.api.schemas.segment import SegmentResponse
 from service.pipeline.detections import DetectionOptions, detect_smoke
 from service.pipeline.encode import Size
@@ -110,7 +110,16 @@ def test_the_table_of_errors_names_every_status_of_a_refusal():
 
 
 @pytest.mark.parametrize(
-    "router", [segment.router, operations.health, operations.router, operations.admin, cameras.router, alarms.router]
+    "router",
+    [
+        segment.router,
+        operations.health,
+        operations.router,
+        operations.admin,
+        cameras.router,
+        alarms.router,
+        events.router,
+    ],
 )
 def test_every_route_is_named(router):
     assert router.routes

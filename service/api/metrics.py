@@ -57,6 +57,8 @@ class Metrics:
         self._file_time = gauge("smoke_file_timestamp_seconds", "When a file was last read or written.", ("file",))
         self._model = Info("smoke_model", "The model that answers.", registry=self._registry)
         self._background = counter("smoke_background_failures", "Background tasks begun again.", ("task",))
+        self._readers = gauge("smoke_event_readers", "Readers of /events.")
+        self._readers_dropped = counter("smoke_event_readers_dropped", "Readers of /events that did not keep up.")
         self.cameras = CameraMetrics(self._registry)
         self.serving(identity)
         ProcessCollector(registry=self._registry)
@@ -132,6 +134,14 @@ class Metrics:
         """Time per stage of one answered frame."""
         for stage, value in seconds.items():
             self._stages.labels(stage).observe(value)
+
+    def watch_readers(self, readers: Callable[[], float]) -> None:
+        """Read at each scrape how many there are of /events."""
+        self._readers.set_function(readers)
+
+    def reader_dropped(self) -> None:
+        """A reader of /events did not keep up and was let go."""
+        self._readers_dropped.inc()
 
     def watch_admission(self, admission: AdmissionControl) -> None:
         """Read these at each scrape too."""

@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 
 from service.alarms.archive import AlarmArchive
 from service.api.auth import ApiKeys
+from service.api.broadcast import Broadcast
 from service.api.metrics import Metrics
 from service.api.reread import RereadFiles
 from service.cameras.registry import Cameras
@@ -33,6 +34,7 @@ class AppState:
         files: Those that are read again with it.
         cameras: What is remembered of each camera.
         alarms: Every alarm, with its pictures.
+        events: Readers of what happens to the cameras.
         pipeline: Takes frames to answers while the application runs.
         supervisor: Keeps background tasks going.
     """
@@ -46,6 +48,7 @@ class AppState:
     files: RereadFiles
     cameras: Cameras
     alarms: AlarmArchive
+    events: Broadcast
     pipeline: Pipeline
     supervisor: Supervisor
 

@@ -11,7 +11,7 @@ from service.cameras.clock import Arrival, Stamp
 from service.cameras.evidence import AlarmPolicy, BoxPx, RegionObservation, RelativeBox
 from service.cameras.health import CameraHealth, DriftMonitor, FreezeDetector, PanDetector, PastCounts, quality_flags
 from service.cameras.rules import Rule
-from service.pipeline.detections import Assessment, FrameResult, SmokeRegion
+from service.pipeline.detections import Assessment, FrameResult, MeanUncertainty, SmokeRegion
 from service.pipeline.image_stats import ImageStats
 from service.runtime.model import ModelInfo
 
@@ -64,6 +64,16 @@ class CameraView:
     freeze: FreezeDetector = field(default_factory=FreezeDetector)
 
 
+class RecentFrame(NamedTuple):
+    """What was found on one of a camera's last frames: regions, the doubted ones of them, the smoke's share of it, mean uncertainty."""
+
+    arrived_s: float
+    regions: int
+    doubted: int
+    area_fraction: float
+    uncertainty: MeanUncertainty
+
+
 @dataclass(slots=True)
 class Camera:
     """What is known of one camera.
@@ -99,7 +109,7 @@ class Camera:
     clock_wrong: bool = False
     pan: PanDetector = field(default_factory=PanDetector)
     drift: DriftMonitor = field(default_factory=DriftMonitor)
-    recent: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_RECENT_FRAMES))
+    recent: deque[RecentFrame] = field(default_factory=lambda: deque(maxlen=_RECENT_FRAMES))
 
     @property
     def leading(self) -> str:
@@ -149,8 +159,8 @@ class Camera:
         self.assessment, self.model = frame.result.assessment, frame.model
         self.threshold = frame.threshold
         self.regions = regions[:COUNTED_REGIONS_MAX] or self.regions
-        self.recent.append((len(regions), sum(region.doubted for region in regions)))
-        found, doubted = (sum(counts) for counts in zip(*self.recent, strict=True))
+        self.recent.append(_recent(frame))
+        found, doubted = sum(seen.regions for seen in self.recent), sum(seen.doubted for seen in self.recent)
         values = {"brightness": stats.brightness, "contrast": stats.contrast}
         if not frame.tiled:  # the uncertainty of tiles is another quantity
             values["epistemic"] = frame.result.frame_uncertainty.epistemic
@@ -215,6 +225,12 @@ class AlarmTransition(NamedTuple):
     boxes_px: tuple[BoxPx, ...] = ()
     view: str | None = None
     alarm_id: str | None = None
+
+
+def _recent(frame: FrameObservation) -> RecentFrame:
+    result, doubted = frame.result, sum(region.doubted for region in frame.result.regions)
+    counts = (len(result.regions), doubted)
+    return RecentFrame(frame.arrived_s, *counts, result.smoke.area_fraction, result.frame_uncertainty)
 
 
 def region_observations(

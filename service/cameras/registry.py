@@ -42,7 +42,14 @@ class Cameras:
         file: The rules in force.
         metrics: Told of every frame and every state.
         notify: Told of every change; must not block.
+
+    Attributes:
+        on_update: Told of each camera after each of its frames, and where its alarm ends without one; must not block.
+        on_forget: Told of each camera that is no longer remembered.
     """
+
+    on_update: Callable[[Camera], None] = staticmethod(lambda _: None)
+    on_forget: Callable[[Camera], None] = staticmethod(lambda _: None)
 
     def __init__(
         self,
@@ -116,6 +123,8 @@ class Cameras:
             self._changed(camera, before, name if update.raised else camera.leading, view.alarm.id)
         elif view.alarm.state is not update.before:
             self.changes += 1
+        if update.arrival is not Arrival.DUPLICATE:
+            self.on_update(camera)
         return AlarmStatus.of(alarm, update.arrival)
 
     def refused(self, camera_id: str, reason: str) -> None:
@@ -148,6 +157,8 @@ class Cameras:
                 self._changed(camera, before, camera.leading, alarm_id)
             if gone:
                 self._remove(camera, SILENCE)
+            elif camera.alarm.state is not before:
+                self.on_update(camera)
 
     @property
     def newest_s(self) -> float:
@@ -227,4 +238,5 @@ class Cameras:
             self._metrics.stands(OTHER, self._states(camera))
         else:
             self._metrics.forget(camera.label)
+        self.on_forget(camera)
         _LOG.info("camera forgotten", extra={"camera": camera.id, "reason": reason})

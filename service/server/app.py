@@ -10,12 +10,14 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from service.api import problems
+from service.api.broadcast import Broadcast
 from service.api.metrics import monitor_loop_lag
 from service.api.middleware.access_log import AccessLogMiddleware
 from service.api.middleware.admin_port import AdminPortMiddleware
 from service.api.middleware.lingering_close import LingeringCloseMiddleware
 from service.api.reread import RereadFiles
-from service.api.routes import alarms, cameras, operations, segment, webhooks
+from service.api.routes import alarms, cameras, events, operations, segment, webhooks
+from service.api.routes.events import publish_changes
 from service.api.state import AppState
 from service.cameras.housekeeping import housekeeping
 from service.notifications.notifier import Notifier
@@ -66,10 +68,12 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
         RereadFiles(settings, keys, cameras.file),
         cameras,
         components.alarm_archive(settings, cameras, metrics.cameras, supervisor, notifier),
+        Broadcast(metrics.reader_dropped),
         components.pipeline(settings, slot, metrics, estimator),
         supervisor,
     )
     _watch(state)
+    publish_changes(cameras, state.events)
     return _dressed(state, _lifespan(state, notifier))
 
 
@@ -78,6 +82,7 @@ def _watch(state: AppState) -> None:
     metrics, pipeline = state.metrics, state.pipeline
     metrics.watch(lambda: pipeline.queue_depth, lambda: state.ready, lambda: state.live)
     metrics.watch_admission(state.admission)
+    metrics.watch_readers(lambda: state.events.readers)
     cameras_file = state.cameras.file
     if state.settings.cameras_file is not None:
         metrics.watch_file("cameras", lambda: cameras_file.error is None, lambda: cameras_file.read_s)
@@ -141,6 +146,7 @@ def _route(app: FastAPI, settings: Settings) -> None:
     app.include_router(operations.router, dependencies=shown)
     app.include_router(cameras.router, dependencies=shown)
     app.include_router(alarms.router, dependencies=shown)
+    app.include_router(events.router, dependencies=shown)
     # The document is served on the public port, where these are not once they have a port of their own.
     public = settings.admin_port is None
     app.include_router(operations.private, dependencies=shown, include_in_schema=public)

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
@@ -32,10 +33,12 @@ class DrainingServer(uvicorn.Server):
 
     Attributes:
         banner: What is said once it listens.
+        on_drain: Called again and again while it drains, for what would never end by itself.
         end_s: From the first signal on the process ends within this time, whatever its threads do; None: they are waited for.
     """
 
     banner: StartupBanner | None = None
+    on_drain: Callable[[], None] = staticmethod(lambda: None)
     end_s: float | None = None
 
     def __init__(
@@ -70,6 +73,8 @@ class DrainingServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second: stop once everybody is out, or the time is up."""
         draining = self._admission.phase is Phase.DRAINING
+        if draining:
+            self.on_drain()
         if draining and (self._admission.inside == 0 or time.monotonic() >= self._drain_until_s):
             self.should_exit = True
         return await super().on_tick(counter)

@@ -98,6 +98,7 @@ def _server(settings: Settings) -> tuple["DrainingServer", Reloader]:
     state.files.tls = config.ssl
     server = DrainingServer(config, state.admission, settings.drain_s - flush_s, settings.header_timeout_s)
     server.end_s = settings.drain_s + _LEAVE_S
+    server.on_drain = state.events.close
     server.banner = StartupBanner(_example(settings), settings)
     return server, state.reloader
 

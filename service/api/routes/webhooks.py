@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header
 
+from service.api.schemas.cameras import CameraEventBody
 from service.api.schemas.notifications import MqttStateBody, WebhookBody
 
 router = APIRouter()
@@ -40,3 +41,14 @@ async def alarm(
 )
 async def camera_state(body: MqttStateBody) -> None:
     """Published to `PREFIX/camera/CAMERA/state` at SMOKE_MQTT_HOST, retained, at QoS 1; PREFIX is SMOKE_MQTT_PREFIX."""
+
+
+@router.post(
+    "camera-event",
+    summary="A camera, as `GET /events` tells of it",
+    operation_id="camera_by_event",
+    status_code=204,
+    responses=_REFUSED,
+)
+async def camera_event(body: CameraEventBody) -> None:
+    """The data of each event `camera`."""

@@ -4,12 +4,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api.schemas.result import RegionBody
+from service.api.schemas.result import MeanUncertaintyBody, RegionBody
 from service.cameras.alarm import ALARM_ID, AlarmState
-from service.cameras.camera import AlarmStatus, Camera
+from service.cameras.camera import AlarmStatus, Camera, RecentFrame
 from service.cameras.clock import Arrival
 from service.pipeline.detections import Assessment
-from service.timestamps import instant
+from service.timestamps import instant, rfc3339
 
 _Text = Annotated[str, Field(max_length=64)]
 
@@ -106,6 +106,38 @@ class CamerasBody(BaseModel):
     cameras_file_error: str | None = Field(
         description="Why SMOKE_CAMERAS_FILE was refused; the older rules are in force."
     )
+
+
+class FindingsBody(BaseModel):
+    """What was found on one frame of a camera; uncertainties are means over the frame."""
+
+    arrived_at: str = Field(json_schema_extra={"format": "date-time"})
+    area_fraction: float = Field(description="Smoke pixels over all pixels.", ge=0, le=1)
+    uncertainty: MeanUncertaintyBody
+
+    @classmethod
+    def of(cls, frame: RecentFrame) -> Self:
+        """From what is remembered of the frame."""
+        return cls(
+            arrived_at=rfc3339(frame.arrived_s),
+            area_fraction=frame.area_fraction,
+            uncertainty=MeanUncertaintyBody.of(frame.uncertainty),
+        )
+
+
+class CameraEventBody(CameraBody):
+    """One camera, and what was found on its last frames."""
+
+    findings: list[FindingsBody] = Field(
+        description="The oldest first: up to 50 in a reader's first event of the camera, then the newest."
+    )
+
+    @classmethod
+    def after(cls, camera: Camera, newest: int) -> Self:
+        """From what is known, with the findings of so many frames."""
+        known = list(camera.recent)
+        shown = known[len(known) - newest :] if newest else []
+        return cls(**dict(CameraBody.of(camera)), findings=[FindingsBody.of(frame) for frame in shown])
 
 
 class Feedback(BaseModel):

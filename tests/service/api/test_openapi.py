@@ -25,10 +25,11 @@ def test_the_document_names_the_body_the_query_and_every_answer(document):
         "outputs",
         "resolution",
         "encoding",
+        "overlay_encoding",
         "threshold",
         "tiles",
         "latest",
-    } | {"overlay_encoding"}
+    }
     assert {name: parameter["in"] for name, parameter in parameters.items()} == {
         **dict.fromkeys(in_query, "query"),
         "x-deadline-ms": "header",
@@ -41,7 +42,7 @@ def test_the_document_names_the_body_the_query_and_every_answer(document):
 def test_every_error_of_every_route_is_the_one_problem(open_client, keys_file):
     document = open_client(api_keys_file=keys_file, admin=True).get("/openapi.json").json()
     operations = {(path, method): spec for path, ways in document["paths"].items() for method, spec in ways.items()}
-    assert len(operations) == 17
+    assert len(operations) == 18
     for (path, _), operation in operations.items():
         errors = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
         content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -76,7 +77,7 @@ def test_with_a_port_of_their_own_metrics_and_administration_are_not_in_the_docu
 
 def test_the_document_shows_what_the_service_sends_of_its_own_accord(document):
     webhooks, schemas = document["webhooks"], document["components"]["schemas"]
-    assert set(webhooks) == {"alarm", "camera-state"}
+    assert set(webhooks) == {"alarm", "camera-state", "camera-event"}
     headers = {parameter["name"] for parameter in webhooks["alarm"]["post"]["parameters"]}
     assert headers == {"webhook-id", "webhook-timestamp", "webhook-signature", "x-smoke-signature"}
     boxes = schemas["WebhookBody"]["properties"]["boxes"]["items"]["$ref"].rpartition("/")[2]
