@@ -19,7 +19,7 @@ from service.runtime.process import gpu_memory
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import OnnxModel, open_model
 
-_PLACEMENTS = {
+PLACEMENTS = {
     "CPU": RuntimeOptions(provider="cpu", require="cpu"),
     "CUDA": RuntimeOptions(provider="cuda", require="cuda"),
     "CUDA, memory claimed by doubling": RuntimeOptions(provider="cuda", require="cuda", cuda_arena="doubling"),
@@ -87,9 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model-dir", type=Path, default=newest_release())
     parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--placements", nargs="+", choices=list(_PLACEMENTS), default=list(_PLACEMENTS))
+    parser.add_argument("--placements", nargs="+", choices=list(PLACEMENTS), default=list(PLACEMENTS))
     options = parser.parse_args(arguments)
-    rows = [measure(name, _PLACEMENTS[name], options.model_dir, options.rounds) for name in options.placements]
+    rows = [measure(name, PLACEMENTS[name], options.model_dir, options.rounds) for name in options.placements]
     sys.stdout.write(table(rows))
     return 0
 
