@@ -17,7 +17,7 @@ from service.runtime.process import cores
 from tests.performance.bench.systems import Running
 from tests.pictures import array_of
 
-_SCRIPT = Path(__file__).with_name("post.lua")
+_SCRIPT = Path(__file__).with_name("peers") / "post.lua"
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _LOOK_S = 0.25
 _APART_LEVELS = 2.0
