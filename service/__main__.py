@@ -1,15 +1,14 @@
-"""The command line: `smoke-bvm serve`, `segment`, `replay` and `key`. Free of torch."""
+"""The command line: `smoke-bvm serve`, `segment`, `replay` and `key`. Free of torch.
+
+What takes time to import is imported inside `main`, where Ctrl-C is expected.
+"""
 
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from models.tiles import TILES
 from service.errors import SOME_FAILED, STOPPED, UNEXPECTED, RequestError, StartError, in_one_line
-from service.pipeline.options import ALL_OUTPUTS, DEFAULT_OUTPUTS, OVERLAY, parse_outputs
-from service.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,8 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 well, 1 some pictures or files failed, 2 usage, 3 model, 4 provider, 5 address, 70 a fault in the program,
         130 stopped by Ctrl-C.
     """
-    chosen = _parser().parse_args(arguments)
     try:
+        chosen = _parser().parse_args(arguments)
         code: int = chosen.run(chosen)
     except KeyboardInterrupt:
         return _say("stopped", STOPPED)
@@ -52,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("smoke-bvm")
     except PackageNotFoundError:
@@ -69,6 +70,9 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_segment(parser: argparse.ArgumentParser) -> None:
+    from models.tiles import TILES
+    from service.pipeline.options import ALL_OUTPUTS, DEFAULT_OUTPUTS, OVERLAY, parse_outputs
+
     parser.add_argument(
         "inputs", nargs="+", type=Path, metavar="IMAGE|FOLDER", help="pictures, or folders searched for them"
     )
@@ -156,6 +160,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _serve(chosen: argparse.Namespace) -> int:
     from service.server.serve import serve
+    from service.settings import Settings
 
     serve(Settings.load(host=chosen.host, port=chosen.port, model_dir=chosen.model_dir, log_format=chosen.log_format))
     return 0
@@ -184,6 +189,8 @@ def _key(chosen: argparse.Namespace) -> int:
 
 
 def _outputs(text: str) -> tuple[str, ...]:
+    from service.pipeline.options import parse_outputs
+
     try:
         return parse_outputs(text)
     except RequestError as error:

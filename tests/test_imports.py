@@ -38,8 +38,12 @@ def test_the_service_runs_without_torch(module):
 
 
 def test_the_command_line_answers_a_call_for_help_without_loading_the_model_runtime():
-    imported = run("import sys, service.__main__; print({'onnxruntime', 'fastapi', 'rich'} & set(sys.modules))")
-    assert imported.stdout.strip() == "set()", imported.stdout + imported.stderr
+    imported = run(
+        "import atexit, sys, service.__main__ as command\n"
+        "atexit.register(lambda: print({'onnxruntime', 'fastapi', 'rich'} & set(sys.modules)))\n"
+        "command.main(['--help'])"
+    )
+    assert imported.stdout.strip().endswith("set()"), imported.stdout + imported.stderr
 
 
 def test_the_client_needs_nothing_of_what_serves():
@@ -66,3 +70,12 @@ def test_onnxruntime_reports_nothing_to_its_makers(module, tmp_path):
     command = [sys.executable, "-c", f"import {module}"]
     subprocess.run(command, env={**quiet, "HOME": str(tmp_path)}, cwd=ROOT, check=True)
     assert not list(tmp_path.rglob("deviceid"))
+
+
+@pytest.mark.parametrize(("module", "command"), [("service", "smoke-bvm"), ("training", "smoke-bvm-train")])
+def test_ctrl_c_while_a_command_still_imports_ends_it_without_a_traceback(module, command, tmp_path):
+    (tmp_path / "cv2.py").write_text("raise KeyboardInterrupt\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    started = [sys.executable, "-m", module, "--help"]
+    ended = subprocess.run(started, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
+    assert (ended.returncode, ended.stderr) == (130, f"{command}: stopped\n")

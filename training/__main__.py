@@ -4,10 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-from models.tiles import TILES
 
 _UNEXPECTED, _STOPPED = 70, 130
 _ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
@@ -19,17 +16,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     What nobody thought of is one line and 70; Ctrl-C is 130.
     """
-    options = _parser().parse_args(arguments)
+    command = "smoke-bvm-train"
     try:
+        options = _parser().parse_args(arguments)
+        command += f" {options.command}"
         return _run(options, arguments)
     except KeyboardInterrupt:
-        sys.stderr.write(f"smoke-bvm-train {options.command}: stopped\n")
+        sys.stderr.write(f"{command}: stopped\n")
         return _STOPPED
     except Exception as error:
         if sys.flags.dev_mode:
             raise
         words = " ".join(f"unexpected {type(error).__name__}: {error}".split())
-        sys.stderr.write(f"smoke-bvm-train {options.command}: {words}; with PYTHONDEVMODE=1 it says where\n")
+        sys.stderr.write(f"{command}: {words}; with PYTHONDEVMODE=1 it says where\n")
         return _UNEXPECTED
 
 
@@ -85,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("smoke-bvm")
     except PackageNotFoundError:
@@ -117,6 +118,8 @@ def _add_data(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def _add_evaluation(parser: argparse.ArgumentParser) -> None:
+    from models.tiles import TILES
+
     parser.add_argument("model", type=Path, help="checkpoint file or release folder")
     _add_data(parser, "data folder with a manifest.csv")
     parser.add_argument("--split", choices=("train", "val", "all"), default="val")

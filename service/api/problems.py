@@ -126,7 +126,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, errors.Draining | errors.ModelUnavailable):
         headers = {"Retry-After": "5"}
     if isinstance(error, errors.KeyMissing):
-        headers = {"WWW-Authenticate": 'Bearer, Basic realm="smoke-bvm", charset="UTF-8"'}
+        headers = {"WWW-Authenticate": 'Bearer realm="smoke-bvm"'}  # an offer of Basic has browsers ask for a password
     if error.__cause__ is not None and isinstance(error, errors.InferenceFailed):
         request.state.cause = error.__cause__
     return _answer(request, int(STATUS[type(error)]), error.reason, str(error), headers)

@@ -92,7 +92,7 @@ class SegmentQuery(BaseModel):
     )
     latest: bool = Field(
         False,
-        description="Only the camera's newest frame counts: it replaces an older one that still waits for the model, "
+        description="Only the camera's newest frame counts (per view): it replaces an older one that still waits for the model, "
         "whose caller gets 409. Needs camera_id.",
     )
 

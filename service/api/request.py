@@ -24,7 +24,8 @@ def request_context(query: SegmentQuery, deadline_ms: int | None, settings: Sett
     arrived_s = time.perf_counter()
     wait_s = settings.deadline_s if deadline_ms is None else min(deadline_ms / 1000.0, settings.deadline_s)
     hurried = wait_s < settings.deadline_s
-    return RequestContext(query.camera_id, query.latest, arrived_s, arrived_s + wait_s, query.options().frames, hurried)
+    times, cost = (arrived_s, arrived_s + wait_s), query.options().frames
+    return RequestContext(query.camera_id, query.latest, *times, cost, hurried, query.view)
 
 
 def body_bytes(headers: Mapping[str, str], max_bytes: int) -> int:

@@ -27,6 +27,8 @@ from service.scheduling.service_time import ServiceTimeEstimator
 _SLOW_S: Final = 1.0
 _SCATTER: Final = 2.0
 """A deadline of so many times the mean work on a frame leaves room for that work; a shorter one is missed by chance alone."""
+_FIRST_WORK_S: Final = 5.0
+"""What the work on a frame is taken for before one was answered: then much is done for the first time."""
 _RETRY_MAX_S: Final = 30
 
 
@@ -165,10 +167,11 @@ class AdmissionControl:
                 self._estimator.record_departure(context.cost)
 
     def too_short(self, context: RequestContext) -> bool:
-        """Whether its caller gives less time than the work on its frame takes, waiting left out; never before a first answer."""
+        """Whether its caller gives less time than the work on its frame takes, waiting left out."""
         given_s = context.deadline_s - context.arrived_s
         known = self._estimator.interval_s > 0.0
-        return context.hurried and known and given_s < _SCATTER * self._estimator.service_time_s(context.cost)
+        work_s = self._estimator.service_time_s(context.cost) if known else _FIRST_WORK_S
+        return context.hurried and given_s < _SCATTER * work_s
 
     def _check_limits(self, context: RequestContext, body_bytes: int, replaced: int, backlog: Backlog) -> None:
         """A camera that floods must leave room for the others; frames without a camera are nobody's in particular.

@@ -140,8 +140,12 @@ class Batcher(Generic[_T, _R]):
         return job.future
 
     def _older(self, context: RequestContext) -> _Job[_T, _R] | None:
-        """The waiting frame that a `latest` one of its camera replaces."""
-        return self._waiting.find(context.camera, lambda waiting: waiting.context.latest) if context.latest else None
+        """The waiting frame that a `latest` one of its camera and view replaces."""
+
+        def alike(waiting: _Job[_T, _R]) -> bool:
+            return waiting.context.latest and waiting.context.view == context.view
+
+        return self._waiting.find(context.camera, alike) if context.latest else None
 
     def _superseded(self, job: _Job[_T, _R], dropped: list[str]) -> bool:
         """Put a job where an older one waits, if one does; its caller hears that it was superseded."""

@@ -11,10 +11,11 @@ class RequestContext:
 
     Attributes:
         camera: Whose turn it uses up; None for a frame of no known camera.
-        latest: It replaces an older such frame of its camera that still waits, and may be replaced itself.
+        latest: It replaces an older such frame of its camera and view that still waits, and may be replaced itself.
         arrived_s: When its request came in.
         deadline_s: When its caller stops to care.
         cost: How many frames' work it is: several where tiles are wanted.
+        view: What the camera was turned to, if it says so: a newer frame replaces one of the same view only.
         hurried: Its deadline is one of its caller's, shorter than the service's own.
     """
 
@@ -24,6 +25,7 @@ class RequestContext:
     deadline_s: float = math.inf
     cost: int = 1
     hurried: bool = False
+    view: str | None = None
 
     @property
     def left_s(self) -> float:

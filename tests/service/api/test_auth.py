@@ -194,7 +194,7 @@ def test_probes_the_document_and_the_page_are_open(guarded, path):
 
 def test_a_refusal_says_what_to_offer(guarded):
     refused = guarded.post("/segment", content=BODY)
-    assert refused.headers["WWW-Authenticate"] == 'Bearer, Basic realm="smoke-bvm", charset="UTF-8"'
+    assert refused.headers["WWW-Authenticate"] == 'Bearer realm="smoke-bvm"'
     assert refused.json()["type"] == "urn:smoke-bvm:problem:key_missing"
     assert "X-API-Key" in refused.json()["detail"]
 

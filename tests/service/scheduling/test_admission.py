@@ -284,10 +284,15 @@ def test_a_caller_who_gives_less_than_the_work_takes_is_told_so_and_not_that_the
         door.enter(left_s=left_s, hurried=True)
 
 
+def test_before_a_first_answer_a_deadline_of_a_few_seconds_is_the_callers_own_impatience():
+    assert Door(run_s=0.0).control.too_short(hurried(9.9))
+    assert not Door(run_s=0.0).control.too_short(RequestContext(None, arrived_s=100.0, deadline_s=100.001))
+
+
 def test_a_deadline_that_leaves_room_for_the_work_is_the_services_to_keep(door):
     assert not door.control.too_short(hurried(0.21))
     assert not door.control.too_short(RequestContext(None, arrived_s=100.0, deadline_s=100.001))  # the service's own
-    assert not Door(run_s=0.0).control.too_short(hurried(0.21))  # nothing is known yet
+    assert not Door(run_s=0.0).control.too_short(hurried(10.0))
     for _ in range(3):
         door.enter()
     with pytest.raises(ServiceFull):

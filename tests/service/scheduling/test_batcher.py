@@ -189,6 +189,19 @@ def test_an_older_frame_that_comes_late_does_not_replace_a_newer_one():
         assert values([future]) == [4]
 
 
+def test_a_frame_replaces_one_of_its_own_view_and_not_what_another_view_of_its_camera_shows():
+    gate = Gate()
+    with Batcher(gate, options(batch_max=4)) as batcher:
+        waiting_behind_one(gate, batcher)
+        views = [RequestContext("dome", latest=True, view=view) for view in ("east", "west", "east")]
+        assert [batcher.replaced_cost(context) for context in views] == [0, 0, 0]
+        east, west, newer = (batcher.submit(number, context) for number, context in enumerate(views, 1))
+        with pytest.raises(Superseded):
+            east.result(WAIT_S)
+        gate.open.set()
+        assert values([west, newer]) == [4, 6]
+
+
 def test_those_who_left_make_room_for_those_who_come():
     gate, reports = Gate(), []
     with Batcher(gate, options(batch_max=1, queue_max=1), lambda _, dropped: reports.extend(dropped)) as batcher:
