@@ -1,4 +1,4 @@
-"""The command line: `smoke-bvm serve`, `segment`, `replay` and `key`. Free of torch.
+"""The command line: `smoke-bvm serve`, `segment`, `watch`, `replay` and `key`. Free of torch.
 
 What takes time to import is imported inside `main`, where Ctrl-C is expected.
 """
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="answer POST /segment over HTTP"))
     _add_segment(commands.add_parser("segment", help="segment picture files, without a server"))
+    _add_watch(commands.add_parser("watch", help="read cameras, and tell of smoke"))
     _add_replay(commands.add_parser("replay", help="show recordings to the model and the alarm, and count"))
     _add_key(commands.add_parser("key", help="make an API key for the service"))
     return parser
@@ -62,9 +63,7 @@ def _version() -> str:
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1, or SMOKE_HOST)")
     parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (default 8000, or SMOKE_PORT)")
-    parser.add_argument(
-        "--log-format", choices=("auto", "text", "json"), help="of the log (default auto, or SMOKE_LOG_FORMAT)"
-    )
+    _add_log_format(parser)
     _add_model(parser)
     parser.set_defaults(run=_serve)
 
@@ -111,6 +110,21 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_segment)
 
 
+def _add_watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("cameras", type=Path, metavar="CAMERAS.toml", help="which cameras, from where, how often")
+    parser.add_argument("--server", metavar="URL", help="post frames there (default: the model runs in this process)")
+    parser.add_argument(
+        "--key-file", type=Path, metavar="FILE", help="the server's API key (default: the variable SMOKE_API_KEY)"
+    )
+    parser.add_argument(
+        "--metrics-port", type=_port, metavar="PORT", help="serve /metrics there, 0 for a free one (default: nowhere)"
+    )
+    parser.add_argument("--metrics-host", default="127.0.0.1", metavar="HOST", help="address of it (default 127.0.0.1)")
+    _add_log_format(parser)
+    _add_model(parser)
+    parser.set_defaults(run=_watch)
+
+
 def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folders", nargs="+", type=Path, metavar="FOLDER", help="frames of one camera, in order of names"
@@ -152,6 +166,12 @@ def _add_key(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_key)
 
 
+def _add_log_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--log-format", choices=("auto", "text", "json"), help="of the log (default auto, or SMOKE_LOG_FORMAT)"
+    )
+
+
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model-dir", type=Path, metavar="DIR", help="release folder (default: the newest installed one)"
@@ -170,6 +190,12 @@ def _segment(chosen: argparse.Namespace) -> int:
     from service.cli.segment import run_segment
 
     return run_segment(chosen)
+
+
+def _watch(chosen: argparse.Namespace) -> int:
+    from service.cli.watch.command import run_watch
+
+    return run_watch(chosen)
 
 
 def _replay(chosen: argparse.Namespace) -> int:
@@ -210,6 +236,12 @@ def _positive(text: str) -> float:
 def _natural(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 6:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 0 to 999999")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > 5 or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a port from 0 to 65535")
     return int(text)
 
 

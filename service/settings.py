@@ -1,6 +1,7 @@
 """Every setting of the service, read once from `SMOKE_*`; the only reader of the environment."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -245,6 +246,11 @@ def _in_words(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
         return f"found settings that contradict each other, expected: {problem['msg']}"
     variable = "SMOKE_" + "_".join(str(part) for part in problem["loc"][:1]).upper()
     return f"{variable}: found {problem['input']!r}, expected: {problem['msg']}"
+
+
+def environment() -> Mapping[str, str]:
+    """The variables that an operator's files may refer to by name."""
+    return os.environ
 
 
 def unknown_variables() -> list[str]:

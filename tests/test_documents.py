@@ -1,5 +1,6 @@
 """The documents say what is: every setting, metric, status and reply, every link, and where things lie."""
 
+import asyncio
 import json
 import re
 import tomllib
@@ -21,6 +22,10 @@ from service.pipeline.detections import DetectionOptions, detect_smoke
 from service.pipeline.encode import Size
 from service.runtime.model import ModelInfo
 from service.settings import Settings
+from service.sources.cameras_file import KEYS, read_sources
+from service.sources.metrics import LABELS, SourceMetrics
+from service.sources.spec import SourceSpec
+from service.sources.watched import FrameOutcome, WatchedSource
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("service", "training", "models", "docker")
@@ -49,7 +54,7 @@ def test_the_tables_name_each_setting_once_and_none_that_is_gone():
 def test_the_tables_of_metrics_are_what_the_service_exposes():
     metrics = Metrics(ModelInfo("smoke-test", "0.0.1", "0" * 64, "cuda", "fp32"))
     metrics.watch_gpu(lambda: 0.0)
-    shown = re.findall(r"^\| `(smoke_\w+)` \| \w+ \| (.*) \| (.*) \|$", SERVICE, re.MULTILINE)
+    shown = re.findall(r"^\| `(smoke_(?!source)\w+)` \| \w+ \| (.*) \| (.*) \|$", SERVICE, re.MULTILINE)
     exposed = metrics.render().decode()
     names = set(re.findall(r"^# TYPE (smoke_\w+) ", exposed, re.MULTILINE))
     assert {name for name, _, _ in shown} == {name for name in names if not name.endswith("_created")}
@@ -59,6 +64,31 @@ def test_the_tables_of_metrics_are_what_the_service_exposes():
     for name, labels, meaning in shown:
         assert f"# HELP {name} {meaning}\n" in exposed
         assert re.findall(r"`(\w+)`", labels) == list(instruments[meaning]._labelnames)
+
+
+def test_the_table_of_the_sources_metrics_is_what_they_expose():
+    spec = SourceSpec("ridge", "", "folder", "/", 1.0, 1.0)
+    families = list(SourceMetrics([WatchedSource(spec, lambda _: asyncio.sleep(0, FrameOutcome()))]).collect())
+    exposed = {
+        (family.name + ("_total" if family.type == "counter" else ""), family.type, family.documentation)
+        for family in families
+    }
+    shown = re.findall(r"^\| `(smoke_source_\w+)` \| (\w+) \| `camera`, `view` \| (.*) \|$", SERVICE, re.MULTILINE)
+    assert set(shown) == exposed
+    assert all(family._labelnames == LABELS for family in families)
+
+
+def test_the_table_of_a_camera_file_names_every_key():
+    (table,) = re.findall(r"^\| key \| of \|.*?\n\n", SERVICE, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE)))) == KEYS
+
+
+def test_the_cameras_file_that_it_shows_is_one(tmp_path):
+    (shown,) = re.findall(r"```toml\n(\[default\]\ninterval_s.*?)```", SERVICE, re.DOTALL)
+    (tmp_path / "secret").write_text("geheim")
+    (tmp_path / "cameras.toml").write_text(shown.replace("/run/secrets/valley", str(tmp_path / "secret")))
+    sources = read_sources(tmp_path / "cameras.toml", {"RIDGE_PASSWORD": "geheim"})
+    assert {source.kind for source in sources} == {"rtsp", "mjpeg", "snapshot", "folder"}
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,11 @@ class Metrics:
         self.serving(identity)
         ProcessCollector(registry=self._registry)
 
+    @property
+    def registry(self) -> CollectorRegistry:
+        """All of them, for a page that shows more than these."""
+        return self._registry
+
     def watch(self, queue_depth: Callable[[], float], ready: Callable[[], bool], live: Callable[[], bool]) -> None:
         """Read these at each scrape."""
         self._depth.set_function(queue_depth)

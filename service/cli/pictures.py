@@ -1,13 +1,11 @@
 """Pictures on disk: those that a command line names or that lie in a folder, in the order in which a person counts."""
 
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
-_NUMBER: Final = re.compile(r"(\d+)")
+from service.sources.picture_files import is_picture, natural
 
 
 class Found(NamedTuple):
@@ -30,17 +28,6 @@ def collect(inputs: Iterable[Path], out: Path) -> Found:
         if not path.is_dir():
             found[path] = None
     return Found(list(found), len(others - found.keys()))
-
-
-def is_picture(path: Path) -> bool:
-    """By its name: not what file browsers leave behind, such as `Thumbs.db`, `.DS_Store`, `._a.jpg` and what lies in `__MACOSX`."""
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return path.suffix.lower() in _SUFFIXES and not hidden
-
-
-def natural(path: Path) -> list[tuple[list[str | int], str]]:
-    """A key to sort by: 2 comes before 10, in the names of folders as well."""
-    return [([int(word) if word.isdecimal() else word for word in _NUMBER.split(part)], part) for part in path.parts]
 
 
 def readable(path: Path | str) -> str:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from service.cli.pictures import is_picture, natural, readable
+from service.cli.pictures import readable
 from service.errors import SettingsInvalid
+from service.sources.picture_files import is_picture, natural
 
 LABELS_FILE: Final = "frames.csv"
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

@@ -344,7 +344,7 @@ def test_ids_that_home_assistant_would_take_for_one_stay_two():
 
 
 def test_the_service_publishes_its_cameras_with_the_password_from_a_file(open_client, tmp_path, port):
-    mosquitto = Mosquitto(tmp_path, port, password="over the hill")  # noqa: S106
+    mosquitto = Mosquitto(tmp_path, port, password="over the hill")
     try:
         (tmp_path / "password").write_text("over the hill\n")
         client = open_client(

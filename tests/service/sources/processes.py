@@ -1,0 +1,35 @@
+"""The processes of sources, as the system sees them (Linux)."""
+
+import os
+from pathlib import Path
+
+
+def processes_of(parent: int | None = None) -> dict[int, str]:
+    """The command line of each living source process, by id; below one process, this one unless told otherwise."""
+    found = {}
+    for children in Path(f"/proc/{parent or os.getpid()}/task").glob("*/children"):
+        for child in children.read_text().split():
+            command = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if "serve_source" in command:
+                found[int(child)] = command
+    return found
+
+
+def zombies_of(parent: int | None = None) -> list[int]:
+    """Children that ended and that nobody asked for."""
+    children = [
+        child
+        for file in Path(f"/proc/{parent or os.getpid()}/task").glob("*/children")
+        for child in file.read_text().split()
+    ]
+    return [
+        int(child) for child in children if Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    ]
+
+
+def lives(process: int) -> bool:
+    """Whether there is such a process, and it is no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
