@@ -1,4 +1,4 @@
-"""The command line: `smoke-bvm serve`, `segment`, `watch`, `replay` and `key`. Free of torch.
+"""The command line: the parser of `smoke-bvm`, and what each command calls. Free of torch.
 
 What takes time to import is imported inside `main`, where Ctrl-C is expected.
 """
@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from service.cli.parsing.help import CommandParser
+from service.cli.parsing.types import natural_number, open_fraction, output_names, port_number, positive_seconds
 from service.errors import SOME_FAILED, STOPPED, UNEXPECTED, RequestError, StartError, in_one_line
 
 
@@ -15,8 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        The exit code: 0 well, 1 some pictures or files failed, 2 usage, 3 model, 4 provider, 5 address, 70 a fault in the program,
-        130 stopped by Ctrl-C.
+        The exit code; `service.cli.parsing.help.EXIT_CODES` says what it means.
     """
     try:
         chosen = _parser().parse_args(arguments)
@@ -40,7 +41,7 @@ def _say(words: str, code: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="smoke-bvm", description="Find wildfire smoke in camera frames.")
+    parser = CommandParser(prog="smoke-bvm", description="Find wildfire smoke in camera frames.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="answer POST /segment over HTTP"))
@@ -48,6 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_watch(commands.add_parser("watch", help="read cameras, and tell of smoke"))
     _add_replay(commands.add_parser("replay", help="show recordings to the model and the alarm, and count"))
     _add_key(commands.add_parser("key", help="make an API key for the service"))
+    _add_doctor(
+        commands.add_parser("doctor", help="say whether `serve` would start here, how fast, and what to do if not")
+    )
+    _add_models(commands.add_parser("models", help="list, show and verify the releases that are there"))
+    _add_completion(commands.add_parser("completion", help="print what a shell reads to complete commands"), parser)
     return parser
 
 
@@ -80,7 +86,7 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a line on each picture to this table as well")
     parser.add_argument(
         "--outputs",
-        type=_outputs,
+        type=output_names,
         default=parse_outputs(f"{DEFAULT_OUTPUTS},{OVERLAY}"),
         metavar="LIST",
         help=f"comma list of {', '.join(ALL_OUTPUTS)} (default {DEFAULT_OUTPUTS},{OVERLAY})",
@@ -99,7 +105,9 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         default="png",
         help="of the maps: 8-bit pictures, or the model's own floats for numpy (default png)",
     )
-    parser.add_argument("--threshold", type=_threshold, help="probability that counts as smoke (default: the model's)")
+    parser.add_argument(
+        "--threshold", type=open_fraction, help="probability that counts as smoke (default: the model's)"
+    )
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -117,7 +125,10 @@ def _add_watch(parser: argparse.ArgumentParser) -> None:
         "--key-file", type=Path, metavar="FILE", help="the server's API key (default: the variable SMOKE_API_KEY)"
     )
     parser.add_argument(
-        "--metrics-port", type=_port, metavar="PORT", help="serve /metrics there, 0 for a free one (default: nowhere)"
+        "--metrics-port",
+        type=port_number,
+        metavar="PORT",
+        help="serve /metrics there, 0 for a free one (default: nowhere)",
     )
     parser.add_argument("--metrics-host", default="127.0.0.1", metavar="HOST", help="address of it (default 127.0.0.1)")
     _add_log_format(parser)
@@ -129,18 +140,22 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folders", nargs="+", type=Path, metavar="FOLDER", help="frames of one camera, in order of names"
     )
-    parser.add_argument("--interval", type=_positive, required=True, metavar="SECONDS", help="between two frames")
+    parser.add_argument(
+        "--interval", type=positive_seconds, required=True, metavar="SECONDS", help="between two frames"
+    )
     parser.add_argument(
         "--repeat",
-        type=_natural,
+        type=natural_number,
         default=0,
         metavar="N",
         help="each picture N times, as a smoke-free camera of its own",
     )
-    parser.add_argument("--jitter", type=_natural, default=4, metavar="PX", help="how far it shakes then (default 4)")
+    parser.add_argument(
+        "--jitter", type=natural_number, default=4, metavar="PX", help="how far it shakes then (default 4)"
+    )
     threshold = parser.add_mutually_exclusive_group()
     threshold.add_argument(
-        "--threshold", type=_threshold, help="probability that counts as smoke (default: the model's)"
+        "--threshold", type=open_fraction, help="probability that counts as smoke (default: the model's)"
     )
     threshold.add_argument(
         "--false-alarm-rate",
@@ -170,6 +185,36 @@ def _add_log_format(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log-format", choices=("auto", "text", "json"), help="of the log (default auto, or SMOKE_LOG_FORMAT)"
     )
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    _add_json(parser)
+    _add_model(parser)
+    parser.set_defaults(run=_doctor)
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="list|show|verify")
+    listed = actions.add_parser("list", help="those that are installed")
+    _add_json(listed)
+    listed.set_defaults(run=_list_releases)
+    shown = actions.add_parser("show", help="what one promises")
+    shown.add_argument("release", nargs="?", help="name, or folder (default: the newest installed one)")
+    _add_json(shown)
+    shown.set_defaults(run=_show_release)
+    verified = actions.add_parser("verify", help="hold files and golden frame against what was released")
+    verified.add_argument("releases", nargs="*", metavar="RELEASE", help="names, or folders (default: all installed)")
+    _add_json(verified)
+    verified.set_defaults(run=_verify_releases)
+
+
+def _add_completion(parser: argparse.ArgumentParser, whole: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    parser.set_defaults(run=_completion, whole=whole)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, for a script to read")
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -204,6 +249,36 @@ def _replay(chosen: argparse.Namespace) -> int:
     return run_replay(chosen)
 
 
+def _doctor(chosen: argparse.Namespace) -> int:
+    from service.cli.installation.doctor import examine
+
+    return examine(chosen.model_dir, as_json=chosen.json)
+
+
+def _list_releases(chosen: argparse.Namespace) -> int:
+    from service.cli.installation.releases import list_releases
+
+    return list_releases(as_json=chosen.json)
+
+
+def _show_release(chosen: argparse.Namespace) -> int:
+    from service.cli.installation.releases import show_release
+
+    return show_release(chosen.release, as_json=chosen.json)
+
+
+def _verify_releases(chosen: argparse.Namespace) -> int:
+    from service.cli.installation.releases import verify_releases
+
+    return verify_releases(chosen.releases, as_json=chosen.json)
+
+
+def _completion(chosen: argparse.Namespace) -> int:
+    from service.cli.installation.completion import print_completion
+
+    return print_completion(chosen.whole, chosen.shell)
+
+
 def _key(chosen: argparse.Namespace) -> int:
     """The entry goes to standard output, for `>> keys.toml`; the key itself to the person, once."""
     from service.api.auth import Scope, make
@@ -212,47 +287,6 @@ def _key(chosen: argparse.Namespace) -> int:
     print(entry)  # noqa: T201
     print(f"{key}\nThis is the key of {chosen.name}; the file holds its checksum only.", file=sys.stderr)  # noqa: T201
     return 0
-
-
-def _outputs(text: str) -> tuple[str, ...]:
-    from service.pipeline.options import parse_outputs
-
-    try:
-        return parse_outputs(text)
-    except RequestError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds, more than 0")
-    return value
-
-
-def _natural(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or len(text) > 6:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 0 to 999999")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or len(text) > 5 or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a port from 0 to 65535")
-    return int(text)
-
-
-def _threshold(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 < value < 1.0:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number between 0 and 1")
-    return value
 
 
 if __name__ == "__main__":
