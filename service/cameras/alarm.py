@@ -1,8 +1,9 @@
 """One camera's alarm: smoke at one place in k of the last n frames, weighed by confidence and doubt. Pure; the clock is passed in.
 
-Over the last n counted frames, none older than the window (or than an hour, if they come that rarely), E is the largest evidence of
-any place (see `evidence`) and R the same without the gate's doubt: `clear -> suspected` at the first region, `-> alarm` when E >= k,
-`-> clear` when E < hold k; `review` while R >= k and E < k, which is smoke that stays and that the gate doubts.
+Over the last n counted frames (a damaged one with smoke is half a frame), none older than the window (or than an hour, if they come
+that rarely), E is the largest evidence of any place (see `evidence`) and R the same without the gate's doubt: `clear -> suspected` at
+the first region, `-> alarm` when E >= k, `-> clear` when E < hold k; `review` while R >= k and E < k, which is smoke that stays and
+that the gate doubts.
 """
 
 import math
@@ -16,6 +17,7 @@ from typing import Final
 
 from service.cameras.clock import Arrival, CameraClock, Stamp
 from service.cameras.evidence import (
+    DAMAGED_WEIGHT,
     AlarmPolicy,
     Evidence,
     RegionObservation,
@@ -63,6 +65,11 @@ class _Seen:
     stamp: Stamp
     time_s: float
     regions: Sequence[RegionObservation]
+
+    @property
+    def weight(self) -> float:
+        """What it counts for in the window: less where it is evidence of a damaged file."""
+        return DAMAGED_WEIGHT if any(region.damaged for region in self.regions) else 1.0
 
 
 @dataclass(slots=True)
@@ -123,7 +130,7 @@ class CameraAlarm:
         span_s = self._span_s(reading.time_s, policy)
         self.newest_s, self.counted_s = reading.time_s, arrived_s
         self._window.append(_Seen(stamp, self.newest_s, regions[:COUNTED_REGIONS_MAX]))
-        while len(self._window) > policy.frames or self._window[0].time_s < self.newest_s - span_s:
+        while self._outgrown(policy, span_s):
             self._window.popleft()
         return AlarmUpdate(reading.arrival, self._decide(policy), before, reading.wrong)
 
@@ -131,6 +138,12 @@ class CameraAlarm:
         """How far back frames count: the window, or longer for a camera that sends so rarely that too few would be left in it."""
         pause_s = time_s - self._window[-1].time_s if self._window else 0.0
         return max(policy.window_s, min(_RARE_S, policy.hits * pause_s))
+
+    def _outgrown(self, policy: AlarmPolicy, span_s: float) -> bool:
+        """Whether the oldest frame is beyond the window, which is as much longer as its frames weigh less."""
+        weight = sum(seen.weight for seen in self._window)
+        longest_s = span_s * len(self._window) / weight
+        return weight > policy.frames or self._window[0].time_s < self.newest_s - longest_s
 
     def _shift(self, seconds: float) -> None:
         """The camera's clock was set: keep what was seen as far away from now as it came."""

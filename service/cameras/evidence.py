@@ -21,7 +21,7 @@ RelativeBox = tuple[float, float, float, float]
 """One of them."""
 BoxPx = tuple[int, int, int, int]
 """Left, top, width and height in pixels of the frame."""
-_DAMAGED: Final = 0.5
+DAMAGED_WEIGHT: Final = 0.5
 """Weight of what is seen in a damaged file: two of 40 such files show smoke that is not there."""
 
 
@@ -119,7 +119,7 @@ def weigh(frames: Sequence[Sequence[RegionObservation]], policy: AlarmPolicy) ->
         return Evidence(boxes, np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
     sure = np.array([_sureness(region.confidence, policy) for region in seen])
     doubt = np.where([region.doubted for region in seen], policy.doubted, 1.0)
-    doubt *= np.where([region.damaged for region in seen], _DAMAGED, 1.0)
+    doubt *= np.where([region.damaged for region in seen], DAMAGED_WEIGHT, 1.0)
     near = overlaps(boxes, boxes, policy)
     counts = [len(frame) for frame in frames if frame]
     starts = np.concatenate(([0], np.cumsum(counts)[:-1])).astype(np.intp)

@@ -138,7 +138,7 @@ def read_snapshot(file: Path) -> dict[str, KeptCamera]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        found = in_words(error, {}) if isinstance(error, ValidationError) else str(error)
+        found = _words(error)
         aside = file.with_name(f"{file.name}.broken-{int(time.time())}")
         _LOG.error(
             "state file is broken: alarms from before this start are lost",
@@ -161,6 +161,13 @@ def restore(cameras: Cameras, file: Path | None) -> None:
 
 def _urgency(kept: KeptCamera) -> int:
     return max(alarm.state.urgency for alarm in kept.views.values())
+
+
+def _words(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    return f"{first['msg']}, expected a state file" if first["type"] == "json_invalid" else in_words(error, {})
 
 
 def _set_aside(file: Path, aside: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from pydantic import ConfigDict, TypeAdapter
 
 from service.cameras.camera import CAMERA_ID, AlarmTransition
+from service.errors import in_one_line
 
 _LOG = logging.getLogger("service.notifications")
 _CHANGES: Final = TypeAdapter(dict[str, list[AlarmTransition]], config=ConfigDict(allow_inf_nan=False))
@@ -96,10 +97,15 @@ class Notifier:
 
 
 def _read(file: Path) -> dict[str, list[AlarmTransition]]:
-    """None where there is no file, or none that can be read: `service.cameras.snapshot` says so and sets it aside."""
+    """None where there is no file; of one that is no JSON at all `service.cameras.snapshot` says so, and sets it aside."""
     try:
         saved = _CHANGES.validate_python(json.loads(file.read_text(encoding="utf-8")).get("undelivered", {}))
-    except (OSError, ValueError, AttributeError, RecursionError):
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        found = "brackets nested too deeply" if isinstance(error, RecursionError) else in_one_line(error)[:200]
+        told = {"file": str(file), "error": found}
+        _LOG.error("undelivered notifications of before the start cannot be read, and are lost", extra=told)
         return {}
     known = re.compile(CAMERA_ID)
     return {

@@ -75,8 +75,9 @@ def test_three_frames_with_smoke_raise_one_alarm_and_it_is_told_once(fleet):
     assert fleet.value("smoke_camera_alarms_total", camera="ridge") == 1.0
 
 
-def test_smoke_in_damaged_pictures_alone_is_looked_at_by_a_person_and_raises_no_alarm(fleet):
-    states = [fleet.frame("ridge", region(), damaged=True).state for _ in range(5)]
+def test_smoke_in_damaged_pictures_alone_is_looked_at_by_a_person_and_raises_an_alarm_after_twice_as_many(fleet):
+    states = [fleet.frame("ridge", region(), damaged=True).state for _ in range(6)]
+    assert states.pop() is AlarmState.ALARM
     assert states == [AlarmState.SUSPECTED] * 2 + [AlarmState.REVIEW] * 3
     assert "damaged" in fleet.cameras.get("ridge").health.quality_flags
     assert fleet.value("smoke_camera_image_quality", camera="ridge", flag="damaged") == 1.0
@@ -117,6 +118,14 @@ def test_a_drift_is_told_once_there_are_enough_frames(fleet):
         assert fleet.value("smoke_camera_drift_psi", camera="ridge", quantity="brightness") is None
         fleet.frame("ridge")
     assert fleet.value("smoke_camera_drift_psi", camera="ridge", quantity="brightness") > 10
+
+
+@pytest.mark.parametrize(("minutes", "alarm"), [(4.0, True), (50.0, False)])
+def test_damaged_pictures_are_looked_back_on_for_twice_as_long(fleet, minutes, alarm):
+    for _ in range(8):
+        fleet.now_s += 60.0 * (minutes - 1)
+        state = fleet.frame("ridge", region(), damaged=True).state
+    assert (state is AlarmState.ALARM) is alarm
 
 
 def test_doubted_smoke_waits_for_review(fleet):

@@ -122,6 +122,8 @@ def test_a_broken_file_is_set_aside_and_said(tmp_path, caplog, text):
     assert aside.name.startswith("state.json.broken-")
     assert aside.read_text() == text
     assert "state file is broken" in caplog.text
+    assert caplog.records[-1].error.startswith(f"{file}: ")
+    assert "[[[[" not in caplog.records[-1].error
 
 
 def post(client, frame, minute):

@@ -27,6 +27,19 @@ def test_what_is_undelivered_comes_back_from_the_file_as_it_was(tmp_path):
     assert after.undelivered() == before.undelivered()
 
 
+@pytest.mark.parametrize("text", ["[" * 3_000, '{"undelivered": ' + "[" * 3_000 + "]" * 3_000 + "}"])
+def test_undelivered_messages_that_cannot_be_read_are_not_lost_without_a_word(tmp_path, caplog, text):
+    (tmp_path / "state.json").write_text(text)
+    resumed = notifier()
+    resumed.resume(tmp_path / "state.json")
+    assert resumed.undelivered() == {}
+    (told,) = caplog.records
+    assert (told.message, told.file) == (
+        "undelivered notifications of before the start cannot be read, and are lost",
+        str(tmp_path / "state.json"),
+    )
+
+
 def test_nothing_undelivered_is_nothing_to_write():
     assert notifier().undelivered() == {}
 
