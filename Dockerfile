@@ -1,6 +1,7 @@
 # The service: onnxruntime for a GPU or for the CPU, the released model, no torch, no compiler.
 #   docker build --tag smoke-bvm:cpu .
 #   docker build --tag smoke-bvm:gpu --build-arg RUNTIME=gpu .
+#   docker build --tag smoke-bvm:watch --build-arg RUNTIME=watch .    reads cameras for one of those; FFmpeg in place of onnxruntime
 # The host of a GPU image needs NVIDIA's driver and container toolkit; CUDA and cuDNN come as wheels.
 FROM docker.io/library/python:3.11-slim-bookworm AS python
 

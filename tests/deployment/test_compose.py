@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from service.__main__ import _parser
 from service.api.auth import ApiKeys, Scope
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.rules import CameraFile
 from service.settings import Settings
+from service.sources.cameras_file import read_sources
 from tests.tools import program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,8 +87,8 @@ def test_every_image_is_pinned_or_built_here(service):
 
 
 @EACH
-def test_whatever_is_not_built_here_has_a_health_check_of_its_own(service):
-    assert "build" in service or service["healthcheck"]["test"][0] == "CMD"
+def test_whatever_is_not_the_service_has_a_health_check_of_its_own(service):
+    assert service["image"] in ("smoke-bvm:cpu", "smoke-bvm:gpu") or service["healthcheck"]["test"][0] == "CMD"
 
 
 @EACH
@@ -193,7 +195,7 @@ def test_what_prometheus_is_told_to_ask_is_in_compose():
         ROOT / "docker/grafana/provisioning/datasources/prometheus.yml"
     ).read_text()
     hosts = set(re.findall(r"(?:\"|//)([a-z]+):\d+", text)) - {"localhost"}
-    assert hosts == {"smoke", "alertmanager", "prometheus"}
+    assert hosts == {"smoke", "watch", "alertmanager", "prometheus"}
 
 
 def test_grafana_opens_on_the_dashboard_and_takes_its_password_from_a_secret():
@@ -212,3 +214,24 @@ def test_the_cameras_file_that_is_mounted_is_one_that_the_service_takes():
     path = Path(service["environment"]["SMOKE_CAMERAS_FILE"])
     file = CameraFile(ROOT / mounts[str(path.parent)] / path.name, AlarmPolicy())
     assert file.error is None
+
+
+def test_what_reads_cameras_has_a_command_that_works_and_a_server_a_key_and_a_port_that_are_there(tmp_path):
+    watch = SERVICES["watch"]
+    assert watch["profiles"] == ["watch"]
+    chosen = _parser().parse_args(watch["command"])
+    assert chosen.server == "http://smoke:8000"
+    assert chosen.key_file == Path("/run/secrets") / watch["secrets"][0]
+    assert (chosen.metrics_host, f"127.0.0.1:{chosen.metrics_port}") == (
+        "0.0.0.0",
+        watch["healthcheck"]["test"][-1].split("/")[2],
+    )
+    assert interpolated(watch["ports"][0]) == f"127.0.0.1:9100:{chosen.metrics_port}"
+    assert f'"watch:{chosen.metrics_port}"' in (ROOT / "docker/prometheus/prometheus.yml").read_text()
+    mounts = {target: source for source, target, _ in bind_mounts(watch)}
+    read = read_sources(ROOT / mounts[str(chosen.cameras.parent)] / chosen.cameras.name, {})
+    assert [source.kind for source in read] == ["folder"]
+    text = (ROOT / "docker/watch/cameras.toml").read_text().replace("/run/secrets/ridge", str(tmp_path / "ridge"))
+    (tmp_path / "ridge").write_text("geheim")
+    (tmp_path / "cameras.toml").write_text(re.sub(r"^# (\[camera|\w+ = )", r"\1", text, flags=re.MULTILINE))
+    assert [source.camera_id for source in read_sources(tmp_path / "cameras.toml", {})] == ["example", "ridge"]

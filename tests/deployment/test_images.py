@@ -121,7 +121,12 @@ def test_the_training_image_asks_for_torch():
 
 @pytest.mark.parametrize(
     ("extra", "file"),
-    [("cpu", "constraints.txt"), ("gpu", "constraints.txt"), ("training", "constraints-training.txt")],
+    [
+        ("cpu", "constraints.txt"),
+        ("gpu", "constraints.txt"),
+        ("watch", "constraints.txt"),
+        ("training", "constraints-training.txt"),
+    ],
 )
 def test_every_requirement_of_an_image_is_pinned_to_a_version_that_it_allows(extra, file):
     lines = (ROOT / "docker" / file).read_text().splitlines()

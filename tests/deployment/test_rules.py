@@ -13,6 +13,7 @@ import yaml
 from service import errors
 from service.api.metrics import Metrics
 from service.runtime.model import ModelInfo
+from service.sources.metrics import SourceMetrics
 from tests.end_to_end.monitoring import alertmanager_copy, dead_mans_switch_copy, slack_copy
 from tests.service.cameras.test_health import LIMIT as DRIFT_LIMIT
 from tests.tools import program
@@ -43,6 +44,7 @@ def known_metrics() -> set[str]:
     names = re.findall(r"^# TYPE (\S+) (\S+)", Metrics(identity).render().decode(), re.MULTILINE)
     parts = {"histogram": ("_bucket", "_sum", "_count")}
     series = {name + part for name, kind in names for part in parts.get(kind, ("",))}
+    series |= {family.name for family in SourceMetrics([]).collect() if family.type == "gauge"}
     return series | {rule["record"] for rule in RULES if "record" in rule} | {"smoke_process_gpu_memory_bytes"}
 
 

@@ -169,7 +169,7 @@ def left_hand_side(expression: str) -> str:
 def test_the_service_is_scraped_with_the_key_for_metrics(under_watch):
     wait_for(lambda: under_watch.prometheus.query('up{job="smoke"} == 1'))
     targets = under_watch.prometheus.get("/api/v1/targets?state=active")["activeTargets"]
-    assert {target["labels"]["job"] for target in targets} == {"smoke", "prometheus", "alertmanager"}
+    assert {target["labels"]["job"] for target in targets} == {"smoke", "watch", "prometheus", "alertmanager"}
 
 
 def test_without_the_key_there_are_no_metrics(under_watch):

@@ -1,5 +1,6 @@
 """Where frames are answered: the application in this process, without a port, or a server."""
 
+import importlib.util
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,10 +9,7 @@ from typing import Final, NamedTuple
 import httpx2
 
 from service.api.metrics import Metrics
-from service.api.state import AppState
 from service.errors import SettingsInvalid
-from service.server.app import create_app
-from service.server.components import load
 from service.settings import Settings
 
 _TIMEOUT_S: Final = 90.0
@@ -27,7 +25,17 @@ class Answering(NamedTuple):
 
 @asynccontextmanager
 async def embedded(settings: Settings) -> AsyncIterator[Answering]:
-    """The application of `smoke-bvm serve` with its alarms, notifications and state; nobody from outside reaches it."""
+    """The application of `smoke-bvm serve` with its alarms, notifications and state; nobody from outside reaches it.
+
+    Raises:
+        SettingsInvalid: There is no onnxruntime, which whoever posts to a server does without.
+    """
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise SettingsInvalid("found no onnxruntime, expected smoke-bvm[cpu] or [gpu] beside [watch]; or --server URL")
+    from service.api.state import AppState
+    from service.server.app import create_app
+    from service.server.components import load
+
     private = settings.model_copy(update={"api_keys_file": None, "admin": False, "admin_port": None})
     logging.getLogger("service.requests").setLevel(logging.WARNING)  # A line for each frame says nothing here.
     app = create_app(private, lambda: load(private))
