@@ -102,7 +102,7 @@ def _add_training(parser: argparse.ArgumentParser, out: str) -> None:
         metavar="SECTION.KEY=VALUE",
         help="replace a value of the file",
     )
-    _add_data(parser, "data folder with a manifest.csv")
+    _add_data(parser, "data folder, of a layout in training/README.md")
     parser.add_argument("--out", type=Path, help=f"folder of the run (default: {out})")
 
 
@@ -121,7 +121,7 @@ def _add_evaluation(parser: argparse.ArgumentParser) -> None:
     from models.tiles import TILES
 
     parser.add_argument("model", type=Path, help="checkpoint file or release folder")
-    _add_data(parser, "data folder with a manifest.csv")
+    _add_data(parser, "data folder, of a layout in training/README.md")
     parser.add_argument("--split", choices=("train", "val", "all"), default="val")
     parser.add_argument(
         "--subset",

@@ -14,7 +14,7 @@ import torch
 from lightning_fabric import Fabric
 
 from training.config import Config, read_config
-from training.data.frames import read_frames
+from training.data.folders import read_frames
 from training.engine.setup import build_loader, estimator_learner, generator_learner, start_segmenter
 
 _SCRATCH = "network.encoder_weights=none"

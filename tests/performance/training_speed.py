@@ -17,7 +17,7 @@ from torch import Tensor
 from models.networks.segmenter import SmokeSegmenter
 from tests.performance.unfolded import unfolded_coherence
 from training.config import Config, read_config
-from training.data.frames import read_frames
+from training.data.folders import read_frames
 from training.engine.monte_carlo import dropout_only, in_evaluation, sample_probabilities
 from training.engine.networks import build_segmenter
 from training.engine.setup import build_loader, generator_learner

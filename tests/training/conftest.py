@@ -12,7 +12,7 @@ import torch
 
 from tests.training.rendered import write_data_folder
 from training.config import Config, read_config
-from training.data.frames import read_frames
+from training.data.folders import read_frames
 from training.engine.run import Reporter, train
 from training.evaluation.validation import Validation, validate
 

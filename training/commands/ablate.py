@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from training.config import Config, read_config
-from training.data.frames import Folders, frames_to_score
+from training.data.folders import Folders, frames_to_score
 from training.engine.run import Reporter, train
 from training.evaluation.calibrate import calibrate
 from training.evaluation.evaluate import evaluate

@@ -16,7 +16,8 @@ from training.commands.ablate import AblationError, ablate, ablation_table, card
 from training.commands.progress import TerminalReporter
 from training.config import ConfigError, read_config
 from training.data.checks import check_frames
-from training.data.frames import REAL_SMOKE, DataError, evenly_spaced, frames_to_score, read_frames, skipped
+from training.data.folders import evenly_spaced, frames_to_score, read_frames, skipped
+from training.data.frames import REAL_SMOKE, DataError
 from training.engine.checkpoint import CheckpointError
 from training.engine.networks import load_segmenter
 from training.engine.run import Interrupted, train

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from training.data.frames import DataError, Frame, load_image, load_mask, read_mask
+from training.data.frames import DataError, Frame, Outlines, load_image, load_mask, read_mask
 
 _SHOWN = 5
 _TAIL_BYTES = 4096
@@ -63,7 +63,9 @@ def _expect_whole(frame: Frame) -> bool:
     """Whether the mask holds smoke; raises DataError where the frame cannot be used."""
     width, height = _header_size(frame.image)
     mask = None
-    if frame.mask:
+    if isinstance(frame.mask, Outlines):
+        mask = load_mask(frame, load_image(frame.image).shape)
+    elif frame.mask:
         _header_size(frame.mask)
         mask = read_mask(frame.mask)
     outside = any(box.x + box.width > width or box.y + box.height > height for box in frame.boxes)

@@ -13,7 +13,8 @@ from torch.optim.swa_utils import AveragedModel
 from models.networks.segmenter import SmokeSegmenter
 from training.config import Config, ConfigError, Stage
 from training.data.batches import Batch
-from training.data.frames import Folders, Frame, read_frames
+from training.data.folders import Folders, read_frames
+from training.data.frames import Frame
 from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import Checkpoint
 from training.engine.optimiser import Learner, moving_average

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from models.geometry import RGB
-from training.data.frames import REAL_SMOKE, DataError, Folders, Frame, evenly_spaced, frames_to_score
+from training.data.folders import Folders, evenly_spaced, frames_to_score
+from training.data.frames import REAL_SMOKE, DataError, Frame
 from training.evaluation import measurements, plots
 from training.evaluation.measurements import reference
 from training.evaluation.pictures import contact_sheet

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from models.geometry import RGB, fit
 from models.networks.segmenter import SmokeSegmenter
-from training.data.frames import REAL_SMOKE, Frame, evenly_spaced, load_image
+from training.data.folders import evenly_spaced
+from training.data.frames import REAL_SMOKE, Frame, load_image
 from training.engine.monte_carlo import in_evaluation
 from training.evaluation.pictures import answer_panel
 from training.evaluation.predictor import torch_predictor

@@ -14,7 +14,8 @@ from tests.training.rendered import HEIGHT_PX, WIDTH_PX
 from training.__main__ import main
 from training.commands import run as running
 from training.config import parse_config
-from training.data.frames import load_image, read_frames
+from training.data.folders import read_frames
+from training.data.frames import load_image
 from training.engine.run import Interrupted
 from training.evaluation.predictor import calibrated, load_predictor
 from training.metrics.calibration import Calibration

@@ -10,7 +10,8 @@ from PIL import Image
 
 from tests.training.rendered import COLUMNS, HEIGHT_PX, WIDTH_PX
 from training.data.checks import check_frames
-from training.data.frames import DataError, read_frames, skipped
+from training.data.folders import read_frames, skipped
+from training.data.frames import DataError
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 
 from models.geometry import Box
 from tests.training.rendered import COLUMNS, HEIGHT_PX, WIDTH_PX
-from training.data.frames import DataError, Frame, choose, load_image, load_known, load_mask, read_frames
+from training.data.folders import choose, read_frames
+from training.data.frames import DataError, Frame, load_image, load_known, load_mask
 
 
 @pytest.fixture
@@ -65,9 +66,13 @@ def test_a_synthetic_image_without_a_mask_is_named(folder):
 
 
 def test_a_folder_without_a_manifest_says_what_was_expected(tmp_path):
-    with pytest.raises(
-        DataError, match=r"manifest\.csv: not found; expected a data folder with a manifest\.csv \(file, mask, "
-    ):
+    with pytest.raises(DataError, match=r"holds no pictures, and no manifest\.csv \(file, mask, "):
+        read_frames(tmp_path, "train")
+
+
+def test_a_manifest_without_rows_has_no_frame_of_a_split(tmp_path):
+    write(tmp_path, [], ",".join(COLUMNS))
+    with pytest.raises(DataError, match="no frame of split 'train'"):
         read_frames(tmp_path, "train")
 
 
@@ -75,7 +80,6 @@ def test_a_folder_without_a_manifest_says_what_was_expected(tmp_path):
     ("rows", "columns", "words"),
     [
         (["a.png,clear"], "file,kind", ": no column mask, group, split; found"),
-        ([], None, ": no frame of split 'train'"),
         (
             ["a.png,,fog,cam,train"],
             None,

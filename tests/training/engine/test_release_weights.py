@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.networks.segmenter import SmokeSegmenter
 from tests.training.conftest import Run, tiny, trained
-from training.data.frames import read_frames
+from training.data.folders import read_frames
 from training.engine import release_weights
 from training.engine.checkpoint import CheckpointError
 from training.engine.networks import build_segmenter, load_segmenter

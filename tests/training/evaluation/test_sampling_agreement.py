@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.training.conftest import tiny
-from training.data.frames import read_frames
+from training.data.folders import read_frames
 from training.engine.networks import build_segmenter
 from training.evaluation.sampling_agreement import agreement, compare_with_sampling
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from models.geometry import RGB
 from models.golden import read
 from models.manifest import OUTPUTS, Golden, Manifest, describe
-from training.data.frames import Folders, Frame, frames_to_score, read_frames
+from training.data.folders import Folders, frames_to_score, read_frames
+from training.data.frames import Frame
 from training.engine.onnx_model import OnnxModel
 from training.release.export import CARD, GOLDEN_TOLERANCE, save_golden_maps
 from training.release.int8.criteria import Criterion, as_numbers, calibration_frames, compare_precisions, fitted, table

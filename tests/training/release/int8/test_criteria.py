@@ -9,7 +9,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 from models.manifest import Manifest
-from training.data.frames import Frame, read_frames
+from training.data.folders import read_frames
+from training.data.frames import Frame
 from training.release.int8 import criteria as int8_criteria
 from training.release.int8.criteria import Criterion, as_numbers, calibration_frames, compare_precisions, fitted, table
 

@@ -1,0 +1,49 @@
+"""A folder of pictures and one of masks: SMOKE5K ({train,test}/{img,gt}), SYN70K (DS01/{img,mask}), and any of their like.
+
+A mask has its picture's name, or that and _mask, _gt or _label; its suffix may be another.
+"""
+
+import re
+from pathlib import Path
+
+from training.data.files import pictures_of
+from training.data.frames import REAL_SMOKE, DataError, Frame
+from training.data.layouts.manifest import Row
+from training.data.layouts.walk import MASKS, beside, split_of
+
+_TAIL = re.compile(r"[ _-](mask|gt|label)s?$", re.IGNORECASE)
+
+
+def read_pairs(folder: Path, root: Path) -> list[Row] | None:
+    """The pictures of a folder with their masks; None where no folder of masks stands for it.
+
+    Raises:
+        DataError: A picture has no mask or two, or a mask no picture.
+    """
+    masks_in = beside(folder, root, MASKS)
+    if masks_in is None or not pictures_of(masks_in):
+        return None
+    images, masks = _by_stem(pictures_of(folder)), _by_stem(pictures_of(masks_in))
+    lost = [
+        *(images[stem] for stem in images.keys() - masks.keys()),
+        *(masks[stem] for stem in masks.keys() - images.keys()),
+    ]
+    if lost:
+        raise DataError(
+            f"{folder}: {len(lost)} pictures without a mask in {masks_in}, or masks without a picture; the first is {min(lost)}"
+        )
+    return [(split_of(images[stem], root), _frame(images[stem], masks[stem], root)) for stem in sorted(images)]
+
+
+def _frame(image: Path, mask: Path, root: Path) -> Frame:
+    return Frame(image, mask, REAL_SMOKE, image.relative_to(root).with_suffix("").as_posix(), manifest=image.parent)
+
+
+def _by_stem(paths: list[Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in paths:
+        stem = _TAIL.sub("", path.stem)
+        if stem in found:
+            raise DataError(f"{path}: of the same name as {found[stem].name}; expected one picture of a name")
+        found[stem] = path
+    return found
