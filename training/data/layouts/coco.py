@@ -8,7 +8,7 @@ from typing import Any
 from training.data.frames import DataError
 from training.data.layouts.classes import smoke_classes
 from training.data.layouts.drawn import Corners, drawn_frame
-from training.data.layouts.manifest import Row
+from training.data.layouts.manifest import Listed
 from training.data.layouts.walk import PICTURES, split_of, upright_size
 
 _PLACES = ("", "annotations/")
@@ -20,7 +20,7 @@ def coco_files(root: Path) -> list[Path]:
     return [path for path in found if not path.name.startswith(".") and _is_coco(path)]
 
 
-def read_coco(file: Path, root: Path) -> list[Row]:
+def read_coco(file: Path, root: Path) -> list[Listed]:
     """The frames that a file lists.
 
     Raises:
@@ -36,7 +36,7 @@ def read_coco(file: Path, root: Path) -> list[Row]:
     return [_row(image, of[image.get("id")], file, root) for image in content["images"]]
 
 
-def _row(image: dict[str, Any], annotations: list[dict[str, Any]], file: Path, root: Path) -> Row:
+def _row(image: dict[str, Any], annotations: list[dict[str, Any]], file: Path, root: Path) -> Listed:
     path = _picture(str(image.get("file_name")), file, root)
     size = upright_size(path)
     said = (image.get("width", size[0]), image.get("height", size[1]))

@@ -8,11 +8,11 @@ from training.data.files import pictures_of
 from training.data.frames import DataError
 from training.data.layouts.classes import smoke_classes
 from training.data.layouts.drawn import drawn_frame
-from training.data.layouts.manifest import Row
+from training.data.layouts.manifest import Listed
 from training.data.layouts.walk import split_of, upright_size
 
 
-def read_labelme(folder: Path, root: Path) -> list[Row] | None:
+def read_labelme(folder: Path, root: Path) -> list[Listed] | None:
     """The pictures of a folder; those without a file show no smoke. None where no picture has one.
 
     Raises:

@@ -6,17 +6,17 @@ from pathlib import Path
 from training.data.frames import DataError
 from training.data.layouts.coco import coco_files, read_coco
 from training.data.layouts.labelme import read_labelme
-from training.data.layouts.manifest import COLUMNS, MANIFEST, Row, read_manifest
+from training.data.layouts.manifest import COLUMNS, MANIFEST, Listed, read_manifest
 from training.data.layouts.pairs import read_pairs
 from training.data.layouts.voc import read_voc
 from training.data.layouts.walk import picture_folders
 from training.data.layouts.yolo import read_yolo
 
-_READERS: tuple[Callable[[Path, Path], list[Row] | None], ...] = (read_labelme, read_yolo, read_voc, read_pairs)
+_READERS: tuple[Callable[[Path, Path], list[Listed] | None], ...] = (read_labelme, read_yolo, read_voc, read_pairs)
 """By folder of pictures, the most telling first: each takes what is its own and answers None to the rest."""
 
 
-def read_layout(root: Path) -> list[Row]:
+def read_layout(root: Path) -> list[Listed]:
     """Split and frame of everything that a data folder lists: its manifest, else COCO files, else folder by folder.
 
     Raises:
@@ -34,7 +34,7 @@ def read_layout(root: Path) -> list[Row]:
     return [row for folder in folders for row in _read_folder(folder, root)]
 
 
-def _read_folder(folder: Path, root: Path) -> list[Row]:
+def _read_folder(folder: Path, root: Path) -> list[Listed]:
     for reader in _READERS:
         rows = reader(folder, root)
         if rows is not None:

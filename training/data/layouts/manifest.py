@@ -16,7 +16,7 @@ from training.data.files import pictures_of
 from training.data.frames import BOXED, REAL_SMOKE, SMOKE_FREE, SYNTHETIC, DataError, Frame
 
 Split = Literal["train", "val", "all"]
-Row = tuple[str, Frame]
+Listed = tuple[str, Frame]
 """Split, train or val, and frame."""
 
 MANIFEST = "manifest.csv"
@@ -28,7 +28,7 @@ _KINDS = (REAL_SMOKE, SYNTHETIC, *SMOKE_FREE, BOXED)
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def read_manifest(root: Path) -> list[Row]:
+def read_manifest(root: Path) -> list[Listed]:
     """Its rows in its order, and the synthetic part after them. Raises DataError."""
     manifest = root / MANIFEST
     try:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from training.data.files import pictures_of
 from training.data.frames import REAL_SMOKE, DataError, Frame
-from training.data.layouts.manifest import Row
+from training.data.layouts.manifest import Listed
 from training.data.layouts.walk import MASKS, beside, split_of
 
 _TAIL = re.compile(r"[ _-](mask|gt|label)s?$", re.IGNORECASE)
 
 
-def read_pairs(folder: Path, root: Path) -> list[Row] | None:
+def read_pairs(folder: Path, root: Path) -> list[Listed] | None:
     """The pictures of a folder with their masks; None where no folder of masks stands for it.
 
     Raises:

@@ -7,13 +7,13 @@ from training.data.files import pictures_of
 from training.data.frames import DataError
 from training.data.layouts.classes import smoke_classes
 from training.data.layouts.drawn import Corners, drawn_frame
-from training.data.layouts.manifest import Row
+from training.data.layouts.manifest import Listed
 from training.data.layouts.walk import beside, split_of, upright_size
 
 _Objects = list[tuple[str, Corners]]
 
 
-def read_voc(folder: Path, root: Path) -> list[Row] | None:
+def read_voc(folder: Path, root: Path) -> list[Listed] | None:
     """The pictures of a folder; those without an XML file show no smoke. None where no folder of annotations holds one.
 
     Raises:

@@ -8,7 +8,7 @@ from training.data.files import pictures_of
 from training.data.frames import DataError, Frame
 from training.data.layouts.classes import smoke_classes
 from training.data.layouts.drawn import Corners, drawn_frame
-from training.data.layouts.manifest import Row
+from training.data.layouts.manifest import Listed
 from training.data.layouts.walk import beside, split_of, upright_size
 
 _NAMES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt")
@@ -16,7 +16,7 @@ _BOX = 4
 """Numbers of a box: its centre, width and height. A polygon has six or more."""
 
 
-def read_yolo(folder: Path, root: Path) -> list[Row] | None:
+def read_yolo(folder: Path, root: Path) -> list[Listed] | None:
     """The pictures of a folder; those without a text file show no smoke. None where no folder of labels holds text.
 
     Raises:
