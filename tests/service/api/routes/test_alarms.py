@@ -1,6 +1,7 @@
 """Alarms over HTTP: listed, paged, with their pictures, judged, and as they were after a restart."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -116,7 +117,12 @@ def test_the_first_frame_the_one_with_the_most_smoke_and_the_latest_are_kept_wit
     assert changed[8:40, 18:30].mean() > 0.9  # inside the band of smoke
     assert changed[8:40, 40:].mean() < 0.01
     names = {f"{number}.{name}" for number in range(3) for name in ("frame.jpg", "overlay.jpg", "reply.json")}
-    assert {file.name for file in (tmp_path / "alarms" / alarm_id).iterdir()} == names | {"alarm.json"}
+    folder = tmp_path / "alarms" / alarm_id
+    for _ in range(200):
+        if {file.name for file in folder.iterdir()} == names | {"alarm.json"}:
+            return
+        time.sleep(0.05)  # The record is written after the frames.
+    raise AssertionError(sorted(file.name for file in folder.iterdir()))
 
 
 def test_a_jpeg_is_kept_as_it_came(open_client, tmp_path):
