@@ -52,12 +52,16 @@ class AlarmState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlarmUpdate:
-    """What a frame did to its camera: whether it counted, whether an alarm was raised, the state before it, the camera's clock."""
+    """What a frame did to its camera: whether it counted, whether an alarm was raised, the state before it, the camera's clock.
+
+    `shift_s`: what the times of all earlier frames moved by, as the clock was set.
+    """
 
     arrival: Arrival
     raised: bool
     before: AlarmState
     clock_wrong: bool = False
+    shift_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ class CameraAlarm:
         self._window.append(_Seen(stamp, self.newest_s, regions[:COUNTED_REGIONS_MAX]))
         while self._outgrown(policy, span_s):
             self._window.popleft()
-        return AlarmUpdate(reading.arrival, self._decide(policy), before, reading.wrong)
+        return AlarmUpdate(reading.arrival, self._decide(policy), before, reading.wrong, reading.shift_s)
 
     def _span_s(self, time_s: float, policy: AlarmPolicy) -> float:
         """How far back frames count: the window, or longer for a camera that sends so rarely that too few would be left in it."""

@@ -6,12 +6,14 @@ from dataclasses import astuple, dataclass, field
 from typing import Final, NamedTuple, Self
 
 from models.drift import Histogram
+from models.geometry import Region
 from service.cameras.alarm import COUNTED_REGIONS_MAX, AlarmState, AlarmUpdate, CameraAlarm
 from service.cameras.clock import Arrival, Stamp
 from service.cameras.evidence import AlarmPolicy, BoxPx, RegionObservation, RelativeBox
 from service.cameras.health import CameraHealth, DriftMonitor, FreezeDetector, PanDetector, PastCounts, quality_flags
+from service.cameras.persistence import RegionHistory
 from service.cameras.rules import Rule
-from service.pipeline.detections import Assessment, FrameResult, MeanUncertainty, SmokeRegion
+from service.pipeline.detections import REGIONS_MAX, Assessment, FrameResult, MeanUncertainty, SmokeRegion
 from service.pipeline.image_stats import ImageStats
 from service.runtime.model import ModelInfo
 
@@ -61,6 +63,7 @@ class CameraView:
     boxes: tuple[RelativeBox, ...] = ()
     boxes_px: tuple[BoxPx, ...] = ()
     area_fraction: float = 0.0
+    history: RegionHistory = field(default_factory=RegionHistory)
     freeze: FreezeDetector = field(default_factory=FreezeDetector)
 
 
@@ -90,6 +93,7 @@ class Camera:
         frames: Frames answered since it is known.
         assessment, health, model: Of the last frame; the model is the one that answered it.
         regions: The largest regions of the last frame that had any.
+        persistence: For how many seconds there had been smoke at their places; empty if that frame did not count.
         threshold: That of the last frame.
         clock_wrong: Whether the stamp of the last frame that counted could not be relied on.
     """
@@ -105,6 +109,7 @@ class Camera:
     model: ModelInfo | None = None
     health: CameraHealth = field(default_factory=lambda: CameraHealth(frozenset(), {}, 0.0))
     regions: tuple[SmokeRegion, ...] = ()
+    persistence: tuple[float, ...] = ()
     threshold: float | None = None
     clock_wrong: bool = False
     pan: PanDetector = field(default_factory=PanDetector)
@@ -150,7 +155,12 @@ class Camera:
         return policy.model_copy(update={"window_s": presets * policy.window_s}) if presets > 1 else policy
 
     def take(
-        self, frame: FrameObservation, view: CameraView, update: AlarmUpdate, reference: Mapping[str, Histogram]
+        self,
+        frame: FrameObservation,
+        view: CameraView,
+        update: AlarmUpdate,
+        reference: Mapping[str, Histogram],
+        persistence: tuple[float, ...] = (),
     ) -> None:
         """What a frame, which did this to the alarm of its view, says of its camera beside that."""
         stats, regions = frame.stats, frame.result.regions
@@ -158,7 +168,8 @@ class Camera:
         self.frames += 1
         self.assessment, self.model = frame.result.assessment, frame.model
         self.threshold = frame.threshold
-        self.regions = regions[:COUNTED_REGIONS_MAX] or self.regions
+        if regions:
+            self.regions, self.persistence = regions[:COUNTED_REGIONS_MAX], persistence[:COUNTED_REGIONS_MAX]
         self.recent.append(_recent(frame))
         found, doubted = sum(seen.regions for seen in self.recent), sum(seen.doubted for seen in self.recent)
         values = {"brightness": stats.brightness, "contrast": stats.contrast}
@@ -191,7 +202,8 @@ class KeptCamera(NamedTuple):
 class AlarmStatus(NamedTuple):
     """What a reply says of its camera's alarm; see `CameraAlarm`. `since_s` is None until a first frame was counted.
 
-    `id` is that of the present alarm, None while there is none.
+    `id` is that of the present alarm, None while there is none. `persistence` says for how many seconds there has been smoke at the
+    place of each of the frame's regions that a reply lists, if the frame counts.
     """
 
     state: AlarmState
@@ -201,12 +213,14 @@ class AlarmStatus(NamedTuple):
     arrival: Arrival
     restored: bool
     id: str | None = None
+    persistence: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, alarm: CameraAlarm, arrival: Arrival = Arrival.COUNTED) -> Self:
-        """From the alarm after a frame that arrived like this."""
+    def of(cls, alarm: CameraAlarm, arrival: Arrival = Arrival.COUNTED, persistence: tuple[float, ...] = ()) -> Self:
+        """From the alarm after a frame that arrived like this, on which smoke has been there for so long."""
         alarm_id = alarm.id if alarm.state is AlarmState.ALARM else None
-        return cls(alarm.state, alarm.since_s or None, alarm.score, alarm.frames, arrival, alarm.restored, alarm_id)
+        told = (alarm.since_s or None, alarm.score, alarm.frames, arrival, alarm.restored, alarm_id)
+        return cls(alarm.state, *told, persistence)
 
 
 class AlarmTransition(NamedTuple):
@@ -233,19 +247,34 @@ def _recent(frame: FrameObservation) -> RecentFrame:
     return RecentFrame(frame.arrived_s, *counts, result.smoke.area_fraction, result.frame_uncertainty)
 
 
+def persistence_of(
+    frame: FrameObservation, view: CameraView, update: AlarmUpdate, policy: AlarmPolicy
+) -> tuple[float, ...]:
+    """Take the regions that a reply lists into a view's history; returns each one's persistence in seconds, if the frame counts."""
+    if not update.arrival.counts:
+        return ()
+    listed = (found.detection.region for found in frame.result.regions[:REGIONS_MAX])
+    boxes = [_relative(region, frame.size_px) for region in listed]
+    return view.history.take(boxes, view.alarm.newest_s, policy, update.shift_s)
+
+
 def region_observations(
     result: FrameResult, size_px: int, rule: Rule, *, damaged: bool = False
 ) -> list[RegionObservation]:
     """The regions that count, and all that the alarm wants of them."""
     counted = []
     for found in result.regions:
-        detection, side = found.detection, size_px
-        region = detection.region
-        right, bottom = region.left + region.width, region.top + region.height
-        box = (region.left / side, region.top / side, right / side, bottom / side)
+        detection = found.detection
+        box = _relative(detection.region, size_px)
         if not rule.ignores(box):
             told = (detection.mean_probability, found.doubted, detection.silent_above, astuple(found.box), damaged)
             counted.append(RegionObservation(box, *told, detection.area_fraction))
         if len(counted) == COUNTED_REGIONS_MAX:
             break
     return counted
+
+
+def _relative(region: Region, size_px: int) -> RelativeBox:
+    """A region's box in fractions of the square that it was found on, and so of the frame."""
+    right, bottom = region.left + region.width, region.top + region.height
+    return region.left / size_px, region.top / size_px, right / size_px, bottom / size_px

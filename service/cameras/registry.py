@@ -19,6 +19,7 @@ from service.cameras.camera import (
     CameraView,
     FrameObservation,
     KeptCamera,
+    persistence_of,
     region_observations,
 )
 from service.cameras.clock import Arrival, Stamp
@@ -113,8 +114,9 @@ class Cameras:
         view.area_fraction, camera.showing = sum(seen.area_fraction for seen in regions), name
         policy = camera.paced(rule.policy, name)
         update = view.alarm.observe(frame.captured_s, frame.arrived_s, regions, policy, frame.body)
+        persistence = persistence_of(frame, view, update, policy)
         if update.arrival is not Arrival.DUPLICATE:
-            camera.take(frame, view, update, reference)
+            camera.take(frame, view, update, reference, persistence)
             self._metrics.arrived(camera.label, update.arrival, frame.stamp)
             self._metrics.answered(camera.label, frame.result, camera.health, frame.arrived_s)
         self._metrics.stands(camera.label, self._states(camera), raised=update.raised)
@@ -125,7 +127,7 @@ class Cameras:
             self.changes += 1
         if update.arrival is not Arrival.DUPLICATE:
             self.on_update(camera)
-        return AlarmStatus.of(alarm, update.arrival)
+        return AlarmStatus.of(alarm, update.arrival, persistence)
 
     def refused(self, camera_id: str, reason: str) -> None:
         """A frame got no answer; whoever sends nothing but such frames is not remembered for it."""

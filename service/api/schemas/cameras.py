@@ -92,7 +92,7 @@ class CameraBody(BaseModel):
             last_frame_at=instant(camera.last_frame_s),
             frames=camera.frames,
             assessment=camera.assessment,
-            regions=[RegionBody.of(region) for region in camera.regions],
+            regions=RegionBody.each(camera.regions, camera.persistence),
             flags=sorted(health.quality_flags),
             drift_psi={name: round(value, 6) for name, value in health.drift.items()},
             suspected_false_alarm_ratio=health.doubted_share,

@@ -1,6 +1,8 @@
 """What a segmentation says, as fields of a body; every field says its unit and range, and OpenAPI repeats it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, Field
@@ -49,10 +51,16 @@ class RegionBody(BaseModel):
     aleatoric: float
     epistemic: float
     doubted: bool = Field(description="The model's gate takes it for a likely false alarm.")
+    persistence_s: float | None = Field(
+        None,
+        description="For how long there has been smoke at its place in the camera's view, 0 for a first frame. Null for a frame of no "
+        "camera or that does not count (`arrival`).",
+        ge=0,
+    )
 
     @classmethod
-    def of(cls, region: SmokeRegion) -> Self:
-        """From a region of the frame's result."""
+    def of(cls, region: SmokeRegion, persistence_s: float | None = None) -> Self:
+        """From a region of the frame's result, and how long it has been there."""
         found = region.detection
         return cls(
             bbox=BoxBody(**asdict(region.box)),
@@ -62,7 +70,13 @@ class RegionBody(BaseModel):
             aleatoric=found.aleatoric,
             epistemic=found.epistemic,
             doubted=region.doubted,
+            persistence_s=None if persistence_s is None else round(persistence_s, 3),
         )
+
+    @classmethod
+    def each(cls, regions: Sequence[SmokeRegion], persistence: Sequence[float]) -> list[Self]:
+        """From several, and how long each has been there, where that is known."""
+        return [cls.of(region, seconds) for region, seconds in zip_longest(regions, persistence)]
 
 
 class MeanUncertaintyBody(BaseModel):
@@ -131,8 +145,10 @@ class SegmentResult(BaseModel):
     rle: RunLengthsBody | None = Field(None, description="Null unless `rle` was among the outputs.")
 
     @staticmethod
-    def result_fields(segmentation: "Segmentation", latency: LatencyBody) -> dict[str, Any]:
-        """The fields that every reply shares."""
+    def result_fields(
+        segmentation: "Segmentation", latency: LatencyBody, persistence: Sequence[float] = ()
+    ) -> dict[str, Any]:
+        """The fields that every reply shares; for how long the regions have been there, where that is known."""
         result, made = segmentation.result, segmentation.rendering
         return {
             "model": ModelBody.of(segmentation.identity, segmentation.threshold),
@@ -141,7 +157,7 @@ class SegmentResult(BaseModel):
             "tiles": segmentation.tiles,
             "assessment": result.assessment,
             "smoke": SmokeBody(**asdict(result.smoke), region_count=len(result.regions)),
-            "regions": [RegionBody.of(region) for region in result.regions[:REGIONS_MAX]],
+            "regions": RegionBody.each(result.regions[:REGIONS_MAX], persistence),
             "uncertainty": UncertaintyBody(
                 frame=MeanUncertaintyBody.of(result.frame_uncertainty),
                 smoke=MeanUncertaintyBody.of(result.smoke_uncertainty) if result.smoke_uncertainty else None,

@@ -86,7 +86,7 @@ class SegmentResponse(SegmentResult):
         """From the pipeline's answer."""
         made = segmentation.rendering
         return cls(
-            **cls.result_fields(segmentation, latency),
+            **cls.result_fields(segmentation, latency, alarm.persistence if alarm else ()),
             request_id=request_id,
             camera_id=query.camera_id,
             captured_at=query.captured_at,

@@ -33,6 +33,16 @@ def test_the_reply_carries_the_alarm_and_frames_of_no_camera_have_none(client):
     assert client.post("/segment?outputs=", content=file_of(plume())).json()["alarm"] is None
 
 
+def test_a_region_says_for_how_long_smoke_has_been_there_where_its_frame_counts(client):
+    replies = [post(client, plume(), minute=minute) for minute in (0, 1, 3)]
+    assert [reply["regions"][0]["persistence_s"] for reply in replies] == [0.0, 60.0, 180.0]
+    assert client.get("/cameras/ridge").json()["regions"][0]["persistence_s"] == 180.0
+    late = post(client, plain(204, 0, 0), minute=2)
+    assert (late["alarm"]["arrival"], late["regions"][0]["persistence_s"]) == ("late", None)
+    of_nobody = client.post("/segment?outputs=", content=file_of(plume())).json()
+    assert of_nobody["regions"][0]["persistence_s"] is None
+
+
 def test_a_late_frame_is_answered_and_flagged(client):
     before = post(client, plume(), minute=5)["alarm"]
     after = post(client, plain(0, 0, 0), minute=4)
