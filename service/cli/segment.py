@@ -100,6 +100,7 @@ def _work(tasks: list[SegmentTask], options: SegmentOptions, chosen: argparse.Na
     slot, workers = ModelSlot(load(settings)), worker_options(settings)
     options = replace(options, false_alarm_rate=settings.false_alarm_rate)
     at_once = frames_at_once(slot.model, workers, options.frames)
+    chosen.out.mkdir(parents=True, exist_ok=True)
     with (
         open_summary(chosen.csv) as summary,
         open_annotations(chosen.format, chosen.out, [task.source for task in tasks]) as annotations,
@@ -154,7 +155,6 @@ async def segment_files(tasks: Sequence[SegmentTask], job: SegmentJob, console: 
     Returns:
         How many failed.
     """
-    job.out.mkdir(parents=True, exist_ok=True)
     done = failed = 0
     with frame_progress(console) as progress:
         bar = progress.add_task("segmenting", total=len(tasks))

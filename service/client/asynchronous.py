@@ -1,7 +1,7 @@
 """The client for asyncio; `service.client.synchronous` has the same calls."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, Literal, Self
 
@@ -22,6 +22,8 @@ from service.client.calls import (
     segment_call,
     unreachable,
 )
+from service.client.errors import Refused
+from service.client.events import STREAM_TIMEOUT, CameraEvent, EventLines
 from service.client.reply import SegmentReply
 from service.client.retries import Attempts, Retries
 from service.pipeline.options import MapEncoding, PictureEncoding, Resolution
@@ -120,6 +122,31 @@ class AsyncSmokeClient:
     ) -> FeedbackBody:
         """Say whether an alarm was one."""
         return body_of(await self._send(feedback_call(camera_id, verdict, note, alarm_id)), FeedbackBody)
+
+    async def events(self) -> AsyncIterator[CameraEvent]:
+        """Every camera as it stands, then each after each of its frames, without end: for `async for`.
+
+        The service ends a stream now and then. A new one is asked for then, and begins with every camera again; whoever is not told
+        within `Retries` raises ClientError.
+        """
+        attempts = Attempts(self._retries, None)
+        while True:
+            try:
+                async with self._http.stream("GET", "/events", timeout=STREAM_TIMEOUT) as response:
+                    if not response.is_success:
+                        await response.aread()
+                        raise refusal_of(response)
+                    taken = EventLines()
+                    async for line in response.aiter_lines():
+                        if event := taken.take(line):
+                            attempts = Attempts(self._retries, None)
+                            yield event
+                pause_s = self._retries.first_pause_s
+            except httpx2.TransportError as error:
+                pause_s = attempts.pause_s(unreachable(error, self._http.base_url))
+            except Refused as refusal:
+                pause_s = attempts.pause_s(refusal)
+            await asyncio.sleep(pause_s)
 
     async def _send(self, call: Call, deadline_s: float | None = None) -> httpx2.Response:
         attempts = Attempts(self._retries, self._deadline_s if deadline_s is None else deadline_s)

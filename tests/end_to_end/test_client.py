@@ -115,6 +115,28 @@ def test_awaited_calls_run_side_by_side_and_say_the_same(server, client):
     }
 
 
+def test_events_tell_of_every_camera_and_of_each_frame(server, client):
+    client.segment(plume(), camera_id="early", outputs=[])
+    told = client.events()
+    while (event := next(told)).camera_id != "early":
+        """Others come first."""
+    assert event.camera.frames == 1
+    client.segment(plume(), camera_id="early", outputs=[])
+    while (event := next(told)).camera_id != "early":
+        """They may be told again."""
+    assert (event.camera.frames, event.camera.assessment) == (2, "smoke")
+
+    async def first() -> str:
+        async with AsyncSmokeClient(server.url, api_key="secret", trust_env=False) as awaiting:
+            async for seen in awaiting.events():
+                return seen.camera.camera_id
+        raise AssertionError
+
+    assert asyncio.run(first())
+    with SmokeClient(server.url, api_key="wrong", trust_env=False) as stranger, pytest.raises(KeyRefused):
+        next(stranger.events())
+
+
 def test_a_service_that_is_not_there_is_said_so():
     with (
         SmokeClient("http://127.0.0.1:9", retries=QUICK, trust_env=False) as client,

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from service.client.calls import frame_file, refusal_of, segment_call
-from service.client.errors import CallRefused, ServiceFailed
+from service.client.errors import CallRefused, ReplyUnreadable, ServiceFailed
+from service.client.events import CameraEvent, EventLines
 from tests.pictures import array_of, noisy
 
 
@@ -62,6 +63,26 @@ def test_only_a_frame_that_the_service_would_know_again_is_sent_twice():
     assert segment_call(b"x", camera_id="a", captured_at=at).may_repeat(broken)
     assert not segment_call(b"x", camera_id="a").may_repeat(broken)
     assert segment_call(b"x", camera_id="a").may_repeat(never_there)
+
+
+def test_events_are_taken_apart_and_what_is_none_of_ours_is_said():
+    taken = EventLines()
+    stream = [
+        "event: current",
+        'data: {"cameras": 1}',
+        "",
+        ": still here",
+        "",
+        "event: forgotten",
+        'data: {"camera_id": "a"}',
+        "",
+    ]
+    assert [event for line in stream if (event := taken.take(line))] == [CameraEvent("a", None)]
+    for data in ("data: {}", "data: nonsense"):
+        for line in ("event: camera", data):
+            taken.take(line)
+        with pytest.raises(ReplyUnreadable, match="smoke-bvm"):
+            taken.take("")
 
 
 def test_a_refusal_of_a_proxy_is_told_by_its_status():
