@@ -37,7 +37,8 @@ _TIMEOUT_S: Final = 5.0
 _IN_ALL_S: Final = 15.0
 """A receiver that answers a byte at a time holds up no other notification for longer."""
 _WORTH_IT: Final = (AlarmState.ALARM, AlarmState.REVIEW)
-_AGAIN: Final = (408, 425, 429)
+_FINAL: Final = (400, 410, 413, 415, 422)
+"""What is said of the message itself. Others come and go: 404 while a receiver is replaced, 401 until a token is renewed."""
 
 
 class Webhook:
@@ -96,7 +97,7 @@ class Webhook:
         except (httpx2.HTTPError, TimeoutError) as error:
             raise DeliveryFailed(f"{type(error).__name__}: {error}") from error
         if not 200 <= status < 300:
-            raise DeliveryFailed(f"found status {status}", permanent=status < 500 and status not in _AGAIN)
+            raise DeliveryFailed(f"found status {status}", permanent=status in _FINAL)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:

@@ -144,7 +144,10 @@ def test_a_repeat_has_the_same_id_and_another_alarm_another(receiver):
     assert first == again != other
 
 
-@pytest.mark.parametrize(("status", "permanent"), [(500, False), (429, False), (400, True), (307, True)])
+@pytest.mark.parametrize(
+    ("status", "permanent"),
+    [*((status, False) for status in (307, 401, 403, 404, 429, 500)), *((status, True) for status in (400, 410, 422))],
+)
 def test_a_refusal_is_a_failure_that_another_attempt_may_mend_or_not(receiver, status, permanent):
     receiver.statuses = [status]
     with pytest.raises(DeliveryFailed, match=f"found status {status}") as failure:
@@ -235,7 +238,7 @@ def test_only_alarms_and_reviews_are_worth_a_call():
 
 
 @pytest.mark.parametrize(
-    ("status", "result"), [(403, "failed"), (410, "failed"), (503, "delivered"), (429, "delivered")]
+    ("status", "result"), [(400, "failed"), (410, "failed"), (503, "delivered"), (429, "delivered"), (404, "delivered")]
 )
 def test_a_receiver_that_refuses_for_good_is_left_alone_and_one_that_is_busy_is_not(receiver, status, result, caplog):
     receiver.statuses = [status] * (1 if result == "failed" else 12)
