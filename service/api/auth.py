@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from service.errors import KeyInsufficient, KeyMissing, RateExceeded, SettingsInvalid
+from service.files import read_text
 from service.validation import parsed
 
 _NAME: Final = r"^[A-Za-z0-9_.-]{1,64}$"
@@ -155,7 +156,7 @@ class ApiKeys:
 
 def _read(path: Path) -> list[Key]:
     try:
-        keys: list[Key] = parsed(lambda text: _checked(tomllib.loads(text)), path.read_text(encoding="utf-8"))
+        keys: list[Key] = parsed(lambda text: _checked(tomllib.loads(text)), read_text(path))
     except (OSError, ValueError) as error:
         raise SettingsInvalid(f"SMOKE_API_KEYS_FILE: {path}: {error}") from error
     if len({key.name for key in keys}) < len(keys):

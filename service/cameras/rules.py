@@ -30,6 +30,7 @@ from models.manifest import Manifest
 from models.operating_points import OperatingPointError
 from service.cameras.evidence import AlarmPolicy, RelativeBox
 from service.errors import SettingsInvalid
+from service.files import read_text
 from service.pipeline.threshold import certified
 from service.validation import in_words, parsed
 
@@ -161,7 +162,7 @@ class CameraFile:
             stamp = (stat.st_mtime_ns, stat.st_size)
             if stamp == self._stamp:
                 return
-            text = self._path.read_text(encoding="utf-8")
+            text = read_text(self._path)
             self._stamp = stamp
             rules = parsed(lambda text: Rules.parse(text, self._base), text)
             self._check(rules)

@@ -22,6 +22,7 @@ from service.cameras.camera import CAMERA_ID, Camera, KeptCamera
 from service.cameras.evidence import RelativeBox
 from service.cameras.health import PastCounts
 from service.cameras.registry import Cameras
+from service.files import read_file
 from service.validation import in_words
 
 _LOG = logging.getLogger("service.cameras")
@@ -133,7 +134,7 @@ def read_snapshot(file: Path) -> dict[str, KeptCamera]:
     A broken file is set aside as `<name>.broken-<seconds>`, the log says so, and the service starts without memory.
     """
     try:
-        snapshot = _Snapshot.model_validate_json(file.read_bytes())
+        snapshot = _Snapshot.model_validate_json(read_file(file))
         return {camera_id: entry.camera() for camera_id, entry in snapshot.cameras.items()}
     except FileNotFoundError:
         return {}

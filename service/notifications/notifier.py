@@ -12,6 +12,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from service.cameras.camera import CAMERA_ID, AlarmTransition
 from service.errors import in_one_line
+from service.files import read_text
 
 _LOG = logging.getLogger("service.notifications")
 _CHANGES: Final = TypeAdapter(dict[str, list[AlarmTransition]], config=ConfigDict(allow_inf_nan=False))
@@ -99,7 +100,7 @@ class Notifier:
 def _read(file: Path) -> dict[str, list[AlarmTransition]]:
     """None where there is no file; of one that is no JSON at all `service.cameras.snapshot` says so, and sets it aside."""
     try:
-        saved = _CHANGES.validate_python(json.loads(file.read_text(encoding="utf-8")).get("undelivered", {}))
+        saved = _CHANGES.validate_python(json.loads(read_text(file)).get("undelivered", {}))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError, RecursionError) as error:

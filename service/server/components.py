@@ -22,6 +22,7 @@ from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile, Rules
 from service.cameras.snapshot import beside, restore
 from service.errors import SettingsInvalid
+from service.files import append
 from service.notifications.broker import BrokerOptions
 from service.notifications.links import AlarmLinks
 from service.notifications.mqtt import Mqtt
@@ -84,8 +85,10 @@ def _check_writable(name: str, file: Path, written: Path) -> None:
     try:
         if file.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+        if written != file and file.exists() and not file.is_file():
+            raise OSError(errno.EINVAL, "a pipe or a device")
         there = written.exists()
-        written.open("a").close()
+        append(b"", written)
         if not there:
             written.unlink()
     except OSError as error:

@@ -25,6 +25,7 @@ from service.api.state import AppState, AppStateDep
 from service.cameras.alarm import AlarmState
 from service.cameras.camera import CAMERA_ID, Camera
 from service.cameras.metrics import OTHER
+from service.files import append
 from service.runtime.model import ModelInfo
 from service.timestamps import instant
 
@@ -164,6 +165,5 @@ def _entry(said: Feedback, camera: Camera, model: ModelInfo, now_s: float) -> di
 
 def _append(line: Mapping[str, Any], file: Path) -> None:
     """One write a line, so that no line is torn. Raises OSError."""
-    data = json.dumps(line, ensure_ascii=True) + "\n"
-    with _WRITING, file.open("a", encoding="ascii") as stream:
-        stream.write(data)
+    with _WRITING:
+        append(json.dumps(line, ensure_ascii=True).encode() + b"\n", file)
