@@ -82,9 +82,13 @@ class AlarmIndex:
         if alarm_id is None:
             return None
         self._active[place] = alarm_id
-        if alarm_id not in self._records:
-            (camera_id, view), started_s = place, alarm.since_s
-            self.put(AlarmRecord(id=alarm_id, camera_id=camera_id, view=view, started_s=started_s, score=alarm.score))
+        (camera_id, view), known = place, self._records.get(alarm_id)
+        if known is None:
+            self.put(
+                AlarmRecord(id=alarm_id, camera_id=camera_id, view=view, started_s=alarm.since_s, score=alarm.score)
+            )
+        elif known.place != place or known.cleared_s is not None:  # Restored, and of a view that had another name then.
+            self.put(known.model_copy(update={"view": view, "cleared_s": None}))
         return self._records[alarm_id]
 
     def see(self, record: AlarmRecord, camera: Camera) -> AlarmRecord:

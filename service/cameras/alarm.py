@@ -149,6 +149,21 @@ class CameraAlarm:
         longest_s = span_s * len(self._window) / weight
         return weight > policy.frames or self._window[0].time_s < self.newest_s - longest_s
 
+    def resume(self, seconds: float) -> None:
+        """The camera looked elsewhere for so long: what was seen before is as far away from now as when it turned away."""
+        if math.isfinite(self.newest_s):
+            self.newest_s += seconds
+            self.counted_s += seconds
+        self._shift(seconds)
+
+    def hand_over(self, frames: int) -> "CameraAlarm":
+        """An alarm that begins with so many of the last frames; this one loses them, as they showed another view."""
+        last = [self._window.pop() for _ in range(min(frames, len(self._window)))]
+        if self.state is AlarmState.SUSPECTED and not any(seen.regions for seen in self._window):
+            self._enter(AlarmState.CLEAR)
+        clock, window = replace(self._clock), deque(reversed(last))
+        return CameraAlarm(newest_s=self.newest_s, counted_s=self.counted_s, _window=window, _clock=clock)
+
     def _shift(self, seconds: float) -> None:
         """The camera's clock was set: keep what was seen as far away from now as it came."""
         if seconds:

@@ -1,7 +1,8 @@
 """What is known of one camera, and what a frame does to it."""
 
+import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field
 from typing import Final, NamedTuple, Self
 
@@ -13,6 +14,7 @@ from service.cameras.evidence import AlarmPolicy, BoxPx, RegionObservation, Rela
 from service.cameras.health import CameraHealth, DriftMonitor, FreezeDetector, PanDetector, PastCounts, quality_flags
 from service.cameras.persistence import RegionHistory
 from service.cameras.rules import Rule
+from service.cameras.scenes import NEW_AFTER, SceneTracker, view_edges, was_found
 from service.pipeline.detections import REGIONS_MAX, Assessment, FrameResult, MeanUncertainty, SmokeRegion
 from service.pipeline.image_stats import ImageStats
 from service.runtime.model import ModelInfo
@@ -66,6 +68,13 @@ class CameraView:
     history: RegionHistory = field(default_factory=RegionHistory)
     freeze: FreezeDetector = field(default_factory=FreezeDetector)
 
+    def resume(self, left_s: float) -> None:
+        """The camera looks here again after it looked elsewhere until then, by its clock: that time is as if it had not been."""
+        away_s = left_s - self.alarm.newest_s
+        if math.isfinite(away_s) and away_s > 0:
+            self.alarm.resume(away_s)
+            self.history.shift(away_s)
+
 
 class RecentFrame(NamedTuple):
     """What was found on one of a camera's last frames: regions, the doubted ones of them, the smoke's share of it, mean uncertainty."""
@@ -82,12 +91,13 @@ class Camera:
     """What is known of one camera.
 
     A camera that turns to presets names the `view` of each frame, and each has an alarm of its own; frames that name none are of the
-    view "". The camera's alarm is that of the view that is most urgent.
+    view "", or of one that was found from the pictures (see `scenes`). The camera's alarm is that of the view that is most urgent.
 
     Attributes:
         id, label: Its name, and that in the metrics.
         views: Its views by name.
         showing: The view of its last frame.
+        view_changed, view_changed_s: Whether that was another than before; when a frame last came of which that was so.
         seen_s: When its last frame came, or it was restored after a restart.
         last_frame_s: When its last frame came, before a restart or since; None before the first.
         frames: Frames answered since it is known.
@@ -102,6 +112,8 @@ class Camera:
     label: str
     views: dict[str, CameraView] = field(default_factory=lambda: {"": CameraView()})
     showing: str = ""
+    view_changed: bool = False
+    view_changed_s: float | None = None
     seen_s: float = 0.0
     last_frame_s: float | None = None
     frames: int = 0
@@ -112,24 +124,49 @@ class Camera:
     persistence: tuple[float, ...] = ()
     threshold: float | None = None
     clock_wrong: bool = False
+    scenes: SceneTracker = field(default_factory=SceneTracker)
     pan: PanDetector = field(default_factory=PanDetector)
     drift: DriftMonitor = field(default_factory=DriftMonitor)
     recent: deque[RecentFrame] = field(default_factory=lambda: deque(maxlen=_RECENT_FRAMES))
 
     @property
     def leading(self) -> str:
-        """The view that is most urgent; of several the one with the most evidence, then the newest."""
+        """The view that is most urgent."""
+        return self.most_urgent(self.views)
+
+    def most_urgent(self, names: Iterable[str]) -> str:
+        """Of some views the most urgent one; of several the one with the most evidence, then the newest."""
 
         def order(name: str) -> tuple[int, float, float]:
             alarm = self.views[name].alarm
             return alarm.state.urgency, alarm.score, alarm.newest_s
 
-        return max(self.views, key=order)
+        return max(names, key=order)
 
     @property
     def alarm(self) -> CameraAlarm:
         """The camera's alarm: that of the leading view."""
         return self.views[self.leading].alarm
+
+    def turn(self, frame: FrameObservation) -> str:
+        """The name of the view that a frame shows: the one that it names, or else the one that its picture tells.
+
+        A view comes back as it was when the camera turned away; a new one begins with the frames that made it one.
+        """
+        told = not frame.view and not quality_flags(frame.stats) and self.scenes.take(view_edges(frame.stats.thumbnail))
+        wanted, before = frame.view or self.scenes.showing, self.views.get(self.showing)
+        new, name = wanted not in self.views, self.view(wanted)
+        view = self.views[name]
+        if told and before is not None and view is not before:
+            if new:
+                view.alarm = before.alarm.hand_over(NEW_AFTER - 1)
+            else:
+                view.resume(before.alarm.newest_s)
+        self.view_changed = self.frames > 0 and name != self.showing
+        self.showing = name
+        if self.view_changed:
+            self.view_changed_s = frame.arrived_s
+        return name
 
     def view(self, name: str) -> str:
         """The name under which a view is remembered: its own, or "" where there are too many and none of them is clear."""
@@ -151,7 +188,7 @@ class Camera:
 
     def paced(self, policy: AlarmPolicy, view: str) -> AlarmPolicy:
         """A policy for a view: a camera that turns to n presets shows each n times as rarely, so its window is n times as long."""
-        presets = len(self.views) - 1 if view else 1
+        presets = sum(not was_found(name) for name in self.views) if view else 1
         return policy.model_copy(update={"window_s": presets * policy.window_s}) if presets > 1 else policy
 
     def take(
@@ -203,7 +240,8 @@ class AlarmStatus(NamedTuple):
     """What a reply says of its camera's alarm; see `CameraAlarm`. `since_s` is None until a first frame was counted.
 
     `id` is that of the present alarm, None while there is none. `persistence` says for how many seconds there has been smoke at the
-    place of each of the frame's regions that a reply lists, if the frame counts.
+    place of each of the frame's regions that a reply lists, if the frame counts. `view` is the view that the frame shows, and
+    `view_changed` says whether that is another than before.
     """
 
     state: AlarmState
@@ -214,6 +252,8 @@ class AlarmStatus(NamedTuple):
     restored: bool
     id: str | None = None
     persistence: tuple[float, ...] = ()
+    view: str = ""
+    view_changed: bool = False
 
     @classmethod
     def of(cls, alarm: CameraAlarm, arrival: Arrival = Arrival.COUNTED, persistence: tuple[float, ...] = ()) -> Self:

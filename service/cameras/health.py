@@ -5,8 +5,7 @@ frames show: contrast there is at least .14 (limit .08), sharpness at least .17 
 glare at most .20 (limit .4), brightness at least .29 (limit .1).
 
 A camera pans if its view changed before half of its last twelve frames: an alarm, which wants three frames of five at one place, then
-hardly comes. Views are held against each other by their edges, within a shake of a twentieth: between frames a minute apart two real
-cameras gave at least .93 (half an hour apart .94), parts of their frames side by side, as presets would show them, at most .37.
+hardly comes. `scenes` holds views against each other.
 
 Damaged is told by the decoder: the file had a hole or overwritten bytes, as links leave them that lose packets.
 
@@ -30,6 +29,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from models.drift import Histogram, bins, psi
+from service.cameras.scenes import Edges, same_view, view_edges
 from service.pipeline.image_stats import ImageStats
 
 FLAGS: Final = ("frozen", "dark", "overexposed", "blurred", "fogged", "damaged", "clock", "panning")
@@ -42,9 +42,6 @@ _FROZEN_LEVELS: Final = 0
 _FROZEN_SHARE: Final = 0.005
 _FROZEN_FRAMES: Final = 3
 _PAN_FRAMES: Final = 12
-_VIEW_PX: Final = 80
-_SHAKE_PX: Final = 4
-_SAME_VIEW: Final = 0.7
 FRAMES_MIN: Final = 60
 """Frames from which on a drift is told."""
 _FRAMES_MAX: Final = 240
@@ -109,30 +106,17 @@ class PanDetector:
     """Whether a camera keeps turning; frames that show too little cannot tell."""
 
     def __init__(self) -> None:
-        self._last: npt.NDArray[np.float32] | None = None
+        self._last: Edges | None = None
         self._changes: deque[bool] = deque(maxlen=_PAN_FRAMES)
 
     def panning(self, stats: ImageStats) -> bool:
         """Take the next frame in; whether the view keeps changing."""
         if not quality_flags(stats):
-            edges = _edges(stats.thumbnail)
+            edges = view_edges(stats.thumbnail)
             if self._last is not None:
-                self._changes.append(_likeness(edges, self._last) < _SAME_VIEW)
+                self._changes.append(not same_view(edges, self._last))
             self._last = edges
         return sum(self._changes) >= _PAN_FRAMES / 2
-
-
-def _edges(thumbnail: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Where the grey level changes, and how much: (80, 80), the root taken so that a few strong edges do not decide."""
-    small = cv2.resize(thumbnail, (_VIEW_PX, _VIEW_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
-    across, down = cv2.Sobel(small, cv2.CV_32F, 1, 0), cv2.Sobel(small, cv2.CV_32F, 0, 1)
-    return np.asarray(np.sqrt(np.hypot(across, down)), np.float32)
-
-
-def _likeness(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
-    """Correlation of two views, the best over small shifts."""
-    middle = one[_SHAKE_PX:-_SHAKE_PX, _SHAKE_PX:-_SHAKE_PX]
-    return float(cv2.matchTemplate(other, middle, cv2.TM_CCOEFF_NORMED).max())
 
 
 _Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -52,6 +52,7 @@ class CameraMetrics:
         self._drift = gauge(
             "smoke_camera_drift_psi", "PSI against its own past; until then, the release.", ("camera", "quantity")
         )
+        self._turns = counter("smoke_camera_view_changes", "Changes of the view, as told from the pictures.", camera)
         self._alarms = counter("smoke_camera_alarms", "Alarms raised.", camera)
         self._feedback = counter("smoke_camera_feedback", "What people said of alarms.", ("camera", "verdict"))
         self._evictions = counter("smoke_camera_evictions", "Cameras forgotten.", ("reason",))
@@ -89,6 +90,10 @@ class CameraMetrics:
     def seen(self, camera: str, at_s: float) -> None:
         """The last frame of a camera came then."""
         self._seen.labels(camera).set(at_s)
+
+    def turned(self, camera: str, *, found: bool) -> None:
+        """A frame showed another view than before, or the same."""
+        self._turns.labels(camera).inc(found)
 
     def refused(self, camera: str, reason: str) -> None:
         """A frame of a camera got no answer."""
@@ -154,6 +159,7 @@ class CameraMetrics:
             self._suspected,
             self._share,
             self._alarms,
+            self._turns,
         ):
             plain.remove_by_labels({"camera": camera})
         for more in (

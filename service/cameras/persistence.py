@@ -44,7 +44,7 @@ class RegionHistory:
             Seconds for each box, 0 for what was not there before.
         """
         if shift_s:
-            self._frames = deque(_Frame(one.time_s + shift_s, one.boxes, one.since_s + shift_s) for one in self._frames)
+            self.shift(shift_s)
         while self._frames and (len(self._frames) > policy.frames or self._frames[0].time_s < time_s - policy.window_s):
             self._frames.popleft()
         seen, since_s = np.array(boxes, np.float64).reshape(-1, 4), np.full(len(boxes), time_s)
@@ -54,3 +54,7 @@ class RegionHistory:
             since_s = np.minimum(since_s, oldest_s)
         self._frames.append(_Frame(time_s, seen, since_s))
         return tuple(float(seconds) for seconds in time_s - since_s)
+
+    def shift(self, seconds: float) -> None:
+        """What was seen before is so much later: the camera's clock was set, or it looked elsewhere."""
+        self._frames = deque(_Frame(one.time_s + seconds, one.boxes, one.since_s + seconds) for one in self._frames)

@@ -107,18 +107,19 @@ class Cameras:
         if camera is None:
             self._metrics.unwatched()
             return None
-        name, before = camera.view(frame.view), camera.alarm.state
+        before, name = camera.alarm.state, camera.turn(frame)
         rule, view = self.file.rules.of(camera_id, frame.view), camera.views[name]
         regions = region_observations(frame.result, frame.size_px, rule, damaged=frame.damaged)
         view.boxes, view.boxes_px = tuple(seen.box for seen in regions), tuple(seen.box_px for seen in regions)
-        view.area_fraction, camera.showing = sum(seen.area_fraction for seen in regions), name
-        policy = camera.paced(rule.policy, name)
+        view.area_fraction = sum(seen.area_fraction for seen in regions)
+        policy = camera.paced(rule.policy, frame.view)
         update = view.alarm.observe(frame.captured_s, frame.arrived_s, regions, policy, frame.body)
         persistence = persistence_of(frame, view, update, policy)
         if update.arrival is not Arrival.DUPLICATE:
             camera.take(frame, view, update, reference, persistence)
             self._metrics.arrived(camera.label, update.arrival, frame.stamp)
             self._metrics.answered(camera.label, frame.result, camera.health, frame.arrived_s)
+            self._metrics.turned(camera.label, found=camera.view_changed and not frame.view)
         self._metrics.stands(camera.label, self._states(camera), raised=update.raised)
         alarm = camera.alarm
         if update.raised or alarm.state is not before:
@@ -127,7 +128,8 @@ class Cameras:
             self.changes += 1
         if update.arrival is not Arrival.DUPLICATE:
             self.on_update(camera)
-        return AlarmStatus.of(alarm, update.arrival, persistence)
+        told = AlarmStatus.of(alarm, update.arrival, persistence)
+        return told._replace(view=name, view_changed=camera.view_changed)
 
     def refused(self, camera_id: str, reason: str) -> None:
         """A frame got no answer; whoever sends nothing but such frames is not remembered for it."""

@@ -22,6 +22,7 @@ from service.cameras.camera import CAMERA_ID, Camera, KeptCamera
 from service.cameras.evidence import RelativeBox
 from service.cameras.health import PastCounts
 from service.cameras.registry import Cameras
+from service.cameras.scenes import was_found
 from service.files import read_file
 from service.validation import in_words
 
@@ -108,7 +109,9 @@ def _kept(camera: Camera, now_s: float) -> dict[str, Any] | None:
     }
     if not views and camera.last_frame_s is None:
         return None
-    unnamed = views.pop("", None) or _Entry.of(CameraAlarm()).model_dump(mode="json")
+    # Which picture showed which view is not kept: after a restart the views that were found are one, in its most urgent state.
+    found = {name: views.pop(name) for name in list(views) if was_found(name)}
+    unnamed = found.get(camera.most_urgent(found) if found else "") or _Entry.of(CameraAlarm()).model_dump(mode="json")
     past = {name: asdict(counts) for name, counts in camera.drift.past.items()}
     return unnamed | {"views": views, "last_frame_s": camera.last_frame_s, "past": past}
 

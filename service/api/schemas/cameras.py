@@ -49,11 +49,18 @@ class FrameAlarmBody(AlarmBody):
         description="`counted`; `ahead`: stamped over a minute after it came, so it counts as taken when it came. Of no account are "
         "`late` (older than the newest) and `duplicate` (the same bytes under the same captured_at)."
     )
+    view: str | None = Field(
+        description="The view that the frame shows: as it says, or as told from the picture (`auto-2`, `auto-3`); null for the first."
+    )
+    view_changed: bool = Field(
+        description="The frame shows another view than the one before: the camera was moved or turned."
+    )
 
     @classmethod
     def after(cls, alarm: AlarmStatus) -> Self:
         """From the alarm after a frame."""
-        return cls(**AlarmBody.of(alarm).model_dump(), arrival=alarm.arrival)
+        told = AlarmBody.of(alarm).model_dump()
+        return cls(**told, arrival=alarm.arrival, view=alarm.view or None, view_changed=alarm.view_changed)
 
 
 class CameraBody(BaseModel):
@@ -62,7 +69,14 @@ class CameraBody(BaseModel):
     camera_id: str
     label: str = Field(description="Its name in the metrics: its own, or `other`.")
     alarm: AlarmBody = Field(description="Of its most urgent view, where it has several.")
-    views: dict[str, AlarmBody] = Field(description="By `view`, where its frames name one.")
+    views: dict[str, AlarmBody] = Field(
+        description="By `view`, where its frames name one or show several (`auto-2`, `auto-3`)."
+    )
+    view: str | None = Field(description="The view of its last frame; null for the first.")
+    view_changed_at: str | None = Field(
+        description="When a frame last came that showed another view than the one before; null if none did.",
+        json_schema_extra={"format": "date-time"},
+    )
     last_frame_at: str | None = Field(
         description="When its last frame came, also where that was before a restart.",
         json_schema_extra={"format": "date-time"},
@@ -89,6 +103,8 @@ class CameraBody(BaseModel):
             label=camera.label,
             alarm=AlarmBody.of(AlarmStatus.of(alarm)),
             views=views,
+            view=camera.showing or None,
+            view_changed_at=instant(camera.view_changed_s),
             last_frame_at=instant(camera.last_frame_s),
             frames=camera.frames,
             assessment=camera.assessment,

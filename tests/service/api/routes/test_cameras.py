@@ -29,6 +29,8 @@ def test_the_reply_carries_the_alarm_and_frames_of_no_camera_have_none(client):
         "frames": 3,
         "restored": False,
         "arrival": "counted",
+        "view": None,
+        "view_changed": False,
     }
     assert client.post("/segment?outputs=", content=file_of(plume())).json()["alarm"] is None
 
