@@ -67,9 +67,9 @@ def fit_map(values: Map, size_px: int) -> Map:
     return _resize(values, size_px, size_px)
 
 
-def unfit(values: Map, width_px: int, height_px: int) -> Map:
-    """Bring a map of the model's square back to the frame, bilinearly: (size, size) -> (height_px, width_px)."""
-    return np.asarray(cv2.resize(values, (width_px, height_px), interpolation=cv2.INTER_LINEAR), np.float32)
+def unfit(values: _Pixels, width_px: int, height_px: int) -> _Pixels:
+    """Bring a map of the model's square, float32 or uint8, back to the frame, bilinearly: (size, size) -> (height_px, width_px)."""
+    return np.asarray(cv2.resize(values, (width_px, height_px), interpolation=cv2.INTER_LINEAR), values.dtype)
 
 
 def regions(mask: Mask, minimum_fraction: float) -> tuple[list[Region], npt.NDArray[np.int32]]:

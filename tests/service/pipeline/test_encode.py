@@ -1,13 +1,17 @@
+import io
 import math
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from models.geometry import unfit
 from models.manifest import Output
 from models.maps import SegmentationMaps
-from service.pipeline.encode import MASK, Size, encode_maps, mask_at, overlay, quantise
+from service.pipeline.encode import MASK, Size, encode_maps, mask_at, overlay, png, quantise
 from tests.pictures import array_of, floats_of, plain
 
 LN2 = math.log(2)
@@ -54,6 +58,24 @@ def test_a_map_at_the_frames_size_is_wider_than_high_where_the_frame_is():
     for name, level in (("probability", 102), ("mask", 255)):
         assert (encoded[name].width, encoded[name].height) == (30, 20)
         np.testing.assert_array_equal(array_of(encoded[name].data), np.full((20, 30), level))
+
+
+def test_a_map_at_the_frames_size_is_within_a_step_of_its_floats_brought_there():
+    values = np.random.default_rng(3).random((24, 24), dtype=np.float32)
+    prediction = SegmentationMaps(values, values * np.float32(LN2), values, values)
+    encoded = encode_maps(prediction, ["total"], SCALES, 0.5, Size(100, 60))["total"]
+    floats = 255 * unfit(values, 100, 60)
+    assert np.abs(array_of(encoded.data) - floats).max() <= 1.0 + 1e-3
+
+
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 2**32 - 1))
+def test_pillow_and_opencv_read_a_png_as_it_was_written(width, height, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+    written = png(pixels)
+    with Image.open(io.BytesIO(written)) as image:
+        image.verify()
+    np.testing.assert_array_equal(array_of(written), pixels)
+    np.testing.assert_array_equal(cv2.imdecode(np.frombuffer(written, np.uint8), cv2.IMREAD_UNCHANGED), pixels)
 
 
 def test_only_what_was_asked_for_is_encoded_in_that_order():
