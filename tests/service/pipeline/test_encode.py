@@ -65,7 +65,7 @@ def test_a_map_at_the_frames_size_is_within_a_step_of_its_floats_brought_there()
     prediction = SegmentationMaps(values, values * np.float32(LN2), values, values)
     encoded = encode_maps(prediction, ["total"], SCALES, 0.5, Size(100, 60))["total"]
     floats = 255 * unfit(values, 100, 60)
-    assert np.abs(array_of(encoded.data) - floats).max() <= 1.0 + 1e-3
+    assert np.abs(array_of(encoded.data) - floats).max() <= 1.0 + 255 / 2**10  # OpenCV weighs bytes with 11 bits
 
 
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 2**32 - 1))
