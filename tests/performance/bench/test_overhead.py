@@ -7,7 +7,7 @@ from tests.performance.bench.overhead import measure
 from tests.performance.bench.python_share import measure as measure_python
 
 RATIO_MAX = 2.1
-"""Three maps over HTTP, against bare OpenCV: 1.6 where it was measured last. The least of several rounds, each against its own bare loop."""
+"""Three maps over HTTP, against bare OpenCV, the least of several rounds: 1.6 where it was measured last."""
 PYTHON_SHARE_MAX = 0.7
 """Of the bare loop: .2 where it was measured last."""
 
