@@ -16,7 +16,11 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "smoke-bvm segment FOLDER --out answer --format labelme --format coco",
         "smoke-bvm segment photo.jpg --out answer --outputs total,epistemic --encoding npz",
     ),
-    "watch": ("smoke-bvm watch cameras.toml", "smoke-bvm watch cameras.toml >> alarms.jsonl"),
+    "watch": (
+        "smoke-bvm watch cameras.toml                          # the model in this process",
+        "smoke-bvm watch cameras.toml >> alarms.jsonl",
+        "smoke-bvm watch cameras.toml --server http://127.0.0.1:8000 --key-file camera_key --metrics-port 9100",
+    ),
     "replay": (
         "smoke-bvm replay north-3 --interval 60 --timeline     # a folder of one camera's frames, one a minute",
         "smoke-bvm replay north-3 --interval 60 --out numbers.json",
