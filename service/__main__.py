@@ -79,7 +79,18 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
     from service.pipeline.options import ALL_OUTPUTS, DEFAULT_OUTPUTS, OVERLAY, parse_outputs
 
     parser.add_argument(
-        "inputs", nargs="+", type=Path, metavar="IMAGE|FOLDER", help="pictures, or folders searched for them"
+        "inputs",
+        nargs="+",
+        type=Path,
+        metavar="IMAGE|FOLDER|VIDEO",
+        help="pictures, folders searched for them, or videos, of which frames are cut into DIR/frames",
+    )
+    parser.add_argument(
+        "--every",
+        type=positive_seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="between two frames of a video (default 10)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the reports and maps go")
     parser.add_argument("--tree", action="store_true", help="make folders below DIR as they are below FOLDER")

@@ -19,6 +19,7 @@ from service.cli.pictures import collect, readable
 from service.cli.progress import frame_progress
 from service.cli.reports import report_of, write_report
 from service.cli.summary import SummaryTable, open_summary
+from service.cli.video import cut_videos
 from service.errors import SOME_FAILED, USAGE, BodyTooLarge, RequestError, in_one_line
 from service.pipeline.decoding.decode import Limits
 from service.pipeline.options import POLYGONS, SegmentOptions
@@ -79,7 +80,7 @@ def run_segment(chosen: argparse.Namespace) -> int:
     except RequestError as error:
         console.print(str(error), markup=False, soft_wrap=True)
         return USAGE
-    found = collect(chosen.inputs, chosen.out)
+    found = collect(cut_videos(chosen.inputs, chosen.out / "frames", chosen.every), chosen.out)
     tasks = name_tasks(found.pictures, chosen.inputs if chosen.tree else ())
     if not tasks:
         console.print("no JPEG, PNG or WebP files found", style="red")

@@ -16,6 +16,7 @@ from service.__main__ import _parser, main
 from service.cli.parsing.help import EXAMPLES
 from service.client import SmokeClient
 from tests.end_to_end.conftest import Server
+from tests.films import write_video
 from tests.pictures import file_of, plain, plume
 from tests.tools import program
 
@@ -107,6 +108,7 @@ def stage(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     for number in range(6):
         picture = plume() if number > 2 else plain(26, 51, 128, 64, 48)
         (folder / f"north-3/{number}.jpg").write_bytes(file_of(picture, "JPEG"))
+    write_video(folder / "film.mp4", [plume()] * 20)
     (folder / "models").symlink_to(ROOT / "models")
     for name, module in (("bin/smoke-bvm", "-m service"), (".venv/bin/smoke-bvm", "-m service"), ("bin/python3", "")):
         (folder / name).write_text(f'#!/bin/sh\nexec {sys.executable} {module} "$@"\n')

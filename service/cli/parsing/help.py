@@ -14,6 +14,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "smoke-bvm segment photo.jpg --out answer              # answer/photo.json, photo.mask.png, photo.overlay.jpg, ...",
         "smoke-bvm segment FOLDER --out answer --tree --csv answer/summary.csv --resume",
         "smoke-bvm segment FOLDER --out answer --format labelme --format coco",
+        "smoke-bvm segment film.mp4 --out answer --every 5     # a frame for every 5 s of it",
         "smoke-bvm segment photo.jpg --out answer --outputs total,epistemic --encoding npz",
     ),
     "watch": (
