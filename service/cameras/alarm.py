@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from service.cameras.clock import Arrival, CameraClock, Stamp
 from service.cameras.evidence import (
@@ -48,6 +48,13 @@ class AlarmState(StrEnum):
     def urgency(self) -> int:
         """An alarm before a review before a suspicion before nothing."""
         return (AlarmState.CLEAR, AlarmState.SUSPECTED, AlarmState.REVIEW, AlarmState.ALARM).index(self)
+
+
+class Acknowledgement(NamedTuple):
+    """Who has taken an alarm on, and when (seconds since 1970)."""
+
+    by: str
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,7 @@ class CameraAlarm:
         silent_above: At a higher threshold the alarm, or the last one, would not have been raised up to now; 0 where that is not known.
         restored: The state comes from before a restart, and not yet enough frames were seen to confirm it or to let it go.
         id: Of the present alarm, or of the last one; None before the first.
+        acknowledged: By whom the present alarm was taken on; None where it was not, and in any other state.
     """
 
     state: AlarmState = AlarmState.CLEAR
@@ -103,6 +111,7 @@ class CameraAlarm:
     restored: bool = False
     counted_s: float = -math.inf
     id: str | None = None
+    acknowledged: Acknowledgement | None = None
     _window: deque[_Seen] = field(default_factory=deque)
     _clock: CameraClock = field(default_factory=CameraClock)
 
@@ -222,7 +231,7 @@ class CameraAlarm:
 
     def _enter(self, state: AlarmState) -> None:
         if state is not self.state:
-            self.state, self.since_s = state, self.newest_s
+            self.state, self.since_s, self.acknowledged = state, self.newest_s, None
             if state is AlarmState.ALARM:
                 self.id = new_alarm_id(self.counted_s)
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Self
 
 from models.drift import Histogram
 from models.geometry import Region
-from service.cameras.alarm import COUNTED_REGIONS_MAX, AlarmState, AlarmUpdate, CameraAlarm
+from service.cameras.alarm import COUNTED_REGIONS_MAX, Acknowledgement, AlarmState, AlarmUpdate, CameraAlarm
 from service.cameras.clock import Arrival, Stamp
 from service.cameras.evidence import AlarmPolicy, BoxPx, RegionObservation, RelativeBox
 from service.cameras.health import CameraHealth, DriftMonitor, FreezeDetector, PanDetector, PastCounts, quality_flags
@@ -264,9 +264,10 @@ class AlarmStatus(NamedTuple):
 
 
 class AlarmTransition(NamedTuple):
-    """A camera went from one state to another, or raised one more alarm; `view` says in which of its views, where it has any.
+    """A camera went from one state to another, raised one more alarm, or somebody acknowledged its alarm.
 
-    `alarm_id` is that of the alarm that began or goes on, or else ended; None where no alarm did.
+    `view` says in which of its views, where it has any; `alarm_id` is that of the alarm that began or goes on, or else ended, None
+    where no alarm did.
     """
 
     camera_id: str
@@ -279,6 +280,7 @@ class AlarmTransition(NamedTuple):
     boxes_px: tuple[BoxPx, ...] = ()
     view: str | None = None
     alarm_id: str | None = None
+    acknowledged: Acknowledgement | None = None
 
 
 def _recent(frame: FrameObservation) -> RecentFrame:

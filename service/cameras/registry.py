@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from models.drift import Histogram
-from service.cameras.alarm import AlarmState
+from service.cameras.alarm import Acknowledgement, AlarmState, CameraAlarm
 from service.cameras.camera import (
     AlarmStatus,
     AlarmTransition,
@@ -122,9 +122,10 @@ class Cameras:
             self._metrics.turned(camera.label, found=camera.view_changed and not frame.view)
         self._metrics.stands(camera.label, self._states(camera), raised=update.raised)
         alarm = camera.alarm
-        if update.raised or alarm.state is not before:
+        news = update.raised and view.alarm.acknowledged is None
+        if news or alarm.state is not before:
             self._changed(camera, before, name if update.raised else camera.leading, view.alarm.id)
-        elif view.alarm.state is not update.before:
+        elif update.raised or view.alarm.state is not update.before:
             self.changes += 1
         if update.arrival is not Arrival.DUPLICATE:
             self.on_update(camera)
@@ -139,6 +140,14 @@ class Cameras:
     def judge(self, camera: Camera, verdict: str) -> None:
         """A person said whether an alarm was one."""
         self._metrics.judged(camera.label, verdict)
+
+    def acknowledge(self, camera: Camera, by: str, now_s: float) -> None:
+        """Somebody has taken on a camera's alarms: that is told, and until they end no more of them; the first to do so stays."""
+        for name, view in camera.views.items():
+            alarm = view.alarm
+            if alarm.state is AlarmState.ALARM and alarm.acknowledged is None:
+                alarm.acknowledged = Acknowledgement(by, now_s)
+                self._changed(camera, AlarmState.ALARM, name, alarm.id)
 
     def restore(self, camera_id: str, kept: KeptCamera, now_s: float) -> None:
         """Take a camera in as it was before a restart, which starts its day without a frame anew."""
@@ -194,9 +203,13 @@ class Cameras:
             view.boxes_px,
             named,
             alarm_id if alarmed else None,
+            alarm.acknowledged,
         )
         change = AlarmTransition(camera.id, before, alarm.state, *told)
-        _LOG.info("camera changed", extra={"camera": camera.id, "before": before, "after": alarm.state, "view": named})
+        _LOG.info(
+            "camera changed",
+            extra={"camera": camera.id, "before": before, "after": alarm.state, "view": named} | _by(alarm),
+        )
         self._notify(change)
 
     def _states(self, camera: Camera) -> Iterator[AlarmState]:
@@ -244,3 +257,8 @@ class Cameras:
             self._metrics.forget(camera.label)
         self.on_forget(camera)
         _LOG.info("camera forgotten", extra={"camera": camera.id, "reason": reason})
+
+
+def _by(alarm: CameraAlarm) -> dict[str, str | None]:
+    """Who acknowledged it, for the log."""
+    return {"acknowledged_by": alarm.acknowledged.by} if alarm.acknowledged else {}

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from service.cameras.alarm import ALARM_ID, AlarmState, CameraAlarm, new_alarm_id
+from service.cameras.alarm import ALARM_ID, Acknowledgement, AlarmState, CameraAlarm, new_alarm_id
 from service.cameras.camera import CAMERA_ID, Camera, KeptCamera
 from service.cameras.evidence import RelativeBox
 from service.cameras.health import PastCounts
@@ -44,6 +44,7 @@ class _Entry(BaseModel):
     ended_s: float | None
     places: list[RelativeBox]
     id: Annotated[str, Field(pattern=ALARM_ID)] | None = None
+    acknowledged: Acknowledgement | None = None
 
     @classmethod
     def of(cls, alarm: CameraAlarm) -> Self:
@@ -57,11 +58,13 @@ class _Entry(BaseModel):
             ended_s=_finite(alarm.ended_s),
             places=alarm.places,
             id=alarm.id,
+            acknowledged=alarm.acknowledged,
         )
 
     def alarm(self) -> CameraAlarm:
         """The alarm as it was, which new frames have to confirm; one of an earlier version gets its id now."""
         kept = self.model_dump(include={"state", "since_s", "score", "frames", "places", "id"})
+        kept["acknowledged"] = self.acknowledged
         if self.id is None and self.state is AlarmState.ALARM:
             kept["id"] = new_alarm_id(self.since_s)
         newest_s, ended_s = (-math.inf if at_s is None else at_s for at_s in (self.newest_s, self.ended_s))

@@ -5,6 +5,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
+from service.cameras.alarm import Acknowledgement
 from service.cameras.camera import CAMERA_ID, Camera
 from service.timestamps import instant
 
@@ -101,4 +102,10 @@ def state_body(camera: Camera) -> dict[str, object]:
         "since": instant(alarm.since_s) if alarm.since_s else None,
         "score": round(alarm.score, 6),
         "frames": alarm.frames,
+        **acknowledgement_body(alarm.acknowledged),
     }
+
+
+def acknowledgement_body(acknowledged: Acknowledgement | None) -> dict[str, object]:
+    """What a message says of who has taken an alarm on; nothing where nobody has."""
+    return {"acknowledged": {"by": acknowledged.by, "at": instant(acknowledged.at_s)}} if acknowledged else {}

@@ -29,6 +29,7 @@ from service.cameras.evidence import BoxPx, RelativeBox
 from service.errors import SettingsInvalid
 from service.notifications.links import AlarmLinks
 from service.notifications.outbox import DeliveryFailed
+from service.notifications.topics import acknowledgement_body
 from service.timestamps import instant
 
 SIGNATURE: Final = "X-Smoke-Signature"
@@ -113,6 +114,8 @@ def message(change: AlarmTransition, now_s: float) -> dict[str, object]:
     told = f"{change.camera_id} {change.before} {change.after} {change.since_s} {change.boxes}"
     if change.view:
         told += f" {change.view}"
+    if change.acknowledged:
+        told += f" {change.acknowledged}"
     return {
         "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:smoke-bvm:{told}")),
         "camera_id": change.camera_id,
@@ -123,6 +126,7 @@ def message(change: AlarmTransition, now_s: float) -> dict[str, object]:
         "score": round(change.score, 6),
         "frames": change.frames,
         "boxes": [_box(*boxes) for boxes in zip(change.boxes, change.boxes_px, strict=True)],
+        **acknowledgement_body(change.acknowledged),
         "sent_at": instant(now_s),
     }
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathParameter
 from pydantic import ValidationError
 
@@ -20,6 +20,7 @@ from service.api.access import require_scope
 from service.api.auth import Scope
 from service.api.body import read_body
 from service.api.problems import ENTRY, described
+from service.api.query import NEVER_NULL
 from service.api.schemas.cameras import CameraBody, CamerasBody, Feedback, FeedbackBody
 from service.api.state import AppState, AppStateDep
 from service.cameras.alarm import AlarmState
@@ -41,6 +42,11 @@ _BODY: Final[dict[str, Any]] = {
     }
 }
 CameraId = Annotated[str, PathParameter(pattern=CAMERA_ID)]
+By = Annotated[
+    str | None,
+    NEVER_NULL,
+    Query(min_length=1, max_length=64, description="Who takes it on; the name of the key by default."),
+]
 
 
 @router.get("", dependencies=[Depends(require_scope(Scope.INFER))], summary="Every camera", responses=described(*ENTRY))
@@ -56,6 +62,22 @@ async def cameras(state: AppStateDep) -> CamerasBody:
 async def camera(camera_id: CameraId, state: AppStateDep) -> CameraBody:
     """What its last frames amount to."""
     return CameraBody.of(_known(state, camera_id))
+
+
+@router.post(
+    "/{camera_id}/acknowledge",
+    dependencies=[Depends(require_scope(Scope.OPERATOR, Scope.ADMIN))],
+    summary="Take a camera's alarm on",
+    responses=described(*_ONE, errors.AlarmUnknown),
+)
+async def acknowledge(camera_id: CameraId, request: Request, state: AppStateDep, by: By = None) -> CameraBody:
+    """It stays an alarm. Webhook and MQTT say who has taken it on, and nothing more of it until it ends; the first to do so stays."""
+    found = _known(state, camera_id)
+    if found.alarm.state is not AlarmState.ALARM:
+        raise errors.AlarmUnknown(f"found camera {camera_id} in state {found.alarm.state}, expected it in alarm")
+    named = by or str(getattr(request.state, "key", "unknown"))
+    state.cameras.acknowledge(found, named, time.time())
+    return CameraBody.of(found)
 
 
 @router.post(

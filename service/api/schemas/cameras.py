@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.api.schemas.notifications import AcknowledgementBody
 from service.api.schemas.result import MeanUncertaintyBody, RegionBody
 from service.cameras.alarm import ALARM_ID, AlarmState
 from service.cameras.camera import AlarmStatus, Camera, RecentFrame
@@ -69,6 +70,9 @@ class CameraBody(BaseModel):
     camera_id: str
     label: str = Field(description="Its name in the metrics: its own, or `other`.")
     alarm: AlarmBody = Field(description="Of its most urgent view, where it has several.")
+    acknowledged: AcknowledgementBody | None = Field(
+        description="By whom that alarm was taken on; null where nobody has."
+    )
     views: dict[str, AlarmBody] = Field(
         description="By `view`, where its frames name one or show several (`auto-2`, `auto-3`)."
     )
@@ -102,6 +106,7 @@ class CameraBody(BaseModel):
             camera_id=camera.id,
             label=camera.label,
             alarm=AlarmBody.of(AlarmStatus.of(alarm)),
+            acknowledged=AcknowledgementBody.of(alarm.acknowledged),
             views=views,
             view=camera.showing or None,
             view_changed_at=instant(camera.view_changed_s),

@@ -1,10 +1,13 @@
 """What is sent when a camera's alarm changes, as the document shows it: to a webhook, and to an MQTT broker."""
 
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from service.api.schemas.result import BoxBody
-from service.cameras.alarm import AlarmState
+from service.cameras.alarm import Acknowledgement, AlarmState
+from service.timestamps import instant
 
 _INSTANT: JsonDict = {"format": "date-time"}
 
@@ -18,6 +21,18 @@ class ChangedBoxBody(BoxBody):
     bottom: float = Field(ge=0, le=1, deprecated=True)
 
 
+class AcknowledgementBody(BaseModel):
+    """Who has taken an alarm on."""
+
+    by: str = Field(description="As he named himself, or the name of his key.")
+    at: str = Field(json_schema_extra=_INSTANT)
+
+    @classmethod
+    def of(cls, acknowledged: Acknowledgement | None) -> Self | None:
+        """From what is known of an alarm."""
+        return cls(by=acknowledged.by, at=instant(acknowledged.at_s) or "") if acknowledged else None
+
+
 class _LinksBody(BaseModel):
     """The alarm that a message tells of, and where to see it; left out where it tells of none."""
 
@@ -26,6 +41,9 @@ class _LinksBody(BaseModel):
     alarm_id: str = Field("", description="Of the alarm that began, goes on or ended.")
     alarm_url: str = Field("", description="Of GET /alarms/ID: below SMOKE_PUBLIC_URL, or without it a relative path.")
     picture_url: str = Field("", description="Of its latest picture; only where SMOKE_ALARM_DIR keeps pictures.")
+    acknowledged: AcknowledgementBody | None = Field(
+        None, description="By whom the alarm was taken on; left out where nobody has."
+    )
 
 
 class WebhookBody(_LinksBody):

@@ -219,7 +219,7 @@ def test_what_is_no_name_and_password_is_no_key(guarded, credentials):
 
 @pytest.mark.parametrize(("key", "expected"), [("operator", 404), ("admin", 404), ("infer", 403), ("metrics", 403)])
 def test_an_operator_judges_alarms_and_changes_no_model(guarded, key, expected):
-    assert status(guarded, "POST", "/cameras/ridge/feedback", key) == expected
+    assert status(guarded, "POST", "/cameras/ridge/acknowledge", key) == expected
     assert status(guarded, "POST", "/admin/reload", "operator") == 403
 
 

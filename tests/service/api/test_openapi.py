@@ -42,7 +42,7 @@ def test_the_document_names_the_body_the_query_and_every_answer(document):
 def test_every_error_of_every_route_is_the_one_problem(open_client, keys_file):
     document = open_client(api_keys_file=keys_file, admin=True).get("/openapi.json").json()
     operations = {(path, method): spec for path, ways in document["paths"].items() for method, spec in ways.items()}
-    assert len(operations) == 18
+    assert len(operations) == 19
     for (path, _), operation in operations.items():
         errors = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
         content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from models.detection import Detection
 from models.drift import Histogram
 from models.geometry import Box, Region
-from service.cameras.alarm import AlarmState, Arrival
+from service.cameras.alarm import Acknowledgement, AlarmState, Arrival
 from service.cameras.camera import VIEWS_MAX, AlarmTransition, FrameObservation
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.health import FRAMES_MIN
@@ -83,6 +83,39 @@ def test_smoke_in_damaged_pictures_alone_is_looked_at_by_a_person_and_raises_an_
     assert fleet.value("smoke_camera_image_quality", camera="ridge", flag="damaged") == 1.0
     assert [fleet.frame("ridge", region()).state for _ in range(2)][-1] is AlarmState.ALARM
     assert fleet.value("smoke_camera_image_quality", camera="ridge", flag="damaged") == 0.0
+
+
+def test_an_acknowledged_alarm_stays_one_and_is_told_once_and_no_more_until_it_ends(fleet):
+    for _ in range(3):
+        fleet.frame("ridge", region())
+    camera, before = fleet.cameras.get("ridge"), len(fleet.told)
+    fleet.cameras.acknowledge(camera, "anna", 77.0)
+    fleet.cameras.acknowledge(camera, "ben", 78.0)
+    assert [(change.before, change.after, change.acknowledged) for change in fleet.told[before:]] == [
+        (AlarmState.ALARM, AlarmState.ALARM, Acknowledgement("anna", 77.0))
+    ]
+    for _ in range(3):
+        fleet.frame("ridge", region(), region(70))
+    assert (camera.alarm.state, len(camera.alarm.places), len(fleet.told)) == (AlarmState.ALARM, 2, before + 1)
+    for _ in range(5):
+        fleet.frame("ridge")
+    assert fleet.told[-1].after is not AlarmState.ALARM
+    assert camera.alarm.acknowledged is None
+    fleet.now_s += 1_000.0
+    for _ in range(3):
+        fleet.frame("ridge", region())
+    assert (fleet.told[-1].after, fleet.told[-1].acknowledged) == (AlarmState.ALARM, None)
+
+
+def test_an_alarm_in_another_view_than_the_acknowledged_one_is_told(fleet):
+    turn(fleet, 3)
+    fleet.cameras.acknowledge(fleet.cameras.get("pan"), "anna", 77.0)
+    turn(fleet, 3, smoky="west")
+    assert [(change.view, change.acknowledged) for change in fleet.told if change.after is AlarmState.ALARM] == [
+        ("east", None),
+        ("east", Acknowledgement("anna", 77.0)),
+        ("west", None),
+    ]
 
 
 def test_the_state_is_one_hot_in_the_metrics(fleet):

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
 from service.cameras import snapshot
-from service.cameras.alarm import AlarmState, CameraAlarm
+from service.cameras.alarm import Acknowledgement, AlarmState, CameraAlarm
 from service.cameras.camera import Camera, CameraView
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
@@ -22,7 +22,8 @@ from tests.pictures import file_of, plain, plume
 
 def alarmed() -> Camera:
     box = (0.1, 0.2, 0.3, 0.4)
-    alarm = CameraAlarm(AlarmState.ALARM, 10.0, 1.5, 4, 300.0, [box], ended_s=5.0)
+    by = Acknowledgement("anna", 42.0)
+    alarm = CameraAlarm(AlarmState.ALARM, 10.0, 1.5, 4, 300.0, [box], ended_s=5.0, acknowledged=by)
     return Camera("ridge", "ridge", {"": CameraView(alarm)})
 
 
@@ -38,7 +39,7 @@ def test_what_is_read_is_what_was_written_and_says_that_it_is_restored(tmp_path)
     (camera_id, kept), *rest = snapshot.read_snapshot(file).items()
     before, watch = alarmed().alarm, kept.views[""]
     assert (camera_id, rest, len(kept.views)) == ("ridge", [], 1)
-    for name in ("state", "since_s", "score", "frames", "newest_s", "places", "ended_s"):
+    for name in ("state", "since_s", "score", "frames", "newest_s", "places", "ended_s", "acknowledged"):
         assert getattr(watch, name) == getattr(before, name)
     assert watch.restored
     assert [path.name for path in tmp_path.iterdir()] == ["state.json"]

@@ -18,16 +18,17 @@ import trustme
 from starlette.testclient import TestClient
 
 from service.api.schemas.notifications import MqttStateBody
-from service.cameras.alarm import AlarmState, CameraAlarm
+from service.cameras.alarm import Acknowledgement, AlarmState, CameraAlarm
 from service.cameras.camera import AlarmTransition, Camera, CameraView
 from service.errors import SettingsInvalid
 from service.notifications import mqtt as mqtt_module
 from service.notifications.broker import BrokerOptions
 from service.notifications.mqtt import Mqtt
-from service.notifications.topics import Topics
+from service.notifications.topics import Topics, state_body
 from service.runtime.slot import LoadedModel
 from service.server.app import create_app
 from service.settings import Settings
+from service.timestamps import instant
 from tests.pictures import file_of, plain, plume
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
@@ -144,6 +145,14 @@ def test_a_camera_is_published_and_announced_to_home_assistant_before_it_has_eve
     assert [entry["topic"] for entry in config["availability"]] == ["smoke/status", AVAILABILITY]
     assert config["availability_mode"] == "all"
     assert "availability_topic" not in config  # Home Assistant takes one of the two
+
+
+def test_who_has_taken_an_alarm_on_is_published():
+    known = camera()
+    known.alarm.acknowledged = Acknowledgement("anna", SINCE_S)
+    assert state_body(known)["acknowledged"] == {"by": "anna", "at": instant(SINCE_S)}
+    MqttStateBody.model_validate_json(json.dumps(state_body(known)), strict=True)
+    assert "acknowledged" not in state_body(camera())
 
 
 def test_a_change_is_published_at_once_and_counted(broker):

@@ -19,11 +19,11 @@ import trustme
 from starlette.testclient import TestClient
 
 from service.api.schemas.notifications import WebhookBody
-from service.cameras.alarm import AlarmState
+from service.cameras.alarm import Acknowledgement, AlarmState
 from service.cameras.camera import AlarmTransition
 from service.errors import SettingsInvalid
 from service.notifications.outbox import DeliveryFailed, Outbox, RetryPolicy
-from service.notifications.webhook import SIGNATURE, Webhook, headers_of, sign
+from service.notifications.webhook import SIGNATURE, Webhook, headers_of, message, sign
 from service.runtime.slot import LoadedModel
 from service.server.app import create_app
 from service.settings import Settings
@@ -389,3 +389,12 @@ def test_a_secret_of_standard_webhooks_that_is_no_base64_is_refused_at_the_start
     (tmp_path / "secret").write_text("whsec_no base64!\n")
     with pytest.raises(SettingsInvalid, match="SMOKE_WEBHOOK_SECRET_FILE: found whsec_ and no base64"):
         open_client(webhook_url="http://127.0.0.1/", webhook_secret_file=tmp_path / "secret")
+
+
+def test_who_has_taken_an_alarm_on_is_told_under_an_id_of_its_own():
+    taken = RAISED._replace(before=AlarmState.ALARM, acknowledged=Acknowledgement("anna", 1_767_268_860.0))
+    told, again = message(taken, 1.0), message(taken._replace(acknowledged=None), 1.0)
+    assert told["acknowledged"] == {"by": "anna", "at": "2026-01-01T12:01:00.000Z"}
+    assert "acknowledged" not in again
+    assert told["id"] != again["id"]
+    WebhookBody.model_validate(told)

@@ -45,6 +45,22 @@ def test_a_region_says_for_how_long_smoke_has_been_there_where_its_frame_counts(
     assert of_nobody["regions"][0]["persistence_s"] is None
 
 
+def test_an_alarm_is_acknowledged_by_name_and_only_while_it_is_one(client):
+    assert client.post("/cameras/ridge/acknowledge").status_code == 404
+    post(client, plume())
+    early = client.post("/cameras/ridge/acknowledge?by=anna")
+    assert (early.status_code, early.json()["detail"]) == (
+        404,
+        "found camera ridge in state suspected, expected it in alarm",
+    )
+    for minute in (1, 2):
+        post(client, plume(), minute=minute)
+    taken = client.post("/cameras/ridge/acknowledge?by=anna").json()
+    assert (taken["alarm"]["state"], taken["acknowledged"]["by"]) == ("alarm", "anna")
+    assert client.post("/cameras/ridge/acknowledge?by=ben").json()["acknowledged"] == taken["acknowledged"]
+    assert client.post("/cameras/ridge/acknowledge?by=").status_code == 422
+
+
 def test_a_late_frame_is_answered_and_flagged(client):
     before = post(client, plume(), minute=5)["alarm"]
     after = post(client, plain(0, 0, 0), minute=4)
