@@ -24,6 +24,7 @@ from service.errors import SOME_FAILED, USAGE, BodyTooLarge, RequestError, in_on
 from service.pipeline.decoding.decode import Limits
 from service.pipeline.options import POLYGONS, SegmentOptions
 from service.pipeline.pipeline import Pipeline, Segmentation
+from service.pipeline.workers import Rank
 from service.runtime.model import Model
 from service.runtime.slot import ModelSlot
 from service.server.components import load, worker_options
@@ -205,7 +206,7 @@ async def _answer_picture(task: SegmentTask, job: SegmentJob) -> FileReport:
     segmentation = await job.pipeline.segment(body, job.options)
     latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - started_s)
     fields = FileReport.result_fields(segmentation, latency)
-    return await job.pipeline.offload(lambda: _write(task, job.out / task.folder, segmentation, fields))
+    return await job.pipeline.offload(lambda: _write(task, job.out / task.folder, segmentation, fields), Rank.FINISH)
 
 
 def _read(path: Path, max_bytes: int) -> bytes:

@@ -29,7 +29,7 @@ from service.pipeline.tiling import (
     infer_each,
     merge_results,
 )
-from service.pipeline.workers import DecodeWorkers, WorkerOptions, WorkingSince
+from service.pipeline.workers import DecodeWorkers, Rank, RankedPool, WorkerOptions, WorkingSince
 from service.runtime.model import ModelInfo
 from service.runtime.slot import InferenceResult, ModelSlot
 from service.scheduling.batcher import Batcher, BatchingOptions, no_report
@@ -99,6 +99,7 @@ class Pipeline:
         self._slot = slot
         self._batcher: Batcher[ModelInputs, InferenceResults] = Batcher(partial(infer_each, slot), batching, report)
         self._pool = ThreadPoolExecutor(options.workers, thread_name_prefix="worker")
+        self._work = RankedPool(self._pool)
         self._decoders = DecodeWorkers(options.decode_max_s, decoder_ended)
         self._working = WorkingSince()
         self._limits = limits
@@ -172,7 +173,7 @@ class Pipeline:
         model, side = done.value[0].model, inputs[0].shape[0]
         threshold = threshold_in_force(model.manifest, options.threshold, options.false_alarm_rate)
         result, rendering, probability = await self.offload(
-            lambda: self._postprocess(body, size, merge_results(done.value), options, threshold.value)
+            lambda: self._postprocess(body, size, merge_results(done.value), options, threshold.value), Rank.FINISH
         )
         encode_s = time.perf_counter() - inferred_s
         stages = Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
@@ -181,10 +182,10 @@ class Pipeline:
         kept = probability if watched else None
         return Segmentation(model.identity, threshold, size, result, rendering, *about, kept)
 
-    async def offload(self, work: Callable[[], _T]) -> _T:
-        """Run something short but not instant off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._pool, self._estimator.timed, partial(self._working.do, work)
+    async def offload(self, work: Callable[[], _T], rank: Rank = Rank.BEGIN) -> _T:
+        """Run something short but not instant off the event loop; of those that wait, what ends a frame first."""
+        return await asyncio.wrap_future(
+            self._work.submit(partial(self._estimator.timed, partial(self._working.do, work)), rank)
         )
 
     def _postprocess(

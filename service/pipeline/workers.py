@@ -1,10 +1,14 @@
 """Who works in a pipeline: the threads that decode and encode, and the processes that decode for them, so that it can be ended."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from enum import IntEnum
+from queue import PriorityQueue
+from typing import Any, Self, TypeVar
 
 from service.errors import Draining, FrameBroken, FrameTooSlow, RequestError
 from service.pipeline.prepare import Preparation, PreparedFrame, prepare
@@ -114,6 +118,42 @@ class DecodeWorkers:
         if self._closed:
             return Draining("found the service stopping, expected it ready")
         return FrameBroken("found a file that brings its decoder down, expected a whole one")
+
+
+class Rank(IntEnum):
+    """What goes first: what ends a frame, before what begins one."""
+
+    FINISH = 0
+    BEGIN = 1
+
+
+class RankedPool:
+    """Work for the threads of a pool, by rank, and of one rank as it came.
+
+    A frame that was inferred holds some ten times the memory of one that waits to be decoded, so it must not wait behind those.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._waiting: PriorityQueue[tuple[Rank, int, Future[Any], Callable[[], Any]]] = PriorityQueue()
+        self._numbers = itertools.count()
+
+    def submit(self, work: Callable[[], T], rank: Rank) -> Future[T]:
+        """Have this done. Raises RuntimeError once the pool is closed."""
+        future: Future[T] = Future()
+        self._waiting.put((rank, next(self._numbers), future, work))
+        self._pool.submit(self._do_first)
+        return future
+
+    def _do_first(self) -> None:
+        """As often as work was put in, once is taken out, though seldom what was put in with it."""
+        _, _, future, work = self._waiting.get()
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whoever waits for it must hear of it, whatever it is
+            future.set_exception(error)
 
 
 class WorkingSince:

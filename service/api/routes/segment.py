@@ -21,6 +21,7 @@ from service.api.schemas.segment import SegmentResponse
 from service.api.state import AppState, AppStateDep
 from service.cameras.clock import Stamp
 from service.errors import RequestError
+from service.pipeline.workers import Rank
 
 router = APIRouter()
 
@@ -121,7 +122,7 @@ def _refusals_counted(camera_id: str | None, state: AppState) -> Iterator[None]:
 async def _respond(state: AppState, answer: Answer, media_type: str) -> Response:
     """Build the body off the event loop, down to its bytes: base64 and JSON of a large map take their time."""
     stages_ms = answer.latency.model_dump()
-    content, content_type = await state.pipeline.offload(lambda: answer.content(media_type))
+    content, content_type = await state.pipeline.offload(lambda: answer.content(media_type), Rank.FINISH)
     state.metrics.observe_stages({stage: value / 1000.0 for stage, value in stages_ms.items()})
     timing = ", ".join(f"{stage};dur={value:.3f}" for stage, value in stages_ms.items())
     told = {} if media_type == JSON else answer.headers()

@@ -50,8 +50,8 @@ _MIDDLE = (1280, 720)
 QUICK = Plan(
     scenes=tuple(Scene(*_MIDDLE, "model", clients) for clients in (1, CROWD)),
     rounds=2,
-    seconds=4,
-    choose_s=3,
+    seconds=6,
+    choose_s=5,
     loop_s=4,
     folder_frames=16,
 )

@@ -1,5 +1,6 @@
 """The results in Markdown."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from tests.performance.bench.plan import Scene
@@ -76,6 +77,8 @@ def _ground_rows(results: Results) -> Iterator[tuple[str, ...]]:
 
 
 def _spread(ratio: Ratio) -> str:
+    if math.isnan(ratio.median):
+        return "no answers"
     return f"{ratio.median:.2f} ({ratio.least:.2f} to {ratio.largest:.2f})"
 
 
