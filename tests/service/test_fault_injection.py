@@ -91,16 +91,16 @@ def break_summing_up(patch, failure) -> None:
 
 
 def break_encoding(patch, failure) -> None:
-    from service.pipeline import pipeline
+    from service.pipeline import render
 
-    encode_maps = pipeline.encode_maps
+    encode_maps = render.encode_maps
 
     def encoding(prediction, *rest):
         if abs(prediction.probability.max() - LEVEL / 255) < 1e-6:
             raise failure
         return encode_maps(prediction, *rest)
 
-    patch.setattr(pipeline, "encode_maps", encoding)
+    patch.setattr(render, "encode_maps", encoding)
 
 
 def break_replying(patch, failure) -> None:
