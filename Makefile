@@ -6,7 +6,7 @@ EXTRA := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 DEVICE := $(if $(filter gpu,$(EXTRA)),gpu,dev)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test dev format lint types pytest soak overload hang-ups bench gpu-check image clean
+.PHONY: help serve test dev format lint types pytest soak overload hang-ups bench screenshots gpu-check image clean
 
 help:
 	@echo "make serve   install the service and start it on the model in the repository"
@@ -17,6 +17,7 @@ help:
 	@echo "make overload  80 % and 400 % of capacity in turn, a minute each: who is refused, how long the others wait"
 	@echo "make hang-ups  a minute of callers who hang up at every point of a request, and what they leave behind"
 	@echo "make bench   beside LitServe, BentoML and FastAPI, the same work; ARGS=--full for all of it, on a machine that does nothing else"
+	@echo "make screenshots  the pictures of the page in the documents, from rendered frames; needs chromium"
 	@echo "make gpu-check  on a GPU host: train, export, answer as a CPU does, time batches and served frames"
 	@echo "make image   build the service's image with Docker and check it"
 	@echo "make clean   remove the environments and all caches"
@@ -60,6 +61,9 @@ pytest: dev
 
 soak: dev
 	.venv-dev/bin/python -m tests.performance.soak $(ARGS)
+
+screenshots: dev
+	.venv-dev/bin/python -m tests.screenshots
 
 overload: dev
 	.venv-dev/bin/python -m tests.performance.overload $(ARGS)

@@ -78,8 +78,8 @@ def test_the_wheel_holds_neither_tests_nor_a_package_called_released(wheel: Path
 
 def test_the_page_and_all_that_it_loads_are_in_the_wheel(wheel: Path):
     names = zipfile.ZipFile(wheel).namelist()
-    static = ROOT / "service/web/static"
-    assert [file.name for file in static.iterdir() if f"service/web/static/{file.name}" not in names] == []
+    loaded = [file for file in (ROOT / "service/web/static").rglob("*") if file.is_file()]
+    assert [file.name for file in loaded if file.relative_to(ROOT).as_posix() not in names] == []
 
 
 def test_the_training_presets_are_in_the_wheel(wheel: Path):

@@ -1,5 +1,6 @@
 """The page at / for people: static files of this package. It asks this service and nobody else, and runs no script but its own."""
 
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -18,8 +19,8 @@ _TYPES: Final = {".css": "text/css", ".jpg": "image/jpeg", ".js": "text/javascri
 
 def page_routes() -> list[BaseRoute]:
     """The page, and each file that it loads; all addresses in it are relative, for a proxy may show it below a path of its own."""
-    loaded = sorted(file.name for file in _folder().iterdir() if file.suffix in _TYPES)
-    return [Route("/", _page), *(Route(f"/page/{name}", _file) for name in loaded)]
+    loaded = sorted(file for file in _folder().rglob("*") if file.suffix in _TYPES)
+    return [Route("/", _page), *(Route(f"/page/{_name(file)}", _sends(file)) for file in loaded)]
 
 
 def _folder() -> Path:
@@ -30,6 +31,12 @@ async def _page(_: Request) -> Response:
     return FileResponse(_folder() / _INDEX, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
 
-async def _file(request: Request) -> Response:
-    file = _folder() / request.url.path.rpartition("/")[2]
-    return FileResponse(file, media_type=_TYPES[file.suffix])
+def _name(file: Path) -> str:
+    return file.relative_to(_folder()).as_posix()
+
+
+def _sends(file: Path) -> Callable[[Request], Awaitable[Response]]:
+    async def send(_: Request) -> Response:
+        return FileResponse(file, media_type=_TYPES[file.suffix])
+
+    return send

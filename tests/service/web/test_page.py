@@ -1,10 +1,11 @@
 import re
+from urllib.parse import urljoin
 
 import pytest
 
 from service.web.page import _folder
 
-SCRIPTS = sorted(_folder().glob("*.js"))
+SCRIPTS = sorted(_folder().rglob("*.js"))
 
 
 def test_the_first_address_shows_the_page_and_lets_no_script_in_but_its_own(client):
@@ -30,10 +31,11 @@ def test_all_that_it_loads_is_served_here_from_relative_addresses(client):
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_each_script_imports_scripts_that_are_served_and_asks_relative_addresses_only(client, script):
-    answer = client.get(f"/page/{script.name}")
+    address = f"/page/{script.relative_to(_folder()).as_posix()}"
+    answer = client.get(address)
     assert answer.headers["Content-Type"].startswith("text/javascript")
-    for imported in re.findall(r'from "\./([^"]+)"', answer.text):
-        assert client.get(f"/page/{imported}").status_code == 200
+    for imported in re.findall(r'from "([^"]+)"', answer.text):
+        assert client.get(urljoin(address, imported)).status_code == 200
     assert not re.search(r"""ask\([`"'](/|http)""", answer.text)
     assert not re.search(r"localStorage|sessionStorage|document\.cookie|innerHTML", answer.text)
 

@@ -1,6 +1,6 @@
 // The numbers of an answer beside the picture: places with smoke, where the time went, the JSON itself.
 
-import { milliseconds, percent, quantity } from "./words.js";
+import { milliseconds, percent, quantity } from "../words.js";
 
 const part = (id) => document.getElementById(id);
 const STAGES = {

@@ -1,12 +1,12 @@
 // «Try it»: pictures in, the service's answer over them, and what the controls beside them change.
 
-import { ask } from "./api.js";
-import { paintLegend } from "./maps.js";
-import { areaFraction } from "./outline.js";
+import { ask } from "../api.js";
+import { paintLegend } from "../drawing/maps.js";
+import { areaFraction } from "../drawing/outline.js";
 import { showAnswer } from "./answer.js";
 import { Shot, Shots } from "./shots.js";
-import { Stage } from "./stage.js";
-import { LAYERS, percent, quantity, verdict } from "./words.js";
+import { Stage } from "../drawing/stage.js";
+import { LAYERS, percent, quantity, verdict } from "../words.js";
 import { Webcam } from "./webcam.js";
 
 const part = (id) => document.getElementById(id);
@@ -37,6 +37,11 @@ export function startTry() {
 /** Ask again about a picture that was refused for want of a key. */
 export function retryAfterKey() {
   if (current?.refusal) look([current]);
+}
+
+/** Stop what only this page needs. */
+export function leaveTry() {
+  webcam.stop();
 }
 
 function acceptDrops() {

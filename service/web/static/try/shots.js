@@ -1,7 +1,7 @@
 // The pictures that were dropped, pasted, chosen or filmed: asked about one after another, the newest forty kept.
 
-import { ask } from "./api.js";
-import { decode } from "./maps.js";
+import { ask } from "../api.js";
+import { decode } from "../drawing/maps.js";
 
 const MOST = 40;
 const OUTPUTS = ["probability", "total", "aleatoric", "epistemic"];
