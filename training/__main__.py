@@ -1,4 +1,4 @@
-"""The command line `smoke-bvm-train`: train, ablate, evaluate, calibrate, export, quantise."""
+"""The command line `smoke-bvm-train`: train, ablate, evaluate, calibrate, audit, split, export, quantise."""
 
 import argparse
 import os
@@ -77,6 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluation(commands.add_parser("evaluate", help="score a checkpoint or a release"))
     _add_calibrating(
         commands.add_parser("calibrate", help="hold the alarms that people judged against the thresholds of a release")
+    )
+    _add_audit(
+        commands.add_parser("audit", help="look at a data set before training: faults, duplicates, leaks, sizes")
+    )
+    _add_split(
+        commands.add_parser("split", help="write a manifest.csv whose val has no scene, camera or event of train")
     )
     _add_export(commands.add_parser("export", help="write a release, or nothing"))
     _add_quantising(commands.add_parser("quantise", help="measure an int8 form of a release, and write one with both"))
@@ -179,6 +185,48 @@ def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 100_000:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 1 to 100000")
     return int(text)
+
+
+def _add_folders(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folders", type=Path, nargs="+", metavar="DATA", help="data folder, of a layout in training/README.md"
+    )
+
+
+def _add_audit(parser: argparse.ArgumentParser) -> None:
+    _add_folders(parser)
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="checkpoint or release that says which masks it finds unlikely (a tenth of a second a frame)",
+    )
+    parser.add_argument("--table", action="store_true", help="print the row of the paper's Table 1 alone")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/audit"), help="folder for the report (default: runs/audit)"
+    )
+
+
+def _add_split(parser: argparse.ArgumentParser) -> None:
+    _add_folders(parser)
+    parser.add_argument(
+        "--by",
+        choices=("group", "name", "folder", "scene"),
+        default="group",
+        help="what belongs together beside near-duplicates: group of the manifest, name without counters, folder (default: group)",
+    )
+    parser.add_argument("--val", type=_share, default=0.2, help="share of the frames for val (default: 0.2)")
+    parser.add_argument("--seed", type=int, default=0, help="of the order in which groups are drawn (default: 0)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for manifest.csv, and masks of what was drawn")
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0.0 < share < 1.0:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a share between 0 and 1")
+    return share
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from rich.markdown import Markdown
 from models.manifest import Manifest, ManifestError
 from models.networks.backbone import EncoderError, WeightsError
 from training.commands.ablate import AblationError, ablate, ablation_table, card_section
+from training.commands.own_data import run_audit, run_split
 from training.commands.progress import TerminalReporter
 from training.config import ConfigError, read_config
 from training.data.checks import check_frames
@@ -62,6 +63,8 @@ def run(options: argparse.Namespace) -> int:
         "ablate": _ablate,
         "evaluate": _evaluate,
         "calibrate": _recalibrate,
+        "audit": run_audit,
+        "split": run_split,
         "export": _export,
         "quantise": _quantise,
     }

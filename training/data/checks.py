@@ -52,6 +52,11 @@ def _expect_smoke(frames: Iterable[tuple[Frame, _Seen]]) -> None:
             )
 
 
+def fault_of(frame: Frame) -> str:
+    """Why a frame cannot be used, with its file; empty where it can."""
+    return _look(frame).fault
+
+
 def _look(frame: Frame) -> _Seen:
     try:
         return _Seen("", _expect_whole(frame))

@@ -1,0 +1,36 @@
+"""What the commands on a data set do: audit it, and split it without leaks."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.markdown import Markdown
+
+from training.audit.audit import as_text, audit, table_row, write_audit
+from training.audit.split import split_without_leaks, write_split
+from training.audit.survey import survey
+from training.evaluation.predictor import load_predictor
+
+
+def run_audit(options: argparse.Namespace, console: Console) -> None:
+    """`audit`: the report as JSON, text and a page, or the row of Table 1 alone."""
+    report, surveyed = audit(options.folders, load_predictor(options.model) if options.model else None)
+    if options.table:
+        console.print(
+            "| Dataset | Size | Type | Scribble or box | Mask |\n| --- | --- | --- | --- | --- |", markup=False
+        )
+        console.print(table_row(report, Path(options.folders[0]).resolve().name), markup=False)
+        return
+    write_audit(report, surveyed, options.out)
+    console.print(Markdown(as_text(report)))
+    console.print(f"audit.json, audit.md, audit.html are in {options.out}", markup=False)
+
+
+def run_split(options: argparse.Namespace, console: Console) -> None:
+    """`split`: a manifest.csv that leaves the pictures where they are."""
+    rows = split_without_leaks(survey(options.folders), options.by, options.val, options.seed)
+    manifest = write_split(rows, options.out)
+    for split in ("train", "val"):
+        of = [(group, frame) for name, group, frame in rows if name == split]
+        console.print(f"{split}: {len(of):,} frames of {len({group for group, _ in of}):,} groups", markup=False)
+    console.print(f"written: {manifest}", markup=False)
