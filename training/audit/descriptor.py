@@ -25,7 +25,7 @@ Descriptors = npt.NDArray[np.float32]
 """(n, 64 x 64), each of mean square 1 / 4096, so that a product is a correlation in [-1, 1]."""
 
 
-class Pair(NamedTuple):
+class NearPair(NamedTuple):
     """Places of two pictures, their correlation, and whether one is mirrored."""
 
     first: int
@@ -34,7 +34,7 @@ class Pair(NamedTuple):
     mirrored: bool
 
 
-def describe(image: RGB) -> Descriptors:
+def scene_descriptor(image: RGB) -> Descriptors:
     """A picture (height, width, 3) uint8 -> its descriptor (4096,): fine structure alone, so that light and haze weigh little."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -45,10 +45,10 @@ def describe(image: RGB) -> Descriptors:
     return np.asarray(centred / max(float(np.linalg.norm(centred)), 1e-6), np.float32)
 
 
-def near_pairs(descriptors: Descriptors, near: float = NEAR) -> list[Pair]:
+def near_pairs(descriptors: Descriptors, near: float = NEAR) -> list[NearPair]:
     """All pairs whose correlation, upright or mirrored, reaches `near`, each once, first < second; block by block."""
     mirrored = descriptors.reshape(-1, _SIDE_PX, _SIDE_PX)[:, :, ::-1].reshape(len(descriptors), -1)
-    found: dict[tuple[int, int], Pair] = {}
+    found: dict[tuple[int, int], NearPair] = {}
     for turned, others in ((False, descriptors), (True, mirrored)):
         for pair in _above(descriptors, np.ascontiguousarray(others), near, mirrored=turned):
             known = found.get(pair[:2])
@@ -57,17 +57,17 @@ def near_pairs(descriptors: Descriptors, near: float = NEAR) -> list[Pair]:
     return sorted(found.values())
 
 
-def clusters(count: int, pairs: list[Pair]) -> npt.NDArray[np.int32]:
+def clusters(count: int, pairs: list[NearPair]) -> npt.NDArray[np.int32]:
     """A number per picture, (count,): the same for those that a chain of pairs joins."""
     rows, columns = [pair.first for pair in pairs], [pair.second for pair in pairs]
     joined = coo_array((np.ones(len(pairs), np.int8), (rows, columns)), shape=(count, count))
     return np.asarray(connected_components(joined, directed=False)[1], np.int32)
 
 
-def _above(first: Descriptors, second: Descriptors, near: float, *, mirrored: bool) -> Iterator[Pair]:
+def _above(first: Descriptors, second: Descriptors, near: float, *, mirrored: bool) -> Iterator[NearPair]:
     for start in range(0, len(first), _BLOCK):
         for other in range(0, start + 1, _BLOCK):
             found = first[start : start + _BLOCK] @ second[other : other + _BLOCK].T
             for row, column in np.argwhere(found >= near).tolist():
                 if other + column < start + row:
-                    yield Pair(other + column, start + row, float(found[row, column]), mirrored)
+                    yield NearPair(other + column, start + row, float(found[row, column]), mirrored)

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from training.audit.descriptor import Pair, near_pairs
+from training.audit.descriptor import NearPair, near_pairs
 from training.audit.survey import Surveyed
 
 
-def pairs_of(surveyed: Sequence[Surveyed]) -> list[Pair]:
+def pairs_of(surveyed: Sequence[Surveyed]) -> list[NearPair]:
     """Near-duplicates among the frames that could be read; places are of `surveyed`."""
     seen = [(place, each.descriptor) for place, each in enumerate(surveyed) if each.descriptor is not None]
     if not seen:
@@ -27,7 +27,7 @@ def duplicates(surveyed: Sequence[Surveyed]) -> list[list[str]]:
     ]
 
 
-def leakage(surveyed: Sequence[Surveyed], pairs: Sequence[Pair]) -> dict[str, Any]:
+def leakage(surveyed: Sequence[Surveyed], pairs: Sequence[NearPair]) -> dict[str, Any]:
     """Frames of val whose like is in train: of the same pixels, of the same scene, of the same camera or event.
 
     Returns:
@@ -56,7 +56,7 @@ def _across(surveyed: Sequence[Surveyed], key: Callable[[Surveyed], Hashable]) -
     }
 
 
-def _nearest_across(surveyed: Sequence[Surveyed], pairs: Sequence[Pair]) -> dict[int, int]:
+def _nearest_across(surveyed: Sequence[Surveyed], pairs: Sequence[NearPair]) -> dict[int, int]:
     """Place in val -> the most similar place in train that is a near-duplicate."""
     best: dict[int, tuple[float, int]] = {}
     for pair in pairs:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.audit.descriptor import Descriptors, describe
+from training.audit.descriptor import Descriptors, scene_descriptor
 from training.data.checks import fault_of
 from training.data.frames import DataError, Frame, load_image, load_mask
 from training.data.layouts.layout import read_layout
@@ -28,7 +28,7 @@ class Surveyed:
         smoke: Share of its pixels, in [0, 1]; None where smoke is not known by the pixel.
         place: Of the centre of its smoke among nine parts, 0 at the left upper to 8; None without.
         digest: SHA-256 of its pixels.
-        descriptor: See `descriptor.describe`.
+        descriptor: See `descriptor.scene_descriptor`.
     """
 
     frame: Frame
@@ -69,7 +69,7 @@ def _look(row: tuple[str, Frame]) -> Surveyed:
         smoke=None if mask is None else float(mask.mean()),
         place=None if mask is None else _place(mask),
         digest=hashlib.sha256(image.tobytes()).hexdigest(),
-        descriptor=describe(image),
+        descriptor=scene_descriptor(image),
     )
 
 
