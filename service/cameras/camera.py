@@ -105,6 +105,7 @@ class Camera:
         regions: The largest regions of the last frame that had any.
         persistence: For how many seconds there had been smoke at their places; empty if that frame did not count.
         threshold: That of the last frame.
+        crowded: Whether the last frame named one view more than are remembered.
         clock_wrong: Whether the stamp of the last frame that counted could not be relied on.
     """
 
@@ -125,6 +126,7 @@ class Camera:
     threshold: float | None = None
     clock_wrong: bool = False
     scenes: SceneTracker = field(default_factory=SceneTracker)
+    crowded: bool = False
     pan: PanDetector = field(default_factory=PanDetector)
     drift: DriftMonitor = field(default_factory=DriftMonitor)
     recent: deque[RecentFrame] = field(default_factory=lambda: deque(maxlen=_RECENT_FRAMES))
@@ -170,7 +172,8 @@ class Camera:
 
     def view(self, name: str) -> str:
         """The name under which a view is remembered: its own, or "" where there are too many and none of them is clear."""
-        if name not in self.views and len(self.views) > VIEWS_MAX:
+        self.crowded = name not in self.views and len(self.views) > VIEWS_MAX
+        if self.crowded:
             clear = [n for n, view in self.views.items() if n and view.alarm.state is AlarmState.CLEAR]
             if not clear:
                 return ""
@@ -223,7 +226,7 @@ class Camera:
             "frozen": view.freeze.frozen(frame.stats),
             "damaged": frame.damaged,
             "clock": self.clock_wrong,
-            "panning": not frame.view and self.pan.panning(frame.stats),
+            "panning": self.crowded or (not frame.view and self.pan.panning(frame.stats)),
         }
         return quality_flags(frame.stats) | {flag for flag, is_so in told.items() if is_so}
 

@@ -123,6 +123,8 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return _bound(socket.socket(family, kind, protocol), address)
+    except UnicodeError as error:  # of a name that no name server could be asked for
+        raise AddressUnusable(f"cannot listen on {host}:{port}: found no name of a host: {error}") from error
     except OSError as error:
         hint = "; is another server running?" if error.errno == errno.EADDRINUSE else ""
         raise AddressUnusable(f"cannot listen on {host}:{port}: {error.strerror or error}{hint}") from error

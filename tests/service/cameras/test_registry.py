@@ -408,6 +408,16 @@ def test_a_camera_that_keeps_turning_without_naming_its_views_is_flagged_until_i
     assert fleet.value("smoke_camera_image_quality", camera="pan", flag="panning") == 0.0
 
 
+def test_a_camera_that_names_more_views_than_are_remembered_is_flagged(fleet):
+    for number in range(VIEWS_MAX):
+        fleet.frame("pan", view=f"angle-{number}")
+    assert fleet.value("smoke_camera_image_quality", camera="pan", flag="panning") == 0.0
+    fleet.frame("pan", view="angle-359")
+    assert fleet.value("smoke_camera_image_quality", camera="pan", flag="panning") == 1.0
+    fleet.frame("pan", view="angle-359")
+    assert fleet.value("smoke_camera_image_quality", camera="pan", flag="panning") == 0.0
+
+
 def test_each_view_may_ignore_places_of_its_own(fleet):
     text = "[camera.pan.view.east]\nignore = [[[0.3, 0.3], [0.6, 0.3], [0.6, 0.6], [0.3, 0.6]]]"
     fleet.cameras.file.rules = Rules.parse(text, AlarmPolicy())

@@ -15,7 +15,11 @@ def test_a_free_port_is_taken_but_not_listened_on_yet():
 
 @pytest.mark.parametrize(
     ("host", "words"),
-    [("192.0.2.1", "cannot listen on 192.0.2.1:0"), ("no.such.host.invalid", "cannot listen on no.such")],
+    [
+        ("192.0.2.1", "cannot listen on 192.0.2.1:0"),
+        ("no.such.host.invalid", "cannot listen on no.such"),
+        ("no..name", "no name of a host"),
+    ],
 )
 def test_an_address_that_is_not_this_machines_is_refused_in_words(host, words):
     with pytest.raises(AddressUnusable) as refusal:
