@@ -1,5 +1,6 @@
 """`GET /events`, read by a client that parses the stream itself."""
 
+import asyncio
 import json
 import socket
 import time
@@ -10,8 +11,15 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 
 from service.api.auth import digest
+from service.api.broadcast import Broadcast
+from service.server.connection_limits import ConnectionLimits, limited
 from tests.pictures import file_of, plume
 
 PLUME = file_of(plume())
@@ -21,7 +29,8 @@ PNG = {"Content-Type": "image/png"}
 @contextmanager
 def reading(client: httpx2.Client, **options: Any) -> Iterator[Iterator[tuple[str, dict[str, Any]]]]:
     """The events of a stream: name and data."""
-    with client.stream("GET", "/events", **options) as answer:
+    # Shorter than the pause between heartbeats: an event that does not come fails the test.
+    with client.stream("GET", "/events", timeout=10, **options) as answer:
         assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/event-stream; charset=utf-8")
         assert answer.headers["Cache-Control"] == "no-store"
         yield parsed(answer.iter_lines())
@@ -119,6 +128,39 @@ def test_sigterm_ends_the_stream_in_order_and_the_service_at_once(start):
     assert time.monotonic() - began_s < 10
     assert not [line for line in server.lines if "timeout graceful shutdown" in line]
     assert [line["status"] for line in server.log if line.get("path") == "/events"] == [200]
+
+
+async def until(holds: Any) -> None:
+    while not holds():  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0.01)
+
+
+def test_a_reader_that_takes_nothing_holds_nobody_up_and_is_let_go():
+    dropped: list[bool] = []
+    closed: list[str] = []
+    events = Broadcast(lambda: dropped.append(True))
+
+    async def stream(_: Request) -> StreamingResponse:
+        return StreamingResponse(events.read([b"first"]), media_type="text/event-stream")
+
+    async def scenario() -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        protocol = limited(ConnectionLimits(10, 10.0, 0.5, 2**28), closed.append)
+        app = Starlette(routes=[Route("/events", stream)])
+        server = uvicorn.Server(uvicorn.Config(app, http=protocol, log_config=None, lifespan="off"))
+        serving = asyncio.create_task(server.serve([listener]))
+        with socket.create_connection(listener.getsockname()) as slow:
+            slow.sendall(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
+            await until(lambda: events.readers)
+            while events.readers:
+                events.publish(lambda: bytes(2000))
+                await asyncio.sleep(0)
+            await until(lambda: not server.server_state.connections)
+        server.should_exit = True
+        await serving
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+    assert (len(dropped), closed) == (1, ["send_timeout"])
 
 
 def test_there_is_a_bound_on_readers(server):
