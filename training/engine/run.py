@@ -20,6 +20,7 @@ from training.engine.checkpoint import Checkpoint
 from training.engine.optimiser import Learner, moving_average
 from training.engine.setup import build_loader, estimator_learner, generator_learner, start_segmenter
 from training.engine.signals import stop_requests
+from training.engine.step_log import STEPS, StepLog
 
 RESOLVED = "config.json"
 
@@ -68,7 +69,8 @@ def train(
     Args:
         config: The resolved configuration.
         data: Data folder or folders, see `training.data.frames`.
-        out: Folder of the run; a checkpoint in it is resumed, and the resolved configuration is written beside it.
+        out: Folder of the run; a checkpoint in it is resumed, and the resolved configuration and a row of losses a step are written
+            beside it.
         reporter: Told of every step and validation.
         validate: Looks at the averaged model, in evaluation mode, after each epoch; None where it is scored right afterwards anyway.
 
@@ -134,10 +136,11 @@ class _Run(Generic[Seen]):
         loader = self._fabric.setup_dataloaders(
             build_loader(self._config, self._frames, phase.name, phase.stages, first)
         )
+        log = StepLog(self._out / STEPS, phase.name, first)
         self._step_ended = time.monotonic()
         with stop_requests() as requested:
             for step, batch in enumerate(loader, start=first):
-                self._step(phase, average, batch, step)
+                log.add(step + 1, self._step(phase, average, batch, step))
                 done = step + 1
                 if done % self._config.checkpoint_steps == 0 or done == phase.steps or requested():
                     self._save(phase, done, average)
@@ -150,7 +153,7 @@ class _Run(Generic[Seen]):
                 raise _interrupted(phase, phase.steps)
         return average
 
-    def _step(self, phase: _Phase, average: AveragedModel, batch: Batch, step: int) -> None:
+    def _step(self, phase: _Phase, average: AveragedModel, batch: Batch, step: int) -> dict[str, float]:
         numbers: dict[str, float] = {}
         for learner in phase.learners:
             own = learner.step(self._fabric, batch, step, phase.steps)
@@ -160,6 +163,7 @@ class _Run(Generic[Seen]):
         now = time.monotonic()
         self._reporter.step(phase.name, step + 1, phase.steps, numbers, len(batch.image) / (now - self._step_ended))
         self._step_ended = now
+        return numbers
 
     def _restore(self, phase: _Phase, average: AveragedModel) -> int:
         """Fill networks, average, optimisers and random state from the checkpoint; the first step to do."""
