@@ -1,15 +1,14 @@
-"""The command line: the parser of `smoke-bvm`, and what each command calls. Free of torch.
+"""The command line `smoke-bvm`: what each command calls. Free of torch.
 
 What takes time to import is imported inside `main`, where Ctrl-C is expected.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Final
 
-from service.cli.parsing.help import CommandParser
-from service.cli.parsing.types import natural_number, open_fraction, output_names, port_number, positive_seconds
+from service.cli.parsing.commands import command_line
 from service.errors import SOME_FAILED, STOPPED, UNEXPECTED, RequestError, StartError, in_one_line
 
 
@@ -20,8 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code; `service.cli.parsing.help.EXIT_CODES` says what it means.
     """
     try:
-        chosen = _parser().parse_args(arguments)
-        code: int = chosen.run(chosen)
+        chosen = command_line().parse_args(arguments)
+        code = _COMMANDS[chosen.command](chosen)
     except KeyboardInterrupt:
         return _say("stopped", STOPPED)
     except StartError as error:
@@ -38,200 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _say(words: str, code: int) -> int:
     print(f"smoke-bvm: {words}", file=sys.stderr)  # noqa: T201 - the message is for the person who started it
     return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(prog="smoke-bvm", description="Find wildfire smoke in camera frames.")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_serve(commands.add_parser("serve", help="answer POST /segment over HTTP"))
-    _add_segment(commands.add_parser("segment", help="segment picture files, without a server"))
-    _add_watch(commands.add_parser("watch", help="read cameras, and tell of smoke"))
-    _add_replay(commands.add_parser("replay", help="show recordings to the model and the alarm, and count"))
-    _add_key(commands.add_parser("key", help="make an API key for the service"))
-    _add_doctor(
-        commands.add_parser("doctor", help="say whether `serve` would start here, how fast, and what to do if not")
-    )
-    _add_models(commands.add_parser("models", help="list, show and verify the releases that are there"))
-    _add_completion(commands.add_parser("completion", help="print what a shell reads to complete commands"), parser)
-    return parser
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("smoke-bvm")
-    except PackageNotFoundError:
-        return "(not installed)"
-
-
-def _add_serve(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", help="address to listen on (default 127.0.0.1, or SMOKE_HOST)")
-    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (default 8000, or SMOKE_PORT)")
-    _add_log_format(parser)
-    _add_model(parser)
-    parser.set_defaults(run=_serve)
-
-
-def _add_segment(parser: argparse.ArgumentParser) -> None:
-    from models.tiles import TILES
-    from service.pipeline.options import ALL_OUTPUTS, DEFAULT_OUTPUTS, OVERLAY, parse_outputs
-
-    parser.add_argument(
-        "inputs",
-        nargs="+",
-        type=Path,
-        metavar="IMAGE|FOLDER|VIDEO",
-        help="pictures, folders searched for them, or videos, of which frames are cut into DIR/frames",
-    )
-    parser.add_argument(
-        "--every",
-        type=positive_seconds,
-        default=10.0,
-        metavar="SECONDS",
-        help="between two frames of a video (default 10)",
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the reports and maps go")
-    parser.add_argument("--tree", action="store_true", help="make folders below DIR as they are below FOLDER")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a line on each picture to this table as well")
-    parser.add_argument(
-        "--outputs",
-        type=output_names,
-        default=parse_outputs(f"{DEFAULT_OUTPUTS},{OVERLAY}"),
-        metavar="LIST",
-        help=f"comma list of {', '.join(ALL_OUTPUTS)} (default {DEFAULT_OUTPUTS},{OVERLAY})",
-    )
-    parser.add_argument(
-        "--format",
-        choices=("yolo", "coco", "labelme"),
-        action="append",
-        default=[],
-        help="write the regions for annotation tools as well, below DIR/FORMAT; can be given more than once",
-    )
-    parser.add_argument("--resolution", choices=("model", "frame"), default="model", help="of the maps (default model)")
-    parser.add_argument(
-        "--encoding",
-        choices=("png", "npz"),
-        default="png",
-        help="of the maps: 8-bit pictures, or the model's own floats for numpy (default png)",
-    )
-    parser.add_argument(
-        "--threshold", type=open_fraction, help="probability that counts as smoke (default: the model's)"
-    )
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="leave out pictures that DIR has the answer to, by this model and as asked for",
-    )
-    parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
-    _add_model(parser)
-    parser.set_defaults(run=_segment)
-
-
-def _add_watch(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("cameras", type=Path, metavar="CAMERAS.toml", help="which cameras, from where, how often")
-    parser.add_argument("--server", metavar="URL", help="post frames there (default: the model runs in this process)")
-    parser.add_argument(
-        "--key-file", type=Path, metavar="FILE", help="the server's API key (default: the variable SMOKE_API_KEY)"
-    )
-    parser.add_argument(
-        "--metrics-port",
-        type=port_number,
-        metavar="PORT",
-        help="serve /metrics there, 0 for a free one (default: nowhere)",
-    )
-    parser.add_argument("--metrics-host", default="127.0.0.1", metavar="HOST", help="address of it (default 127.0.0.1)")
-    _add_log_format(parser)
-    _add_model(parser)
-    parser.set_defaults(run=_watch)
-
-
-def _add_replay(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "folders", nargs="+", type=Path, metavar="FOLDER", help="frames of one camera, in order of names"
-    )
-    parser.add_argument(
-        "--interval", type=positive_seconds, required=True, metavar="SECONDS", help="between two frames"
-    )
-    parser.add_argument(
-        "--repeat",
-        type=natural_number,
-        default=0,
-        metavar="N",
-        help="each picture N times, as a smoke-free camera of its own",
-    )
-    parser.add_argument(
-        "--jitter", type=natural_number, default=4, metavar="PX", help="how far it shakes then (default 4)"
-    )
-    threshold = parser.add_mutually_exclusive_group()
-    threshold.add_argument(
-        "--threshold", type=open_fraction, help="probability that counts as smoke (default: the model's)"
-    )
-    threshold.add_argument(
-        "--false-alarm-rate",
-        type=float,
-        metavar="RATE",
-        help="take the threshold that the release certifies for this rate (default SMOKE_FALSE_ALARM_RATE)",
-    )
-    parser.add_argument("--timeline", action="store_true", help="print a line on every frame, not on alarms alone")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the numbers as JSON")
-    _add_model(parser)
-    parser.set_defaults(run=_replay)
-
-
-def _add_key(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="whose it is; appears in the log")
-    parser.add_argument(
-        "--scopes",
-        nargs="+",
-        choices=("infer", "metrics", "operator", "admin"),
-        default=["infer"],
-        help="what it allows",
-    )
-    parser.set_defaults(run=_key)
-
-
-def _add_log_format(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--log-format", choices=("auto", "text", "json"), help="of the log (default auto, or SMOKE_LOG_FORMAT)"
-    )
-
-
-def _add_doctor(parser: argparse.ArgumentParser) -> None:
-    _add_json(parser)
-    _add_model(parser)
-    parser.set_defaults(run=_doctor)
-
-
-def _add_models(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(required=True, metavar="list|show|verify")
-    listed = actions.add_parser("list", help="those that are installed")
-    _add_json(listed)
-    listed.set_defaults(run=_list_releases)
-    shown = actions.add_parser("show", help="what one promises")
-    shown.add_argument("release", nargs="?", help="name, or folder (default: the newest installed one)")
-    _add_json(shown)
-    shown.set_defaults(run=_show_release)
-    verified = actions.add_parser("verify", help="hold files and golden frame against what was released")
-    verified.add_argument("releases", nargs="*", metavar="RELEASE", help="names, or folders (default: all installed)")
-    _add_json(verified)
-    verified.set_defaults(run=_verify_releases)
-
-
-def _add_completion(parser: argparse.ArgumentParser, whole: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
-    parser.set_defaults(run=_completion, whole=whole)
-
-
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON, for a script to read")
-
-
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model-dir", type=Path, metavar="DIR", help="release folder (default: the newest installed one)"
-    )
 
 
 def _serve(chosen: argparse.Namespace) -> int:
@@ -298,6 +103,20 @@ def _key(chosen: argparse.Namespace) -> int:
     print(entry)  # noqa: T201
     print(f"{key}\nThis is the key of {chosen.name}; the file holds its checksum only.", file=sys.stderr)  # noqa: T201
     return 0
+
+
+_COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
+    "serve": _serve,
+    "segment": _segment,
+    "watch": _watch,
+    "replay": _replay,
+    "doctor": _doctor,
+    "list_releases": _list_releases,
+    "show_release": _show_release,
+    "verify_releases": _verify_releases,
+    "completion": _completion,
+    "key": _key,
+}
 
 
 if __name__ == "__main__":

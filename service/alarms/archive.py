@@ -94,6 +94,11 @@ class AlarmArchive:
         if record is not None:
             self._keep(self.index.see(record, camera), _Pending(frame, view.alarm.score, view.area_fraction))
 
+    def reconcile(self) -> None:
+        """Hold the alarms against the cameras now rather than in a second: something was done to one without a frame."""
+        self.index.reconcile(self._cameras, time.time())
+        self._wake()
+
     def judge(self, alarm_id: str, judgement: Judgement) -> None:
         """A person said what a known alarm was; the last word counts."""
         record = self.index.get(alarm_id)

@@ -89,6 +89,8 @@ class AlarmIndex:
             )
         elif known.place != place or known.cleared_s is not None:  # Restored, and of a view that had another name then.
             self.put(known.model_copy(update={"view": view, "cleared_s": None}))
+        if alarm.acknowledged != self._records[alarm_id].acknowledged:
+            self.put(self._records[alarm_id].model_copy(update={"acknowledged": alarm.acknowledged}))
         return self._records[alarm_id]
 
     def see(self, record: AlarmRecord, camera: Camera) -> AlarmRecord:

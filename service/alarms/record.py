@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.cameras.alarm import ALARM_ID
+from service.cameras.alarm import ALARM_ID, Acknowledgement
 from service.cameras.camera import CAMERA_ID
 from service.runtime.model import ModelInfo
 
@@ -69,6 +69,7 @@ class AlarmRecord(BaseModel):
         threshold, model: Of its last frame.
         frames: The kept frames by role; one may have several.
         judgement: None until a person said something.
+        acknowledged: None until somebody took it on.
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
@@ -86,6 +87,7 @@ class AlarmRecord(BaseModel):
     model: ModelInfo | None = None
     frames: dict[Role, KeptFrame] = Field(default_factory=dict)
     judgement: Judgement | None = None
+    acknowledged: Acknowledgement | None = None
 
     @property
     def place(self) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from service.client.calls import (
     TIMEOUT,
     Call,
     Frame,
+    acknowledge_call,
     body_of,
     camera_call,
     feedback_call,
@@ -111,6 +112,10 @@ class AsyncSmokeClient:
     async def camera(self, camera_id: str) -> CameraBody:
         """One camera."""
         return body_of(await self._send(camera_call(camera_id)), CameraBody)
+
+    async def acknowledge(self, camera_id: str, by: str | None = None) -> CameraBody:
+        """Take a camera's alarm on, in a person's name or in that of the key; it is told once, and no more of it until it ends."""
+        return body_of(await self._send(acknowledge_call(camera_id, by)), CameraBody)
 
     async def feedback(
         self,

@@ -104,6 +104,12 @@ def segment_call(
     return Call("POST", "/segment", _text(chosen), frame_file(frame), repeatable=not counted_twice)
 
 
+def acknowledge_call(camera_id: str, by: str | None) -> Call:
+    """The call that takes a camera's alarm on; the first to do so stays, so it may be made again."""
+    named = {} if by is None else {"by": by}
+    return Call("POST", f"/cameras/{quote(camera_id, safe='')}/acknowledge", named)
+
+
 def feedback_call(camera_id: str, verdict: str, note: str, alarm_id: str | None) -> Call:
     """The call that says what an alarm was."""
     said = {"verdict": verdict, "note": note} | ({} if alarm_id is None else {"alarm_id": alarm_id})

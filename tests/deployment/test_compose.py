@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from service.__main__ import _parser
 from service.api.auth import ApiKeys, Scope
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.rules import CameraFile
+from service.cli.parsing.commands import command_line
 from service.settings import Settings
 from service.sources.cameras_file import read_sources
 from tests.tools import program
@@ -219,7 +219,7 @@ def test_the_cameras_file_that_is_mounted_is_one_that_the_service_takes():
 def test_what_reads_cameras_has_a_command_that_works_and_a_server_a_key_and_a_port_that_are_there(tmp_path):
     watch = SERVICES["watch"]
     assert watch["profiles"] == ["watch"]
-    chosen = _parser().parse_args(watch["command"])
+    chosen = command_line().parse_args(watch["command"])
     assert chosen.server == "http://smoke:8000"
     assert chosen.key_file == Path("/run/secrets") / watch["secrets"][0]
     assert (chosen.metrics_host, f"127.0.0.1:{chosen.metrics_port}") == (

@@ -82,11 +82,22 @@ def test_cameras_the_model_and_feedback_are_typed(client):
     reply = client.segment(plume(), camera_id="north", outputs=[])
     assert reply.alarm.state == "suspected"
     assert client.camera("north").frames == 1
-    assert [camera.camera_id for camera in client.cameras()] == ["north"]
+    with pytest.raises(NotThere, match="expected it in alarm"):
+        client.acknowledge("north", by="anna")
+    assert "north" in [camera.camera_id for camera in client.cameras()]
     assert client.model().sha256 == reply.model.sha256
     assert client.feedback("north", "false_alarm", note="steam").verdict == "false_alarm"
     with pytest.raises(NotThere, match="404 camera_unknown"):
         client.camera("nowhere")
+
+
+def test_an_alarm_is_taken_on_in_the_name_of_whoever_does_or_of_the_key(client):
+    for camera in ("west", "east"):
+        for minute in range(3):
+            client.segment(plume(), camera_id=camera, captured_at=f"2026-05-01T12:0{minute}:00Z", outputs=[])
+    assert client.acknowledge("west", by="anna").acknowledged.by == "anna"
+    assert client.acknowledge("west", by="ben").acknowledged.by == "anna"
+    assert client.acknowledge("east").acknowledged.by == "ridge"
 
 
 def test_a_refusal_has_the_problems_words_and_its_request(client):

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from models.manifest import newest_release
-from service.__main__ import _parser, main
+from service.__main__ import main
+from service.cli.parsing.commands import command_line
 from service.cli.parsing.help import EXAMPLES
 from service.client import SmokeClient
 from tests.end_to_end.conftest import Server
@@ -188,7 +189,7 @@ def test_a_command_of_the_documents_runs(stage: Stage, line: str):
 @pytest.mark.parametrize("line", [line for line in COMMANDS if re.search(r"smoke-bvm (serve|watch)", line)])
 def test_one_that_would_not_end_is_understood(line: str):
     words = line.partition("#")[0].partition(">>")[0].split()
-    assert _parser().parse_args(words[words.index("smoke-bvm") + 1 :]).run
+    assert command_line().parse_args(words[words.index("smoke-bvm") + 1 :]).command
 
 
 def test_the_first_example_names_the_frame_of_the_newest_release():

@@ -77,6 +77,7 @@ async def acknowledge(camera_id: CameraId, request: Request, state: AppStateDep,
         raise errors.AlarmUnknown(f"found camera {camera_id} in state {found.alarm.state}, expected it in alarm")
     named = by or str(getattr(request.state, "key", "unknown"))
     state.cameras.acknowledge(found, named, time.time())
+    state.alarms.reconcile()
     return CameraBody.of(found)
 
 

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
 from service.alarms.record import AlarmRecord, Judgement, KeptFrame, Role, Verdict, alarm_path, picture_path
+from service.api.schemas.notifications import AcknowledgementBody
 from service.timestamps import instant, rfc3339
 
 _INSTANT: JsonDict = {"format": "date-time"}
@@ -66,6 +67,7 @@ class AlarmRecordBody(BaseModel):
     )
     score: float = Field(description="The most evidence of any of its frames, over what an alarm takes.", ge=0)
     area_fraction: float = Field(description="The most smoke of any of its frames, over all pixels.", ge=0, le=1)
+    acknowledged: AcknowledgementBody | None = Field(description="By whom it was taken on; null where nobody has.")
     feedback: JudgementBody | None = Field(description="Null until somebody said something.")
     frames: dict[Role, KeptFrameBody] = Field(
         description="Kept frames: the first, the one with the most smoke, the latest; often one has several roles. Empty without "
@@ -85,6 +87,7 @@ class AlarmRecordBody(BaseModel):
             cleared_at=instant(record.cleared_s),
             score=round(record.score, 6),
             area_fraction=record.area_fraction,
+            acknowledged=AcknowledgementBody.of(record.acknowledged),
             feedback=JudgementBody.of(record.judgement) if record.judgement else None,
             frames={role: KeptFrameBody.of(record.id, role, kept) for role, kept in record.frames.items()},
             link=alarm_path(record.id),

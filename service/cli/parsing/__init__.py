@@ -1,1 +1,1 @@
-"""What the parsers of the commands share: help with examples, errors of one sentence, kinds of arguments; nothing heavy."""
+"""The parsers of the commands, and what they share: help with examples, errors of one sentence, kinds of arguments; nothing heavy."""

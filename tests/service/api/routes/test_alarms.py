@@ -58,6 +58,7 @@ def test_an_alarm_is_listed_from_its_first_frame_to_its_end_without_a_picture_un
         "cleared_at": None,
         "score": 1.0,
         "area_fraction": 0.25,
+        "acknowledged": None,
         "feedback": None,
         "frames": {},
         "link": f"alarms/{alarm_id}",
@@ -69,6 +70,20 @@ def test_an_alarm_is_listed_from_its_first_frame_to_its_end_without_a_picture_un
     answer = client.get(f"/alarms/{alarm_id}/frame.jpg")
     assert (answer.status_code, answer.json()["type"]) == (404, "urn:smoke-bvm:problem:picture_unknown")
     assert "SMOKE_ALARM_DIR" in answer.json()["detail"]
+
+
+def test_who_took_an_alarm_on_stands_with_it_at_once_after_its_end_and_after_a_restart(model, tmp_path):
+    kept = {"alarm_dir": tmp_path / "alarms", "state_file": tmp_path / "state.json"}
+    with once(model, **kept) as client:
+        alarm_id = raise_alarm(client)["alarm"]["id"]
+        taken = client.post("/cameras/ridge/acknowledge?by=anna").json()["acknowledged"]
+        assert taken["by"] == "anna"
+        assert client.get(f"/alarms/{alarm_id}").json()["acknowledged"] == taken
+        clear(client)
+        ended = client.get(f"/alarms/{alarm_id}").json()
+        assert (ended["state"], ended["acknowledged"]) == ("cleared", taken)
+    with once(model, **kept) as client:
+        assert client.get(f"/alarms/{alarm_id}").json() == ended
 
 
 def test_alarms_are_paged_from_the_newest_on_and_told_by_camera(client):

@@ -5,13 +5,14 @@ import sys
 
 import pytest
 
-from service.__main__ import _parser, main
+from service.__main__ import main
+from service.cli.parsing.commands import command_line
 from service.cli.parsing.help import EXAMPLES, EXIT_CODES
 from tests.tools import program
 
 
 def commands() -> list[str]:
-    (subparsers,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
+    (subparsers,) = (action for action in command_line()._actions if isinstance(action, argparse._SubParsersAction))
     return list(subparsers.choices)
 
 
