@@ -15,7 +15,8 @@ from models.geometry import Box
 from training.audit.descriptor import NearPair, clusters
 from training.audit.leaks import pairs_of
 from training.audit.survey import Surveyed
-from training.data.frames import SYNTHETIC, DataError, Frame, Outlines, load_image, load_mask
+from training.data.files import DataError
+from training.data.frames import SYNTHETIC, Frame, Outlines, load_image, load_mask
 from training.data.layouts.manifest import COLUMNS, MANIFEST
 
 Key = Literal["group", "name", "folder", "scene"]

@@ -10,7 +10,8 @@ import numpy as np
 
 from training.audit.descriptor import Descriptors, scene_descriptor
 from training.data.checks import fault_of
-from training.data.frames import DataError, Frame, load_image, load_mask
+from training.data.files import DataError
+from training.data.frames import Frame, load_image, load_mask
 from training.data.layouts.layout import read_layout
 
 _THIRDS = 3

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from training.commands.own_data import run_audit, run_split
 from training.commands.progress import TerminalReporter
 from training.config import ConfigError, read_config
 from training.data.checks import check_frames
-from training.data.folders import evenly_spaced, frames_to_score, read_frames, skipped
-from training.data.frames import REAL_SMOKE, DataError
+from training.data.files import DataError
+from training.data.folders import evenly_spaced, frames_to_score, read_frames, skipped, unlisted
+from training.data.frames import REAL_SMOKE
 from training.engine.checkpoint import CheckpointError
 from training.engine.networks import load_segmenter
 from training.engine.run import Interrupted, train
@@ -104,10 +106,16 @@ def _check(options: argparse.Namespace, console: Console) -> None:
     """Look at all files of the data before the first step, and say what was left alone."""
     frames = read_frames(options.data, "all")
     check_frames(frames)
-    console.print(f"{len(frames):,} frames checked")
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in Counter(frame.kind for frame in frames).items())
+    console.print(f"{len(frames):,} frames checked: {kinds}")
     if others := skipped(options.data):
         console.print(
-            f"{len(others):,} files beside the synthetic pictures skipped, the first is {others[0]}", markup=False
+            f"{len(others):,} files beside the synthetic pictures skipped, the first is {str(others[0])!a}",
+            markup=False,
+        )
+    if others := unlisted(options.data, frames):
+        console.print(
+            f"{len(others):,} pictures that nothing lists left out, the first is {str(others[0])!a}", markup=False
         )
 
 

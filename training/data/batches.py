@@ -14,7 +14,8 @@ from models.geometry import RGB, Map
 from training.config import Data, Stage
 from training.data import augment, copy_paste, distractors, synthetic
 from training.data.augment import View
-from training.data.frames import BOXED, REAL_SMOKE, SMOKE_FREE, DataError, Frame, load_image, load_known, load_mask
+from training.data.files import DataError
+from training.data.frames import BOXED, REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_known, load_mask
 from training.data.transmission import transmission
 
 RENDERED = "rendered"

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from training.data.frames import DataError, Frame, Outlines, load_image, load_mask, read_mask
+from training.data.files import DataError, expect_file
+from training.data.frames import Frame, Outlines, load_image, load_mask, read_mask
 
 _SHOWN = 5
 _TAIL_BYTES = 4096
@@ -92,13 +93,12 @@ def _expect_fit(frame: Frame) -> None:
 
 def _header_size(path: Path) -> tuple[int, int]:
     """Width and height by the header. Raises DataError where there is no picture, or it ends too early."""
+    expect_file(path)
     try:
         with Image.open(path) as picture:
             if not _ends_well(path, picture.format or ""):
                 picture.load()
             return picture.size
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: not found") from error
     except _BROKEN as error:
         raise DataError(f"{path}: not a picture, or a damaged one: {error}") from error
 

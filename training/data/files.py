@@ -1,8 +1,20 @@
-"""Pictures by their names: what lies in a folder beside them is left alone, and can be counted."""
+"""Files by their names, and what is read of them: what lies in a folder beside them is left alone, and can be counted."""
 
+import stat
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+Form = TypeVar("Form", bound=BaseModel)
+_SHOWN = 60
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+
+
+class DataError(ValueError):
+    """A data folder, an image or a mask is not what was expected; the message names the file."""
 
 
 def pictures_of(folder: Path) -> list[Path]:
@@ -13,6 +25,65 @@ def pictures_of(folder: Path) -> list[Path]:
 def others_of(folder: Path) -> list[Path]:
     """What else lies there."""
     return [path for path in sorted(folder.glob("*")) if not _is_picture(path)]
+
+
+def files_of(folder: Path, suffix: str) -> list[Path]:
+    """Its files of a suffix in whatever case, hidden ones left out, by name."""
+    return [
+        path for path in sorted(folder.glob("*")) if path.suffix.lower() == suffix and not path.name.startswith(".")
+    ]
+
+
+def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
+    """Files by their names without suffix. Raises DataError where two have the same: which of them is meant?"""
+    found: dict[str, Path] = {}
+    for path in paths:
+        first = found.setdefault(path.stem, path)
+        if first is not path:
+            raise DataError(f"{path}: of the same name as {first.name}; expected one file of a name")
+    return found
+
+
+def expect_file(path: Path) -> None:
+    """Raises DataError where there is no file: whoever opens a named pipe waits until its other side is opened."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: not found") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}") from error
+    if not stat.S_ISREG(mode):
+        raise DataError(f"{path}: found a folder, a pipe or a device, expected a file")
+
+
+def text_of(path: Path) -> str:
+    """The text of a file, in UTF-8 with or without a mark at its beginning. Raises DataError."""
+    expect_file(path)
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: found a byte 0x{error.object[error.start]:02x}, expected UTF-8") from error
+
+
+def json_of(path: Path) -> object:
+    """What a JSON file holds. Raises DataError."""
+    text = text_of(path)
+    try:
+        return from_json(text)
+    except ValueError as error:
+        raise DataError(f"{path}: no JSON: {error}") from error
+
+
+def expect_form(form: type[Form], content: object, path: Path) -> Form:
+    """The content in that form. Raises DataError, which says what was found where."""
+    try:
+        return form.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise DataError(f"{path}: {where}: {first['msg']}, found {str(first['input'])[:_SHOWN]!r}") from error
 
 
 def _is_picture(path: Path) -> bool:

@@ -3,16 +3,18 @@
 Several folders are read one after the other, as if they were one.
 """
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from training.data.files import others_of
-from training.data.frames import BOXED, SYNTHETIC, DataError, Frame
+from training.data.files import DataError, others_of, pictures_of
+from training.data.frames import BOXED, SYNTHETIC, Frame
 from training.data.layouts.layout import read_layout
 from training.data.layouts.manifest import SYNTHETIC_FOLDER, Split
+from training.data.layouts.walk import picture_folders
 
 Folders = Path | Sequence[Path]
 
@@ -41,7 +43,7 @@ def _expect_apart(rows: Sequence[tuple[str, Frame]]) -> None:
     files: dict[Path, Frame] = {}
     groups: dict[str, tuple[str, Frame]] = {}
     for split, frame in rows:
-        first = files.setdefault(frame.image, frame)
+        first = files.setdefault(Path(os.path.realpath(frame.image)), frame)
         if first is not frame:
             raise DataError(f"{frame.origin}: {frame.image.name} is listed twice, before at {first.origin}")
         other, of = groups.setdefault(frame.group, (split, frame))
@@ -59,6 +61,13 @@ def skipped(roots: Folders) -> list[Path]:
     """What lies in the folders of the synthetic parts and is no picture by its name."""
     folders = [root / SYNTHETIC_FOLDER / name for root in _folders(roots) for name in ("img", "gt")]
     return [path for folder in folders for path in others_of(folder)]
+
+
+def unlisted(roots: Folders, frames: Sequence[Frame]) -> list[Path]:
+    """Pictures below the folders that no layout lists, neither as a picture nor as a mask."""
+    known = {path for frame in frames for path in (frame.image, frame.mask)}
+    folders = [folder for root in _folders(roots) for folder in picture_folders(root)]
+    return [path for folder in folders for path in pictures_of(folder) if path not in known]
 
 
 def choose(frames: Sequence[Frame], data: Folders, subset: Path) -> list[Frame]:

@@ -9,7 +9,8 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from models.geometry import RGB, Box, Map
-from training.data.masks import smoke_of
+from training.data.files import DataError, expect_file
+from training.data.masks import Pixels, smoke_of
 
 REAL_SMOKE = "real_smoke"
 SYNTHETIC = "synthetic"
@@ -17,10 +18,6 @@ SMOKE_FREE = ("clear", "hard_negative")
 BOXED = "real_smoke_box"
 """Smoke of which only boxes are known: somewhere in each there is smoke. Trained on, never scored."""
 _NEAR = 0.25
-
-
-class DataError(ValueError):
-    """A data folder, an image or a mask is not what was expected; the message names the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +63,7 @@ class Frame:
 
 def load_image(path: Path) -> RGB:
     """Decode a picture to RGB (height, width, 3) uint8, EXIF orientation applied. Raises DataError."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(f"{path}: {'not a picture that OpenCV can read' if path.is_file() else 'not found'}")
+    image = _decode(path, cv2.IMREAD_COLOR)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -92,13 +87,24 @@ def load_mask(frame: Frame, shape: tuple[int, ...]) -> Map:
 
 def read_mask(path: Path) -> Map:
     """A mask as (height, width) float32 of 0.0 and 1.0. Raises DataError where it is none."""
-    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise DataError(f"{path}: not found or not a picture")
     try:
-        return smoke_of(pixels)
+        return smoke_of(_decode(path, cv2.IMREAD_UNCHANGED))
+    except DataError:
+        raise
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
+
+
+def _decode(path: Path, flags: int) -> Pixels:
+    """What OpenCV reads from the bytes of a file: of a name that is no UTF-8 it dies."""
+    expect_file(path)
+    try:
+        pixels = cv2.imdecode(np.fromfile(path, np.uint8), flags)
+    except (OSError, cv2.error) as error:
+        raise DataError(f"{path}: not a picture that OpenCV can read: {error}") from error
+    if pixels is None:
+        raise DataError(f"{path}: not a picture that OpenCV can read")
+    return np.asarray(pixels)
 
 
 def load_known(frame: Frame, shape: tuple[int, ...]) -> Map:
@@ -127,4 +133,6 @@ def _draw(outlines: Outlines, shape: tuple[int, ...]) -> Map:
         if parts.shape[:2] != (height, width):
             raise DataError(f"{outlines.file}: run lengths of {parts.shape[:2]}, the picture is {(height, width)}")
         mask[parts.any(axis=2)] = 1.0
+    if not mask.any():
+        raise DataError(f"{outlines.file}: what is drawn there covers no pixel")
     return mask

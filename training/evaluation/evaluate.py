@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 
 from models.geometry import RGB
+from training.data.files import DataError
 from training.data.folders import Folders, evenly_spaced, frames_to_score
-from training.data.frames import REAL_SMOKE, DataError, Frame
+from training.data.frames import REAL_SMOKE, Frame
 from training.evaluation import measurements, plots
 from training.evaluation.measurements import reference
 from training.evaluation.pictures import contact_sheet

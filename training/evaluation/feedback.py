@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from models.manifest import Manifest
 from models.operating_points import OperatingPoints
-from training.data.frames import DataError
+from training.data.files import DataError
 from training.metrics.conformal import CONFIDENCE
 from training.metrics.judged_alarms import JudgedAlarm, ThresholdOutcome, threshold_outcomes
 from training.metrics.regions import REGION_LEVELS

@@ -14,8 +14,9 @@ from training.audit.doubtful import surprise
 from training.audit.leaks import leakage, pairs_of
 from training.audit.split import name_without_counter, split_without_leaks, write_split
 from training.audit.survey import survey
+from training.data.files import DataError
 from training.data.folders import read_frames
-from training.data.frames import DataError, load_mask
+from training.data.frames import load_mask
 from training.evaluation.predictor import Predictor
 
 HEIGHT, WIDTH = 96, 128

@@ -12,8 +12,9 @@ import torch
 from models.geometry import Box
 from training.config import Data, Source, Stage
 from training.data.batches import Batch, Batches, _Source
+from training.data.files import DataError
 from training.data.folders import read_frames
-from training.data.frames import DataError, Frame
+from training.data.frames import Frame
 from training.data.transmission import transmission
 
 STAGES = (Stage(steps=5, batch=3, size_px=64), Stage(steps=2, batch=2, size_px=48, whole=True))

@@ -10,8 +10,8 @@ from PIL import Image
 
 from tests.training.rendered import COLUMNS, HEIGHT_PX, WIDTH_PX
 from training.data.checks import check_frames
+from training.data.files import DataError
 from training.data.folders import read_frames, skipped
-from training.data.frames import DataError
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_file_that_is_no_picture_is_named_with_its_line(copied):
 def test_a_folder_in_a_files_place_is_refused(copied):
     (copied / "img/cam-a-4.png").unlink()
     (copied / "img/cam-a-4.png").mkdir()
-    refused(copied, r"line 6: \S*cam-a-4\.png: not a picture, or a damaged one: .*directory")
+    refused(copied, r"line 6: \S*cam-a-4\.png: found a folder")
 
 
 def test_a_mask_of_another_size_is_named_with_its_line(copied):

@@ -10,8 +10,9 @@ import pytest
 
 from models.geometry import Box
 from tests.training.rendered import COLUMNS, HEIGHT_PX, WIDTH_PX
+from training.data.files import DataError
 from training.data.folders import choose, read_frames
-from training.data.frames import DataError, Frame, load_image, load_known, load_mask
+from training.data.frames import Frame, load_image, load_known, load_mask
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_a_smoke_free_frame_has_a_mask_of_zeros(tmp_path):
 
 
 def test_a_mask_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"gone\.png: not found or not a picture"):
+    with pytest.raises(DataError, match=r"gone\.png: not found"):
         load_mask(Frame(tmp_path / "a.png", tmp_path / "gone.png", "real_smoke", "cam"), (3, 5, 3))
 
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.data.frames import DataError, Frame, load_mask, read_mask
+from training.data.files import DataError
+from training.data.frames import Frame, load_mask, read_mask
 
 SMOKE = np.zeros((6, 8), np.bool_)
 SMOKE[2:5, 3:7] = True

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from tests.training.conftest import Notes, Run, same, tiny, trained
-from training.data.frames import DataError
+from training.data.files import DataError
 from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import CheckpointError
 from training.engine.run import Interrupted, train

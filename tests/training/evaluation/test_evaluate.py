@@ -10,7 +10,7 @@ import pytest
 
 from models.operating_points import OperatingPoints
 from tests.training.evaluation.red_smoke import SIDE, predictor, read_red, say_nothing, write_frame, write_manifest
-from training.data.frames import DataError
+from training.data.files import DataError
 from training.evaluation import measurements
 from training.evaluation.evaluate import evaluate, write
 from training.metrics import bootstrap

@@ -8,7 +8,7 @@ import pytest
 
 from models.manifest import Manifest
 from models.operating_points import OperatingPoint, OperatingPoints
-from training.data.frames import DataError
+from training.data.files import DataError
 from training.evaluation.feedback import Watch, by_threshold, feedback_table, read_feedback, threshold_table
 from training.metrics.conformal import upper_bound
 

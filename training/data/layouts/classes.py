@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from training.data.frames import DataError
+from training.data.files import DataError
 
 
 def is_smoke(name: str) -> bool:

@@ -1,63 +1,78 @@
 """labelme: beside each picture a JSON file of its name, with shapes: polygons, and rectangles as boxes."""
 
-import json
 from pathlib import Path
-from typing import Any
 
-from training.data.files import pictures_of
-from training.data.frames import DataError
+from pydantic import BaseModel, ConfigDict
+
+from training.data.files import DataError, by_stem, expect_form, files_of, json_of, pictures_of
+from training.data.frames import Frame
 from training.data.layouts.classes import smoke_classes
-from training.data.layouts.drawn import drawn_frame
+from training.data.layouts.drawn import Corners, drawn_frame
 from training.data.layouts.manifest import Listed
-from training.data.layouts.walk import split_of, upright_size
+from training.data.layouts.walk import expect_size, split_of, upright_size
+
+_POLYGON, _RECTANGLE = "polygon", "rectangle"
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False)
+    label: str
+    points: list[tuple[float, float]]
+    shape_type: str = _POLYGON
+
+
+class _Labelme(BaseModel):
+    shapes: list[_Shape]
+    imageWidth: int | None = None  # noqa: N815 - as labelme writes it
+    imageHeight: int | None = None  # noqa: N815
 
 
 def read_labelme(folder: Path, root: Path) -> list[Listed] | None:
     """The pictures of a folder; those without a file show no smoke. None where no picture has one.
 
     Raises:
-        DataError: A file cannot be read, or names a shape that is neither polygon nor rectangle.
+        DataError: A file cannot be read or belongs to no picture, or smoke is a shape that is neither polygon nor rectangle.
     """
-    images = pictures_of(folder)
-    shapes = {image: _shapes(image.with_suffix(".json")) for image in images if image.with_suffix(".json").is_file()}
-    if not shapes:
+    files = by_stem(files_of(folder, ".json"))
+    pictures = pictures_of(folder)
+    if not any(image.stem in files for image in pictures):
         return None
-    smoke = smoke_classes((str(shape.get("label")) for of in shapes.values() for shape in of), folder)
-    rows = []
-    for image in images:
-        file = image.with_suffix(".json")
-        of = [shape for shape in shapes.get(image, ()) if str(shape.get("label")) in smoke]
-        outlines = [[_points(shape, file)] for shape in of if shape.get("shape_type", "polygon") == "polygon"]
-        corners = [_rectangle(shape, file) for shape in of if shape.get("shape_type") == "rectangle"]
-        rows.append((split_of(image, root), drawn_frame(image, root, file, outlines, corners, upright_size(image))))
-    return rows
-
-
-def _shapes(file: Path) -> list[dict[str, Any]]:
-    try:
-        shapes = json.loads(file.read_text(encoding="utf-8-sig"))["shapes"]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
-        raise DataError(f"{file}: no labelme file: {error!r}") from error
-    unknown = [
-        shape.get("shape_type")
-        for shape in shapes
-        if shape.get("shape_type", "polygon") not in ("polygon", "rectangle")
+    images = by_stem(pictures)
+    contents = {stem: json_of(file) for stem, file in files.items()}
+    lost = [stem for stem in sorted(files.keys() - images.keys()) if _is_labelme(contents[stem])]
+    if lost:
+        raise DataError(f"{files[lost[0]]}: belongs to no picture beside it")
+    read = {stem: expect_form(_Labelme, contents[stem], files[stem]) for stem in files.keys() & images.keys()}
+    smoke = smoke_classes((shape.label for each in read.values() for shape in each.shapes), folder)
+    return [
+        (split_of(image, root), _frame(image, root, files.get(stem, folder), read.get(stem), smoke))
+        for stem, image in images.items()
     ]
-    if unknown:
-        raise DataError(f"{file}: a shape of type {unknown[0]!r}, expected polygon or rectangle")
-    return list(shapes)
 
 
-def _points(shape: dict[str, Any], file: Path) -> list[float]:
-    try:
-        points = [float(value) for x, y in shape["points"] for value in (x, y)]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{file}: points {shape.get('points')!r}, expected [[x, y], ...]") from error
-    if len(points) < 6 and shape.get("shape_type") != "rectangle":
-        raise DataError(f"{file}: a polygon of {len(points) // 2} points, expected at least 3")
-    return points
+def _frame(image: Path, root: Path, file: Path, content: _Labelme | None, smoke: set[str]) -> Frame:
+    size = upright_size(image)
+    if content is None:
+        return drawn_frame(image, root, file, (), (), size)
+    expect_size(image, size, (content.imageWidth, content.imageHeight), file)
+    shapes = [shape for shape in content.shapes if shape.label in smoke]
+    outlines = [[_numbers(shape)] for shape in shapes if shape.shape_type == _POLYGON]
+    corners = [_rectangle(shape, file) for shape in shapes if shape.shape_type != _POLYGON]
+    return drawn_frame(image, root, file, outlines, corners, size)
 
 
-def _rectangle(shape: dict[str, Any], file: Path) -> tuple[float, float, float, float]:
-    points = _points(shape, file)
-    return min(points[::2]), min(points[1::2]), max(points[::2]), max(points[1::2])
+def _is_labelme(content: object) -> bool:
+    return isinstance(content, dict) and "shapes" in content
+
+
+def _numbers(shape: _Shape) -> list[float]:
+    return [value for point in shape.points for value in point]
+
+
+def _rectangle(shape: _Shape, file: Path) -> Corners:
+    if shape.shape_type != _RECTANGLE:
+        raise DataError(f"{file}: a shape of type {shape.shape_type!r}, expected polygon or rectangle")
+    if len(shape.points) < 2:
+        raise DataError(f"{file}: a rectangle of {len(shape.points)} points, expected 2")
+    xs, ys = zip(*shape.points, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)

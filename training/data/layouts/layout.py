@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from training.data.frames import DataError
+from training.data.files import DataError
 from training.data.layouts.coco import coco_files, read_coco
 from training.data.layouts.labelme import read_labelme
 from training.data.layouts.manifest import COLUMNS, MANIFEST, Listed, read_manifest

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from models.geometry import Box
-from training.data.files import pictures_of
-from training.data.frames import BOXED, REAL_SMOKE, SMOKE_FREE, SYNTHETIC, DataError, Frame
+from training.data.files import DataError, pictures_of
+from training.data.frames import BOXED, REAL_SMOKE, SMOKE_FREE, SYNTHETIC, Frame
 
 Split = Literal["train", "val", "all"]
 Listed = tuple[str, Frame]

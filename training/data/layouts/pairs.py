@@ -6,8 +6,8 @@ A mask has its picture's name, or that and _mask, _gt or _label; its suffix may 
 import re
 from pathlib import Path
 
-from training.data.files import pictures_of
-from training.data.frames import REAL_SMOKE, DataError, Frame
+from training.data.files import DataError, pictures_of
+from training.data.frames import REAL_SMOKE, Frame
 from training.data.layouts.manifest import Listed
 from training.data.layouts.walk import MASKS, beside, split_of
 

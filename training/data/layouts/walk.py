@@ -7,10 +7,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from training.data.files import pictures_of
-from training.data.frames import DataError
+from training.data.files import DataError, by_stem, expect_file, files_of, pictures_of
 
 PICTURES = frozenset({"img", "imgs", "image", "images", "jpegimages", "frames", "rgb"})
+CLASSES = "classes.txt"
+"""Names of the classes of YOLO, which labelImg writes beside the labels."""
 MASKS = ("gt", "mask", "masks", "annotations", "segmentationclass", "label", "labels")
 """Names of folders of masks, lower case, those that say it most clearly first."""
 _SPLITS = {
@@ -57,12 +58,37 @@ def split_of(path: Path, root: Path) -> str:
 
 def upright_size(path: Path) -> tuple[int, int]:
     """Width and height by the header, turned as EXIF says. Raises DataError."""
+    expect_file(path)
     try:
         with Image.open(path) as picture:
             turned = picture.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
             return (picture.height, picture.width) if turned else picture.size
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: not found, not a picture, or a damaged one: {error}") from error
+
+
+def expect_size(image: Path, size: tuple[int, int], said: tuple[int | None, int | None], file: Path) -> None:
+    """Raises DataError where an annotation file says another width or height than the picture has; 0 and None say nothing."""
+    width, height = said[0] or size[0], said[1] or size[1]
+    if (width, height) != size:
+        raise DataError(
+            f"{file}: {image.name} is {width} x {height} pixels there, the picture is {size[0]} x {size[1]}"
+        )
+
+
+def annotated(folder: Path, home: Path, suffix: str) -> dict[Path, Path | None] | None:
+    """The pictures of a folder with their annotation files, those of the same name in another; None where that holds none.
+
+    Raises:
+        DataError: Two pictures, or two files, have the same name, or a file belongs to no picture.
+    """
+    files = by_stem(path for path in files_of(home, suffix) if path.name != CLASSES)
+    if not files:
+        return None
+    images = by_stem(pictures_of(folder))
+    if lost := sorted(files.keys() - images.keys()):
+        raise DataError(f"{files[lost[0]]}: belongs to no picture in {folder}")
+    return {image: files.get(stem) for stem, image in images.items()}
 
 
 def _holds_masks(folder: Path, root: Path) -> bool:

@@ -1,17 +1,18 @@
 """YOLO: `labels` beside `images`, a text file a picture, a line an object: class and a polygon or a box, as shares of the sides."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
-from training.data.files import pictures_of
-from training.data.frames import DataError, Frame
+from training.data.files import DataError, text_of
+from training.data.frames import Frame
 from training.data.layouts.classes import smoke_classes
 from training.data.layouts.drawn import Corners, drawn_frame
 from training.data.layouts.manifest import Listed
-from training.data.layouts.walk import beside, split_of, upright_size
+from training.data.layouts.walk import CLASSES, annotated, beside, split_of, upright_size
 
-_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt")
+_NAMES = ("data.yaml", "data.yml", "dataset.yaml", CLASSES)
 _BOX = 4
 """Numbers of a box: its centre, width and height. A polygon has six or more."""
 
@@ -20,27 +21,42 @@ def read_yolo(folder: Path, root: Path) -> list[Listed] | None:
     """The pictures of a folder; those without a text file show no smoke. None where no folder of labels holds text.
 
     Raises:
-        DataError: A line is no object, or several classes are named and none says smoke.
+        DataError: A line is no object, a file belongs to no picture, or of several classes none says smoke.
     """
     labels_in = beside(folder, root, ("labels",))
-    if labels_in is None or not any(labels_in.glob("*.txt")):
+    images = annotated(folder, labels_in, ".txt") if labels_in else None
+    if labels_in is None or images is None:
         return None
-    smoke = _smoke(root)
+    read = {image: _objects(file) for image, file in images.items() if file}
+    smoke = _smoke(labels_in, root)
+    if smoke is None and len(numbers := {each.number for of in read.values() for each in of}) > 1:
+        raise DataError(
+            f"{labels_in}: the classes {', '.join(map(str, sorted(numbers)))}, and no data.yaml or classes.txt that says which is smoke"
+        )
     return [
-        (split_of(image, root), _frame(image, labels_in / f"{image.stem}.txt", root, smoke))
-        for image in pictures_of(folder)
+        (split_of(image, root), _frame(image, file or labels_in, root, read.get(image, []), smoke))
+        for image, file in images.items()
     ]
 
 
-def _frame(image: Path, file: Path, root: Path, smoke: set[int] | None) -> Frame:
+class _Object(NamedTuple):
+    """A line of a file: the number of its class, and shares of the sides."""
+
+    line: int
+    number: int
+    shares: list[float]
+
+
+def _frame(image: Path, file: Path, root: Path, objects: list[_Object], smoke: dict[int, bool] | None) -> Frame:
     """Outlines and boxes of the lines that are smoke; without names of classes all are."""
     width, height = size = upright_size(image)
     outlines: list[list[list[float]]] = []
     corners: list[Corners] = []
-    for line, numbers in _objects(file):
-        if smoke is not None and int(numbers[0]) not in smoke:
+    for line, number, shares in objects:
+        if smoke is not None and number not in smoke:
+            raise DataError(f"{file}, line {line}: class {number}, expected one of {', '.join(map(str, smoke))}")
+        if smoke is not None and not smoke[number]:
             continue
-        shares = numbers[1:]
         if len(shares) == _BOX:
             if not all(shares[2:]):
                 raise DataError(f"{file}, line {line}: a box without width or height")
@@ -54,22 +70,23 @@ def _frame(image: Path, file: Path, root: Path, smoke: set[int] | None) -> Frame
     return drawn_frame(image, root, file, outlines, corners, size)
 
 
-def _objects(file: Path) -> list[tuple[int, list[float]]]:
-    """Line and numbers of each object. Raises DataError where one is no number, or a share is not in [0, 1]."""
-    if not file.is_file():
-        return []
+def _objects(file: Path) -> list[_Object]:
+    """What each line says. Raises DataError where one is no number, or a share is not in [0, 1]."""
     found = []
-    for line, text in enumerate(file.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
+    for line, text in enumerate(text_of(file).splitlines(), start=1):
+        if not text.strip():
+            continue
         try:
-            numbers = [float(word) for word in text.split()]
+            number, *shares = (float(word) for word in text.split())
         except ValueError:
             raise DataError(f"{file}, line {line}: found {text[:60]!r}, expected a class and numbers") from None
-        if numbers and not all(0.0 <= share <= 1.0 for share in numbers[1:]):
+        if not all(0.0 <= share <= 1.0 for share in shares):
             raise DataError(
                 f"{file}, line {line}: found {text[:60]!r}, expected shares of the picture's sides in [0, 1]"
             )
-        if numbers:
-            found.append((line, numbers))
+        if not (number >= 0 and number.is_integer()):
+            raise DataError(f"{file}, line {line}: class {text.split()[0]}, expected a whole number from 0")
+        found.append(_Object(line, int(number), shares))
     return found
 
 
@@ -78,16 +95,31 @@ def _corners(shares: list[float], width: int, height: int) -> Corners:
     return (x - wide / 2) * width, (y - high / 2) * height, (x + wide / 2) * width, (y + high / 2) * height
 
 
-def _smoke(root: Path) -> set[int] | None:
-    """Numbers of the classes that are smoke, by data.yaml or classes.txt; None where neither is there."""
-    file = next((root / name for name in _NAMES if (root / name).is_file()), None)
+def _smoke(labels_in: Path, root: Path) -> dict[int, bool] | None:
+    """Whether each class is smoke, by data.yaml or classes.txt at the root or above the labels; None where neither is there."""
+    homes = [root, *(home for home in (labels_in, *labels_in.parents) if home.is_relative_to(root))]
+    file = next((home / name for home in homes for name in _NAMES if (home / name).exists()), None)
     if file is None:
         return None
-    text = file.read_text(encoding="utf-8-sig")
+    names = _names(file)
+    chosen = smoke_classes(names.values(), file)
+    return {number: name in chosen for number, name in names.items()} or None
+
+
+def _names(file: Path) -> dict[int, str]:
+    text = text_of(file)
     try:
-        named = text.split() if file.suffix == ".txt" else (yaml.safe_load(text) or {}).get("names")
-        names = dict(named) if isinstance(named, dict) else dict(enumerate(named or ()))
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
-        raise DataError(f"{file}: names of classes cannot be read: {error}") from error
-    chosen = smoke_classes((str(name) for name in names.values()), file)
-    return {int(number) for number, name in names.items() if str(name) in chosen} if names else None
+        named = (
+            [line.strip() for line in text.splitlines() if line.strip()] if file.name == CLASSES else _yaml_names(text)
+        )
+        pairs = named.items() if isinstance(named, dict) else enumerate(named)
+        return {int(number): str(name) for number, name in pairs}
+    except (yaml.YAMLError, RecursionError, AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{file}: names of classes cannot be read: {' '.join(str(error).split())}") from error
+
+
+def _yaml_names(text: str) -> dict[str, str] | list[str]:
+    named = (yaml.safe_load(text) or {}).get("names")
+    if not isinstance(named, dict | list) and named is not None:
+        raise TypeError(f"names: {named}, expected a list")
+    return named or []

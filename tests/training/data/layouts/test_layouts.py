@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from models.geometry import Box
+from training.data.files import DataError
 from training.data.folders import read_frames
-from training.data.frames import BOXED, REAL_SMOKE, DataError, load_mask
+from training.data.frames import BOXED, REAL_SMOKE, load_mask
 
 HEIGHT, WIDTH = 40, 60
 LEFT, TOP, RIGHT, BOTTOM = 12, 8, 36, 28
@@ -207,8 +208,12 @@ def test_voc_boxes_are_boxes(tmp_path):
             '{"shapes": [{"label": "smoke", "points": [[1, 2]], "shape_type": "circle"}]}',
             "type 'circle'",
         ),
-        ("JPEGImages/a.json", '{"shapes": [{"label": "smoke", "points": [[1, 2], [3, 4]]}]}', "polygon of 2 points"),
-        ("JPEGImages/a.json", "[" * 5000, "a.json: no labelme file"),
+        (
+            "JPEGImages/a.json",
+            '{"shapes": [{"label": "smoke", "points": [[1, 2], [3, 4]]}]}',
+            "expected x and y of at least 3 points",
+        ),
+        ("JPEGImages/a.json", "[" * 5000, "a.json: no JSON"),
     ],
 )
 def test_an_annotation_that_cannot_be_used_is_refused_with_its_file(tmp_path, file, content, words):

@@ -4,8 +4,8 @@ import codecs
 
 import pytest
 
+from training.data.files import DataError
 from training.data.folders import read_frames
-from training.data.frames import DataError
 
 HEADER = "file,mask,kind,group,split\n"
 ROW = "a.png,,clear,cam-a,train\n"
