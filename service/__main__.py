@@ -53,6 +53,16 @@ def _segment(chosen: argparse.Namespace) -> int:
     return run_segment(chosen)
 
 
+def _archive(chosen: argparse.Namespace) -> int:
+    try:
+        from service.cli.archive.command import run_archive
+    except ImportError as error:
+        from service.errors import SettingsInvalid
+
+        raise SettingsInvalid(f"{in_one_line(error)}; `pip install smoke-bvm[ray,cpu]` brings it") from error
+    return run_archive(chosen)
+
+
 def _watch(chosen: argparse.Namespace) -> int:
     from service.cli.watch.command import run_watch
 
@@ -108,6 +118,7 @@ def _key(chosen: argparse.Namespace) -> int:
 _COMMANDS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "serve": _serve,
     "segment": _segment,
+    "archive": _archive,
     "watch": _watch,
     "replay": _replay,
     "doctor": _doctor,

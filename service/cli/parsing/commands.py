@@ -7,7 +7,14 @@ import argparse
 from pathlib import Path
 
 from service.cli.parsing.help import CommandParser
-from service.cli.parsing.types import natural_number, open_fraction, output_names, port_number, positive_seconds
+from service.cli.parsing.types import (
+    counting_number,
+    natural_number,
+    open_fraction,
+    output_names,
+    port_number,
+    positive_seconds,
+)
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -17,6 +24,9 @@ def command_line() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="answer POST /segment over HTTP"))
     _add_segment(commands.add_parser("segment", help="segment picture files, without a server"))
+    _add_archive(
+        commands.add_parser("archive", help="segment an archive of pictures over many cores or machines, by Ray")
+    )
     _add_watch(commands.add_parser("watch", help="read cameras, and tell of smoke"))
     _add_replay(commands.add_parser("replay", help="show recordings to the model and the alarm, and count"))
     _add_key(commands.add_parser("key", help="make an API key for the service"))
@@ -98,6 +108,37 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
     _add_model(parser)
     parser.set_defaults(command="segment")
+
+
+def _add_archive(parser: argparse.ArgumentParser) -> None:
+    from models.tiles import TILES
+
+    parser.add_argument("folder", metavar="FOLDER|s3://...", help="where the pictures lie, in whatever folders below")
+    parser.add_argument(
+        "--out", required=True, metavar="DIR|s3://...", help="where findings and masks go; what is there is kept"
+    )
+    parser.add_argument(
+        "--cluster",
+        default="local",
+        metavar="ADDRESS",
+        help="Ray cluster that works on them, HOST:PORT or auto (default: the cores of this machine)",
+    )
+    parser.add_argument(
+        "--block",
+        type=counting_number,
+        default=64,
+        metavar="N",
+        help="pictures whose findings are one file, and as many as a kill costs a core (default 64)",
+    )
+    parser.add_argument(
+        "--resolution", choices=("model", "frame"), default="model", help="of the masks (default model)"
+    )
+    parser.add_argument(
+        "--threshold", type=open_fraction, help="probability that counts as smoke (default: the model's)"
+    )
+    parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
+    _add_model(parser)
+    parser.set_defaults(command="archive")
 
 
 def _add_watch(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,10 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
         "smoke-bvm segment film.mp4 --out answer --every 5     # a frame for every 5 s of it",
         "smoke-bvm segment photo.jpg --out answer --outputs total,epistemic --encoding npz",
     ),
+    "archive": (
+        "smoke-bvm archive FOLDER --out findings               # findings/findings/*.parquet, findings/masks/...",
+        "smoke-bvm archive s3://cameras/2026 --out s3://cameras/found --cluster auto",
+    ),
     "watch": (
         "smoke-bvm watch cameras.toml                          # the model in this process",
         "smoke-bvm watch cameras.toml >> alarms.jsonl",

@@ -33,6 +33,13 @@ def natural_number(text: str) -> int:
     return int(text)
 
 
+def counting_number(text: str) -> int:
+    """A whole number from 1 on. Raises ArgumentTypeError."""
+    if natural_number(text) == 0:
+        raise argparse.ArgumentTypeError("found 0, expected a whole number from 1 to 999999")
+    return natural_number(text)
+
+
 def open_fraction(text: str) -> float:
     """A number between 0 and 1. Raises ArgumentTypeError."""
     try:
