@@ -30,6 +30,7 @@ NOT_RUN = {
     r"^pip install": "downloads; tests/test_packaging.py installs the wheel",
     r"smoke-bvm serve": "runs until it is stopped: the servers of this test",
     r"smoke-bvm watch": "runs until it is stopped: tests/end_to_end/test_watch.py",
+    r"smoke-bvm archive": "starts a cluster, and asks an object store: tests/service/cli/archive",
     r"DATA|smoke-bvm replay clear": "needs the data sets, which are not in the repository",
 }
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -20,7 +20,7 @@ _REGION: Final = pa.struct(
         ("doubted", pa.bool_()),
     ]
 )
-SCHEMA: Final = pa.schema(
+FINDINGS_SCHEMA: Final = pa.schema(
     [
         ("source", pa.string()),
         ("error", pa.string()),
@@ -73,7 +73,7 @@ def failed_row(source: str, error: Exception) -> dict[str, Any]:
 def as_parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """A Parquet file of the rows, in their order."""
     stream = io.BytesIO()
-    parquet.write_table(pa.Table.from_pylist([*rows], SCHEMA), stream, compression="zstd")
+    parquet.write_table(pa.Table.from_pylist([*rows], FINDINGS_SCHEMA), stream, compression="zstd")
     return stream.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from service.cli.archive.findings import as_parquet, failed_row, found_row
@@ -56,7 +56,7 @@ class BlockSegmenter:
     def __init__(self, job: ArchiveJob) -> None:
         slot, workers = ModelSlot(load(job.settings)), worker_options(job.settings)
         found = slot.model.identity
-        if (found.sha256, found.precision) != (job.model.sha256, job.model.precision):
+        if replace(found, provider=job.model.provider) != job.model:
             raise ModelUnusable(f"found {found} on a worker, expected {job.model} on every one")
         self._job = job
         self._source, self._out = open_folder(job.source), open_folder(job.out)

@@ -1,0 +1,237 @@
+"""`archive`: the same findings as `segment`, each picture once, whatever is killed; on disk and in an object store that speaks S3."""
+
+import json
+import logging
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from service.__main__ import main
+from tests.conftest import build_release
+from tests.pictures import array_of, file_of, noisy, plain, plume
+from tests.tools import missing
+
+if not all(map(find_spec, ("ray", "pyarrow", "moto"))):
+    missing("no Ray, Arrow or moto here: they come with the extras ray and dev")
+
+from pyarrow import parquet
+from pyarrow.fs import FileSystem, LocalFileSystem, SubTreeFileSystem
+
+from service.cli.archive.plan import FINDINGS, PictureBlock, plan_archive
+from service.cli.archive.segmenter import ArchiveJob, BlockSegmenter
+from service.cli.archive.storage import files_in, open_folder, pictures_below
+from service.errors import ModelUnusable, SettingsInvalid
+from service.pipeline.options import SegmentOptions
+from service.server.components import load
+from service.settings import Settings
+
+FRAMES = 24
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Smoke, none and noise, in folders; one picture is broken."""
+    folder = tmp_path / "in"
+    for number in range(FRAMES - 1):
+        frame = (plume(), plain(26, 51, 128, 64, 48), noisy(number, 64, 48))[number % 3]
+        path = folder / f"camera-{number % 2}/{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file_of(frame))
+    (folder / "cut.webp").write_bytes(file_of(noisy(), "WEBP")[:-9])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[None]:
+    """An object store on loopback, named as its own tools are told of it."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "somebody",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }.items():
+            patch.setenv(name, value)
+        yield
+    server.stop()
+
+
+def copied(folder: Path, name: str) -> SubTreeFileSystem:
+    """The folder of the store that holds what the folder on disk does."""
+    from pyarrow.fs import copy_files
+
+    bucket = name.removeprefix("s3://").split("/")[0]
+    FileSystem.from_uri(f"s3://{bucket}?allow_bucket_creation=true")[0].create_dir(bucket)
+    target = open_folder(name)
+    copy_files(str(folder), "", source_filesystem=LocalFileSystem(), destination_filesystem=target)
+    return target
+
+
+def archive(release: Path, *arguments: object) -> list[str]:
+    command = [sys.executable, "-m", "service", "archive", *map(str, arguments), "--model-dir", str(release)]
+    return [*command, "--block", "1"]
+
+
+def rows_of(out: SubTreeFileSystem) -> dict[str, list[dict]]:
+    """The rows of each picture."""
+    rows: dict[str, list[dict]] = {}
+    for name in files_in(out, FINDINGS):
+        for row in parquet.read_table(f"{FINDINGS}/{name}", filesystem=out).to_pylist():
+            rows.setdefault(row["source"], []).append(row)
+    return rows
+
+
+def until(true: Callable[[], object], seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def as_segmented(pictures: Path, release: Path, out: Path) -> dict[str, dict]:
+    assert main(["segment", str(pictures), "--tree", "--out", str(out), "--model-dir", str(release)]) == 1
+    return {
+        str(path.relative_to(out).with_suffix(".png")): json.loads(path.read_text()) for path in out.rglob("*.json")
+    }
+
+
+@pytest.mark.usefixtures("store")
+def test_killed_in_the_middle_and_started_anew_each_picture_has_the_findings_of_segment_once(
+    release, pictures, tmp_path
+):
+    source, found = "s3://cameras/in", "s3://cameras/found"
+    copied(pictures, source)
+    out = open_folder(found)
+    with subprocess.Popen(archive(release, source, "--out", found)) as killed:
+        until(lambda: files_in(out, FINDINGS))
+        killed.send_signal(signal.SIGKILL)
+    before = {name: out.get_file_info(f"{FINDINGS}/{name}").mtime_ns for name in files_in(out, FINDINGS)}
+    assert 0 < len(before) < FRAMES
+    again = subprocess.run(archive(release, source, "--out", found), capture_output=True, text=True, check=False)
+    assert again.returncode == 1, again.stderr
+    # Workers that outlive the one that was killed may end their block; it has the same name then.
+    (there,) = re.findall(r"going on: (\d+) pictures have their findings", again.stderr)
+    assert len(before) <= int(there) < FRAMES
+    assert (
+        before.items()
+        <= {name: out.get_file_info(f"{FINDINGS}/{name}").mtime_ns for name in files_in(out, FINDINGS)}.items()
+    )
+    rows = rows_of(out)
+    assert sorted(rows) == sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.*"))
+    assert all(len(those) == 1 for those in rows.values())
+    broken = rows.pop("cut.webp")[0]
+    assert "found a WEBP file that does not decode" in broken.pop("error")
+    assert {name for name, value in broken.items() if value is not None} == {"source"}
+    for name, report in as_segmented(pictures, release, tmp_path / "segmented").items():
+        row = rows.pop(name)[0]
+        assert {key: row[key] for key in ("assessment", "damaged")} == {
+            key: report[key] for key in ("assessment", "damaged")
+        }
+        assert {key: row[key] for key in report["smoke"]} == report["smoke"]
+        assert {key: row[key] for key in ("total", "aleatoric", "epistemic")} == report["uncertainty"]["frame"]
+        if smoke := report["uncertainty"]["smoke"]:
+            assert {key: row[f"smoke_{key}"] for key in smoke} == smoke
+        for region, expected in zip(row["regions"], report["regions"], strict=True):
+            assert region == {**expected.pop("bbox"), **{k: v for k, v in expected.items() if k != "persistence_s"}}
+        segmented = (tmp_path / "segmented" / name).with_suffix(".mask.png").read_bytes()
+        with out.open_input_stream(row["mask"]) as stream:
+            assert (array_of(stream.read()) == array_of(segmented)).all()
+    assert rows == {}
+
+
+def job_of(release: Path, source: Path, out: Path) -> ArchiveJob:
+    settings = Settings.load(model_dir=release, threads=1, runners=1, workers=1, decode_max_s=0)
+    return ArchiveJob(str(source), str(out), settings, SegmentOptions(("mask",)), load(settings).model.identity)
+
+
+def test_a_block_that_is_answered_twice_has_the_same_findings_once(release, pictures, tmp_path):
+    block = PictureBlock("00000-000000", ["camera-0/0.png", "cut.webp", "gone.png"])
+    out = open_folder(str(tmp_path / "out"))
+    with BlockSegmenter(job_of(release, pictures, tmp_path / "out")) as segmenter:
+        done = segmenter.segment(block)
+        first = rows_of(out)
+        assert segmenter.segment(block) == done
+    assert (done.frames, [source for source, _ in done.failed]) == (3, ["cut.webp", "gone.png"])
+    assert rows_of(out) == first
+    assert files_in(out, FINDINGS) == ["00000-000000.parquet"]
+
+
+def test_a_store_that_fails_ends_the_run_and_costs_no_picture_its_answer(release, pictures, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/masks").write_text("no folder")
+    with (
+        BlockSegmenter(job_of(release, pictures, tmp_path / "out")) as segmenter,
+        pytest.raises(OSError, match="masks"),
+    ):
+        segmenter.segment(PictureBlock("00000-000000", ["camera-0/0.png"]))
+    assert rows_of(open_folder(str(tmp_path / "out"))) == {}
+
+
+def test_a_worker_with_another_model_answers_nothing(release, pictures, tmp_path):
+    wanted = job_of(build_release(tmp_path, version="0.0.2"), pictures, tmp_path / "out")
+    job = ArchiveJob(
+        wanted.source, wanted.out, job_of(release, pictures, tmp_path).settings, wanted.options, wanted.model
+    )
+    with pytest.raises(ModelUnusable, match=r"0\.0\.1.*expected.*0\.0\.2"):
+        BlockSegmenter(job)
+
+
+def test_new_pictures_get_blocks_of_their_own_and_old_ones_keep_theirs(tmp_path):
+    out = open_folder(str(tmp_path))
+    first = plan_archive(["b", "d", "e"], out, 2)
+    assert first.left == [("00000-000000", ["b", "d"]), ("00000-000001", ["e"])]
+    (tmp_path / FINDINGS).mkdir()
+    (tmp_path / FINDINGS / "00000-000000.parquet").touch()
+    second = plan_archive(["a", "b", "c", "d", "e"], out, 5)
+    assert second.left == [("00000-000001", ["e"]), ("00001-000000", ["a", "c"])]
+    assert (second.frames_done, second.frames_left) == (2, 3)
+    assert plan_archive(["a", "b", "c", "d", "e"], out, 1) == second
+
+
+def test_findings_that_lie_below_the_pictures_are_no_pictures(pictures):
+    (pictures / "found/masks").mkdir(parents=True)
+    (pictures / "found/masks/0.png").touch()
+    names = pictures_below(open_folder(str(pictures)), open_folder(str(pictures / "found")))
+    assert len(names) == FRAMES
+    assert names[:3] == ["camera-0/0.png", "camera-0/2.png", "camera-0/4.png"]
+    assert names.index("camera-0/10.png") == 5
+
+
+def test_a_name_of_no_store_is_refused_in_words():
+    with pytest.raises(SettingsInvalid, match=r"nowhere://x.*expected a folder, or a URI such as s3://"):
+        open_folder("nowhere://x")
+
+
+@pytest.mark.parametrize("otherwise", [("--threshold", "0.9"), ("--resolution", "frame")])
+def test_findings_of_another_threshold_or_size_are_not_mixed_with_those_there_are(
+    release, pictures, tmp_path, otherwise, capfd
+):
+    from service.cli.archive import command
+
+    out = tmp_path / "out"
+    asked = ["archive", str(pictures), "--out", str(out), "--model-dir", str(release)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "_work", lambda *_: 0)
+        assert main(asked) == 0
+        assert main([*asked, *otherwise]) == 2
+    assert "in archive.json, expected" in capfd.readouterr().err
+
+
+def test_without_pictures_it_says_so(release, tmp_path, capfd):
+    assert main(["archive", str(tmp_path), "--out", str(tmp_path / "out"), "--model-dir", str(release)]) == 1
+    assert "found no JPEG, PNG or WebP files" in capfd.readouterr().err
+    assert main(["archive", str(tmp_path / "gone"), "--out", str(tmp_path), "--model-dir", str(release)]) == 1
+    assert "gone" in capfd.readouterr().err
