@@ -1,4 +1,4 @@
-"""The command line `smoke-bvm-train`: train, ablate, evaluate, calibrate, audit, split, export, quantise."""
+"""The command line `smoke-bvm-train`: train, ablate, evaluate, calibrate, audit, split, quick, export, quantise."""
 
 import argparse
 import os
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str] | None) -> int:
-    if options.command in ("train", "ablate") and arguments is None:
+    if options.command in ("train", "ablate", "quick") and arguments is None:
         _keep_out_of_the_working_directory()
         _with_allocator_settings()
     from training.commands.run import run
@@ -84,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_split(
         commands.add_parser("split", help="write a manifest.csv whose val has no scene, camera or event of train")
     )
+    _add_quick(
+        commands.add_parser(
+            "quick", help="from a folder of frames to a model of one's own, and whether to use it: all in one"
+        )
+    )
     _add_export(commands.add_parser("export", help="write a release, or nothing"))
     _add_quantising(commands.add_parser("quantise", help="measure an int8 form of a release, and write one with both"))
     return parser
@@ -99,17 +104,21 @@ def _version() -> str:
 
 
 def _add_training(parser: argparse.ArgumentParser, out: str) -> None:
-    parser.add_argument("config", type=Path, help="TOML file, or the name of a preset: paper, embedded, tiny")
+    parser.add_argument("config", type=Path, help="TOML file, or the name of a preset: paper, embedded, quick, tiny")
+    _add_overrides(parser)
+    _add_data(parser, "data folder, of a layout in training/README.md")
+    parser.add_argument("--out", type=Path, help=f"folder of the run (default: {out})")
+
+
+def _add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
         dest="overrides",
         action="append",
         default=[],
         metavar="SECTION.KEY=VALUE",
-        help="replace a value of the file",
+        help="replace a value of the configuration",
     )
-    _add_data(parser, "data folder, of a layout in training/README.md")
-    parser.add_argument("--out", type=Path, help=f"folder of the run (default: {out})")
 
 
 def _add_data(parser: argparse.ArgumentParser, what: str) -> None:
@@ -217,6 +226,29 @@ def _add_split(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--val", type=_share, default=0.2, help="share of the frames for val (default: 0.2)")
     parser.add_argument("--seed", type=int, default=0, help="of the order in which groups are drawn (default: 0)")
     parser.add_argument("--out", type=Path, required=True, help="folder for manifest.csv, and masks of what was drawn")
+
+
+def _add_quick(parser: argparse.ArgumentParser) -> None:
+    _add_folders(parser)
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for every step's output; the same command goes on there"
+    )
+    parser.add_argument("--minutes", type=_minutes, default=60.0, help="how long it may take, about (default: 60)")
+    parser.add_argument(
+        "--model", type=Path, help="release folder or checkpoint to start from (default: the newest release)"
+    )
+    parser.add_argument("--version", default="1.0.0", help="of the release that is made (default: 1.0.0)")
+    _add_overrides(parser)
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0.0 < minutes <= 100_000.0:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected minutes above 0")
+    return minutes
 
 
 def _share(text: str) -> float:

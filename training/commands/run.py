@@ -16,6 +16,7 @@ from models.networks.backbone import EncoderError, WeightsError
 from training.commands.ablate import AblationError, ablate, ablation_table, card_section
 from training.commands.own_data import run_audit, run_split
 from training.commands.progress import TerminalReporter
+from training.commands.quick import run_quick
 from training.config import ConfigError, read_config
 from training.data.checks import check_frames
 from training.data.files import DataError
@@ -67,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
         "calibrate": _recalibrate,
         "audit": run_audit,
         "split": run_split,
+        "quick": run_quick,
         "export": _export,
         "quantise": _quantise,
     }
