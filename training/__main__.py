@@ -63,7 +63,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="smoke-bvm-train", description=__doc__)
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(dest="command", required=True)
-    _add_training(commands.add_parser("train", help="train a configuration, or go on with a run"), "runs/<name>")
+    train = commands.add_parser("train", help="train a configuration, or go on with a run")
+    train.add_argument(
+        "--seeds",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="train it N times, from its seed on, score each on val, and tell mean and spread (default: 1)",
+    )
+    _add_training(train, "runs/<name>")
     ablate = commands.add_parser(
         "ablate", help="train a configuration and variants of it on equal samples, and compare"
     )
@@ -270,6 +278,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--remark", default="", help="what the recipe does not say of this run, for the card")
     parser.add_argument("--ablation", type=Path, help="ablation.json of `ablate`: its table, for the card")
+    parser.add_argument("--seeds", type=Path, help="seeds.json of `train --seeds`: its table, for the card")
     parser.add_argument("--out", type=Path, default=Path("models/released"), help="where the release folder is made")
 
 

@@ -1,7 +1,7 @@
 """Ablations: configurations that differ in one thing, trained on equal samples and scored alike; one is Table 4."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ _OBJECTIVE = "generator.objective"
 _NO_COHERENCE, _NO_ENTROPY = f"{_OBJECTIVE}.coherence_weight=0", f"{_OBJECTIVE}.entropy_weight=0"
 
 _SCORED = "scores.json"
-_SCORES = {
+SCORES = {
     "mean F-beta, raw": 3,
     "mMSE, raw": 5,
     "F-beta": 3,
@@ -83,25 +83,33 @@ def ablate(
     Raises:
         ConfigError: A row is no valid configuration, before anything is trained.
     """
-    configs = [read_config(config, (*overrides, *row.overrides)) for row in TABLES[table]]
     measured = []
-    for row, resolved in zip(TABLES[table], configs, strict=True):
-        checkpoint = train(resolved, data, out / row.name, reporter)
-        measured.append({"what": row.what, "views": _views(resolved), **_scored_once(resolved, checkpoint, data)})
+    for row in train_rows(TABLES[table], config, overrides, data, out, reporter):
+        measured.append(row)
         (out / "ablation.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
         (out / "ablation.md").write_text(ablation_table(measured), encoding="utf-8")
     return measured
 
 
+def train_rows(
+    rows: Sequence[Row], config: Path, overrides: Sequence[str], data: Folders, out: Path, reporter: Reporter[Any]
+) -> Iterator[dict[str, Any]]:
+    """Train and score rows one after the other, each in a run folder of its name; see `ablate`."""
+    configs = [read_config(config, (*overrides, *row.overrides)) for row in rows]
+    for row, resolved in zip(rows, configs, strict=True):
+        checkpoint = train(resolved, data, out / row.name, reporter)
+        yield {"what": row.what, "views": _views(resolved), **_scored_once(resolved, checkpoint, data)}
+
+
 def ablation_table(measured: Sequence[dict[str, Any]]) -> str:
     """The rows in Markdown, each score with its 95 % interval; ECE as trained too, since L_c is to calibrate that."""
-    scores = list(_SCORES)
+    scores = list(SCORES)
     lines = [
         f"| | views | {' | '.join(scores)} |",
         f"| --- | --- |{' --- |' * len(scores)}",
     ]
     lines += [
-        f"| {row['what']} | {row['views']:,} | {' | '.join(_cell(row[name], _SCORES[name]) for name in scores)} |"
+        f"| {row['what']} | {row['views']:,} | {' | '.join(_cell(row[name], SCORES[name]) for name in scores)} |"
         for row in measured
     ]
     return "\n".join(lines) + "\n"
@@ -114,18 +122,26 @@ def card_section(path: Path) -> str:
         AblationError: The file holds no such rows.
         OSError: It cannot be read.
     """
-    try:
-        measured = json.loads(path.read_text(encoding="utf-8"))
-        rows = ablation_table(measured)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise AblationError(f"{path}: no ablation.json of `ablate`: {error!r}") from error
-    if not measured:
-        raise AblationError(f"{path}: no ablation.json of `ablate`: it has no rows")
+    rows = ablation_table(read_rows(path, "ablate"))
     return f"""### Ablation
 One thing at a time left out or changed. Each row is a run of its own from the same start, on as many views as it says, scored held out
 on `val`; in brackets the 95 % interval over camera groups. Short runs, to be compared with each other and not with the release.
 
 {rows}"""
+
+
+def read_rows(path: Path, command: str, fewest: int = 1) -> list[dict[str, Any]]:
+    """The rows that a command left in a file. Raises AblationError where it holds none, or fewer than are needed."""
+    try:
+        measured: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        ablation_table(measured)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise AblationError(f"{path}: no {path.name} of `{command}`: {error!r}") from error
+    if not measured:
+        raise AblationError(f"{path}: no {path.name} of `{command}`: it has no rows")
+    if len(measured) < fewest:
+        raise AblationError(f"{path}: found {len(measured)} rows, expected at least {fewest}")
+    return measured
 
 
 def _cell(score: tuple[float, Sequence[float]], decimals: int) -> str:

@@ -17,6 +17,7 @@ from training.commands.ablate import AblationError, ablate, ablation_table, card
 from training.commands.own_data import run_audit, run_split
 from training.commands.progress import TerminalReporter
 from training.commands.quick import run_quick
+from training.commands.seeds import seeds_section, seeds_table, train_seeds
 from training.config import ConfigError, read_config
 from training.data.checks import check_frames
 from training.data.files import DataError
@@ -88,6 +89,11 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     out = options.out or Path("runs") / config.name
     console.print(f"{config.name}, configuration {config.sha256()[:12]}, run in {out}")
     _check(options, console)
+    if options.seeds > 1:
+        with TerminalReporter(console, out / "tensorboard") as reporter:
+            measured = train_seeds(options.seeds, options.config, options.overrides, options.data, out, reporter)
+        console.print(Markdown(seeds_table(measured)))
+        return
     val = frames_to_score(options.data, "val", None)
     scored = partial(validate, frames=val, size_px=config.data.size_px, false_alarms=config.false_alarms)
     with TerminalReporter(console, out / "tensorboard") as reporter:
@@ -163,6 +169,8 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     remark = options.remark
     if options.ablation:
         remark = f"{remark}\n\n{card_section(options.ablation)}"
+    if options.seeds:
+        remark = f"{remark}\n\n{seeds_section(options.seeds)}"
     folder = export(options.checkpoint, options.out, options.name, options.version, report, remark)
     console.print(f"released: {folder}")
 
