@@ -21,8 +21,9 @@ from training.commands.progress import TerminalReporter
 from training.commands.verdict import measure_frames, paired, verdict
 from training.config import Config, ConfigError, Network, Source, parse_config, read_config
 from training.data.checks import check_frames
+from training.data.files import DataError
 from training.data.folders import frames_to_score, read_frames
-from training.data.frames import BOXED, REAL_SMOKE, SMOKE_FREE, DataError, Frame
+from training.data.frames import BOXED, REAL_SMOKE, SMOKE_FREE, Frame
 from training.data.layouts.layout import read_layout
 from training.engine.checkpoint import load
 from training.engine.run import train

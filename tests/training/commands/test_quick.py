@@ -13,7 +13,8 @@ from training.__main__ import main
 from training.commands import quick as quicking
 from training.commands.quick import start_from
 from training.config import ConfigError
-from training.data.frames import DataError, Frame
+from training.data.files import DataError
+from training.data.frames import Frame
 
 TINY = (
     *("--set", "generator.stages=[{steps=8,batch=2,size_px=64,whole=true}]"),
