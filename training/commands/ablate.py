@@ -17,7 +17,7 @@ _OBJECTIVE = "generator.objective"
 _NO_COHERENCE, _NO_ENTROPY = f"{_OBJECTIVE}.coherence_weight=0", f"{_OBJECTIVE}.entropy_weight=0"
 
 _SCORED = "scores.json"
-SCORES = {
+SHOWN_SCORES = {
     "mean F-beta, raw": 3,
     "mMSE, raw": 5,
     "F-beta": 3,
@@ -103,13 +103,13 @@ def train_rows(
 
 def ablation_table(measured: Sequence[dict[str, Any]]) -> str:
     """The rows in Markdown, each score with its 95 % interval; ECE as trained too, since L_c is to calibrate that."""
-    scores = list(SCORES)
+    scores = list(SHOWN_SCORES)
     lines = [
         f"| | views | {' | '.join(scores)} |",
         f"| --- | --- |{' --- |' * len(scores)}",
     ]
     lines += [
-        f"| {row['what']} | {row['views']:,} | {' | '.join(_cell(row[name], SCORES[name]) for name in scores)} |"
+        f"| {row['what']} | {row['views']:,} | {' | '.join(_cell(row[name], SHOWN_SCORES[name]) for name in scores)} |"
         for row in measured
     ]
     return "\n".join(lines) + "\n"
@@ -122,7 +122,7 @@ def card_section(path: Path) -> str:
         AblationError: The file holds no such rows.
         OSError: It cannot be read.
     """
-    rows = ablation_table(read_rows(path, "ablate"))
+    rows = ablation_table(read_measured(path, "ablate"))
     return f"""### Ablation
 One thing at a time left out or changed. Each row is a run of its own from the same start, on as many views as it says, scored held out
 on `val`; in brackets the 95 % interval over camera groups. Short runs, to be compared with each other and not with the release.
@@ -130,7 +130,7 @@ on `val`; in brackets the 95 % interval over camera groups. Short runs, to be co
 {rows}"""
 
 
-def read_rows(path: Path, command: str, fewest: int = 1) -> list[dict[str, Any]]:
+def read_measured(path: Path, command: str, fewest: int = 1) -> list[dict[str, Any]]:
     """The rows that a command left in a file. Raises AblationError where it holds none, or fewer than are needed."""
     try:
         measured: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.commands.ablate import SCORES, Row, ablation_table, read_rows, train_rows
+from training.commands.ablate import SHOWN_SCORES, Row, ablation_table, read_measured, train_rows
 from training.config import read_config
 from training.data.folders import Folders
 from training.engine.run import Reporter
@@ -41,7 +41,7 @@ def train_seeds(
 def seeds_table(measured: Sequence[dict[str, Any]]) -> str:
     """The rows in Markdown, and below them mean and standard deviation (n - 1) over the seeds. Needs two rows."""
     cells = []
-    for name, decimals in SCORES.items():
+    for name, decimals in SHOWN_SCORES.items():
         values = [float(row[name][0]) for row in measured]
         cells.append(f"{statistics.mean(values):.{decimals}f} ± {statistics.stdev(values):.{decimals}f}")
     return f"{ablation_table(measured)}| mean ± standard deviation | | {' | '.join(cells)} |\n"
@@ -54,7 +54,7 @@ def seeds_section(path: Path) -> str:
         AblationError: The file holds no such rows.
         OSError: It cannot be read.
     """
-    measured = read_rows(path, "train --seeds", _FEWEST)
+    measured = read_measured(path, "train --seeds", _FEWEST)
     return f"""### Seeds
 The same configuration, data and samples with {len(measured)} seeds, scored held out on `val`; in brackets the 95 % interval over camera
 groups, in the last row what the seed alone changes.
