@@ -73,7 +73,7 @@ def _places(blocks: int) -> dict[str, Any]:
     cluster = ray.cluster_resources()
     kind, option = ("GPU", "num_gpus") if cluster.get("GPU", 0) >= 1 else ("CPU", "num_cpus")
     most = max(1, min(int(cluster[kind]), blocks))
-    return {option: 1, "compute": ray.data.ActorPoolStrategy(min_size=1, max_size=most)}
+    return {option: 1, "compute": ray.data.ActorPoolStrategy(min_size=1, initial_size=most, max_size=most)}
 
 
 def _cause(error: BaseException) -> BaseException:
