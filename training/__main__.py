@@ -1,4 +1,4 @@
-"""The command line `smoke-bvm-train`: train, ablate, evaluate, calibrate, audit, split, quick, export, quantise."""
+"""The command line `smoke-bvm-train`: train, ablate, compare, evaluate, calibrate, audit, split, quick, export, quantise."""
 
 import argparse
 import os
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str] | None) -> int:
-    if options.command in ("train", "ablate", "quick") and arguments is None:
+    if options.command in ("train", "ablate", "compare", "quick") and arguments is None:
         _keep_out_of_the_working_directory()
         _with_allocator_settings()
     from training.commands.run import run
@@ -82,6 +82,17 @@ def _parser() -> argparse.ArgumentParser:
         help="paper: more and more of eq. 11, as in Table 4; recipe: less one thing at a time (default: paper)",
     )
     _add_training(ablate, "runs/ablation-<table>-<name>")
+    compare = commands.add_parser(
+        "compare", help="train networks of a library and a configuration of ours on equal terms, and compare"
+    )
+    compare.add_argument(
+        "--networks",
+        nargs="+",
+        default=("PSPNet", "DeepLabV3Plus"),
+        metavar="NAME",
+        help="of segmentation_models_pytorch (default: PSPNet DeepLabV3Plus)",
+    )
+    _add_training(compare, "runs/comparison-<name>")
     _add_evaluation(commands.add_parser("evaluate", help="score a checkpoint or a release"))
     _add_calibrating(
         commands.add_parser("calibrate", help="hold the alarms that people judged against the thresholds of a release")

@@ -28,6 +28,8 @@ class Network(_Section):
     """Shape of the networks: see the arguments of `Generator` and `UncertaintyEstimator`."""
 
     encoder: str
+    library: str = ""
+    """A network of segmentation_models_pytorch in the generator's place, to compare with; empty: ours."""
     encoder_weights: str = "imagenet"
     latent_dim: Positive = 8
     channels: Annotated[int, Field(ge=4)] = 32

@@ -109,7 +109,7 @@ def ablation_table(measured: Sequence[dict[str, Any]]) -> str:
         f"| --- | --- |{' --- |' * len(scores)}",
     ]
     lines += [
-        f"| {row['what']} | {row['views']:,} | {' | '.join(_cell(row[name], SHOWN_SCORES[name]) for name in scores)} |"
+        f"| {row['what']} | {row['views']:,} | {' | '.join(score_cell(row[name], SHOWN_SCORES[name]) for name in scores)} |"
         for row in measured
     ]
     return "\n".join(lines) + "\n"
@@ -144,7 +144,8 @@ def read_measured(path: Path, command: str, fewest: int = 1) -> list[dict[str, A
     return measured
 
 
-def _cell(score: tuple[float, Sequence[float]], decimals: int) -> str:
+def score_cell(score: tuple[float, Sequence[float]], decimals: int) -> str:
+    """A score with its interval."""
     value, (low, high) = score
     return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
 

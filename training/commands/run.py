@@ -13,7 +13,9 @@ from rich.markdown import Markdown
 
 from models.manifest import Manifest, ManifestError
 from models.networks.backbone import EncoderError, WeightsError
+from models.networks.library import LibraryError
 from training.commands.ablate import AblationError, ablate, ablation_table, card_section
+from training.commands.compare import compare_networks, comparison_table
 from training.commands.own_data import run_audit, run_split
 from training.commands.progress import TerminalReporter
 from training.commands.quick import run_quick
@@ -46,6 +48,7 @@ _REFUSALS = (
     ConfigError,
     DataError,
     EncoderError,
+    LibraryError,
     ExportError,
     ManifestError,
     NonFiniteLossError,
@@ -65,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
     commands = {
         "train": _train,
         "ablate": _ablate,
+        "compare": _compare,
         "evaluate": _evaluate,
         "calibrate": _recalibrate,
         "audit": run_audit,
@@ -108,6 +112,15 @@ def _ablate(options: argparse.Namespace, console: Console) -> None:
     with TerminalReporter(console, out / "tensorboard") as reporter:
         measured = ablate(options.table, options.config, options.overrides, options.data, out, reporter)
     console.print(Markdown(ablation_table(measured)))
+
+
+def _compare(options: argparse.Namespace, console: Console) -> None:
+    config = read_config(options.config, options.overrides)
+    out = options.out or Path("runs") / f"comparison-{config.name}"
+    _check(options, console)
+    with TerminalReporter(console, out / "tensorboard") as reporter:
+        measured = compare_networks(options.networks, options.config, options.overrides, options.data, out, reporter)
+    console.print(Markdown(comparison_table(measured)))
 
 
 def _check(options: argparse.Namespace, console: Console) -> None:

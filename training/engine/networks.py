@@ -5,6 +5,7 @@ from pathlib import Path
 from models.networks.backbone import Backbone, EncoderWeights, load_weights, normalisation
 from models.networks.generator import Generator
 from models.networks.inference_model import InferenceModel
+from models.networks.library import LibraryGenerator
 from models.networks.segmenter import SmokeSegmenter
 from models.networks.uncertainty_estimator import UncertaintyEstimator
 from training.config import Config, Network
@@ -19,12 +20,14 @@ def build_segmenter(network: Network, *, pretrained: bool) -> SmokeSegmenter:
         pretrained: Fill the encoder with the configured weights; False where a checkpoint follows anyway.
 
     Raises:
+        LibraryError: A network of the library cannot be had.
         WeightsError: The encoder's weights cannot be had.
     """
     backbone = Backbone(network.encoder)
+    library = LibraryGenerator(network.library, backbone, network.encoder) if network.library else None
     if pretrained:
         load_weights(backbone, network.encoder, _weights(network.encoder_weights))
-    generator = Generator(
+    generator = library or Generator(
         backbone,
         latent_dim=network.latent_dim,
         channels=network.channels,
@@ -37,7 +40,7 @@ def build_segmenter(network: Network, *, pretrained: bool) -> SmokeSegmenter:
     return SmokeSegmenter(
         normalisation(network.encoder),
         InferenceModel(network.latent_dim),
-        generator,
+        generator,  # type: ignore[arg-type]  # it answers as a Generator does
         UncertaintyEstimator(network.estimator_channels),
     )
 
