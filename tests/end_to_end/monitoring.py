@@ -14,6 +14,9 @@ from typing import Any, TypeVar
 
 import httpx2
 
+from service.sources.metrics import metrics_server
+from service.sources.spec import CameraFrame, SourceSpec
+from service.sources.watched import FrameOutcome, WatchedSource
 from tests.tools import program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,11 +113,17 @@ def impatient(text: str) -> str:
     return re.sub(waits, r"\1: 1s", text, flags=re.MULTILINE)
 
 
+async def no_frame(_: CameraFrame) -> FrameOutcome:
+    raise AssertionError("found a frame, expected a source that nobody reads")
+
+
 @contextmanager
 def watched(folder: Path, service: str, metrics_key: Path, receiver: str) -> Iterator[Prometheus]:
-    """Prometheus, scraping `service` (host:port), with Alertmanager behind it, which sends to the address `receiver`."""
+    """Prometheus, scraping `service` (host:port) and a source, with Alertmanager behind it, which sends to the address `receiver`."""
     addresses = {"alertmanager": f"127.0.0.1:{free_port()}", "prometheus": f"127.0.0.1:{free_port()}"}
     with ExitStack() as stack:
+        source = WatchedSource(SourceSpec("ridge", "", "rtsp", "rtsp://ridge/", 60.0, 30.0), no_frame)
+        addresses["watch"] = f"127.0.0.1:{stack.enter_context(metrics_server([source], None, '127.0.0.1', 0))}"
         (folder / "alertmanager.yml").write_text(alertmanager_copy(receiver))
         (folder / "rules.yml").write_text(impatient((DOCKER / "prometheus/rules.yml").read_text()))
         copy = prometheus_copy(folder, service, addresses, metrics_key)
@@ -155,6 +164,7 @@ def prometheus_copy(folder: Path, service: str, addresses: dict[str, str], metri
         "/etc/prometheus/rules.yml": str(folder / "rules.yml"),
         "/run/secrets/prometheus_key": str(metrics_key),
         "smoke:9000": service,
+        "watch:9100": addresses["watch"],
         "alertmanager:9093": addresses["alertmanager"],
         "localhost:9090": addresses["prometheus"],
     }

@@ -133,6 +133,7 @@ def start(release: Path, admin: int, secrets: Path, receiver: Receiver) -> Serve
         SMOKE_MQTT_HOST="127.0.0.1",
         SMOKE_MQTT_PORT="9",
         SMOKE_STATE_FILE=str(release.parent / "state.json"),
+        SMOKE_ALARM_DIR=str(release.parent / "alarms"),
         SMOKE_CAMERAS_FILE=str(DOCKER / "cameras/cameras.toml"),
     )
 
@@ -195,7 +196,8 @@ def test_smoke_on_a_camera_arrives_as_an_alert_and_is_taken_back_when_it_is_gone
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("alert") or rule["record"])
 def test_every_rule_has_something_to_look_at(under_watch, rule):
     expression = rule["expr"] if "record" in rule else left_hand_side(rule["expr"])
-    assert wait_for(lambda: under_watch.prometheus.query(expression))
+    patience_s = 150.0  # Drift wants sixty frames of a camera.
+    assert wait_for(lambda: under_watch.prometheus.query(expression), patience_s)
 
 
 @pytest.mark.parametrize(("title", "expression"), expressions())

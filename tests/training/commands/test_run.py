@@ -73,7 +73,7 @@ def test_a_missing_configuration_is_one_line(capsys, data, tmp_path):
 
 def test_a_folder_without_data_is_one_line_that_leaves_no_run_behind(capsys, tmp_path):
     line = refusal(capsys, "train", "tiny", "--data", tmp_path, "--out", tmp_path / "run")
-    assert "manifest.csv: not found" in line
+    assert "holds no pictures, and no manifest.csv" in line
     assert not (tmp_path / "run/config.json").exists()
 
 
