@@ -3,20 +3,25 @@
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
 
 from models.drift import Histogram
-from models.geometry import Region
 from service.cameras.alarm import COUNTED_REGIONS_MAX, Acknowledgement, AlarmState, AlarmUpdate, CameraAlarm
-from service.cameras.clock import Arrival, Stamp
-from service.cameras.evidence import AlarmPolicy, BoxPx, RegionObservation, RelativeBox
-from service.cameras.health import CameraHealth, DriftMonitor, FreezeDetector, PanDetector, PastCounts, quality_flags
+from service.cameras.clock import Arrival
+from service.cameras.evidence import AlarmPolicy, BoxPx, RelativeBox
+from service.cameras.observation import FrameObservation, relative_box
 from service.cameras.persistence import RegionHistory
-from service.cameras.rules import Rule
-from service.cameras.scenes import NEW_AFTER, SceneTracker, view_edges, was_found
-from service.pipeline.detections import REGIONS_MAX, Assessment, FrameResult, MeanUncertainty, SmokeRegion
-from service.pipeline.image_stats import ImageStats
+from service.cameras.pictures.health import (
+    CameraHealth,
+    DriftMonitor,
+    FreezeDetector,
+    PanDetector,
+    PastCounts,
+    quality_flags,
+)
+from service.cameras.pictures.scenes import NEW_AFTER, SceneTracker, view_edges, was_found
+from service.pipeline.detections import REGIONS_MAX, Assessment, MeanUncertainty, SmokeRegion
 from service.runtime.model import ModelInfo
 
 CAMERA_ID: Final = r"^([A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}|\.[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}|\.\.[A-Za-z0-9_.-]{1,62})$"
@@ -24,32 +29,6 @@ CAMERA_ID: Final = r"^([A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}|\.[A-Za-z0-9_-][A-Za-z0
 _RECENT_FRAMES: Final = 50
 VIEWS_MAX: Final = 16
 """Most views of a camera that are remembered."""
-
-
-class FrameObservation(NamedTuple):
-    """One frame of a camera: when it was taken (if it says so) and came, what was found, on which square, what it looks like.
-
-    `tiled` says whether tiles were looked at beside the whole frame, `model` which one answered; `body` is a hash of the frame's
-    bytes, `view` what the camera was turned to, if it says so; `threshold` is the probability from which on a pixel was smoke;
-    `damaged` says whether its file was.
-    """
-
-    captured_s: float | None
-    arrived_s: float
-    result: FrameResult
-    size_px: int
-    stats: ImageStats
-    tiled: bool = False
-    model: ModelInfo | None = None
-    body: int = 0
-    view: str = ""
-    threshold: float | None = None
-    damaged: bool = False
-
-    @property
-    def stamp(self) -> Stamp:
-        """When it was taken and came."""
-        return Stamp(self.captured_s, self.arrived_s, self.body)
 
 
 @dataclass(slots=True)
@@ -299,27 +278,5 @@ def persistence_of(
     if not update.arrival.counts:
         return ()
     listed = (found.detection.region for found in frame.result.regions[:REGIONS_MAX])
-    boxes = [_relative(region, frame.size_px) for region in listed]
+    boxes = [relative_box(region, frame.size_px) for region in listed]
     return view.history.take(boxes, view.alarm.newest_s, policy, update.shift_s)
-
-
-def region_observations(
-    result: FrameResult, size_px: int, rule: Rule, *, damaged: bool = False
-) -> list[RegionObservation]:
-    """The regions that count, and all that the alarm wants of them."""
-    counted = []
-    for found in result.regions:
-        detection = found.detection
-        box = _relative(detection.region, size_px)
-        if not rule.ignores(box):
-            told = (detection.mean_probability, found.doubted, detection.silent_above, astuple(found.box), damaged)
-            counted.append(RegionObservation(box, *told, detection.area_fraction))
-        if len(counted) == COUNTED_REGIONS_MAX:
-            break
-    return counted
-
-
-def _relative(region: Region, size_px: int) -> RelativeBox:
-    """A region's box in fractions of the square that it was found on, and so of the frame."""
-    right, bottom = region.left + region.width, region.top + region.height
-    return region.left / size_px, region.top / size_px, right / size_px, bottom / size_px

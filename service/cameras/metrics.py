@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from service.cameras.alarm import AlarmState
 from service.cameras.clock import Arrival, Stamp
-from service.cameras.health import FLAGS, CameraHealth
+from service.cameras.pictures.health import FLAGS, CameraHealth
 from service.pipeline.detections import FrameResult, MeanUncertainty
 
 OTHER: Final = "other"

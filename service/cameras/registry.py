@@ -17,13 +17,12 @@ from service.cameras.camera import (
     AlarmTransition,
     Camera,
     CameraView,
-    FrameObservation,
     KeptCamera,
     persistence_of,
-    region_observations,
 )
 from service.cameras.clock import Arrival, Stamp
 from service.cameras.metrics import OTHER, ROOM, SILENCE, CameraMetrics
+from service.cameras.observation import FrameObservation, region_observations
 from service.cameras.rules import CameraFile
 from service.pipeline.pipeline import Segmentation
 

@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from service.cameras.alarm import ALARM_ID, Acknowledgement, AlarmState, CameraAlarm, new_alarm_id
 from service.cameras.camera import CAMERA_ID, Camera, KeptCamera
 from service.cameras.evidence import RelativeBox
-from service.cameras.health import PastCounts
+from service.cameras.pictures.health import PastCounts
+from service.cameras.pictures.scenes import was_found
 from service.cameras.registry import Cameras
-from service.cameras.scenes import was_found
 from service.files import read_file
 from service.validation import in_words
 

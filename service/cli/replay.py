@@ -18,8 +18,8 @@ from rich.console import Console
 
 from models.geometry import RGB
 from service.api.schemas.model import OperatingPointBody
-from service.cameras.camera import region_observations
 from service.cameras.evidence import AlarmPolicy, RelativeBox
+from service.cameras.observation import region_observations
 from service.cameras.replay import ReplayFrame, compare
 from service.cameras.rules import Rule
 from service.cli.overlap import frames_at_once, in_order, side_by_side

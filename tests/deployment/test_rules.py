@@ -15,7 +15,7 @@ from service.api.metrics import Metrics
 from service.runtime.model import ModelInfo
 from service.sources.metrics import SourceMetrics
 from tests.end_to_end.monitoring import alertmanager_copy, dead_mans_switch_copy, slack_copy
-from tests.service.cameras.test_health import LIMIT as DRIFT_LIMIT
+from tests.service.cameras.pictures.test_health import LIMIT as DRIFT_LIMIT
 from tests.tools import program
 
 ROOT = Path(__file__).resolve().parents[2]

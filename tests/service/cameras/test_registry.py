@@ -8,10 +8,11 @@ from models.detection import Detection
 from models.drift import Histogram
 from models.geometry import Box, Region
 from service.cameras.alarm import Acknowledgement, AlarmState, Arrival
-from service.cameras.camera import VIEWS_MAX, AlarmTransition, FrameObservation
+from service.cameras.camera import VIEWS_MAX, AlarmTransition
 from service.cameras.evidence import AlarmPolicy
-from service.cameras.health import FRAMES_MIN
 from service.cameras.metrics import CameraMetrics
+from service.cameras.observation import FrameObservation
+from service.cameras.pictures.health import FRAMES_MIN
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile, Rule, Rules
 from service.pipeline.detections import FrameResult, MeanUncertainty, SmokeRegion, SmokeStats

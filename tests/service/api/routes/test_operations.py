@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from models.drift import Histogram, psi
 from models.manifest import Manifest
 from models.maps import SegmentationMaps
-from service.cameras.health import FRAMES_MIN
+from service.cameras.pictures.health import FRAMES_MIN
 from service.runtime.slot import LoadedModel
 from tests.pictures import file_of, plume
 from tests.service.api.conftest import status

@@ -9,9 +9,16 @@ import pytest
 
 from models.drift import DRIFTING, Histogram, psi
 from models.manifest import Manifest
-from service.cameras.health import FRAMES_MIN, DriftMonitor, FreezeDetector, PanDetector, PastCounts, quality_flags
+from service.cameras.pictures.health import (
+    FRAMES_MIN,
+    DriftMonitor,
+    FreezeDetector,
+    PanDetector,
+    PastCounts,
+    quality_flags,
+)
 from service.pipeline.image_stats import image_stats
-from tests.service.cameras.simulated_days import FRAMES_A_DAY, Days, simulated
+from tests.service.cameras.pictures.simulated_days import FRAMES_A_DAY, Days, simulated
 
 
 def scene(seed: int = 0) -> np.ndarray:

@@ -11,8 +11,8 @@ Damaged is told by the decoder: the file had a hole or overwritten bytes, as lin
 
 Drift compares a camera with itself: the last three days with those of more than a week ago, by PSI. Whole days hold a night each,
 and a change of weather passes: what is told is the lesser index of two days on end. A change that stays is told after four days, for
-about a week. Simulated cameras (tests/service/cameras/simulated_days.py) with days, nights, weather, fog in the morning and fires stay
-below 2.8 for 90 days; half the contrast, or another model, gives 3.9 or more.
+about a week. Simulated cameras (tests/service/cameras/pictures/simulated_days.py) with days, nights, weather, fog in the morning and
+fires stay below 2.8 for 90 days; half the contrast, or another model, gives 3.9 or more.
 
 A camera without such a past is held against its release: by the share of its frames that lie outside of all that the release was
 tested on, which was 1 % there. One camera is never spread as many are, so that a PSI over all bins would call every camera drifted.
@@ -29,7 +29,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from models.drift import Histogram, bins, psi
-from service.cameras.scenes import Edges, same_view, view_edges
+from service.cameras.pictures.scenes import Edges, same_view, view_edges
 from service.pipeline.image_stats import ImageStats
 
 FLAGS: Final = ("frozen", "dark", "overexposed", "blurred", "fogged", "damaged", "clock", "panning")

@@ -1,0 +1,61 @@
+"""What a frame says to its camera: when it was taken and came, and where smoke was found on it."""
+
+from dataclasses import astuple
+from typing import NamedTuple
+
+from models.geometry import Region
+from service.cameras.alarm import COUNTED_REGIONS_MAX
+from service.cameras.clock import Stamp
+from service.cameras.evidence import RegionObservation, RelativeBox
+from service.cameras.rules import Rule
+from service.pipeline.detections import FrameResult
+from service.pipeline.image_stats import ImageStats
+from service.runtime.model import ModelInfo
+
+
+class FrameObservation(NamedTuple):
+    """One frame of a camera: when it was taken (if it says so) and came, what was found, on which square, what it looks like.
+
+    `tiled` says whether tiles were looked at beside the whole frame, `model` which one answered; `body` is a hash of the frame's
+    bytes, `view` what the camera was turned to, if it says so; `threshold` is the probability from which on a pixel was smoke;
+    `damaged` says whether its file was.
+    """
+
+    captured_s: float | None
+    arrived_s: float
+    result: FrameResult
+    size_px: int
+    stats: ImageStats
+    tiled: bool = False
+    model: ModelInfo | None = None
+    body: int = 0
+    view: str = ""
+    threshold: float | None = None
+    damaged: bool = False
+
+    @property
+    def stamp(self) -> Stamp:
+        """When it was taken and came."""
+        return Stamp(self.captured_s, self.arrived_s, self.body)
+
+
+def region_observations(
+    result: FrameResult, size_px: int, rule: Rule, *, damaged: bool = False
+) -> list[RegionObservation]:
+    """The regions that count, and all that the alarm wants of them."""
+    counted = []
+    for found in result.regions:
+        detection = found.detection
+        box = relative_box(detection.region, size_px)
+        if not rule.ignores(box):
+            told = (detection.mean_probability, found.doubted, detection.silent_above, astuple(found.box), damaged)
+            counted.append(RegionObservation(box, *told, detection.area_fraction))
+        if len(counted) == COUNTED_REGIONS_MAX:
+            break
+    return counted
+
+
+def relative_box(region: Region, size_px: int) -> RelativeBox:
+    """A region's box in fractions of the square that it was found on, and so of the frame."""
+    right, bottom = region.left + region.width, region.top + region.height
+    return region.left / size_px, region.top / size_px, right / size_px, bottom / size_px
