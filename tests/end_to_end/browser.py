@@ -20,6 +20,8 @@ _FLAGS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
+_PATIENCE_MS = 90_000
+"""For what takes a moment on a quiet machine."""
 DESK = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 
@@ -38,6 +40,7 @@ def chromium() -> Iterator[Browser]:
 def opened(browser: Browser, url: str, **context: Any) -> Iterator[Page]:
     """A page at an address; as it closes: no script failed, none was refused, nothing of it was missing, nobody else was asked."""
     with browser.new_context(**context) as made:
+        made.set_default_timeout(_PATIENCE_MS)
         page = made.new_page()
         asked, wrong = _watch(page)
         page.goto(url)

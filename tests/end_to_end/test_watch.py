@@ -86,7 +86,8 @@ def test_smoke_in_a_folder_becomes_a_json_line_and_a_stop_leaves_nothing_behind(
     folder = tmp_path / "ridge"
     folder.mkdir()
     text = f'[default]\ninterval_s = 0.1\n[camera.ridge]\nkind = "folder"\npath = "{folder}"\n'
-    watching = watch(text, "--model-dir", str(release), "--metrics-port", "0")
+    alarms = tmp_path / "alarms"
+    watching = watch(text, "--model-dir", str(release), "--metrics-port", "0", SMOKE_ALARM_DIR=str(alarms))
     fill(folder, [CALM, SMOKE, SMOKE, SMOKE], watching)
     watching.until(lambda: watching.alarms)
     (alarm,) = watching.alarms
@@ -100,6 +101,7 @@ def test_smoke_in_a_folder_becomes_a_json_line_and_a_stop_leaves_nothing_behind(
     assert watching.process.wait(30) == 0
     assert not lives(reading)
     assert watching.lines[-1]["message"] == "stopped"
+    assert list(alarms.rglob("*overlay.jpg"))
 
 
 def test_a_watch_that_is_killed_leaves_no_process_behind(watch, release, tmp_path):
