@@ -207,6 +207,12 @@ class AlarmUnknown(CameraRefused):
     reason = "alarm_unknown"
 
 
+class StateUnknown(CameraRefused):
+    """The store in which several processes keep the cameras' states does not answer."""
+
+    reason = "state_unknown"
+
+
 class PictureUnknown(CameraRefused):
     """No such picture of the alarm is kept."""
 

@@ -115,6 +115,13 @@ class Settings(BaseSettings):
     )
     cameras_file: Path | None = Field(None, description="TOML file of alarm policies and ignored places per camera.")
     state_file: Path | None = Field(None, description="JSON file in which alarms outlive a restart.")
+    redis_url: str | None = Field(
+        None,
+        pattern=r"^rediss?://([^@:/\s]+@)?[^@/\s]+(/\d+)?(\?\S*)?$",
+        max_length=1000,
+        description="Redis in which services that share cameras keep their states; no password in it.",
+    )
+    redis_password_file: Path | None = Field(None, description="File with the password for Redis.")
     feedback_file: Path | None = Field(None, description="JSONL file to which feedback on alarms is appended.")
     alarm_frames: int = _policy("frames")
     alarm_hits: float = _policy("hits")
@@ -195,6 +202,8 @@ class Settings(BaseSettings):
             raise PydanticCustomError("webhook", "SMOKE_WEBHOOK_SECRET_FILE where SMOKE_WEBHOOK_URL is set")
         if self.mqtt_ca_file is not None and not self.mqtt_tls:
             raise PydanticCustomError("mqtt", "SMOKE_MQTT_TLS where SMOKE_MQTT_CA_FILE is set")
+        if self.redis_password_file is not None and self.redis_url is None:
+            raise PydanticCustomError("redis", "SMOKE_REDIS_URL where SMOKE_REDIS_PASSWORD_FILE is set")
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise PydanticCustomError("tls", "SMOKE_TLS_CERT_FILE and SMOKE_TLS_KEY_FILE, both or neither")
         return self

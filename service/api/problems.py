@@ -47,6 +47,7 @@ STATUS: Final[Mapping[type[errors.RequestError], int]] = {
     errors.CameraUnknown: HTTPStatus.NOT_FOUND,
     errors.AlarmUnknown: HTTPStatus.NOT_FOUND,
     errors.PictureUnknown: HTTPStatus.NOT_FOUND,
+    errors.StateUnknown: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.FeedbackUnwritable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
     errors.DeadlineTooShort: HTTPStatus.GATEWAY_TIMEOUT,

@@ -37,17 +37,20 @@ COUNTED_REGIONS_MAX: Final = 8
 
 
 class AlarmState(StrEnum):
-    """No smoke; smoke, but not for long; an alarm; smoke that stays and that the gate doubts."""
+    """No smoke; smoke, but not for long; an alarm; smoke that stays and that the gate doubts; the store that knows does not answer."""
 
     CLEAR = "clear"
     SUSPECTED = "suspected"
     ALARM = "alarm"
     REVIEW = "review"
+    UNKNOWN = "unknown"
 
     @property
     def urgency(self) -> int:
         """An alarm before a review before a suspicion before nothing."""
-        return (AlarmState.CLEAR, AlarmState.SUSPECTED, AlarmState.REVIEW, AlarmState.ALARM).index(self)
+        return (AlarmState.UNKNOWN, AlarmState.CLEAR, AlarmState.SUSPECTED, AlarmState.REVIEW, AlarmState.ALARM).index(
+            self
+        )
 
 
 class Acknowledgement(NamedTuple):

@@ -4,7 +4,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Self
+from typing import Annotated, Final, NamedTuple, Self
 
 from models.drift import Histogram
 from service.cameras.alarm import COUNTED_REGIONS_MAX, Acknowledgement, AlarmState, AlarmUpdate, CameraAlarm
@@ -21,6 +21,7 @@ from service.cameras.pictures.health import (
     quality_flags,
 )
 from service.cameras.pictures.scenes import NEW_AFTER, SceneTracker, view_edges, was_found
+from service.cameras.storage.arrays import at_most
 from service.pipeline.detections import REGIONS_MAX, Assessment, MeanUncertainty, SmokeRegion
 from service.runtime.model import ModelInfo
 
@@ -86,6 +87,7 @@ class Camera:
         threshold: That of the last frame.
         crowded: Whether the last frame named one view more than are remembered.
         clock_wrong: Whether the stamp of the last frame that counted could not be relied on.
+        version: How often it was changed in a store that several share.
     """
 
     id: str
@@ -108,7 +110,10 @@ class Camera:
     crowded: bool = False
     pan: PanDetector = field(default_factory=PanDetector)
     drift: DriftMonitor = field(default_factory=DriftMonitor)
-    recent: deque[RecentFrame] = field(default_factory=lambda: deque(maxlen=_RECENT_FRAMES))
+    recent: Annotated[deque[RecentFrame], at_most(_RECENT_FRAMES)] = field(
+        default_factory=lambda: deque(maxlen=_RECENT_FRAMES)
+    )
+    version: int = 0
 
     @property
     def leading(self) -> str:
@@ -162,11 +167,24 @@ class Camera:
 
     def forget_views(self, until_s: float, now_s: float) -> None:
         """Forget the views whose last frame came before that; the one without a name begins anew."""
-        for name in [name for name, view in self.views.items() if view.seen_s < until_s]:
+        for name in self.silent_views(until_s):
             if name:
                 del self.views[name]
-            elif self.views[""].alarm.state is not AlarmState.CLEAR:
+            else:
                 self.views[""] = CameraView(CameraAlarm(since_s=now_s))
+
+    def silent_views(self, until_s: float) -> list[str]:
+        """The views to be forgotten whose last frame came before that; of the one without a name there must be something to forget."""
+        silent = (name for name, view in self.views.items() if view.seen_s < until_s)
+        return [name for name in silent if name or self.views[""].alarm.state is not AlarmState.CLEAR]
+
+    def acknowledge(self, by: str, now_s: float) -> list[str]:
+        """Somebody has taken on its alarms; returns the views of those that nobody had: the first to do so stays."""
+        alarms = {name: view.alarm for name, view in self.views.items()}
+        new = [n for n, alarm in alarms.items() if alarm.state is AlarmState.ALARM and alarm.acknowledged is None]
+        for name in new:
+            alarms[name].acknowledged = Acknowledgement(by, now_s)
+        return new
 
     def paced(self, policy: AlarmPolicy, view: str) -> AlarmPolicy:
         """A policy for a view: a camera that turns to n presets shows each n times as rarely, so its window is n times as long."""
@@ -236,6 +254,11 @@ class AlarmStatus(NamedTuple):
     persistence: tuple[float, ...] = ()
     view: str = ""
     view_changed: bool = False
+
+    @classmethod
+    def unknown(cls) -> Self:
+        """The store that holds the camera's state cannot be reached."""
+        return cls(AlarmState.UNKNOWN, None, 0.0, 0, Arrival.UNKNOWN, restored=False)
 
     @classmethod
     def of(cls, alarm: CameraAlarm, arrival: Arrival = Arrival.COUNTED, persistence: tuple[float, ...] = ()) -> Self:

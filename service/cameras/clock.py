@@ -20,12 +20,13 @@ SKEW_MAX_S: Final = 60.0
 
 
 class Arrival(StrEnum):
-    """Whether a frame counts: yes; no, it is older than the newest; no, it was seen before; yes, as taken when it came."""
+    """Whether a frame counts: yes; no, it is older than the newest; no, it was seen before; yes, as taken when it came; who knows."""
 
     COUNTED = "counted"
     LATE = "late"
     DUPLICATE = "duplicate"
     AHEAD = "ahead"
+    UNKNOWN = "unknown"
 
     @property
     def counts(self) -> bool:

@@ -1,4 +1,4 @@
-"""What is looked after every second beside the frames: cameras that are gone, the rules in force, the snapshot on disk."""
+"""What is looked after every second beside the frames: cameras that are gone, news of others, the rules, the snapshot on disk."""
 
 import asyncio
 import logging
@@ -41,9 +41,11 @@ async def housekeeping(
         undelivered: The notifications to be written with it.
         report: Told of each attempt to write whether it went well.
     """
+    await cameras.refresh(time.time())
     supervisor, state = supervisor or Supervisor(), _State(cameras, file, undelivered, report)
     chores: dict[str, Callable[[], Awaitable[None]]] = {
         "evict cameras": _eviction(cameras),
+        "read states of cameras": lambda: cameras.refresh(time.time()),
         "read cameras file": lambda: asyncio.to_thread(cameras.file.refresh),
         "write state file": state.keep,
     }
@@ -72,7 +74,7 @@ def _eviction(cameras: Cameras) -> Callable[[], Awaitable[None]]:
         ahead_s = now_s - time.monotonic()
         if abs(ahead_s - before_s) > _CLOCK_STEP_S:
             cameras.clock_set(ahead_s - before_s)
-        cameras.evict_expired(now_s)
+        await cameras.evict_expired(now_s)
 
     return evict
 

@@ -59,6 +59,10 @@ class CameraMetrics:
         for reason in (ROOM, SILENCE):
             self._evictions.labels(reason)
         self._unwatched = counter("smoke_camera_frames_unwatched", "Frames of cameras that there was no room for.")
+        self._unknown = counter("smoke_camera_state_unknown", "Frames answered without their camera's state.")
+        self._store = gauge(
+            "smoke_camera_store_connected", "1 while what keeps the cameras' states answers.", ("store",)
+        )
         self._pictures = counter(
             "smoke_alarm_pictures", "Frames of alarms to be kept, by what became of them.", ("result",)
         )
@@ -120,6 +124,15 @@ class CameraMetrics:
     def unwatched(self) -> None:
         """A frame was answered that raises no alarm, as there was no room for its camera."""
         self._unwatched.inc()
+
+    def state_unknown(self, camera: str) -> None:
+        """A frame was answered, and whether its camera alarms is not known."""
+        self._unknown.inc()
+        self.stands(camera, [AlarmState.UNKNOWN])
+
+    def shares_store(self, connected: Callable[[], bool]) -> None:
+        """The cameras' states are kept in a store that several processes share."""
+        self._store.labels("redis").set_function(connected)
 
     def judged(self, camera: str, verdict: str) -> None:
         """A person said whether an alarm was one."""

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from service.cameras.evidence import AlarmPolicy, Boxes, RelativeBox, overlaps
+from service.cameras.evidence import AlarmPolicy, RelativeBox, overlaps
+from service.cameras.storage.arrays import DoubleArray
 
 
 class _Frame(NamedTuple):
     time_s: float
-    boxes: Boxes
-    since_s: npt.NDArray[np.float64]
+    boxes: DoubleArray
+    since_s: DoubleArray
 
 
 @dataclass(slots=True)

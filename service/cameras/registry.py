@@ -4,14 +4,18 @@ Ids come from outside, so their number is bounded: so many cameras have a label 
 `other`. Room is made by evicting the one that is longest silent. One in whose frames there was smoke of late goes last, or ids made
 up between its frames would keep it from an alarm; one that alarms or waits for review never does. But whichever is silent for a day
 is evicted, for a camera that was taken down must not alarm for ever. Every eviction is counted, and every frame without room.
+
+Where several processes share a store, what is remembered here is what they know as of a second ago; what a frame does is decided there.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
 from models.drift import Histogram
-from service.cameras.alarm import Acknowledgement, AlarmState, CameraAlarm
+from service.cameras.alarm import AlarmState, AlarmUpdate, CameraAlarm
 from service.cameras.camera import (
     AlarmStatus,
     AlarmTransition,
@@ -24,6 +28,8 @@ from service.cameras.clock import Arrival, Stamp
 from service.cameras.metrics import OTHER, ROOM, SILENCE, CameraMetrics
 from service.cameras.observation import FrameObservation, region_observations
 from service.cameras.rules import CameraFile
+from service.cameras.storage.store import CameraStore, ProcessStore, Told
+from service.errors import StateUnknown
 from service.pipeline.pipeline import Segmentation
 
 _LOG = logging.getLogger("service.cameras")
@@ -34,6 +40,15 @@ _STALE_S: Final = 900.0
 _HELD: Final = (AlarmState.ALARM, AlarmState.REVIEW)
 
 
+class _Seen(NamedTuple):
+    """What a frame did to its camera: the state before it, the view that it shows, and what became of that view's alarm."""
+
+    before: AlarmState
+    view: str
+    update: AlarmUpdate
+    persistence: tuple[float, ...]
+
+
 class Cameras:
     """The cameras.
 
@@ -42,6 +57,7 @@ class Cameras:
         file: The rules in force.
         metrics: Told of every frame and every state.
         notify: Told of every change; must not block.
+        store: Where their states live.
 
     Attributes:
         on_update: Told of each camera after each of its frames, and where its alarm ends without one; must not block.
@@ -57,12 +73,16 @@ class Cameras:
         file: CameraFile,
         metrics: CameraMetrics,
         notify: Callable[[AlarmTransition], None] = lambda _: None,
+        store: CameraStore | None = None,
     ) -> None:
         self.file = file
         self._most = most
         self._metrics = metrics
         self._notify = notify
+        self._store = store or ProcessStore()
         self._cameras: dict[str, Camera] = {}
+        self._in_doubt: set[str] = set()
+        self._working: set[asyncio.Task[AlarmStatus]] = set()
         self.changes = 0
 
     def __iter__(self) -> Iterator[Camera]:
@@ -72,7 +92,9 @@ class Cameras:
         """One camera, if it is remembered."""
         return self._cameras.get(camera_id)
 
-    def take(self, camera_id: str | None, view: str, stamp: Stamp, segmentation: Segmentation) -> AlarmStatus | None:
+    async def take(
+        self, camera_id: str | None, view: str, stamp: Stamp, segmentation: Segmentation
+    ) -> AlarmStatus | None:
         """Take in what was found on a frame, held against the release of the model that found it; one of no camera changes nothing.
 
         Args:
@@ -96,9 +118,9 @@ class Cameras:
             threshold=segmentation.threshold.value,
             damaged=segmentation.damaged,
         )
-        return self.observe(camera_id, frame, segmentation.reference)
+        return await self.observe(camera_id, frame, segmentation.reference)
 
-    def observe(
+    async def observe(
         self, camera_id: str, frame: FrameObservation, reference: Mapping[str, Histogram]
     ) -> AlarmStatus | None:
         """Take a frame in; returns the camera's alarm, or None where there was no room to remember the camera."""
@@ -106,8 +128,27 @@ class Cameras:
         if camera is None:
             self._metrics.unwatched()
             return None
+        # A frame that is being taken in is told of, also if its caller leaves meanwhile.
+        task = asyncio.ensure_future(self._take_in(camera, frame, reference))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        return await asyncio.shield(task)
+
+    async def _take_in(
+        self, camera: Camera, frame: FrameObservation, reference: Mapping[str, Histogram]
+    ) -> AlarmStatus:
+        try:
+            after, seen = await self._exchange(camera, lambda now: self._see(now, frame, reference))
+        except StateUnknown:
+            self._in_doubt.add(camera.id)
+            self._metrics.state_unknown(camera.label)
+            return AlarmStatus.unknown()
+        return self._tell(after, frame, seen)
+
+    def _see(self, camera: Camera, frame: FrameObservation, reference: Mapping[str, Histogram]) -> _Seen:
+        """What a frame does to its camera. Writes to the camera alone: see `CameraStore.exchange`."""
         before, name = camera.alarm.state, camera.turn(frame)
-        rule, view = self.file.rules.of(camera_id, frame.view), camera.views[name]
+        rule, view = self.file.rules.of(camera.id, frame.view), camera.views[name]
         regions = region_observations(frame.result, frame.size_px, rule, damaged=frame.damaged)
         view.boxes, view.boxes_px = tuple(seen.box for seen in regions), tuple(seen.box_px for seen in regions)
         view.area_fraction = sum(seen.area_fraction for seen in regions)
@@ -116,11 +157,17 @@ class Cameras:
         persistence = persistence_of(frame, view, update, policy)
         if update.arrival is not Arrival.DUPLICATE:
             camera.take(frame, view, update, reference, persistence)
-            self._metrics.arrived(camera.label, update.arrival, frame.stamp)
-            self._metrics.answered(camera.label, frame.result, camera.health, frame.arrived_s)
-            self._metrics.turned(camera.label, found=camera.view_changed and not frame.view)
-        self._metrics.stands(camera.label, self._states(camera), raised=update.raised)
-        alarm = camera.alarm
+        return _Seen(before, name, update, persistence)
+
+    def _tell(self, camera: Camera, frame: FrameObservation, seen: _Seen) -> AlarmStatus:
+        """Tell of what a frame did to its camera."""
+        before, name, update, persistence = seen
+        view, alarm, label = camera.views[name], camera.alarm, camera.label
+        if update.arrival is not Arrival.DUPLICATE:
+            self._metrics.arrived(label, update.arrival, frame.stamp)
+            self._metrics.answered(label, frame.result, camera.health, frame.arrived_s)
+            self._metrics.turned(label, found=camera.view_changed and not frame.view)
+        self._metrics.stands(label, self._states(camera), raised=update.raised)
         news = update.raised and view.alarm.acknowledged is None
         if news or alarm.state is not before:
             self._changed(camera, before, name if update.raised else camera.leading, view.alarm.id)
@@ -131,6 +178,44 @@ class Cameras:
         told = AlarmStatus.of(alarm, update.arrival, persistence)
         return told._replace(view=name, view_changed=camera.view_changed)
 
+    async def _exchange(self, camera: Camera, change: Callable[[Camera], Told]) -> tuple[Camera, Told]:
+        """Change a camera, and remember how it is now. Raises StateUnknown."""
+        after, told = await self._store.exchange(camera, change)
+        after.label = camera.label
+        self._remember(after)
+        return after, told
+
+    def _remember(self, camera: Camera) -> None:
+        """A camera as the store has it, unless it is known by now how it was later, or it has been evicted."""
+        known = self._cameras.get(camera.id)
+        if known is not None and camera.version >= known.version:
+            camera.label = known.label
+            self._cameras[camera.id] = camera
+
+    async def refresh(self, now_s: float) -> None:
+        """Take in what others that share the store have done to the cameras."""
+        try:
+            news = await self._store.news({camera.id: camera.version for camera in self})
+        except StateUnknown:
+            return
+        for camera in news:
+            known = self.get(camera.id) or (self._add(camera.id, now_s) if now_s - camera.seen_s <= _GONE_S else None)
+            if known is not None and camera.version > known.version:
+                self._remember(camera)
+                self._follow(camera, known)
+        self._in_doubt.clear()
+
+    def _follow(self, camera: Camera, known: Camera) -> None:
+        """Tell of a camera that was changed elsewhere, which tells of its alarm; unless that was here, and only the answer was lost."""
+        self._metrics.stands(camera.label, self._states(camera))
+        if camera.last_frame_s is not None:
+            self._metrics.seen(camera.label, camera.last_frame_s)
+        if camera.alarm.state is not known.alarm.state:
+            self.changes += 1
+            if camera.id in self._in_doubt:
+                self._changed(camera, known.alarm.state, camera.leading, camera.alarm.id)
+        self.on_update(camera)
+
     def refused(self, camera_id: str, reason: str) -> None:
         """A frame got no answer; whoever sends nothing but such frames is not remembered for it."""
         known = self._cameras.get(camera_id)
@@ -140,13 +225,16 @@ class Cameras:
         """A person said whether an alarm was one."""
         self._metrics.judged(camera.label, verdict)
 
-    def acknowledge(self, camera: Camera, by: str, now_s: float) -> None:
-        """Somebody has taken on a camera's alarms: that is told, and until they end no more of them; the first to do so stays."""
-        for name, view in camera.views.items():
-            alarm = view.alarm
-            if alarm.state is AlarmState.ALARM and alarm.acknowledged is None:
-                alarm.acknowledged = Acknowledgement(by, now_s)
-                self._changed(camera, AlarmState.ALARM, name, alarm.id)
+    async def acknowledge(self, camera: Camera, by: str, now_s: float) -> Camera:
+        """Somebody has taken on a camera's alarms: that is told, and until they end no more of them; the first to do so stays.
+
+        Raises:
+            StateUnknown: The store does not answer.
+        """
+        after, views = await self._exchange(camera, lambda now: now.acknowledge(by, now_s))
+        for name in views:
+            self._changed(after, AlarmState.ALARM, name, after.views[name].alarm.id)
+        return after
 
     def restore(self, camera_id: str, kept: KeptCamera, now_s: float) -> None:
         """Take a camera in as it was before a restart, which starts its day without a frame anew."""
@@ -160,17 +248,24 @@ class Cameras:
         if kept.last_frame_s is not None:
             self._metrics.seen(camera.label, kept.last_frame_s)
 
-    def evict_expired(self, now_s: float) -> None:
+    async def evict_expired(self, now_s: float) -> None:
         """Forget the cameras, and the views, that have sent nothing for a day; an alarm among them ends, and that is told."""
         for camera in list(self):
-            before, alarm_id, gone = camera.alarm.state, camera.alarm.id, now_s - camera.seen_s > _GONE_S
-            camera.forget_views(now_s if gone else now_s - _GONE_S, now_s)
+            try:
+                await self._evict_silent(camera, now_s)
+            except StateUnknown:
+                return
+
+    async def _evict_silent(self, camera: Camera, now_s: float) -> None:
+        if camera.silent_views(_silent_since(camera, now_s)):
+            camera, (before, alarm_id) = await self._exchange(camera, partial(_forget_views, now_s=now_s))
             if camera.alarm.state is not before:
                 self._changed(camera, before, camera.leading, alarm_id)
-            if gone:
-                self._remove(camera, SILENCE)
-            elif camera.alarm.state is not before:
-                self.on_update(camera)
+                if not _gone(camera, now_s):
+                    self.on_update(camera)
+        if _gone(camera, now_s) and self.get(camera.id) is camera:
+            await self._store.forget(camera.id)
+            self._remove(camera, SILENCE)
 
     @property
     def newest_s(self) -> float:
@@ -256,6 +351,23 @@ class Cameras:
             self._metrics.forget(camera.label)
         self.on_forget(camera)
         _LOG.info("camera forgotten", extra={"camera": camera.id, "reason": reason})
+
+
+def _gone(camera: Camera, now_s: float) -> bool:
+    """Whether it has sent nothing for a day."""
+    return now_s - camera.seen_s > _GONE_S
+
+
+def _silent_since(camera: Camera, now_s: float) -> float:
+    """Views whose last frame came before that are forgotten: all of them, where the camera is gone."""
+    return now_s if _gone(camera, now_s) else now_s - _GONE_S
+
+
+def _forget_views(camera: Camera, now_s: float) -> tuple[AlarmState, str | None]:
+    """Forget what is silent; returns the alarm's state before, and its id."""
+    before = camera.alarm.state, camera.alarm.id
+    camera.forget_views(_silent_since(camera, now_s), now_s)
+    return before
 
 
 def _by(alarm: CameraAlarm) -> dict[str, str | None]:

@@ -21,6 +21,7 @@ from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile, Rules
 from service.cameras.snapshot import beside, restore
+from service.cameras.storage.store import CameraStore, ProcessStore
 from service.errors import SettingsInvalid
 from service.files import append
 from service.notifications.broker import BrokerOptions
@@ -176,10 +177,28 @@ def camera_registry(
     rules = CameraFile(settings.cameras_file, settings.alarm_policy, check)
     # Each tells the other: of changes, and of how the cameras stand.
     notifier = Notifier(_sinks(settings, metrics, supervisor, lambda: known))
-    known = Cameras(settings.cameras_max, rules, metrics, notifier.notify)
+    known = Cameras(settings.cameras_max, rules, metrics, notifier.notify, _store(settings, metrics))
     notifier.resume(settings.state_file)
     restore(known, settings.state_file)
     return known, notifier
+
+
+def _store(settings: Settings, metrics: CameraMetrics) -> CameraStore:
+    """Where the cameras' states live."""
+    if settings.redis_url is None:
+        return ProcessStore()
+    try:
+        from service.cameras.storage.redis_store import RedisStore
+    except ImportError as error:
+        raise SettingsInvalid(f"SMOKE_REDIS_URL: {error}, expected `pip install 'smoke-bvm[redis]'`") from error
+    file = settings.redis_password_file
+    password = _secret("SMOKE_REDIS_PASSWORD_FILE", file) if file else None
+    try:
+        store = RedisStore(settings.redis_url, password)
+    except (ValueError, TypeError) as error:
+        raise SettingsInvalid(f"SMOKE_REDIS_URL: {error}") from error
+    metrics.shares_store(lambda: store.connected)
+    return store
 
 
 def alarm_archive(

@@ -68,7 +68,7 @@ async def camera(camera_id: CameraId, state: AppStateDep) -> CameraBody:
     "/{camera_id}/acknowledge",
     dependencies=[Depends(require_scope(Scope.OPERATOR, Scope.ADMIN))],
     summary="Take a camera's alarm on",
-    responses=described(*_ONE, errors.AlarmUnknown),
+    responses=described(*_ONE, errors.AlarmUnknown, errors.StateUnknown),
 )
 async def acknowledge(camera_id: CameraId, request: Request, state: AppStateDep, by: By = None) -> CameraBody:
     """It stays an alarm. Webhook and MQTT say who has taken it on, and nothing more of it until it ends; the first to do so stays."""
@@ -76,9 +76,9 @@ async def acknowledge(camera_id: CameraId, request: Request, state: AppStateDep,
     if found.alarm.state is not AlarmState.ALARM:
         raise errors.AlarmUnknown(f"found camera {camera_id} in state {found.alarm.state}, expected it in alarm")
     named = by or str(getattr(request.state, "key", "unknown"))
-    state.cameras.acknowledge(found, named, time.time())
+    after = await state.cameras.acknowledge(found, named, time.time())
     state.alarms.reconcile()
-    return CameraBody.of(found)
+    return CameraBody.of(after)
 
 
 @router.post(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Annotated, Any, Final
+from zlib import crc32
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
@@ -92,8 +93,8 @@ async def segment(
             work = state.pipeline.segment(body, options, context, admission.hold_pixels)
             segmentation = await cancel_on_disconnect(request.receive, work)
             latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - context.arrived_s)
-            stamp = Stamp(query.captured_s, time.time(), hash(body) if query.captured_s is not None else 0)
-            alarm = state.cameras.take(query.camera_id, query.view or "", stamp, segmentation)
+            stamp = Stamp(query.captured_s, time.time(), crc32(body) if query.captured_s is not None else 0)
+            alarm = await state.cameras.take(query.camera_id, query.view or "", stamp, segmentation)
             answer = Answer(segmentation, latency, request.state.request_id, query, alarm)
             if query.camera_id is not None and alarm is not None:
                 state.alarms.take(query.camera_id, answer.alarm_frame(body, stamp))

@@ -19,7 +19,8 @@ class AlarmBody(BaseModel):
     """The alarm of the frame's camera, after this frame."""
 
     state: AlarmState = Field(
-        description="`suspected`: smoke, not yet for long. `review`: smoke that stays and that the gate doubts."
+        description="`suspected`: smoke, not yet for long. `review`: smoke that stays and that the gate doubts. `unknown`: the service "
+        "does not reach what keeps the states of its cameras (SMOKE_REDIS_URL); the frame was answered, and will not count."
     )
     since: str | None = Field(
         description="When the state began, by the camera's clock; null if it is the first.",
@@ -48,7 +49,7 @@ class FrameAlarmBody(AlarmBody):
 
     arrival: Arrival = Field(
         description="`counted`; `ahead`: stamped over a minute after it came, so it counts as taken when it came. Of no account are "
-        "`late` (older than the newest) and `duplicate` (the same bytes under the same captured_at)."
+        "`late` (older than the newest) and `duplicate` (the same bytes under the same captured_at); `unknown` as the state."
     )
     view: str | None = Field(
         description="The view that the frame shows: as it says, or as told from the picture (`auto-2`, `auto-3`); null for the first."

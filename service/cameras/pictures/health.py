@@ -30,6 +30,7 @@ from pydantic import Field
 
 from models.drift import Histogram, bins, psi
 from service.cameras.pictures.scenes import Edges, same_view, view_edges
+from service.cameras.storage.arrays import ByteArray, at_most
 from service.pipeline.image_stats import ImageStats
 
 FLAGS: Final = ("frozen", "dark", "overexposed", "blurred", "fogged", "damaged", "clock", "panning")
@@ -82,12 +83,12 @@ def quality_flags(stats: ImageStats) -> frozenset[str]:
     return frozenset({"blurred"}) if stats.sharpness < _SOFT else frozenset()
 
 
+@dataclass(slots=True)
 class FreezeDetector:
     """Whether a camera repeats itself: three frames in a row alike, but for a clock in a corner; a dark one cannot tell."""
 
-    def __init__(self) -> None:
-        self._last: npt.NDArray[np.uint8] | None = None
-        self._alike = 0
+    _last: ByteArray | None = None
+    _alike: int = 0
 
     def frozen(self, stats: ImageStats) -> bool:
         """Take the next frame in; whether it and the ones before it are one picture."""
@@ -102,12 +103,12 @@ def _alike(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> bool:
     return cv2.countNonZero(changed) < _FROZEN_SHARE * one.size
 
 
+@dataclass(slots=True)
 class PanDetector:
     """Whether a camera keeps turning; frames that show too little cannot tell."""
 
-    def __init__(self) -> None:
-        self._last: Edges | None = None
-        self._changes: deque[bool] = deque(maxlen=_PAN_FRAMES)
+    _last: Edges | None = None
+    _changes: Annotated[deque[bool], at_most(_PAN_FRAMES)] = field(default_factory=lambda: deque(maxlen=_PAN_FRAMES))
 
     def panning(self, stats: ImageStats) -> bool:
         """Take the next frame in; whether the view keeps changing."""
@@ -175,6 +176,7 @@ def _shares(counts: Sequence[float]) -> list[float]:
     return [count / sum(counts) for count in counts]
 
 
+@dataclass(slots=True)
 class DriftMonitor:
     """Whether a camera's last days are like the weeks before; until it has such a past, like what its release was tested on.
 
@@ -182,9 +184,8 @@ class DriftMonitor:
         past: What is kept of it, by quantity.
     """
 
-    def __init__(self) -> None:
-        self.past: dict[str, PastCounts] = {}
-        self._outside: dict[str, deque[bool]] = {}
+    past: dict[str, PastCounts] = field(default_factory=dict)
+    _outside: dict[str, Annotated[deque[bool], at_most(_FRAMES_MAX)]] = field(default_factory=dict)
 
     def take(self, values: Mapping[str, float], reference: Mapping[str, Histogram], now_s: float) -> dict[str, float]:
         """Take a frame in.

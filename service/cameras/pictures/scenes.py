@@ -6,11 +6,14 @@ another known view shows that one at once. One that looks like none is taken for
 it is a new view.
 """
 
+from dataclasses import dataclass, field
 from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from service.cameras.storage.arrays import SingleArray
 
 _VIEW_PX: Final = 80
 _SHAKE_PX: Final = 4
@@ -21,7 +24,7 @@ SCENES_MAX: Final = 8
 """Most views that are told apart; beyond that the one shown longest ago is no longer known."""
 _FOUND: Final = "auto-"
 
-Edges = npt.NDArray[np.float32]
+Edges = SingleArray
 
 
 def view_edges(thumbnail: npt.NDArray[np.uint8]) -> Edges:
@@ -42,6 +45,7 @@ def was_found(view: str) -> bool:
     return not view or view.startswith(_FOUND)
 
 
+@dataclass(slots=True)
 class SceneTracker:
     """The views of one camera that were found so far: the first is named "", the next ones auto-2, auto-3.
 
@@ -50,12 +54,11 @@ class SceneTracker:
         lasting: Frames in a row that looked like none.
     """
 
-    def __init__(self) -> None:
-        self.showing = ""
-        self.lasting = 0
-        self._known: dict[str, Edges] = {}
-        self._strange: Edges | None = None
-        self._found = 1
+    showing: str = ""
+    lasting: int = 0
+    _known: dict[str, Edges] = field(default_factory=dict)
+    _strange: Edges | None = None
+    _found: int = 1
 
     def take(self, edges: Edges) -> bool:
         """Take the next frame in; whether it shows another view than before."""

@@ -1,5 +1,7 @@
 """A camera that is moved or turned is told from its pictures, and what is remembered of a view comes back with it."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
@@ -42,7 +44,7 @@ class Turning(Fleet):
     def show(self, picture: int, *regions, seconds: float = 60.0):
         self.now_s += seconds
         frame = FrameObservation(self.now_s, self.now_s, result(*regions), 100, PICTURES[picture])
-        return self.cameras.observe("ridge", frame, {})
+        return asyncio.run(self.cameras.observe("ridge", frame, {}))
 
     def stay(self, picture: int, frames: int, *regions):
         return [self.show(picture, *regions) for _ in range(frames)][-1]
@@ -90,7 +92,7 @@ def test_fog_and_darkness_are_no_turn(turning):
         turning.now_s += 60
         fog = image_stats(foggy(0.9 + 0.002 * number))
         frame = FrameObservation(turning.now_s, turning.now_s, result(), 100, fog)
-        assert turning.cameras.observe("ridge", frame, {}).view == ""
+        assert asyncio.run(turning.cameras.observe("ridge", frame, {})).view == ""
 
 
 def test_a_camera_that_shakes_and_whose_light_changes_is_not_turned():

@@ -1,0 +1,1 @@
+"""Where the cameras' states live: in this process, or in Redis, where several share them."""

@@ -1,0 +1,122 @@
+"""The cameras' states in Redis, for processes that share them: by optimistic locking their frames count one after another.
+
+    smoke:camera:ID     the camera as JSON, for two days after its last change
+    smoke:versions      ID -> how often it was changed: who reads this knows what is new
+
+A change reads the camera under WATCH and writes it in MULTI; where another came first, Redis refuses the writing, and it begins anew
+(`Redis.transaction`). Where Redis has lost a camera, it goes on from what this process knows.
+"""
+
+import asyncio
+import copy
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from service.cameras.camera import Camera
+from service.cameras.storage.encoding import decode, encode
+from service.cameras.storage.store import Told
+from service.errors import StateUnknown
+
+_LOG = logging.getLogger("service.cameras")
+_VERSIONS: Final = "smoke:versions"
+_KEPT_S: Final = 2 * 86_400
+_LEFT_S: Final = 60
+"""A camera that is forgotten stays so long, for the others to see that its alarm has ended."""
+_PATIENCE_S: Final = 1.0
+Answered = TypeVar("Answered")
+
+
+class RedisStore:
+    """A `CameraStore` that several processes share.
+
+    Once Redis does not answer, nobody waits for it again until `news`, which is asked for every second, has had an answer.
+
+    Args:
+        url: `redis://` or `rediss://`, as redis-py reads it.
+        password: Of the user whom the URL names, or of the default one.
+
+    Attributes:
+        connected: Whether Redis answered when last asked.
+    """
+
+    def __init__(self, url: str, password: str | None = None) -> None:
+        # Once more and at once: the connection may be one that Redis has closed.
+        options: dict[str, Any] = {"retry": Retry(NoBackoff(), 1), "socket_connect_timeout": _PATIENCE_S}
+        self._redis = Redis.from_url(url, password=password, **options)
+        self.connected = True
+
+    async def exchange(self, camera: Camera, change: Callable[[Camera], Told]) -> tuple[Camera, Told]:
+        """See `CameraStore`."""
+        if not self.connected:
+            raise StateUnknown("found no connection to Redis, expected one; it is tried every second")
+        key = _key(camera.id)
+
+        async def attempt(pipe: Pipeline) -> tuple[Camera, Told]:
+            fresh = _read(camera.id, await pipe.get(key)) or copy.deepcopy(camera)
+            told = change(fresh)
+            fresh.version += 1
+            pipe.multi()  # type: ignore[no-untyped-call]
+            pipe.set(key, encode(fresh), ex=_KEPT_S)
+            pipe.hset(_VERSIONS, camera.id, str(fresh.version))
+            return fresh, told
+
+        return await self._asked(self._redis.transaction(attempt, key, value_from_callable=True))
+
+    async def news(self, versions: Mapping[str, int]) -> list[Camera]:
+        """See `CameraStore`."""
+        found = {
+            str(name, "ascii"): int(at) for name, at in (await self._asked(self._redis.hgetall(_VERSIONS))).items()
+        }
+        fresh = [name for name, version in found.items() if version > versions.get(name, 0)]
+        texts = await self._asked(self._redis.mget([_key(name) for name in fresh])) if fresh else []
+        if not self.connected:
+            _LOG.warning("Redis answers again: the cameras' states are known")
+        # Not before: what was changed meanwhile is known first.
+        self.connected = True
+        cameras = (_read(name, text) for name, text in zip(fresh, texts, strict=True))
+        return [camera for camera in cameras if camera is not None]
+
+    async def forget(self, camera_id: str) -> None:
+        """See `CameraStore`."""
+        await self._asked(self._redis.expire(_key(camera_id), _LEFT_S))
+        await self._asked(self._redis.hdel(_VERSIONS, camera_id))
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._redis.aclose()
+
+    async def _asked(self, question: Awaitable[Answered]) -> Answered:
+        """Redis' answer, or StateUnknown; the log says when it goes."""
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await question
+        except (RedisError, OSError, TimeoutError) as error:
+            found = str(error) or f"no answer within {_PATIENCE_S:g} s"
+            if self.connected:
+                _LOG.error("Redis does not answer: the cameras' states are unknown", extra={"error": found})
+            self.connected = False
+            raise StateUnknown(f"found no answer from Redis ({found}), expected one; try again") from error
+
+
+def _key(camera_id: str) -> str:
+    return f"smoke:camera:{camera_id}"
+
+
+def _name(name: bytes | str) -> str:
+    return name if isinstance(name, str) else name.decode()
+
+
+def _read(camera_id: str, text: bytes | str | None) -> Camera | None:
+    """The camera; None where there is none, or nothing that can be read: then this process goes on from what it knows."""
+    try:
+        return decode(text) if text else None
+    except ValueError as error:
+        _LOG.error("state in Redis cannot be read", extra={"camera": camera_id, "error": str(error)[:500]})
+        return None

@@ -1,0 +1,184 @@
+"""Several processes share the cameras: they come to the alarm that one would come to, and without Redis say that it is unknown."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("redis", reason="redis-py is not installed: pip install 'smoke-bvm[redis]'")
+
+from prometheus_client import CollectorRegistry
+
+from service.cameras.alarm import AlarmState, Arrival
+from service.cameras.camera import AlarmStatus, AlarmTransition, FrameObservation
+from service.cameras.evidence import AlarmPolicy
+from service.cameras.metrics import CameraMetrics
+from service.cameras.registry import Cameras
+from service.cameras.rules import CameraFile
+from service.cameras.storage.redis_store import RedisStore
+from tests.redis_server import RedisServer, redis_server
+from tests.service.cameras.test_registry import region, result, stats
+
+
+@pytest.fixture
+def redis(tmp_path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path) as server:
+        yield server
+
+
+class Replica:
+    """One of the processes: its cameras, what it told, its metrics."""
+
+    def __init__(self, url: str | None) -> None:
+        self.told: list[AlarmTransition] = []
+        self.registry = CollectorRegistry()
+        self.store = RedisStore(url) if url else None
+        metrics, rules = CameraMetrics(self.registry), CameraFile(None, AlarmPolicy())
+        self.cameras = Cameras(8, rules, metrics, self.told.append, self.store)
+
+    async def frame(self, number: int, *regions, camera_id: str = "ridge") -> AlarmStatus:
+        at_s = 1_000.0 + 60.0 * number
+        frame = FrameObservation(at_s, at_s, result(*regions), 100, stats(), body=number)
+        return await self.cameras.observe(camera_id, frame, {})
+
+    async def close(self) -> None:
+        if self.store:
+            await self.store.close()
+
+
+def run(test, *urls: str | None) -> None:
+    """Run a test that takes a replica for each URL."""
+
+    async def all_of_it() -> None:
+        replicas = [Replica(url) for url in urls]
+        try:
+            await test(*replicas)
+        finally:
+            for replica in replicas:
+                await replica.close()
+
+    asyncio.run(all_of_it())
+
+
+SMOKE = [bool(int(digit)) for digit in "0111011000000011101000"]
+
+
+def test_frames_that_two_processes_see_in_turn_come_to_what_one_process_comes_to(redis):
+    """With the ends of alarms, cool-down and hysteresis; only an alarm's id is drawn anew."""
+
+    async def compare(one, left, right) -> None:
+        for number, smoke in enumerate(SMOKE):
+            regions = [region()] if smoke else []
+            alone = await one.frame(number, *regions)
+            shared = await (left if number % 2 else right).frame(number, *regions)
+            assert shared._replace(id=alone.id) == alone
+        told = sorted([*left.told, *right.told], key=lambda change: change.since_s)
+        assert [(t.before, t.after, t.since_s) for t in told] == [(t.before, t.after, t.since_s) for t in one.told]
+        assert AlarmState.ALARM in {change.after for change in told}
+
+    run(compare, None, redis.url, redis.url)
+
+
+def test_a_frame_that_comes_to_several_processes_at_once_counts_once(redis):
+    async def crowd(*replicas) -> None:
+        for number in range(4):
+            alarms = await asyncio.gather(*(replica.frame(number, region()) for replica in replicas))
+            assert sorted(alarm.arrival for alarm in alarms) == ["counted", "duplicate", "duplicate"]
+        raised = [change for replica in replicas for change in replica.told if change.after is AlarmState.ALARM]
+        assert len(raised) == 1
+        for replica in replicas:
+            await replica.cameras.refresh(1_300.0)
+        assert {replica.cameras.get("ridge").version for replica in replicas} == {12}
+
+    run(crowd, redis.url, redis.url, redis.url)
+
+
+def test_an_alarm_outlives_the_process_that_raised_it_and_the_others_know_of_it_before_a_frame(redis):
+    async def raise_it(first) -> None:
+        assert [(await first.frame(number, region())).state for number in range(3)][-1] is AlarmState.ALARM
+
+    async def take_over(second) -> None:
+        await second.cameras.refresh(1_200.0)
+        alarm = second.cameras.get("ridge").alarm
+        assert (alarm.state, alarm.restored) == (AlarmState.ALARM, False)
+        assert second.registry.get_sample_value("smoke_camera_alarm_state", {"camera": "ridge", "state": "alarm"}) == 1
+        assert (await second.frame(3, region())).id == alarm.id
+        assert second.told == []
+
+    run(raise_it, redis.url)
+    run(take_over, redis.url)
+
+
+def test_without_redis_the_state_is_unknown_and_with_it_again_it_goes_on_from_what_is_known(redis, caplog):
+    """Redis comes back empty: what this process knows is where it goes on."""
+
+    async def lose_it(replica) -> None:
+        await replica.frame(0, region())
+        await replica.frame(1, region())
+        redis.kill()
+        for number in (2, 3):
+            alarm = await replica.frame(number, region())
+            assert (alarm.state, alarm.arrival) == (AlarmState.UNKNOWN, Arrival.UNKNOWN)
+        value = replica.registry.get_sample_value
+        assert value("smoke_camera_state_unknown_total") == 2
+        assert value("smoke_camera_alarm_state", {"camera": "ridge", "state": "unknown"}) == 1
+        await replica.cameras.refresh(1_300.0)
+        assert not replica.store.connected
+        redis.start()
+        await replica.cameras.refresh(1_300.0)
+        assert replica.store.connected
+        assert (await replica.frame(4, region())).state is AlarmState.ALARM
+
+    run(lose_it, redis.url)
+    assert caplog.text.count("Redis does not answer") == 1
+    assert "Redis answers again" in caplog.text
+
+
+def test_a_change_whose_answer_was_lost_is_told_when_it_is_known(redis, monkeypatch):
+    """The alarm was written, but this process did not hear so: it must be told by somebody."""
+
+    async def lose_the_answer(replica) -> None:
+        for number in range(2):
+            await replica.frame(number, region())
+        answered = replica.store._redis.transaction
+
+        async def lost(*asked, **options):
+            await answered(*asked, **options)
+            raise ConnectionResetError("lost")
+
+        monkeypatch.setattr(replica.store._redis, "transaction", lost)
+        assert (await replica.frame(2, region())).state is AlarmState.UNKNOWN
+        assert [change.after for change in replica.told] == [AlarmState.SUSPECTED]
+        await replica.cameras.refresh(1_300.0)
+        assert [change.after for change in replica.told] == [AlarmState.SUSPECTED, AlarmState.ALARM]
+        assert replica.told[-1].alarm_id == replica.cameras.get("ridge").alarm.id
+
+    run(lose_the_answer, redis.url)
+
+
+def test_who_is_silent_for_a_day_is_forgotten_by_all_and_the_end_of_its_alarm_is_told_once(redis):
+    async def fall_silent(left, right) -> None:
+        for number in range(3):
+            await left.frame(number, region())
+        await right.cameras.refresh(1_200.0)
+        for replica in (left, right, left, right):
+            await replica.cameras.refresh(90_000.0)
+            await replica.cameras.evict_expired(90_000.0)
+        assert not list(left.cameras) + list(right.cameras)
+        ends = [change for change in left.told + right.told if change.before is AlarmState.ALARM]
+        assert len(ends) == 1
+
+    run(fall_silent, redis.url, redis.url)
+
+
+def test_an_acknowledgement_holds_for_all(redis):
+    async def take_on(left, right) -> None:
+        for number in range(3):
+            await left.frame(number, region())
+        await right.cameras.refresh(1_200.0)
+        await right.cameras.acknowledge(right.cameras.get("ridge"), "anna", 77.0)
+        await left.cameras.acknowledge(left.cameras.get("ridge"), "ben", 78.0)
+        assert left.cameras.get("ridge").alarm.acknowledged.by == "anna"
+        assert [change.acknowledged.by for change in left.told + right.told if change.acknowledged] == ["anna"]
+
+    run(take_on, redis.url, redis.url)
