@@ -40,8 +40,8 @@ class Reloader:
         self._check = check
         self._changing = threading.Lock()
 
-    def reload(self) -> Model:
-        """Load the release that the settings name now, and put it into service.
+    def reload(self, load: Callable[[], LoadedModel] | None = None) -> Model:
+        """Load the release that the settings name now, or that `load` loads from now on, and put it into service.
 
         Raises:
             ReleaseRefused: It is not what it promises, or does not fit; the present one serves on.
@@ -49,8 +49,9 @@ class Reloader:
         """
         with self._alone():
             with self._refusals():
-                loaded = self._fitting()
+                loaded = self._fitting(load or self._load)
             self._slot.install(loaded)
+            self._load = load or self._load
         return self._changed(SWAPPED)
 
     def rollback(self) -> Model:
@@ -94,9 +95,9 @@ class Reloader:
         finally:
             self._changing.release()
 
-    def _fitting(self) -> LoadedModel:
+    def _fitting(self, load: Callable[[], LoadedModel]) -> LoadedModel:
         """Frames that wait were fitted to the present model: another must take them as they are."""
-        loaded = self._load()
+        loaded = load()
         found, expected = (model.manifest.input.size_px for model in (loaded.model, self._slot.model))
         if found != expected:
             raise StartError(f"found a model of size {found}, expected {expected} as in service; restart to change it")
