@@ -14,11 +14,11 @@ _CAMERA: Final = TypeAdapter(tuple[Camera], config=ConfigDict(ser_json_inf_nan="
 """In a tuple: a dataclass of its own takes no configuration."""
 
 
-def encode(camera: Camera) -> bytes:
+def camera_to_json(camera: Camera) -> bytes:
     """A camera as JSON."""
     return _CAMERA.dump_json((camera,))
 
 
-def decode(text: bytes | str) -> Camera:
+def camera_from_json(text: bytes | str) -> Camera:
     """The camera as it was. Raises ValueError on what is none."""
     return _CAMERA.validate_json(text)[0]

@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from service.cameras.camera import Camera
-from service.cameras.storage.encoding import decode, encode
+from service.cameras.storage.encoding import camera_from_json, camera_to_json
 from service.cameras.storage.store import Told
 from service.errors import StateUnknown
 
@@ -63,7 +63,7 @@ class RedisStore:
             told = change(fresh)
             fresh.version += 1
             pipe.multi()  # type: ignore[no-untyped-call]
-            pipe.set(key, encode(fresh), ex=_KEPT_S)
+            pipe.set(key, camera_to_json(fresh), ex=_KEPT_S)
             pipe.hset(_VERSIONS, camera.id, str(fresh.version))
             return fresh, told
 
@@ -71,9 +71,7 @@ class RedisStore:
 
     async def news(self, versions: Mapping[str, int]) -> list[Camera]:
         """See `CameraStore`."""
-        found = {
-            str(name, "ascii"): int(at) for name, at in (await self._asked(self._redis.hgetall(_VERSIONS))).items()
-        }
+        found = {_name(name): int(at) for name, at in (await self._asked(self._redis.hgetall(_VERSIONS))).items()}
         fresh = [name for name, version in found.items() if version > versions.get(name, 0)]
         texts = await self._asked(self._redis.mget([_key(name) for name in fresh])) if fresh else []
         if not self.connected:
@@ -116,7 +114,7 @@ def _name(name: bytes | str) -> str:
 def _read(camera_id: str, text: bytes | str | None) -> Camera | None:
     """The camera; None where there is none, or nothing that can be read: then this process goes on from what it knows."""
     try:
-        return decode(text) if text else None
+        return camera_from_json(text) if text else None
     except ValueError as error:
         _LOG.error("state in Redis cannot be read", extra={"camera": camera_id, "error": str(error)[:500]})
         return None

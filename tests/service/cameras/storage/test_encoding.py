@@ -8,7 +8,7 @@ import pytest
 
 from service.cameras.camera import Camera
 from service.cameras.storage.arrays import _array
-from service.cameras.storage.encoding import decode, encode
+from service.cameras.storage.encoding import camera_from_json, camera_to_json
 from tests.service.cameras.test_registry import Fleet, region
 
 
@@ -25,23 +25,23 @@ def seen(views=("", "east")) -> Camera:
 
 def test_a_camera_that_is_read_is_written_as_it_was():
     camera = seen()
-    again = decode(encode(camera))
-    assert json.loads(encode(again)) == json.loads(encode(camera))
+    again = camera_from_json(camera_to_json(camera))
+    assert json.loads(camera_to_json(again)) == json.loads(camera_to_json(camera))
     assert again.views["east"].alarm == camera.views["east"].alarm
     assert np.array_equal(again.views[""].freeze._last, camera.views[""].freeze._last)
     assert (again.recent.maxlen, again.pan._changes.maxlen) == (camera.recent.maxlen, camera.pan._changes.maxlen)
 
 
 def test_a_field_of_another_version_takes_its_default_or_is_passed_over():
-    written = json.loads(encode(seen()))
+    written = json.loads(camera_to_json(seen()))
     del written[0]["clock_wrong"]
     written[0]["of a later version"] = 1
-    assert decode(json.dumps(written).encode()).clock_wrong is False
+    assert camera_from_json(json.dumps(written).encode()).clock_wrong is False
 
 
 def test_what_is_no_camera_is_refused():
     with pytest.raises(ValueError, match="Field required"):
-        decode(b"[{}]")
+        camera_from_json(b"[{}]")
 
 
 def test_an_array_of_objects_which_could_run_something_is_refused():
