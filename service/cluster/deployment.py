@@ -35,7 +35,7 @@ class ClusterOptions(BaseModel):
     target_ongoing_requests: float = Field(4.0, gt=0, description="Requests in each replica beyond which one is added.")
     max_ongoing_requests: int = Field(32, ge=1, description="Most requests in a replica.")
     max_queued_requests: int = Field(64, ge=0, description="Most that wait for one, at each proxy; more get 429.")
-    model_dir: Path | None = Field(None, description="Release that replicas change to; also where they are running.")
+    model_dir: Path | None = Field(None, description="Release that replicas change to.")
 
 
 def build(options: ClusterOptions) -> Application:

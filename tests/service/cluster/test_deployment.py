@@ -19,10 +19,12 @@ from ray.util import list_named_actors
 
 from service.cluster.deployment import ClusterOptions, build
 from service.errors import SettingsInvalid
+from tests.conftest import build_release
 from tests.pictures import file_of, plume
 from tests.redis_server import redis_server
 
 BODY = file_of(plume())
+OPTIONS = ClusterOptions(min_replicas=2, max_replicas=2, num_cpus=0.5)
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::Warning")]
 
 
@@ -41,10 +43,10 @@ def cluster(release, tmp_path_factory) -> Iterator[str]:
         proxy = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "service.cluster.proxy:middleware"}
         for name, value in {**chosen, **proxy, "PYTHONPATH": str(Path.cwd())}.items():
             environment.setenv(name, value)
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
         try:
             serve.start(http_options={"host": "127.0.0.1", "port": port})
-            serve.run(build(ClusterOptions(min_replicas=2, max_replicas=2, num_cpus=0.5)))
+            serve.run(build(OPTIONS))
             yield f"http://127.0.0.1:{port}"
         finally:
             serve.shutdown()
@@ -78,10 +80,17 @@ def test_the_answers_are_those_of_one_process(cluster, client):
     assert httpx2.post(f"{cluster}/segment", content=b"no picture", trust_env=False).status_code == 415
 
 
+def test_a_second_run_changes_the_release_of_every_replica(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("SMOKE_REDIS_URL", "redis://as-the-replicas-have-it")
+    other = build_release(tmp_path / "other", version="9.9.9")
+    serve.run(build(OPTIONS.model_copy(update={"model_dir": other})))
+    versions = {post(cluster, "changed", minute).json()["model"]["version"] for minute in range(8)}
+    assert versions == {"9.9.9"}
+
+
 def test_a_replica_that_is_killed_under_load_loses_no_frame_but_those_in_its_hands_and_no_alarm(cluster):
     alarm_id = [post(cluster, "killed", minute).json()["alarm"]["id"] for minute in range(3)][-1]
-    name = next(actor for actor in list_named_actors(all_namespaces=True) if "#smoke#" in actor["name"])
-    replica, answered, stop = ray.get_actor(**name), [], threading.Event()
+    replica, answered, stop = ray.get_actor(_replicas()[0], "serve"), [], threading.Event()
 
     def ask(number: int) -> None:
         while not stop.is_set():
@@ -96,3 +105,8 @@ def test_a_replica_that_is_killed_under_load_loses_no_frame_but_those_in_its_han
     assert set(answered) <= {200, 503}
     assert answered.count(503) <= 4
     assert post(cluster, "killed", 3).json()["alarm"]["id"] == alarm_id
+
+
+def _replicas() -> list[str]:
+    """The names of those that live."""
+    return sorted(actor["name"] for actor in list_named_actors(all_namespaces=True) if "#smoke#" in actor["name"])
