@@ -13,7 +13,16 @@ Share = Annotated[float, Field(ge=0)]
 _LAST_STRIDE = 128
 """Of the inference model's last convolution, whose batch normalisation sees the fewest pixels."""
 Entropy = Literal["calibrated", "plain"]
-Source = Literal["real_smoke", "real_smoke_box", "synthetic", "clear", "hard_negative", "rendered", "transplanted"]
+Source = Literal[
+    "real_smoke",
+    "real_smoke_box",
+    "real_smoke_scribble",
+    "synthetic",
+    "clear",
+    "hard_negative",
+    "rendered",
+    "transplanted",
+]
 
 
 class ConfigError(ValueError):

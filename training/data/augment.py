@@ -58,12 +58,8 @@ def crop(
 
 def whole(frame: View, size_px: int) -> View:
     """The whole frame as inference sees it."""
-    return View(
-        fit(frame.image, size_px),
-        _binary(frame.mask, size_px),
-        fit_map(frame.transmission, size_px),
-        _binary(frame.known, size_px),
-    )
+    mask, known = _reduced(frame.mask, frame.known, size_px)
+    return View(fit(frame.image, size_px), mask, fit_map(frame.transmission, size_px), known)
 
 
 def flip(view: View, rng: np.random.Generator) -> View:
@@ -169,9 +165,16 @@ def _corner(mask: Map, rng: np.random.Generator, high: int, wide: int, smoke_cen
     return int(np.clip(top, 0, height - high)), int(np.clip(left, 0, width - wide))
 
 
-def _binary(mask: Map, size_px: int) -> Map:
-    """The mask at the model's size: a pixel is smoke, or known, where at least half of its area is."""
-    return (fit_map(mask, size_px) >= 0.5).astype(np.float32)
+def _reduced(mask: Map, known: Map, size_px: int) -> tuple[Map, Map]:
+    """Mask and what is known at the model's size: a pixel is smoke, or known, where at least half of its area is.
+
+    Of strokes any part of its area will do, so that none is lost, and smoke is at least half of what is known of it.
+    """
+    smoke, area = fit_map(mask, size_px), fit_map(known, size_px)
+    strokes = mask.any() and not known.all()
+    seen = area > 0.0 if strokes else area >= 0.5
+    of = np.where(strokes, area, 1.0)
+    return (seen & (smoke >= 0.5 * of)).astype(np.float32), seen.astype(np.float32)
 
 
 def _haze(pixels: Map, rng: np.random.Generator) -> Map:

@@ -15,7 +15,16 @@ from training.config import Data, Stage
 from training.data import augment, copy_paste, distractors, synthetic
 from training.data.augment import View
 from training.data.files import DataError
-from training.data.frames import BOXED, REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_known, load_mask
+from training.data.frames import (
+    BOXED,
+    REAL_SMOKE,
+    SCRIBBLED,
+    SMOKE_FREE,
+    Frame,
+    load_image,
+    load_known,
+    load_mask,
+)
 from training.data.transmission import transmission
 
 RENDERED = "rendered"
@@ -48,7 +57,8 @@ class Batch(NamedTuple):
         image: (batch, 3, h, w) uint8 RGB.
         mask: (batch, 1, h, w) of 0.0 and 1.0.
         transmission: (batch, 1, h, w) in [0, 1]; 1 is clear air.
-        known: (batch, 1, h, w), 1.0 where the mask says the truth, 0.0 in and near a box of which only smoke somewhere is known.
+        known: (batch, 1, h, w), 1.0 where the mask says the truth, 0.0 beside scribbles, and in and near a box of which only smoke
+            somewhere is known.
         files: One per view.
     """
 
@@ -115,8 +125,8 @@ class Batches(Dataset[Batch]):
         known = load_known(frame, image.shape)
         if rng.random() < self._data.decoys:
             image = self._with_distractors(image, np.maximum(mask, 1.0 - known), rng.spawn(1)[0])
-        # A crop might cut a box in two, and no one knows on which side its smoke is.
-        whole = stage.whole or name == BOXED
+        # A crop might cut a box in two, and no one knows on which side its smoke is; or miss all strokes on smoke.
+        whole = stage.whole or name in (BOXED, SCRIBBLED)
         seen = View(image, mask, transmission(image), known)
         view = augment.flip(self._cut(seen, rng, stage.size_px, whole=whole), rng)
         image = view.image

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from training.data.files import DataError, expect_file
-from training.data.frames import Frame, Outlines, load_image, load_mask, read_mask
+from training.data.frames import SCRIBBLED, Frame, Outlines, load_image, load_mask, read_mask, read_scribble
 
 _SHOWN = 5
 _TAIL_BYTES = 4096
@@ -29,7 +29,7 @@ def check_frames(frames: Sequence[Frame]) -> None:
 
     Raises:
         DataError: Files are missing, cut off, no pictures or of another size than their masks, a box ends outside, a mask has other
-            values than two, or the masks of all frames of a kind are empty; each with its line of the manifest.
+            values than two or scribbles than three, or the masks of all frames of a kind are empty; each with its line of the manifest.
     """
     with ThreadPoolExecutor() as pool:
         seen = list(pool.map(_look, frames))
@@ -73,7 +73,7 @@ def _expect_whole(frame: Frame) -> bool:
         mask = load_mask(frame, load_image(frame.image).shape)
     elif frame.mask:
         _header_size(frame.mask)
-        mask = read_mask(frame.mask)
+        mask = read_scribble(frame.mask)[0] if frame.kind == SCRIBBLED else read_mask(frame.mask)
     outside = any(box.x + box.width > width or box.y + box.height > height for box in frame.boxes)
     if outside or (mask is not None and mask.shape != (height, width)):
         # A picture that lies on its side has another size once it is turned upright.

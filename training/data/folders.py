@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from training.data.files import DataError, others_of, pictures_of
-from training.data.frames import BOXED, SYNTHETIC, Frame
+from training.data.frames import BOXED, SCRIBBLED, SYNTHETIC, Frame
 from training.data.layouts.layout import read_layout
 from training.data.layouts.manifest import SYNTHETIC_FOLDER, Split
 from training.data.layouts.walk import picture_folders
@@ -53,7 +53,8 @@ def _expect_apart(rows: Sequence[tuple[str, Frame]]) -> None:
 
 def frames_to_score(data: Folders, split: str, subset: Path | None) -> list[Frame]:
     """The real frames of a split whose smoke is known by the pixel, or those of them that a list names. Raises DataError."""
-    frames = [frame for frame in read_frames(data, split) if frame.kind not in (SYNTHETIC, BOXED)]  # type: ignore[arg-type]
+    unscored = (SYNTHETIC, BOXED, SCRIBBLED)
+    frames = [frame for frame in read_frames(data, split) if frame.kind not in unscored]  # type: ignore[arg-type]
     return choose(frames, data, subset) if subset else frames
 
 

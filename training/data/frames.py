@@ -6,17 +6,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 from pycocotools import mask as coco_mask
 
 from models.geometry import RGB, Box, Map
 from training.data.files import DataError, expect_file
-from training.data.masks import Pixels, smoke_of
+from training.data.masks import Pixels, smoke_of, strokes_of
 
 REAL_SMOKE = "real_smoke"
 SYNTHETIC = "synthetic"
 SMOKE_FREE = ("clear", "hard_negative")
 BOXED = "real_smoke_box"
 """Smoke of which only boxes are known: somewhere in each there is smoke. Trained on, never scored."""
+SCRIBBLED = "real_smoke_scribble"
+"""Smoke of which only strokes are known, on it and beside it. Trained on, never scored."""
 _NEAR = 0.25
 
 
@@ -39,8 +42,9 @@ class Frame:
 
     Attributes:
         image: Path of the picture.
-        mask: Path of its mask, see `training.data.masks`, or its outlines; None for a smoke-free frame, and where only boxes are known.
-        kind: real_smoke, real_smoke_box, synthetic, clear or hard_negative.
+        mask: Path of its mask, see `training.data.masks`, of its scribbles, or its outlines; None for a smoke-free frame, and where
+            only boxes are known.
+        kind: real_smoke, real_smoke_box, real_smoke_scribble, synthetic, clear or hard_negative.
         group: Camera or event; frames of one group are near-duplicates and never split.
         boxes: Around its smoke, in pixels of the picture; of real_smoke_box alone.
         manifest: Which file or folder lists it.
@@ -68,20 +72,22 @@ def load_image(path: Path) -> RGB:
 
 
 def load_mask(frame: Frame, shape: tuple[int, ...]) -> Map:
-    """The truth of a frame as (height, width) float32 of 0.0 and 1.0; all zero where the frame has no mask.
+    """The truth of a frame as (height, width) float32 of 0.0 and 1.0; all zero where the frame has no mask, or it is not known.
 
     Args:
         frame: Whose truth.
         shape: The image's shape, which the mask must have.
 
     Raises:
-        DataError: The mask is missing, unreadable, of another size or of more values than two.
+        DataError: The mask is missing, unreadable, of another size or of other values than were expected.
     """
     if frame.mask is None:
         return np.zeros(shape[:2], np.float32)
-    mask = _draw(frame.mask, shape) if isinstance(frame.mask, Outlines) else read_mask(frame.mask)
-    if mask.shape != tuple(shape[:2]):
-        raise DataError(f"{frame.mask}: mask is {mask.shape}, its image {frame.image.name} is {tuple(shape[:2])}")
+    if isinstance(frame.mask, Outlines):
+        mask = _draw(frame.mask, shape)
+    else:
+        mask = read_scribble(frame.mask)[0] if frame.kind == SCRIBBLED else read_mask(frame.mask)
+    _expect_size(frame, mask, shape)
     return mask
 
 
@@ -107,17 +113,44 @@ def _decode(path: Path, flags: int) -> Pixels:
     return np.asarray(pixels)
 
 
-def load_known(frame: Frame, shape: tuple[int, ...]) -> Map:
-    """Where the mask of a frame says the truth, as (height, width) float32 of 0.0 and 1.0: everywhere but in and near its boxes.
+def read_scribble(path: Path) -> tuple[Map, Map]:
+    """Where strokes are on smoke, and where there are any, each (height, width) float32 of 0.0 and 1.0.
 
-    Near is within a quarter of the box's side, since boxes of thin smoke are loose on either side.
+    Raises:
+        DataError: It is no picture, or has other values than 0, 1 and 2.
     """
+    try:
+        with Image.open(path) as picture:
+            pixels: Pixels = np.asarray(picture)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"{path}: not found or not a picture") from error
+    try:
+        return strokes_of(pixels)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def load_known(frame: Frame, shape: tuple[int, ...]) -> Map:
+    """Where the mask of a frame says the truth, as (height, width) float32 of 0.0 and 1.0.
+
+    That is everywhere; of scribbles, under the strokes; with boxes, everywhere but in and near them. Near is within a quarter of the
+    box's side, since boxes of thin smoke are loose on either side. Raises DataError as `load_mask`.
+    """
+    if frame.kind == SCRIBBLED and isinstance(frame.mask, Path):
+        drawn = read_scribble(frame.mask)[1]
+        _expect_size(frame, drawn, shape)
+        return drawn
     known = np.ones(shape[:2], np.float32)
     for box in frame.boxes:
         across, down = round(_NEAR * box.width) + 1, round(_NEAR * box.height) + 1
         rows = slice(max(0, box.y - down), box.y + box.height + down)
         known[rows, max(0, box.x - across) : box.x + box.width + across] = 0.0
     return known
+
+
+def _expect_size(frame: Frame, mask: Map, shape: tuple[int, ...]) -> None:
+    if mask.shape != tuple(shape[:2]):
+        raise DataError(f"{frame.mask}: mask is {mask.shape}, its image {frame.image.name} is {tuple(shape[:2])}")
 
 
 def _draw(outlines: Outlines, shape: tuple[int, ...]) -> Map:

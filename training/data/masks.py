@@ -31,6 +31,31 @@ def smoke_of(pixels: Pixels) -> Map:
     return smoke.astype(np.float32)
 
 
+def strokes_of(pixels: Pixels) -> tuple[Map, Map]:
+    """Of scribbles 1 is smoke, 2 is background, and of 0 nothing is known.
+
+    Source of the values: Zhang et al. 2020, «Weakly-Supervised Salient Object Detection via Scribble Annotations».
+
+    Args:
+        pixels: (height, width), the indices where there is a palette; or (height, width, channels) of which all colours are alike.
+
+    Returns:
+        Where strokes are on smoke, and where there are any, each (height, width) float32 of 0.0 and 1.0.
+
+    Raises:
+        ValueError: There are other values, or no stroke on smoke.
+    """
+    grey = pixels if pixels.ndim == 2 else pixels[..., 0]
+    coloured = pixels.ndim == 3 and not (pixels[..., :3] == pixels[..., :1]).all()
+    if coloured or not np.isin(grey, (0, 1, 2)).all():
+        shown = pixels.reshape(-1, pixels.shape[2])[:, [2, 1, 0]] if coloured else grey.reshape(-1, 1)
+        raise ValueError(f"found the values {_listed(shown)}; expected scribbles of 0 unknown, 1 smoke, 2 background")
+    smoke = grey == 1
+    if not smoke.any():
+        raise ValueError("found no stroke on smoke; expected scribbles of 0 unknown, 1 smoke, 2 background")
+    return smoke.astype(np.float32), (grey > 0).astype(np.float32)
+
+
 def _one_plane(pixels: Pixels) -> Pixels:
     """The plane (height, width) that tells smoke from what is none. Raises ValueError where several could."""
     if pixels.ndim == 2:

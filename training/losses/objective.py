@@ -56,7 +56,7 @@ def generator_objective(
     terms = {"structure": structure, "kl": posterior.kl_to_standard_normal().sum(dim=1).mean()}
     loss = structure + weights.kl * free_nats_divergence(posterior, constants.free_nats)
     if weights.boxes and known is not None:
-        terms["boxes"] = box_projection_loss(logits, known)
+        terms["boxes"] = box_projection_loss(logits, mask, known)
         loss = loss + weights.boxes * terms["boxes"]
     if weights.coherence:
         terms["coherence"] = _coherence(logits, transmission, constants)

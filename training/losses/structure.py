@@ -5,20 +5,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def edge_weight(mask: Tensor, pool_px: int, edge_gain: float) -> Tensor:
+def edge_weight(mask: Tensor, pool_px: int, edge_gain: float, known: Tensor | None = None) -> Tensor:
     """w = 1 + gain * |AP(y) - y|, at least 1 and largest where few neighbours agree with a pixel.
 
     Args:
         mask: y, (batch, 1, h, w) of 0.0 and 1.0.
         pool_px: Odd side of the average pool AP (paper's code: 31). It runs as two one-dimensional pools, which is the same and fast.
         edge_gain: 5 in the paper.
+        known: The same shape, 1.0 where y is known: only such neighbours are asked. None: all.
 
     Returns:
         (batch, 1, h, w). Departs: the pool averages over pixels inside the image, because zeros around it would make edges of borders.
     """
-    half = pool_px // 2
-    rows = F.avg_pool2d(mask, (pool_px, 1), stride=1, padding=(half, 0), count_include_pad=False)
-    pooled = F.avg_pool2d(rows, (1, pool_px), stride=1, padding=(0, half), count_include_pad=False)
+    pooled = _pooled(mask, pool_px)
+    if known is not None:
+        pooled = _pooled(mask * known, pool_px) / _pooled(known, pool_px).clamp(min=1e-6)
     return 1.0 + edge_gain * (pooled - mask).abs()
 
 
@@ -47,12 +48,18 @@ def structure_loss(
     Returns:
         Scalar >= 0. Source: Yan et al. 2022, eq. 4; Wei, Wang and Huang 2019, eq. 3-5; Salehi et al. 2017, «Tversky loss», eq. 3.
     """
-    weight = edge_weight(mask, pool_px, edge_gain)
+    weight = edge_weight(mask, pool_px, edge_gain, known)
     if known is not None:
         weight = weight * known
     cross_entropy = F.binary_cross_entropy_with_logits(logits, mask, reduction="none")
     weighted = (weight * cross_entropy).sum((1, 2, 3)) / weight.sum((1, 2, 3)).clamp(min=1.0)
     return (weighted + _overlap_loss(torch.sigmoid(logits), mask, weight, missed_cost)).mean()
+
+
+def _pooled(values: Tensor, pool_px: int) -> Tensor:
+    half = pool_px // 2
+    rows = F.avg_pool2d(values, (pool_px, 1), stride=1, padding=(half, 0), count_include_pad=False)
+    return F.avg_pool2d(rows, (1, pool_px), stride=1, padding=(0, half), count_include_pad=False)
 
 
 def _overlap_loss(probability: Tensor, mask: Tensor, weight: Tensor, missed_cost: float) -> Tensor:

@@ -12,8 +12,8 @@ def rng(seed: int) -> np.random.Generator:
 
 
 def view_of(image: np.ndarray, mask: np.ndarray) -> View:
-    """With a transmission that is 1 outside the mask and 0 inside, and known where the mask is."""
-    return View(image, mask, 1.0 - mask, mask)
+    """With a transmission that is 1 outside the mask and 0 inside; all is known."""
+    return View(image, mask, 1.0 - mask, np.ones_like(mask))
 
 
 def marked(top: int, left: int, side: int = 40) -> View:
@@ -57,7 +57,10 @@ def test_image_mask_and_transmission_of_a_crop_move_together(seed):
     differing = (view.image[..., 0] >= 128) != (view.mask > 0)
     assert differing.mean() < 0.02
     assert np.array_equal(view.transmission <= 0.5, view.mask > 0)
-    assert np.array_equal(view.known, view.mask)
+    assert view.known.all()
+    frame = marked(90, 120)
+    boxed = cut(View(frame.image, np.zeros_like(frame.mask), frame.transmission, 1.0 - frame.mask), seed, centred=0.0)
+    assert (boxed.known != (boxed.image[..., 0] < 128)).mean() < 0.02
 
 
 def test_a_crop_larger_than_the_frame_is_the_frame():
@@ -80,6 +83,21 @@ def test_the_whole_frame_keeps_a_pixel_as_smoke_where_half_of_it_is():
     mask[0, :2] = 1.0  # half of the upper left block
     mask[2, 2] = 1.0  # a quarter of the lower right one
     assert whole(view_of(np.zeros((4, 4, 3), np.uint8), mask), 2).mask.tolist() == [[1.0, 0.0], [0.0, 0.0]]
+
+
+def test_a_stroke_of_a_pixel_is_known_at_a_quarter_of_the_size_and_the_rest_is_not():
+    mask, known = np.zeros((80, 80), np.float32), np.zeros((80, 80), np.float32)
+    mask[41, 10:30], known[41, 10:30], known[61, 50:70] = 1.0, 1.0, 1.0
+    seen = whole(View(np.zeros((80, 80, 3), np.uint8), mask, mask, known), 20)
+    assert np.argwhere(seen.mask).tolist() == [[10, column] for column in range(2, 8)]
+    assert np.argwhere(seen.known - seen.mask).tolist() == [[15, column] for column in range(12, 18)]
+
+
+def test_of_a_box_that_is_half_covered_by_a_pixel_nothing_is_known_there():
+    known = np.ones((80, 80), np.float32)
+    known[8:14, 8:16] = 0.0
+    seen = whole(View(np.zeros((80, 80, 3), np.uint8), np.zeros_like(known), known, known), 20)
+    assert np.argwhere(seen.known == 0).tolist() == [[2, 2], [2, 3]]
 
 
 def test_a_flip_mirrors_all_or_none_and_half_of_the_time():

@@ -95,6 +95,33 @@ def test_a_photograph_that_lies_on_its_side_fits_the_mask_of_the_upright_one(cop
     check(copied)
 
 
+@pytest.mark.parametrize(
+    ("strokes", "words"),
+    [
+        ([0, 1, 2], ""),
+        (
+            [0, 1, 255],
+            r"line 2: \S*s\.png: found the values 0, 1, 255; expected scribbles of 0 unknown, 1 smoke, 2 background",
+        ),
+        ([0, 2], r"line 2: \S*s\.png: found no stroke on smoke"),
+    ],
+)
+def test_scribbles_of_other_values_are_refused_with_their_file(copied, strokes, words):
+    pixels = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8)
+    pixels[0, : len(strokes)] = strokes
+    Image.fromarray(pixels).save(copied / "s.png")
+    (copied / "manifest.csv").write_text(f"{','.join(COLUMNS)}\nimg/cam-a-0.png,s.png,real_smoke_scribble,a,train")
+    refused(copied, words) if words else check(copied)
+
+
+def test_scribbles_of_another_size_or_cut_off_are_refused(copied):
+    (copied / "manifest.csv").write_text(f"{','.join(COLUMNS)}\nimg/cam-a-0.png,s.png,real_smoke_scribble,a,train")
+    Image.fromarray(np.ones((9, 9), np.uint8)).save(copied / "s.png")
+    refused(copied, r"line 2: \S*s\.png: mask is \(9, 9\)")
+    cut(copied / "s.png", 0.6)
+    refused(copied, r"line 2: \S*s\.png: not a picture, or a damaged one")
+
+
 def test_a_box_that_ends_outside_of_the_picture_is_named_with_its_line(copied):
     rows = [",".join((*COLUMNS, "boxes")), f"img/cam-a-0.png,,real_smoke_box,a,train,0 0 {WIDTH_PX} {HEIGHT_PX}"]
     (copied / "manifest.csv").write_text("\n".join(rows))

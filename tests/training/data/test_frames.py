@@ -7,11 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from models.geometry import Box
 from tests.training.rendered import COLUMNS, HEIGHT_PX, WIDTH_PX
 from training.data.files import DataError
-from training.data.folders import choose, read_frames
+from training.data.folders import choose, frames_to_score, read_frames
 from training.data.frames import Frame, load_image, load_known, load_mask
 
 
@@ -180,6 +181,22 @@ def test_smoke_of_which_only_boxes_are_known_has_them(another):
     (frame,) = read_frames(another, "val")
     assert (frame.kind, frame.mask) == ("real_smoke_box", None)
     assert frame.boxes == (Box(1, 2, 4, 7), Box(0, 0, 3, 3))
+
+
+def test_scribbles_are_trained_on_and_never_scored(another):
+    rows = ["a.png,s.png,real_smoke_scribble,cam-d,val", "b.png,,clear,cam-d,val"]
+    write(another, rows)
+    assert [frame.kind for frame in read_frames(another, "val")] == ["real_smoke_scribble", "clear"]
+    assert [frame.kind for frame in frames_to_score(another, "val", None)] == ["clear"]
+
+
+def test_what_is_known_of_scribbles_lies_under_the_strokes(tmp_path):
+    palette = Image.fromarray(np.array([[0, 1], [2, 0]], np.uint8), "P")
+    palette.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+    palette.save(tmp_path / "s.png")
+    frame = Frame(Path("a.png"), tmp_path / "s.png", "real_smoke_scribble", "cam")
+    assert load_mask(frame, (2, 2, 3)).tolist() == [[0, 1], [0, 0]]
+    assert load_known(frame, (2, 2, 3)).tolist() == [[0, 1], [1, 0]]
 
 
 def test_what_is_in_and_near_a_box_is_not_known():

@@ -7,6 +7,7 @@ from PIL import Image
 
 from training.data.files import DataError
 from training.data.frames import Frame, load_mask, read_mask
+from training.data.masks import strokes_of
 
 SMOKE = np.zeros((6, 8), np.bool_)
 SMOKE[2:5, 3:7] = True
@@ -91,3 +92,32 @@ def test_what_does_not_say_which_is_smoke_is_refused_with_its_values(tmp_path, w
     written.save(tmp_path / "mask.png")
     with pytest.raises(DataError, match=rf"mask\.png: .*{words}"):
         load_mask(Frame(tmp_path / "a.png", tmp_path / "mask.png", "real_smoke", "cam"), written.size[::-1])
+
+
+STROKES = np.array([[0, 1, 1], [2, 0, 2]], np.uint8)
+
+
+@pytest.mark.parametrize("shape", ["grey", "16 bits", "alike", "opaque"])
+def test_scribbles_are_smoke_and_background_and_the_rest_is_not_known(shape):
+    pixels = {
+        "grey": STROKES,
+        "16 bits": STROKES.astype(np.uint16),
+        "alike": np.repeat(STROKES[..., None], 3, axis=2),
+        "opaque": np.dstack([STROKES] * 3 + [np.full_like(STROKES, 255)]),
+    }[shape]
+    smoke, known = strokes_of(pixels)
+    assert smoke.tolist() == [[0, 1, 1], [0, 0, 0]]
+    assert known.tolist() == [[0, 1, 1], [1, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [
+        (127 * STROKES, "found the values 0, 127, 254; expected scribbles of 0 unknown, 1 smoke, 2 background"),
+        (np.where(STROKES == 1, 0, STROKES), "found no stroke on smoke; expected scribbles"),
+        (STROKES[..., None] * np.array([1, 0, 0], np.uint8), "found the values .*; expected scribbles"),
+    ],
+)
+def test_what_are_no_scribbles_is_refused_with_its_values(pixels, words):
+    with pytest.raises(ValueError, match=words):
+        strokes_of(pixels)

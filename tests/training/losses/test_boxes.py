@@ -5,9 +5,14 @@ import math
 import pytest
 import torch
 
-from training.losses.boxes import box_projection_loss
+from training.losses import boxes
 
 SURE = 50.0
+
+
+def box_projection_loss(logits: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Of views without smoke that is known by the pixel."""
+    return boxes.box_projection_loss(logits, torch.zeros_like(known), known)
 
 
 def box(batch: int = 1) -> torch.Tensor:
@@ -55,3 +60,12 @@ def test_the_gradient_lifts_smoke_in_the_box_however_little_there_is():
     assert logits.grad is not None
     assert logits.grad[0, 0, 5:15, 5:15].sum() < -0.5
     assert not logits.grad[0, 0, :5].any()
+
+
+def test_scribbles_ask_for_no_smoke_beside_them():
+    mask = torch.zeros(2, 1, 20, 20)
+    mask[1, :, 2:4, 2:4] = 1.0
+    logits = torch.full((2, 1, 20, 20), -8.0)
+    one, both = box_projection_loss(logits[:1], box()), boxes.box_projection_loss(logits, mask, box(2))
+    assert both.item() == pytest.approx(one.item() / 2)
+    assert one.item() > 1.0

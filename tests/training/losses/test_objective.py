@@ -90,6 +90,7 @@ def test_boxes_have_their_weight_on_views_that_have_them():
     known = torch.ones(2, 1, 8, 8)
     known[0, :, 2:6, 2:6] = 0.0
     weights = Weights(0.0, 0.0, 0.0, boxes=0.5)
-    terms = generator_objective(LOGITS, MASK, POSTERIOR, CLEAR, None, weights, CONSTANTS, known)
+    mask = torch.zeros_like(MASK)
+    terms = generator_objective(LOGITS, mask, POSTERIOR, CLEAR, None, weights, CONSTANTS, known)
     assert terms["boxes"].item() == pytest.approx(math.log(0.7 / 0.5) / 2)
     assert terms["loss"].item() == pytest.approx(terms["structure"].item() + 0.5 * terms["boxes"].item())

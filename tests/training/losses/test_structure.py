@@ -120,3 +120,12 @@ def test_what_is_not_known_counts_in_neither_term():
         structure_loss(logits, mask).item()
     )
     assert torch.isfinite(structure_loss(logits, mask, known=torch.zeros_like(mask)))
+
+
+def test_a_pixel_is_at_an_edge_by_those_of_its_neighbours_that_are_known():
+    mask, known = torch.zeros(1, 1, 9, 9), torch.zeros(1, 1, 9, 9)
+    mask[..., 4, 3:6], known[..., 4, 3:6] = 1.0, 1.0
+    # A stroke among unknown pixels is inside of smoke, as far as is known. With two pixels of background near, two of five disagree.
+    assert edge_weight(mask, 5, 5.0, known)[0, 0, 4, 4].item() == pytest.approx(1.0)
+    known[..., 6, 3:5] = 1.0
+    assert edge_weight(mask, 5, 5.0, known)[0, 0, 4, 4].item() == pytest.approx(1.0 + 5.0 * 2 / 5)

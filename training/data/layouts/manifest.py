@@ -13,7 +13,7 @@ from typing import Literal
 
 from models.geometry import Box
 from training.data.files import DataError, pictures_of
-from training.data.frames import BOXED, REAL_SMOKE, SMOKE_FREE, SYNTHETIC, Frame
+from training.data.frames import BOXED, REAL_SMOKE, SCRIBBLED, SMOKE_FREE, SYNTHETIC, Frame
 
 Split = Literal["train", "val", "all"]
 Listed = tuple[str, Frame]
@@ -24,7 +24,7 @@ SYNTHETIC_FOLDER = "smoke5k_synthetic"
 
 COLUMNS = ("file", "mask", "kind", "group", "split")
 SPLITS = ("train", "val")
-_KINDS = (REAL_SMOKE, SYNTHETIC, *SMOKE_FREE, BOXED)
+_KINDS = (REAL_SMOKE, SYNTHETIC, *SMOKE_FREE, BOXED, SCRIBBLED)
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
