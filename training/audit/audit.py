@@ -14,7 +14,7 @@ from models.geometry import RGB
 from training.audit.doubtful import doubtful_masks
 from training.audit.leaks import duplicates, leakage, pairs_of
 from training.audit.survey import Surveyed, survey
-from training.data.frames import BOXED, SYNTHETIC, Frame, load_image, load_mask
+from training.data.frames import BOXED, SCRIBBLED, SYNTHETIC, Frame, load_image, load_mask
 from training.evaluation.pictures import outline
 from training.evaluation.predictor import Predictor
 from training.evaluation.templates import render
@@ -83,8 +83,8 @@ def table_row(report: dict[str, Any], name: str) -> str:
     kinds = Counter({kind: sum(of.values()) for kind, of in report["frames"].items()})
     synthetic = kinds[SYNTHETIC]
     kind = "Synthetic" if synthetic == kinds.total() else "Mixed" if synthetic else "Real"
-    boxes, masks = kinds[BOXED] > 0, kinds.total() > kinds[BOXED]
-    return f"| {name} | {kinds.total()} | {kind} | {'X' if boxes else ''} | {'X' if masks else ''} |"
+    weak = kinds[BOXED] + kinds[SCRIBBLED]
+    return f"| {name} | {kinds.total()} | {kind} | {'X' if weak else ''} | {'X' if kinds.total() > weak else ''} |"
 
 
 def _counted(surveyed: Sequence[Surveyed]) -> dict[str, dict[str, int]]:

@@ -4,7 +4,7 @@ import numpy as np
 
 from models.geometry import Map, fit, fit_map
 from training.audit.survey import Surveyed
-from training.data.frames import load_image, load_mask
+from training.data.frames import BOXED, SCRIBBLED, load_image, load_mask
 from training.evaluation.predictor import Predictor, predict_frame
 
 _LEAST = 1e-4
@@ -19,7 +19,7 @@ def surprise(probability: Map, mask: Map) -> float:
 
 def doubtful_masks(surveyed: list[Surveyed], predictor: Predictor, most: int) -> list[tuple[float, Surveyed]]:
     """The frames whose masks surprise a model most, the most surprising first, with their surprise in nats."""
-    known = [each for each in surveyed if not each.fault and not each.frame.boxes]
+    known = [each for each in surveyed if not each.fault and each.frame.kind not in (BOXED, SCRIBBLED)]
     scored = [(_surprise(each, predictor), each) for each in known]
     return sorted(scored, key=lambda pair: -pair[0])[:most]
 

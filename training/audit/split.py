@@ -16,7 +16,7 @@ from training.audit.descriptor import NearPair, clusters
 from training.audit.leaks import pairs_of
 from training.audit.survey import Surveyed
 from training.data.files import DataError
-from training.data.frames import SYNTHETIC, Frame, Outlines, load_image, load_mask
+from training.data.frames import BOXED, SCRIBBLED, SYNTHETIC, Frame, Outlines, load_image, load_mask
 from training.data.layouts.manifest import COLUMNS, MANIFEST
 
 Key = Literal["group", "name", "folder", "scene"]
@@ -101,7 +101,7 @@ def _key(frame: Frame, key: Key) -> str:
 
 def _draw(usable: Sequence[Surveyed], groups: Sequence[str], val: float, seed: int) -> set[str]:
     """Groups for val: in a shuffled order each that brings both shares, with and without smoke, nearer to what was asked."""
-    with_smoke = np.array([bool(each.smoke) or bool(each.frame.boxes) for each in usable])
+    with_smoke = np.array([bool(each.smoke) or each.frame.kind in (BOXED, SCRIBBLED) for each in usable])
     counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
     for group, smoke in zip(groups, with_smoke, strict=True):
         counts[group][int(smoke)] += 1

@@ -11,7 +11,7 @@ import numpy as np
 from training.audit.descriptor import Descriptors, scene_descriptor
 from training.data.checks import fault_of
 from training.data.files import DataError
-from training.data.frames import Frame, load_image, load_mask
+from training.data.frames import SCRIBBLED, Frame, load_image, load_mask
 from training.data.layouts.layout import read_layout
 
 _THIRDS = 3
@@ -60,7 +60,7 @@ def _look(row: tuple[str, Frame]) -> Surveyed:
         return Surveyed(frame, split, fault)
     try:
         image = load_image(frame.image)
-        mask = load_mask(frame, image.shape) if frame.mask else None
+        mask = load_mask(frame, image.shape) if frame.mask and frame.kind != SCRIBBLED else None
     except DataError as error:
         return Surveyed(frame, split, str(error))
     return Surveyed(

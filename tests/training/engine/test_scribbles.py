@@ -26,7 +26,7 @@ def scribbled(data: Path, out: Path) -> Path:
     """The rendered folder with scribbles in place of the masks of train."""
     shutil.copytree(data, out)
     rng = np.random.default_rng(0)
-    rows = list(csv.DictReader((data / "manifest.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader((data / "manifest.csv").read_text(encoding="utf-8").splitlines()))
     for row in rows:
         if row["kind"] == "real_smoke" and row["split"] == "train":
             strokes = scribble(read_mask(data / row["mask"]), rng)
