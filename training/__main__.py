@@ -1,4 +1,4 @@
-"""The command line `smoke-bvm-train`: train, ablate, compare, evaluate, calibrate, audit, split, quick, export, quantise."""
+"""The command line `smoke-bvm-train`: train, ablate, compare, evaluate, calibrate, audit, split, synthesize, quick, export, quantise."""
 
 import argparse
 import os
@@ -107,6 +107,9 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(
             "quick", help="from a folder of frames to a model of one's own, and whether to use it: all in one"
         )
+    )
+    _add_synthesize(
+        commands.add_parser("synthesize", help="render smoke, fog, low cloud and dust over pictures, with masks")
     )
     _add_export(commands.add_parser("export", help="write a release, or nothing"))
     _add_quantising(commands.add_parser("quantise", help="measure an int8 form of a release, and write one with both"))
@@ -268,6 +271,16 @@ def _minutes(text: str) -> float:
     if not 0.0 < minutes <= 100_000.0:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected minutes above 0")
     return minutes
+
+
+def _add_synthesize(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("backgrounds", type=Path, metavar="BACKGROUNDS", help="folder of pictures without smoke")
+    parser.add_argument("--count", type=_count, default=100, metavar="N", help="how many scenes (default: 100)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is drawn (default: 0)")
+    parser.add_argument(
+        "--beside", type=Path, metavar="DATA", help="data folder whose real smoke the contact sheet shows below"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the data set")
 
 
 def _share(text: str) -> float:

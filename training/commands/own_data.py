@@ -1,4 +1,4 @@
-"""What the commands on a data set do: audit it, and split it without leaks."""
+"""What the commands on a data set do: audit it, split it without leaks, and render one."""
 
 import argparse
 from pathlib import Path
@@ -10,6 +10,7 @@ from training.audit.audit import as_text, audit, table_row, write_audit
 from training.audit.split import split_without_leaks, write_split
 from training.audit.survey import survey
 from training.evaluation.predictor import load_predictor
+from training.synthesis.folder import write_scenes
 
 
 def run_audit(options: argparse.Namespace, console: Console) -> None:
@@ -34,3 +35,9 @@ def run_split(options: argparse.Namespace, console: Console) -> None:
         of = [(group, frame) for name, group, frame in rows if name == split]
         console.print(f"{split}: {len(of):,} frames of {len({group for group, _ in of}):,} groups", markup=False)
     console.print(f"written: {manifest}", markup=False)
+
+
+def run_synthesize(options: argparse.Namespace, console: Console) -> None:
+    """`synthesize`: rendered smoke over a folder of backgrounds, as a data folder."""
+    sheet = write_scenes(options.backgrounds, options.count, options.seed, options.out, options.beside)
+    console.print(f"{options.count:,} scenes are in {options.out}; look at {sheet}", markup=False)

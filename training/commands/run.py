@@ -16,7 +16,7 @@ from models.networks.backbone import EncoderError, WeightsError
 from models.networks.library import LibraryError
 from training.commands.ablate import AblationError, ablate, ablation_table, card_section
 from training.commands.compare import compare_networks, comparison_table
-from training.commands.own_data import run_audit, run_split
+from training.commands.own_data import run_audit, run_split, run_synthesize
 from training.commands.progress import TerminalReporter
 from training.commands.quick import run_quick
 from training.commands.seeds import seeds_section, seeds_table, train_seeds
@@ -74,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
         "audit": run_audit,
         "split": run_split,
         "quick": run_quick,
+        "synthesize": run_synthesize,
         "export": _export,
         "quantise": _quantise,
     }

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from models.geometry import RGB, Map, fit, fit_map
-from training.data.synthetic import fractal_noise
+from training.data.synthetic import fog_bank
 
 _GREY = 0.06
 """Share of views without colour, as some cameras are, and others at dusk."""
@@ -100,10 +100,7 @@ def add_haze_bank(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
     if rng.random() >= 0.15 * strength:
         return image
     height, width = image.shape[:2]
-    middle = rng.uniform(0.25, 0.85) + rng.uniform(0.0, 0.15) * (fractal_noise(rng, 1, width, octaves=6)[0] - 0.5)
-    thickness = np.exp(rng.uniform(np.log(0.02), np.log(0.1))) * (0.4 + 1.2 * fractal_noise(rng, 1, width)[0])
-    down = np.linspace(0.0, 1.0, height, dtype=np.float32)[:, None]
-    opacity = np.exp(-(((down - middle) / thickness) ** 2)) * (0.6 + 0.4 * fractal_noise(rng, height, width))
+    opacity = fog_bank(rng, height, width)
     transmission = (1.0 - rng.uniform(0.2, 0.8) * opacity).astype(np.float32)[..., None]
     hazy = _seen_through(image.astype(np.float32) / 255.0, transmission, rng)
     return _to_uint8(hazy)

@@ -59,6 +59,88 @@ def add_smoke(image: RGB, alpha: Map, rng: np.random.Generator) -> tuple[RGB, Ma
     return blended.round().clip(0, 255).astype(np.uint8), (alpha > _VISIBLE_ALPHA).astype(np.float32)
 
 
+def seen_through(image: RGB, transmission: Map, light: npt.NDArray[np.float32]) -> RGB:
+    """Koschmieder's law, I = J t + A (1 - t), rounded.
+
+    Args:
+        image: J, (height, width, 3) uint8.
+        transmission: t, (height, width) in [0, 1]; 1 is clear air.
+        light: A, (3,) in [0, 255].
+
+    Returns:
+        I, (height, width, 3) uint8. Source: He, Sun and Tang 2011, eq. 1.
+    """
+    t = transmission[..., None]
+    return np.asarray((image * t + light * (1.0 - t)).round().clip(0, 255), np.uint8)
+
+
+def visible(transmission: Map) -> Map:
+    """Where smoke can be seen, (height, width) of 0.0 and 1.0: where 1 - t exceeds 0.1."""
+    return (1.0 - transmission > _VISIBLE_ALPHA).astype(np.float32)
+
+
+def billowing_plume(
+    rng: np.random.Generator, height_px: int, width_px: int, length: float, source: tuple[float, float]
+) -> Map:
+    """The transmission of a plume of puffs: they rise from a point, bend into the wind, grow, and thin out.
+
+    Noise is looked up in coordinates of the plume (along its axis in units of its width, across it), so that puffs have its size.
+
+    Args:
+        rng: Source of shape and density.
+        height_px, width_px: Size of the frame.
+        length: Of the plume, as a fraction of the frame's height.
+        source: Where it rises, (x, y) in frame heights.
+
+    Returns:
+        t (height_px, width_px) in [0, 1].
+    """
+    y, x = np.mgrid[0:height_px, 0:width_px].astype(np.float32) / height_px
+    wind = rng.normal(0.0, 1.0)
+    along, across = _plume_coordinates(x - source[0], source[1] - y, wind, length)
+    up = np.clip(along, 0.0, 1.5)
+    start, growth = rng.uniform(0.02, 0.06), rng.uniform(0.15, 0.4)
+    width = length * (start + growth * up)
+    turns = np.log1p(growth / start * up) / growth + rng.uniform(0.0, 8.0)
+    coarse, fine = (_looked_up(rng, turns * scale, across / width * scale) for scale in (1.2, 4.0))
+    body = np.exp(-((across / width + 1.2 * (coarse - 0.5)) ** 2))
+    billows = np.clip(body * (0.3 + 1.5 * fine) - 0.12, 0.0, None)
+    fade = np.clip(along / 0.03, 0.0, 1.0) * np.clip(1.0 - along + 0.5 * (coarse - 0.5), 0.0, 1.0) ** rng.uniform(
+        0.6, 1.6
+    )
+    depth = np.exp(rng.uniform(np.log(0.6), np.log(4.0)))
+    return np.exp(-depth * billows * fade, dtype=np.float32)
+
+
+def fog_bank(
+    rng: np.random.Generator, height_px: int, width_px: int, middle: tuple[float, float] = (0.25, 0.85)
+) -> Map:
+    """The opacity of ragged haze across the whole frame, (height_px, width_px) in [0, 1], near a height of it in `middle`."""
+    ridge = rng.uniform(*middle) + rng.uniform(0.0, 0.15) * (fractal_noise(rng, 1, width_px, octaves=6)[0] - 0.5)
+    thickness = np.exp(rng.uniform(np.log(0.02), np.log(0.1))) * (0.4 + 1.2 * fractal_noise(rng, 1, width_px)[0])
+    down = np.linspace(0.0, 1.0, height_px, dtype=np.float32)[:, None]
+    opacity: Map = np.exp(-(((down - ridge) / thickness) ** 2)) * (0.6 + 0.4 * fractal_noise(rng, height_px, width_px))
+    return opacity
+
+
+def low_cloud(rng: np.random.Generator, height_px: int, width_px: int, horizon: float) -> Map:
+    """The opacity of clouds with a flat base above the horizon (as a fraction of the height), (height_px, width_px) in [0, 1]."""
+    down = np.linspace(0.0, 1.0, height_px, dtype=np.float32)[:, None]
+    base = horizon - rng.uniform(0.0, 0.12)
+    tall = rng.uniform(0.06, 0.2)
+    above = np.clip((base - down) / 0.015, 0.0, 1.0) * np.exp(-(np.clip(base - down, 0.0, None) / tall))
+    billows = np.clip(3.0 * (fractal_noise(rng, height_px, width_px, octaves=8) - rng.uniform(0.4, 0.55)), 0.0, 1.0)
+    return np.asarray(above * billows, np.float32)
+
+
+def dust(rng: np.random.Generator, height_px: int, width_px: int, horizon: float) -> Map:
+    """The opacity of dust along the ground, as behind a car: low and long, (height_px, width_px) in [0, 1]."""
+    bank = fog_bank(rng, height_px, width_px, (horizon + 0.03, min(horizon + 0.3, 0.95)))
+    across = np.linspace(0.0, 1.0, width_px, dtype=np.float32)
+    window = np.exp(-(((across - rng.uniform(0.1, 0.9)) / rng.uniform(0.03, 0.12)) ** 2))
+    return np.asarray(bank * window, np.float32)
+
+
 def render_landscape(rng: np.random.Generator, height_px: int, width_px: int) -> RGB:
     """Sky with clouds over ridges that fade into the haze with distance: (height_px, width_px, 3) uint8 RGB."""
     down = np.linspace(0.0, 1.0, height_px, dtype=np.float32)[:, None]
@@ -79,6 +161,14 @@ def _plume_coordinates(
     along = (up + lean * right) / (norm * length)
     across = (right - lean * up) / norm - 0.15 * length * lean * np.clip(along, 0.0, 1.0) ** 2
     return along, across
+
+
+def _looked_up(rng: np.random.Generator, rows: Map, columns: Map) -> Map:
+    """Fractal noise at places (h, w) of a plane that repeats mirrored, 1 being a cell of its coarsest puffs; in [0, 1]."""
+    side = 512
+    plane = fractal_noise(rng, side, side, octaves=7)
+    places = [np.asarray(each * (side / 8.0) + side / 2.0, np.float32) for each in (columns, rows)]
+    return np.asarray(cv2.remap(plane, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.float32)
 
 
 def _draw_ridge(image: Map, rng: np.random.Generator, distance: float, haze: npt.NDArray[np.float32]) -> None:
