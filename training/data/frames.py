@@ -119,11 +119,12 @@ def read_scribble(path: Path) -> tuple[Map, Map]:
     Raises:
         DataError: It is no picture, or has other values than 0, 1 and 2.
     """
+    expect_file(path)
     try:
         with Image.open(path) as picture:
             pixels: Pixels = np.asarray(picture)
     except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"{path}: not found or not a picture") from error
+        raise DataError(f"{path}: not a picture that Pillow can read: {error}") from error
     try:
         return strokes_of(pixels)
     except ValueError as error:

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from models.geometry import RGB, Map, regions
-from training.data.files import pictures_of
+from training.data.files import DataError, pictures_of
 from training.data.folders import evenly_spaced, frames_to_score
-from training.data.frames import REAL_SMOKE, SYNTHETIC, DataError, load_image, load_mask
+from training.data.frames import REAL_SMOKE, SYNTHETIC, load_image, load_mask
 from training.data.layouts.manifest import COLUMNS, MANIFEST
 from training.synthesis.scene import SMOKE, Scene, smoke_free_scene, smoke_scene
 
