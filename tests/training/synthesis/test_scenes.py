@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from training.data.checks import check_frames
-from training.data.folders import frames_to_score, read_frames
 from training.data.files import DataError
+from training.data.folders import frames_to_score, read_frames
 from training.data.frames import load_image, read_mask
 from training.data.synthetic import render_landscape, seen_through
 from training.synthesis.folder import write_scenes
