@@ -1,4 +1,4 @@
-"""The command line `smoke-bvm-train`: train, ablate, compare, evaluate, calibrate, audit, split, synthesize, quick, export, quantise."""
+"""The command line `smoke-bvm-train`: a model from data to release, and what is looked at on the way."""
 
 import argparse
 import os

@@ -53,7 +53,7 @@ def strokes_of(pixels: Pixels) -> tuple[Map, Map]:
     smoke = grey == 1
     if not smoke.any():
         raise ValueError("found no stroke on smoke; expected scribbles of 0 unknown, 1 smoke, 2 background")
-    return smoke.astype(np.float32), (grey > 0).astype(np.float32)
+    return smoke.astype(np.float32), (grey != 0).astype(np.float32)
 
 
 def _one_plane(pixels: Pixels) -> Pixels:

@@ -102,14 +102,15 @@ def billowing_plume(
     start, growth = rng.uniform(0.02, 0.06), rng.uniform(0.15, 0.4)
     width = length * (start + growth * up)
     turns = np.log1p(growth / start * up) / growth + rng.uniform(0.0, 8.0)
-    coarse, fine = (_looked_up(rng, turns * scale, across / width * scale) for scale in (1.2, 4.0))
+    sideways = np.asarray(across / width, np.float32)
+    coarse, fine = (_looked_up(rng, turns * scale, sideways * scale) for scale in (1.2, 4.0))
     body = np.exp(-((across / width + 1.2 * (coarse - 0.5)) ** 2))
     billows = np.clip(body * (0.3 + 1.5 * fine) - 0.12, 0.0, None)
     fade = np.clip(along / 0.03, 0.0, 1.0) * np.clip(1.0 - along + 0.5 * (coarse - 0.5), 0.0, 1.0) ** rng.uniform(
         0.6, 1.6
     )
     depth = np.exp(rng.uniform(np.log(0.6), np.log(4.0)))
-    return np.exp(-depth * billows * fade, dtype=np.float32)
+    return np.asarray(np.exp(-depth * billows * fade), np.float32)
 
 
 def fog_bank(
@@ -167,8 +168,8 @@ def _looked_up(rng: np.random.Generator, rows: Map, columns: Map) -> Map:
     """Fractal noise at places (h, w) of a plane that repeats mirrored, 1 being a cell of its coarsest puffs; in [0, 1]."""
     side = 512
     plane = fractal_noise(rng, side, side, octaves=7)
-    places = [np.asarray(each * (side / 8.0) + side / 2.0, np.float32) for each in (columns, rows)]
-    return np.asarray(cv2.remap(plane, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.float32)
+    across, down = (np.asarray(each * (side / 8.0) + side / 2.0, np.float32) for each in (columns, rows))
+    return np.asarray(cv2.remap(plane, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.float32)
 
 
 def _draw_ridge(image: Map, rng: np.random.Generator, distance: float, haze: npt.NDArray[np.float32]) -> None:
