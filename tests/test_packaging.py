@@ -89,10 +89,10 @@ def test_the_training_presets_are_in_the_wheel(wheel: Path):
     assert presets <= set(names)
 
 
-def test_the_templates_of_report_and_card_are_in_the_wheel(wheel: Path):
+def test_every_template_of_training_is_in_the_wheel(wheel: Path):
     names = zipfile.ZipFile(wheel).namelist()
     templates = {str(path.relative_to(ROOT)) for path in (ROOT / "training").rglob("*.jinja")}
-    assert len(templates) == 3
+    assert "training/release/model_card.md.jinja" in templates
     assert templates <= set(names)
 
 
