@@ -30,7 +30,7 @@ PHONE = {"width": 390, "height": 844}
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The browser, without a network of its own; its webcam shows a test picture."""
-    # A whole Chromium opens a window for each page, which takes ten times as long.
+    # A whole Chromium opens a window for each page, which takes longer: twice the CPU in one pair of runs.
     path = shutil.which("chromium-headless-shell") or program("chromium", "Debian's package chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
