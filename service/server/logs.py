@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from pythonjsonlogger import json
 
-_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+_ADDED: Final = frozenset({"message", "asctime", "color_message", "taskName", "_ray_timestamp_ns"})
+"""By formatters, uvicorn, asyncio and Ray."""
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | _ADDED
 _FORMAT: Final = "{asctime}{levelname}{name}{message}"
 _RENAMED: Final = {"asctime": "time", "levelname": "level", "name": "logger", "exc_info": "exception"}
 

@@ -31,6 +31,7 @@ NOT_RUN = {
     r"smoke-bvm serve": "runs until it is stopped: the servers of this test",
     r"smoke-bvm watch": "runs until it is stopped: tests/end_to_end/test_watch.py",
     r"smoke-bvm archive": "starts a cluster, and asks an object store: tests/service/cli/archive",
+    r"^export RAY_|^serve run": "starts a cluster: tests/service/cluster",
     r"DATA|smoke-bvm replay clear": "needs the data sets, which are not in the repository",
 }
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.conftest import build_release
 from tests.end_to_end.conftest import Server
 from tests.end_to_end.monitoring import DOCKER, ROOT, Prometheus, Receiver, free_port, receiving, wait_for, watched
 from tests.pictures import file_of, noisy, plain
+from tests.redis_server import redis_server
 
 LABELLED = {"brightness": (0.0, 0.5, 1.0), "contrast": (0.0, 0.25, 1.0), "epistemic": (0.0, 0.35, 0.7)}
 REFERENCE = {name: Histogram(edges, (0.5, 0.5)) for name, edges in LABELLED.items()}
@@ -106,8 +108,10 @@ def receiver() -> Iterator[Receiver]:
 def under_watch(secrets: Path, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("watch")
     admin = free_port()
-    server = start(build_release(folder, gate=GATE, reference=REFERENCE), admin, secrets, receiver)
-    try:
+    with ExitStack() as ends:
+        redis = ends.enter_context(redis_server(folder, ""))
+        server = start(build_release(folder, gate=GATE, reference=REFERENCE), admin, secrets, receiver, redis.url)
+        ends.callback(server.end)
         with watched(folder, f"127.0.0.1:{admin}", secrets / "prometheus_key", receiver.url) as prometheus:
             cameras = Cameras(server.url, (secrets / "camera_key").read_text())
             cameras.start()
@@ -116,12 +120,10 @@ def under_watch(secrets: Path, receiver: Receiver, tmp_path_factory: pytest.Temp
                 yield Watched(server, prometheus, receiver, cameras)
             finally:
                 cameras.stop()
-    finally:
-        server.end()
 
 
-def start(release: Path, admin: int, secrets: Path, receiver: Receiver) -> Server:
-    """A service as compose starts it; its own webhook is not known where it goes, and no broker is there: notifications fail."""
+def start(release: Path, admin: int, secrets: Path, receiver: Receiver, redis: str) -> Server:
+    """A service as compose starts it, with Redis; its webhook leads nowhere, and no broker is there: notifications fail."""
     return Server(
         release,
         SMOKE_API_KEYS_FILE=str(secrets / "api_keys.toml"),
@@ -130,6 +132,7 @@ def start(release: Path, admin: int, secrets: Path, receiver: Receiver) -> Serve
         SMOKE_ALARM_COOLDOWN_S="0",
         SMOKE_WEBHOOK_URL=f"{receiver.url}/nowhere",
         SMOKE_WEBHOOK_SECRET_FILE=str(secrets / "webhook_secret"),
+        SMOKE_REDIS_URL=redis,
         SMOKE_MQTT_HOST="127.0.0.1",
         SMOKE_MQTT_PORT="9",
         SMOKE_STATE_FILE=str(release.parent / "state.json"),
