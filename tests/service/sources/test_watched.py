@@ -15,7 +15,7 @@ from service.sources.spec import CameraFrame, SourceSpec
 from service.sources.watched import FrameOutcome, SourceState, WatchedSource
 from tests.pictures import file_of, plume
 from tests.service.sources.camera_server import Camera, serving
-from tests.service.sources.processes import processes_of, zombies_of
+from tests.service.sources.processes import processes_of
 from tests.service.sources.specs import spec_of
 from tests.service.sources.watching import Watching, watch
 
@@ -69,7 +69,7 @@ def test_a_process_that_hangs_so_that_nothing_reaches_it_is_killed_and_begun_ane
             os.kill(hung, signal.SIGSTOP)
             await watching.until(lambda: watching.status.stalls)
             await watching.until(lambda: hung not in processes_of())
-            assert zombies_of() == []
+            assert watching.zombies() == []
             await watching.more()
 
         watch(spec_of("snapshot", camera.url(), stall_s=1.0), story)
@@ -84,7 +84,7 @@ def test_a_process_that_dies_is_no_zombie_and_is_begun_anew():
             os.kill(*processes_of(), signal.SIGSEGV)
             await watching.until(lambda: watching.status.reconnects)
             await watching.more()
-            assert zombies_of() == []
+            assert watching.zombies() == []
 
         done = watch(spec_of("snapshot", camera.url()), story)
     assert done.status.stalls == 0

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from service.runtime.recovery import Backoff
 from service.sources.spec import CameraFrame, SourceSpec
 from service.sources.watched import FrameOutcome, WatchedSource
-from tests.service.sources.processes import processes_of, zombies_of
+from tests.service.sources.processes import children_of, lives, processes_of
 
 QUICK = Backoff(first_s=0.01, longest_s=0.05)
 PATIENCE_S = 60.0
@@ -20,10 +20,15 @@ class Watching:
         self.frames: list[CameraFrame] = []
         self.source = WatchedSource(spec, self._take, backoff)
         self.status = self.source.status
+        self._before = frozenset(children_of()) if sys.platform == "linux" else frozenset()
 
     async def _take(self, frame: CameraFrame) -> FrameOutcome:
         self.frames.append(frame)
         return FrameOutcome("clear")
+
+    def zombies(self) -> list[int]:
+        """Children that ended and that nobody asked for; those of other tests in this process are none of its business."""
+        return [child for child in children_of() if child not in self._before and not lives(child)]
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -49,7 +54,7 @@ def watch(spec: SourceSpec, story: Callable[[Watching], Awaitable[None]]) -> Wat
             await asyncio.gather(task, return_exceptions=True)
         if sys.platform == "linux":
             assert processes_of() == {}
-            assert zombies_of() == []
+            assert watching.zombies() == []
         return watching
 
     return asyncio.run(run())
