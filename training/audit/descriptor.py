@@ -12,8 +12,8 @@ from scipy.sparse.csgraph import connected_components
 from models.geometry import RGB
 
 NEAR = 0.65
-"""Correlation from which on two pictures are near-duplicates. Of 2,088 frames of the cameras and scenes that 2.0.0 was trained and
-scored on, 81 % of those with another in their group had it above, and 1 % had one of another group there."""
+"""Correlation from which on two pictures are near-duplicates. Of 2,088 frames in 825 groups, those that 2.0.0 was trained and scored on,
+86 % of the frames with another in their group had it above, and .4 % of all had one of another group there."""
 _SIDE_PX = 64
 _COARSE_PX, _AROUND_PX = 4.0, 6.0
 """Standard deviations of the blurs: what is taken off as sky, land and haze, and over which contrast is made equal."""
