@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from models.geometry import RGB
 
 NEAR = 0.65
-"""Correlation from which on two pictures are near-duplicates. Of 2,088 frames in 825 groups, those that 2.0.0 was trained and scored on,
+"""Correlation from which on two pictures are near-duplicates. Of 2,088 frames in 825 groups, those of 2.0.0's training and scoring,
 86 % of the frames with another in their group had it above, and .4 % of all had one of another group there."""
 _SIDE_PX = 64
 _COARSE_PX, _AROUND_PX = 4.0, 6.0
