@@ -6,7 +6,7 @@ import json
 import shlex
 import statistics
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from training.audit.split import KEYS, split_without_leaks, write_split
 from training.audit.survey import survey
 from training.commands.progress import TerminalReporter
 from training.commands.verdict import measure_frames, paired, verdict
-from training.config import Config, ConfigError, Network, Source, parse_config, read_config
+from training.config import Config, ConfigError, Network, parse_config, read_config
+from training.data.batches import feeds_decoys, possible_mix
 from training.data.checks import check_frames
 from training.data.files import DataError
 from training.data.folders import frames_to_score, read_frames
-from training.data.frames import BOXED, REAL_SMOKE, SMOKE_FREE, Frame
+from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame
 from training.data.layouts.layout import read_layout
 from training.engine.checkpoint import load
 from training.engine.run import train
@@ -209,25 +210,20 @@ def start_from(start: Path, overrides: Sequence[str], train_frames: Sequence[Fra
         before = load(start).config
         network, size_px = before.network, before.data.size_px
     config = read_config(Path("quick"), overrides)
-    mix = _possible(config.data.mix, {frame.kind for frame in train_frames})
+    kinds = {frame.kind for frame in train_frames}
+    if kinds <= set(SMOKE_FREE):
+        raise DataError(f"train has frames of {', '.join(sorted(kinds))}, expected some with smoke")
+    mix = possible_mix(config.data.mix, train_frames)
+    decoys = config.data.decoys if feeds_decoys(train_frames) else 0.0
     stages = tuple(stage.model_copy(update={"size_px": size_px}) for stage in config.generator.stages)
     return config.model_copy(
         update={
             "initial": str(start),
             "network": network,
-            "data": config.data.model_copy(update={"mix": mix, "size_px": size_px}),
+            "data": config.data.model_copy(update={"mix": mix, "size_px": size_px, "decoys": decoys}),
             "generator": config.generator.model_copy(update={"stages": stages[:1]}),
         }
     )
-
-
-def _possible(mix: Mapping[Source, float], kinds: set[str]) -> dict[Source, float]:
-    """The shares of the sources that frames of these kinds can feed. Raises DataError where no frame has smoke."""
-    if not kinds & {REAL_SMOKE, BOXED}:
-        raise DataError(f"train has frames of {', '.join(sorted(kinds))}, expected some with smoke")
-    made = {"transplanted"} if REAL_SMOKE in kinds else set()
-    made |= {"rendered"} if kinds & set(SMOKE_FREE) else set()
-    return {source: share for source, share in mix.items() if source in kinds | made}
 
 
 class _Clock:

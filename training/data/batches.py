@@ -1,7 +1,7 @@
 """Training batches: the batch of a step is a function of the seed and the step alone, so that resuming needs no sampler state."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.geometry import RGB, Map
-from training.config import Data, Stage
+from training.config import Data, Source, Stage
 from training.data import augment, copy_paste, distractors, synthetic
 from training.data.augment import View
 from training.data.files import DataError
@@ -20,6 +20,7 @@ from training.data.frames import (
     REAL_SMOKE,
     SCRIBBLED,
     SMOKE_FREE,
+    SYNTHETIC,
     Frame,
     load_image,
     load_known,
@@ -86,7 +87,8 @@ class Batches(Dataset[Batch]):
         shares = {str(source): share for source, share in data.mix.items() if share > 0}
         self._names = list(shares)
         needed = [*self._names, *([_DONOR] if TRANSPLANTED in self._names else []), *([_OTHER] if data.decoys else [])]
-        self._sources = {name: _Source(_frames_of(frames, name), name, data.group_balance) for name in needed}
+        _expect_frames(needed, frames, data)
+        self._sources = {name: _Source(_frames_of(frames, name), data.group_balance) for name in needed}
         self._shares = np.array(list(shares.values()), np.float64)
         self._shares /= self._shares.sum()
         self._stages = tuple(stages)
@@ -169,10 +171,7 @@ class Batches(Dataset[Batch]):
 class _Source:
     """Frames of one kind; a camera group of n frames is drawn with n ** (1 - balance), so that none is learnt by heart."""
 
-    def __init__(self, frames: Sequence[Frame], name: str, balance: float) -> None:
-        if not frames:
-            wanted = _WANTED.get(name, "frames")
-            raise DataError(f"the configuration asks for {name!r}, that is for {wanted} of this split; found none")
+    def __init__(self, frames: Sequence[Frame], balance: float) -> None:
         sizes = Counter(frame.group for frame in frames)
         weights = np.array([sizes[frame.group] ** -balance for frame in frames])
         self._frames = frames
@@ -181,6 +180,44 @@ class _Source:
     def draw(self, rng: np.random.Generator) -> Frame:
         index = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
         return self._frames[min(index, len(self._frames) - 1)]
+
+
+def possible_mix(mix: Mapping[Source, float], frames: Sequence[Frame]) -> dict[str, float]:
+    """The shares of those sources that the frames can feed, none of them 0.
+
+    Where no frame has a mask, what real smoke had goes to the boxes, scribbles and synthetic frames that there are.
+    """
+    asked = {str(source): share for source, share in mix.items()}
+    shares = {source: share for source, share in asked.items() if share > 0 and _feeds(frames, source)}
+    instead = [kind for kind in (BOXED, SCRIBBLED, SYNTHETIC) if _frames_of(frames, kind)]
+    if share := 0.0 if REAL_SMOKE in shares else asked.get(REAL_SMOKE, 0.0):
+        shares |= {kind: shares.get(kind, 0.0) + share / len(instead) for kind in instead}
+    return shares
+
+
+def feeds_decoys(frames: Sequence[Frame]) -> bool:
+    """Whether there is a landscape to take pale things from."""
+    return bool(_frames_of(frames, _OTHER))
+
+
+def _feeds(frames: Sequence[Frame], source: str) -> bool:
+    return all(_frames_of(frames, name) for name in ((source, _DONOR) if source == TRANSPLANTED else (source,)))
+
+
+def _expect_frames(needed: Sequence[str], frames: Sequence[Frame], data: Data) -> None:
+    """Raises DataError where a source has no frames, with the settings that would go with those that there are."""
+    lacking = [name for name in needed if not _frames_of(frames, name)]
+    if not lacking:
+        return
+    kinds = sorted({frame.kind for frame in frames})
+    mix = possible_mix(data.mix, frames) or dict.fromkeys(kinds, 1.0)
+    shares = ", ".join(f"{source} = {share:.3g}" for source, share in mix.items())
+    remedy = [f'--set "data.mix={{ {shares} }}"'] if lacking != [_OTHER] else []
+    remedy += ["--set data.decoys=0"] if _OTHER in lacking else []
+    raise DataError(
+        f"the configuration asks for {lacking[0]!r}, that is for {_WANTED.get(lacking[0], 'frames')} of this split; found "
+        f"{', '.join(kinds)} alone. What goes with these: {' '.join(remedy)}"
+    )
 
 
 def _frames_of(frames: Sequence[Frame], source: str) -> list[Frame]:

@@ -1,5 +1,6 @@
 """The batch of a step: a function of seed and step, of the sources and sizes that were asked for."""
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from models.geometry import Box
-from training.config import Data, Source, Stage
+from training.config import Data, Source, Stage, read_config
 from training.data.batches import Batch, Batches, _Source
 from training.data.files import DataError
 from training.data.folders import read_frames
@@ -106,7 +107,7 @@ def test_a_source_without_frames_is_refused_by_name(data, source):
         for frame in read_frames(data, "train")
         if source == "synthetic" or frame.kind not in (source, *free(source))
     ]
-    with pytest.raises(DataError, match=f"the configuration asks for .*{source}.* found none"):
+    with pytest.raises(DataError, match=f"the configuration asks for .*{source}.* What goes with these: --set"):
         Batches(only, views({source: 1.0}), STAGES, 1)
 
 
@@ -120,6 +121,30 @@ def test_without_smoke_to_lift_there_is_none_to_transplant(data):
         DataError, match="the configuration asks for 'transplanted smoke', that is for frames with smoke to lift"
     ):
         Batches(smoke_free, views({"transplanted": 1.0}), STAGES, 1)
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("real_smoke",),
+        ("clear",),
+        ("hard_negative",),
+        ("real_smoke", "hard_negative"),
+        ("real_smoke_box", "clear"),
+        ("real_smoke_box", "real_smoke_scribble", "hard_negative"),
+        ("synthetic", "hard_negative"),
+    ],
+)
+@pytest.mark.parametrize("preset", ["paper", "embedded"])
+def test_a_refusal_for_want_of_frames_names_settings_that_go(preset, kinds):
+    frames = [Frame(Path(f"{kind}.png"), None, kind, "cam") for kind in kinds]
+    with pytest.raises(DataError) as refused:
+        Batches(frames, read_config(Path(preset)).data, STAGES, 1)
+    settings = [word for word in shlex.split(str(refused.value).partition("these: ")[2]) if word != "--set"]
+    goes = read_config(Path(preset), settings).data
+    Batches(frames, goes, STAGES, 1)
+    weak = {"real_smoke_box", "real_smoke_scribble", "synthetic", "real_smoke"} & set(kinds)
+    assert weak <= goes.mix.keys()
 
 
 def test_as_many_views_get_distractors_as_were_asked_for_and_no_mask_changes(data):
@@ -190,6 +215,6 @@ def test_a_group_is_drawn_as_often_as_the_balance_says(data, balance, share):
     few, *_ = read_frames(data, "train")
     many = [replace(few, group="many") for _ in range(4)]
     frames, drawn = [replace(few, group="few"), *many], Counter()
-    source, rng = _Source(frames, "real_smoke", balance), np.random.default_rng(1)
+    source, rng = _Source(frames, balance), np.random.default_rng(1)
     drawn.update(source.draw(rng).group for _ in range(2000))
     assert drawn["many"] / 2000 == pytest.approx(share, abs=0.04)
