@@ -155,6 +155,8 @@ class EstimatorTraining(_Section):
     stages: tuple[Stage, ...] = ()
     optimiser: Optimiser
     samples: Annotated[int, Field(ge=2)] = 5
+    members: tuple[str, ...] = ()
+    """Checkpoints or releases of other runs that are the samples of eq. 3 together with the generator, instead of its dropout and z."""
     joint_every: Annotated[int, Field(ge=0)] = 0
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
 

@@ -18,7 +18,7 @@ from training.data.frames import Frame
 from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import Checkpoint
 from training.engine.optimiser import Learner, moving_average
-from training.engine.setup import build_loader, estimator_learner, generator_learner, start_segmenter
+from training.engine.setup import build_loader, estimator_learner, estimator_members, generator_learner, start_segmenter
 from training.engine.signals import stop_requests
 from training.engine.step_log import STEPS, StepLog
 
@@ -107,6 +107,7 @@ class _Run(Generic[Seen]):
         self._step_ended = time.monotonic()
         self._segmenter = start_segmenter(config, frames, resumed=self._resumed is not None)
         self._segmenter.to(self._fabric.device).to(memory_format=torch.channels_last)
+        self._members = estimator_members(config, frames, self._fabric.device)
 
     def generator_phase(self) -> None:
         """Eq. 11 on the generator and the inference model, and every so many steps eq. 6 on g_gamma beside it."""
@@ -115,7 +116,8 @@ class _Run(Generic[Seen]):
             return
         learners = [generator_learner(self._config, self._segmenter)]
         if self._config.estimator.joint_every:
-            learners.append(estimator_learner(self._config, self._segmenter, self._config.estimator.joint_every))
+            every = self._config.estimator.joint_every
+            learners.append(estimator_learner(self._config, self._segmenter, every, self._members))
         average = self._run(_Phase("generator", learners, settings.stages, settings.average_decay))
         self._segmenter.load_state_dict(average.module.state_dict())
 
@@ -125,7 +127,7 @@ class _Run(Generic[Seen]):
         if not settings.stages:
             return
         self._segmenter.eval()
-        learners = [estimator_learner(self._config, self._segmenter)]
+        learners = [estimator_learner(self._config, self._segmenter, members=self._members)]
         self._run(_Phase("estimator", learners, settings.stages, settings.average_decay))
 
     def _run(self, phase: _Phase) -> AveragedModel:

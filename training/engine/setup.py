@@ -35,15 +35,18 @@ def start_segmenter(config: Config, frames: Sequence[Frame], *, resumed: bool) -
         CheckpointError: The initial checkpoint is damaged, or it or the release is of other networks.
         ManifestError: The initial folder is no release.
     """
-    initial = Path(config.initial)
     segmenter = build_segmenter(config.network, pretrained=not resumed and not config.initial)
-    if resumed or not config.initial:
-        return segmenter
-    if initial.is_dir():
-        fill_from_release(segmenter, initial, _some_views(config, frames))
-    else:
-        _fill(segmenter, initial)
+    if config.initial and not resumed:
+        _fill(segmenter, Path(config.initial), config, frames)
     return segmenter
+
+
+def estimator_members(config: Config, frames: Sequence[Frame], device: torch.device) -> list[SmokeSegmenter]:
+    """The ensemble that g_gamma learns from beside the generator, in evaluation mode; frames and errors as of `start_segmenter`."""
+    members = [build_segmenter(config.network, pretrained=False) for _ in config.estimator.members]
+    for member, path in zip(members, config.estimator.members, strict=True):
+        _fill(member, Path(path), config, frames)
+    return [member.eval().to(device).to(memory_format=torch.channels_last) for member in members]
 
 
 def generator_learner(config: Config, segmenter: SmokeSegmenter) -> Learner:
@@ -65,10 +68,12 @@ def generator_learner(config: Config, segmenter: SmokeSegmenter) -> Learner:
     return Learner("generator", module, terms, settings.optimiser, _optimiser(module, segmenter, settings.optimiser))
 
 
-def estimator_learner(config: Config, segmenter: SmokeSegmenter, every: int = 1) -> Learner:
-    """Eq. 6 on g_gamma, each `every`-th step."""
+def estimator_learner(
+    config: Config, segmenter: SmokeSegmenter, every: int = 1, members: Sequence[SmokeSegmenter] = ()
+) -> Learner:
+    """Eq. 6 on g_gamma, each `every`-th step; with members, beside their ensemble."""
     settings = config.estimator
-    module = EstimatorLoss(segmenter, settings.samples)
+    module = EstimatorLoss(segmenter, settings.samples, members)
 
     def terms(module: nn.Module, batch: Batch, _: int) -> dict[str, Tensor]:
         result: dict[str, Tensor] = module(batch.image)
@@ -123,8 +128,11 @@ def _optimiser(module: nn.Module, segmenter: SmokeSegmenter, settings: Optimiser
     return build_optimiser(parameter_groups(module, encoder, *rates, settings.weight_decay), settings)
 
 
-def _fill(segmenter: SmokeSegmenter, path: Path) -> None:
-    """Copy a checkpoint's averaged networks; statistics that it does not know yet are found anew in training."""
+def _fill(segmenter: SmokeSegmenter, path: Path, config: Config, frames: Sequence[Frame]) -> None:
+    """Copy a release's networks, or a checkpoint's averaged ones; statistics that it does not know yet are found anew in training."""
+    if path.is_dir():
+        fill_from_release(segmenter, path, _some_views(config, frames))
+        return
     found = segmenter.load_state_dict(checkpoints.load_averaged(path), strict=False)
     parameters = {name for name, _ in segmenter.named_parameters()}
     lost = [*found.unexpected_keys, *(name for name in found.missing_keys if name in parameters)]

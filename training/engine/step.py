@@ -1,7 +1,7 @@
 """One optimisation step of either phase; returns numbers, prints nothing."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from lightning_fabric import Fabric
@@ -82,19 +82,27 @@ class EstimatorLoss(nn.Module):
 
     Of each two images one comes with the deployed s and one with a sampled one: g_gamma is deployed beside the first, and L_c asks it
     at the second.
+
+    Args:
+        segmenter: Whose estimator learns.
+        samples: B of eq. 3, of weights by dropout and of z.
+        members: Other trained networks. Where there are any, P(theta|D) of eq. 3 is their ensemble with this one, each with z = mu(x)
+            and without dropout (Lakshminarayanan et al. 2017, «Simple and Scalable Predictive Uncertainty Estimation using Deep
+            Ensembles»).
     """
 
-    def __init__(self, segmenter: SmokeSegmenter, samples: int) -> None:
+    def __init__(self, segmenter: SmokeSegmenter, samples: int, members: Sequence[SmokeSegmenter] = ()) -> None:
         super().__init__()
         self.estimator = segmenter.estimator
         self._segmenter = [segmenter]  # in a list, so that the frozen networks are no part of this module
         self._samples = samples
+        self._members = list(members)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Images (batch, 3, h, w) uint8 -> scalars by name, `loss` among them."""
         normalised = self._segmenter[0].normalise(image).contiguous(memory_format=torch.channels_last)
         deployed, drawn = self._predict(normalised)
-        sampled = decompose(drawn)
+        sampled = decompose(torch.stack([deployed, *self._ask_members(image)]) if self._members else drawn)
         shown = deployed.clone()
         shown[1::2] = drawn[0, 1::2]
         estimated = self.estimator(normalised, shown)
@@ -111,6 +119,12 @@ class EstimatorLoss(nn.Module):
             encoding, posterior = generator.encode(image), inference_model(image)
             deployed = torch.sigmoid(generator.decode(encoding, posterior.mean).float())
             return deployed, decode_samples(generator, encoding, posterior, self._samples)
+
+    @torch.no_grad()
+    def _ask_members(self, image: Tensor) -> list[Tensor]:
+        """Images (batch, 3, h, w) uint8 -> the probability of each member as it would be deployed, (batch, 1, h, w)."""
+        frames = image.permute(0, 2, 3, 1)
+        return [member(frames).probability[:, None].float() for member in self._members]
 
 
 def optimise(

@@ -7,7 +7,7 @@ import torch
 
 from tests.training.conftest import Run, tiny
 from training.engine.checkpoint import CheckpointError, load_averaged
-from training.engine.setup import start_segmenter, step_weights
+from training.engine.setup import estimator_members, start_segmenter, step_weights
 from training.losses.objective import Weights
 
 
@@ -56,3 +56,16 @@ def test_the_divergence_comes_slowly_and_the_entropy_when_the_estimator_is_warm(
     assert step_weights(settings, 5).kl == pytest.approx(0.005)
     assert step_weights(settings, 11) == Weights(kl=0.01, coherence=0.3, entropy=0.0, boxes=0.5)
     assert step_weights(settings, 12) == Weights(kl=0.01, coherence=0.3, entropy=0.01, boxes=0.5)
+
+
+def test_members_are_the_averaged_networks_of_their_checkpoints_as_they_would_be_deployed(tiny_run: Run):
+    config = tiny(f'estimator.members=["{tiny_run.checkpoint}"]')
+    (member,) = estimator_members(config, (), torch.device("cpu"))
+    expected = load_averaged(tiny_run.checkpoint)
+    assert all(torch.equal(value, expected[name]) for name, value in member.state_dict().items())
+    assert not any(module.training for module in member.modules())
+
+
+def test_a_missing_member_is_refused_by_name():
+    with pytest.raises(CheckpointError, match=r"gone\.ckpt"):
+        estimator_members(tiny('estimator.members=["gone.ckpt"]'), (), torch.device("cpu"))

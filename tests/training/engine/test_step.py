@@ -5,9 +5,11 @@ import torch
 from lightning_fabric import Fabric
 
 from models.networks.segmenter import SmokeSegmenter
+from models.networks.uncertainty import Uncertainty, decompose
 from tests.training.conftest import tiny
 from training.config import Objective
 from training.data.batches import Batch
+from training.engine import step
 from training.engine.networks import build_segmenter
 from training.engine.step import (
     EstimatorLoss,
@@ -129,6 +131,22 @@ def test_a_step_of_the_estimator_encodes_its_images_once(segmenter, batch):
     segmenter.generator.backbone.register_forward_hook(lambda *_: calls.append(None))
     EstimatorLoss(segmenter, samples=3).train()(batch.image)
     assert len(calls) == 1
+
+
+def test_beside_members_the_estimator_learns_how_far_the_ensemble_disagrees(segmenter, batch, monkeypatch):
+    segmenter.eval()
+    members = [build_segmenter(tiny("network.channels=32").network, pretrained=False).eval() for _ in range(2)]
+    targets: list[Uncertainty] = []
+    monkeypatch.setattr(step, "estimator_loss", lambda own, target: targets.append(target) or own.total.mean())
+    phase = EstimatorLoss(segmenter, samples=2, members=members).train()
+    phase(batch.image)["loss"].backward()
+    with torch.no_grad():
+        frames = batch.image.permute(0, 2, 3, 1)
+        expected = decompose(torch.stack([network(frames).probability[:, None] for network in (segmenter, *members)]))
+    torch.testing.assert_close(targets[0].epistemic, expected.epistemic, atol=1e-5, rtol=1e-3)
+    assert expected.epistemic.max() > 1e-4
+    assert {id(p) for p in phase.parameters()} == {id(p) for p in segmenter.estimator.parameters()}
+    assert not any(p.grad is not None for member in members for p in member.parameters())
 
 
 def test_the_second_phase_has_no_parameter_but_the_estimators(segmenter):
