@@ -33,6 +33,10 @@ class RedisServer:
             time.sleep(0.02)
         raise AssertionError("Redis did not start")
 
+    def tell(self, *command: str) -> None:
+        """Give it a command, such as CONFIG SET."""
+        subprocess.run(["redis-cli", "-p", str(self.port), *command], check=True, stdout=subprocess.DEVNULL)
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()

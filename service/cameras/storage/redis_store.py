@@ -2,6 +2,7 @@
 
     smoke:camera:ID     the camera as JSON, for two days after its last change
     smoke:versions      ID -> how often it was changed: who reads this knows what is new
+    smoke:tried         written to see whether anything can be
 
 A change reads the camera under WATCH and writes it in MULTI; where another came first, Redis refuses the writing, and it begins anew
 (`Redis.transaction`). Where Redis has lost a camera, it goes on from what this process knows.
@@ -26,6 +27,7 @@ from service.errors import StateUnknown
 
 _LOG = logging.getLogger("service.cameras")
 _VERSIONS: Final = "smoke:versions"
+_TRIED: Final = "smoke:tried"
 _KEPT_S: Final = 2 * 86_400
 _LEFT_S: Final = 60
 """A camera that is forgotten stays so long, for the others to see that its alarm has ended."""
@@ -36,14 +38,15 @@ Answered = TypeVar("Answered")
 class RedisStore:
     """A `CameraStore` that several processes share.
 
-    Once Redis does not answer, nobody waits for it again until `news`, which is asked for every second, has had an answer.
+    Once Redis does not answer, or takes nothing because it is full or a replica, nobody waits for it again until `news`, which is asked
+    for every second, could write and read.
 
     Args:
         url: `redis://` or `rediss://`, as redis-py reads it.
         password: Of the user whom the URL names, or of the default one.
 
     Attributes:
-        connected: Whether Redis answered when last asked.
+        connected: Whether Redis did what it was asked last.
     """
 
     def __init__(self, url: str, password: str | None = None) -> None:
@@ -71,6 +74,8 @@ class RedisStore:
 
     async def news(self, versions: Mapping[str, int]) -> list[Camera]:
         """See `CameraStore`."""
+        if not self.connected:  # one that is full, or a replica, answers whoever reads
+            await self._asked(self._redis.set(_TRIED, "", ex=_LEFT_S))
         found = {_name(name): int(at) for name, at in (await self._asked(self._redis.hgetall(_VERSIONS))).items()}
         fresh = [name for name, version in found.items() if version > versions.get(name, 0)]
         texts = await self._asked(self._redis.mget([_key(name) for name in fresh])) if fresh else []
@@ -98,9 +103,9 @@ class RedisStore:
         except (RedisError, OSError, TimeoutError) as error:
             found = str(error) or f"no answer within {_PATIENCE_S:g} s"
             if self.connected:
-                _LOG.error("Redis does not answer: the cameras' states are unknown", extra={"error": found})
+                _LOG.error("Redis fails: the cameras' states are unknown", extra={"error": found})
             self.connected = False
-            raise StateUnknown(f"found no answer from Redis ({found}), expected one; try again") from error
+            raise StateUnknown(f"found Redis failing ({found}), expected an answer; try again") from error
 
 
 def _key(camera_id: str) -> str:

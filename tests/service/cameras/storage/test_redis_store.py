@@ -130,8 +130,35 @@ def test_without_redis_the_state_is_unknown_and_with_it_again_it_goes_on_from_wh
         assert (await replica.frame(4, region())).state is AlarmState.ALARM
 
     run(lose_it, redis.url)
-    assert caplog.text.count("Redis does not answer") == 1
+    assert caplog.text.count("Redis fails") == 1
     assert "Redis answers again" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("break_it", "mend_it"),
+    [
+        (("config", "set", "maxmemory", "1"), ("config", "set", "maxmemory", "0")),
+        (("replicaof", "127.0.0.1", "1"), ("replicaof", "no", "one")),
+    ],
+    ids=["full", "replica"],
+)
+def test_a_redis_that_answers_and_takes_nothing_counts_as_gone_until_it_does(redis, caplog, break_it, mend_it):
+    """Else it would be there whenever it is looked at, and no alert would come of it."""
+
+    async def refuse(replica) -> None:
+        await replica.frame(0, region())
+        redis.tell(*break_it)
+        for number in (1, 2):
+            assert (await replica.frame(number, region())).state is AlarmState.UNKNOWN
+            await replica.cameras.refresh(1_300.0)
+            assert not replica.store.connected
+        redis.tell(*mend_it)
+        await replica.cameras.refresh(1_300.0)
+        assert replica.store.connected
+        assert (await replica.frame(3, region())).state is AlarmState.SUSPECTED
+
+    run(refuse, redis.url)
+    assert caplog.text.count("Redis fails") == 1
 
 
 def test_a_change_whose_answer_was_lost_is_told_when_it_is_known(redis, monkeypatch):
