@@ -82,6 +82,7 @@ class Cameras:
         self._store = store or ProcessStore()
         self._cameras: dict[str, Camera] = {}
         self._in_doubt: set[str] = set()
+        self._left: set[str] = set()
         self._working: set[asyncio.Task[AlarmStatus]] = set()
         self.changes = 0
 
@@ -193,17 +194,25 @@ class Cameras:
             self._cameras[camera.id] = camera
 
     async def refresh(self, now_s: float) -> None:
-        """Take in what others that share the store have done to the cameras."""
+        """Take in what others that share the store have done to the cameras, as far as there is room: none makes room for theirs."""
         try:
-            news = await self._store.news({camera.id: camera.version for camera in self})
+            room = 2 * self._most - len(self._cameras)
+            news = await self._store.news({camera.id: camera.version for camera in self}, room)
+            for camera in news:
+                if self.get(camera.id) is None and _gone(camera, now_s):
+                    await self._store.forget(camera.id)
         except StateUnknown:
             return
         for camera in news:
-            known = self.get(camera.id) or (self._add(camera.id, now_s) if now_s - camera.seen_s <= _GONE_S else None)
+            known = self.get(camera.id) or self._join(camera, now_s)
             if known is not None and camera.version > known.version:
                 self._remember(camera)
                 self._follow(camera, known)
         self._in_doubt.clear()
+
+    def _join(self, camera: Camera, now_s: float) -> Camera | None:
+        """Remember a camera of others, unless it is gone, or there is no room."""
+        return None if _gone(camera, now_s) else self._add(camera.id, now_s, make_room=False)
 
     def _follow(self, camera: Camera, known: Camera) -> None:
         """Tell of a camera that was changed elsewhere, which tells of its alarm; unless that was here, and only the answer was lost."""
@@ -250,11 +259,15 @@ class Cameras:
 
     async def evict_expired(self, now_s: float) -> None:
         """Forget the cameras, and the views, that have sent nothing for a day; an alarm among them ends, and that is told."""
-        for camera in list(self):
-            try:
+        try:
+            for camera in list(self):
                 await self._evict_silent(camera, now_s)
-            except StateUnknown:
-                return
+            for camera_id in list(self._left):
+                if camera_id not in self._cameras:
+                    await self._store.forget(camera_id)
+                self._left.discard(camera_id)
+        except StateUnknown:
+            return
 
     async def _evict_silent(self, camera: Camera, now_s: float) -> None:
         if camera.silent_views(_silent_since(camera, now_s)):
@@ -312,12 +325,14 @@ class Cameras:
             return iter((camera.alarm.state,))
         return (other.alarm.state for other in self if other.label == OTHER)
 
-    def _add(self, camera_id: str, now_s: float) -> Camera | None:
-        """Remember a new camera, under its own label if there is one left or one long silent."""
+    def _add(self, camera_id: str, now_s: float, *, make_room: bool = True) -> Camera | None:
+        """Remember a new camera, under its own label if there is one left or, where room may be made, one long silent."""
         named = sum(camera.label != OTHER for camera in self)
-        label = camera_id if camera_id != OTHER and (named < self._most or self._evict_named(now_s)) else OTHER
-        if label == OTHER and len(self._cameras) - named >= self._most and not self._evict_other(now_s):
-            _LOG.warning("no room for another camera; its frames are answered but raise no alarm")
+        own = named < self._most or (make_room and self._evict_named(now_s))
+        label = camera_id if camera_id != OTHER and own else OTHER
+        if label == OTHER and len(self._cameras) - named >= self._most and not (make_room and self._evict_other(now_s)):
+            if make_room:
+                _LOG.warning("no room for another camera; its frames are answered but raise no alarm")
             return None
         camera = self._cameras[camera_id] = Camera(camera_id, label)
         return camera
@@ -339,7 +354,11 @@ class Cameras:
 
         movable = [camera for camera in candidates if camera.alarm.state not in _HELD]
         if movable:
-            self._remove(min(movable, key=order), ROOM)
+            leaving = min(movable, key=order)
+            self._remove(leaving, ROOM)
+            if leaving.alarm.state is AlarmState.CLEAR:
+                # Ids that somebody makes up must not fill the store.
+                self._left.add(leaving.id)
         return bool(movable)
 
     def _remove(self, camera: Camera, reason: str) -> None:

@@ -11,7 +11,7 @@ A change reads the camera under WATCH and writes it in MULTI; where another came
 import asyncio
 import copy
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis
@@ -32,6 +32,8 @@ _KEPT_S: Final = 2 * 86_400
 _LEFT_S: Final = 60
 """A camera that is forgotten stays so long, for the others to see that its alarm has ended."""
 _PATIENCE_S: Final = 1.0
+_AT_ONCE: Final = 16
+"""Most cameras in an answer: some megabytes, which come within that time, and are read while no frame waits for long."""
 Answered = TypeVar("Answered")
 
 
@@ -72,19 +74,30 @@ class RedisStore:
 
         return await self._asked(self._redis.transaction(attempt, key, value_from_callable=True))
 
-    async def news(self, versions: Mapping[str, int]) -> list[Camera]:
+    async def news(self, versions: Mapping[str, int], room: int) -> list[Camera]:
         """See `CameraStore`."""
         if not self.connected:  # one that is full, or a replica, answers whoever reads
             await self._asked(self._redis.set(_TRIED, "", ex=_LEFT_S))
         found = {_name(name): int(at) for name, at in (await self._asked(self._redis.hgetall(_VERSIONS))).items()}
         fresh = [name for name, version in found.items() if version > versions.get(name, 0)]
-        texts = await self._asked(self._redis.mget([_key(name) for name in fresh])) if fresh else []
+        names = [name for name in fresh if name in versions]
+        names += [name for name in fresh if name not in versions][:room]
+        cameras: list[Camera] = []
+        for start in range(0, len(names), _AT_ONCE):
+            cameras += await self._some(names[start : start + _AT_ONCE])
         if not self.connected:
             _LOG.warning("Redis answers again: the cameras' states are known")
         # Not before: what was changed meanwhile is known first.
         self.connected = True
-        cameras = (_read(name, text) for name, text in zip(fresh, texts, strict=True))
-        return [camera for camera in cameras if camera is not None]
+        return cameras
+
+    async def _some(self, names: Sequence[str]) -> list[Camera]:
+        """A few cameras; the versions of those that are gone, or cannot be read, go too, or they would be asked for every second."""
+        texts = await self._asked(self._redis.mget([_key(name) for name in names]))
+        cameras = {name: _read(name, text) for name, text in zip(names, texts, strict=True)}
+        if gone := [name for name, camera in cameras.items() if camera is None]:
+            await self._asked(self._redis.hdel(_VERSIONS, *gone))
+        return [camera for camera in cameras.values() if camera is not None]
 
     async def forget(self, camera_id: str) -> None:
         """See `CameraStore`."""

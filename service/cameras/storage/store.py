@@ -24,8 +24,8 @@ class CameraStore(Protocol):
         """
         ...
 
-    async def news(self, versions: Mapping[str, int]) -> list[Camera]:
-        """The cameras that others have changed since; `versions` are those known here, by camera."""
+    async def news(self, versions: Mapping[str, int], room: int) -> list[Camera]:
+        """The cameras that others have changed since; `versions` are those known here, by camera, and of others come at most `room`."""
         ...
 
     async def forget(self, camera_id: str) -> None:
@@ -40,7 +40,7 @@ class ProcessStore:
         """Change a camera; nobody comes between."""
         return camera, change(camera)
 
-    async def news(self, versions: Mapping[str, int]) -> list[Camera]:  # noqa: ARG002 - nobody else changes them
+    async def news(self, versions: Mapping[str, int], room: int) -> list[Camera]:  # noqa: ARG002 - nobody else changes them
         """None."""
         return []
 

@@ -26,6 +26,10 @@ def redis(tmp_path) -> Iterator[RedisServer]:
         yield server
 
 
+CAMERAS_MAX = 8
+"""As many again share a label."""
+
+
 class Replica:
     """One of the processes: its cameras, what it told, its metrics."""
 
@@ -34,7 +38,7 @@ class Replica:
         self.registry = CollectorRegistry()
         self.store = RedisStore(url) if url else None
         metrics, rules = CameraMetrics(self.registry), CameraFile(None, AlarmPolicy())
-        self.cameras = Cameras(8, rules, metrics, self.told.append, self.store)
+        self.cameras = Cameras(CAMERAS_MAX, rules, metrics, self.told.append, self.store)
 
     async def frame(self, number: int, *regions, camera_id: str = "ridge") -> AlarmStatus:
         at_s = 1_000.0 + 60.0 * number
@@ -209,3 +213,71 @@ def test_an_acknowledgement_holds_for_all(redis):
         assert [change.acknowledged.by for change in left.told + right.told if change.acknowledged] == ["anna"]
 
     run(take_on, redis.url, redis.url)
+
+
+def test_a_camera_beyond_the_room_of_a_process_puts_none_out_there(redis):
+    """It was read again every second, and each time put out another one, which was read again."""
+
+    async def crowd(full, small) -> None:
+        for number in range(2 * CAMERAS_MAX):
+            await full.frame(0, region(), camera_id=f"full-{number}")
+            await small.frame(0, region(), camera_id=f"small-{number}")
+        known = {camera.id for camera in small.cameras}
+        for _ in range(3):
+            await small.cameras.refresh(1_100.0)
+        assert {camera.id for camera in small.cameras} == known
+        assert small.registry.get_sample_value("smoke_camera_evictions_total", {"reason": "room"}) == 0
+
+    run(crowd, redis.url, redis.url)
+
+
+def test_clear_cameras_that_make_room_leave_the_store_too(redis):
+    """Else made-up ids would fill it for two days, and every process would read of them each second."""
+
+    async def make_up(replica) -> None:
+        for number in range(10 * CAMERAS_MAX):
+            await replica.frame(0, camera_id=f"id-{number}")
+        await replica.cameras.evict_expired(1_000.0)
+        versions = await replica.store._redis.hgetall("smoke:versions")
+        assert {name.decode() for name in versions} == {camera.id for camera in replica.cameras}
+        assert len(versions) == 2 * CAMERAS_MAX
+        assert await replica.store._redis.ttl("smoke:camera:id-50") <= 60
+
+    run(make_up, redis.url)
+
+
+def test_what_is_gone_or_cannot_be_read_is_asked_for_once(redis, caplog):
+    async def spoil(left, right) -> None:
+        for camera_id in ("gone", "broken", "whole"):
+            await left.frame(0, region(), camera_id=camera_id)
+        redis.tell("del", "smoke:camera:gone")
+        redis.tell("set", "smoke:camera:broken", "{")
+        for _ in range(3):
+            await right.cameras.refresh(1_100.0)
+        assert [camera.id for camera in right.cameras] == ["whole"]
+        assert list(await left.store._redis.hgetall("smoke:versions")) == [b"whole"]
+
+    run(spoil, redis.url, redis.url)
+    assert caplog.text.count("cannot be read") == 1
+
+
+def test_a_process_that_begins_beside_many_large_cameras_reads_them_a_few_at_a_time(redis, monkeypatch):
+    """Read at once they took longer than Redis is waited for, and it never came to know them."""
+
+    async def begin(left, right) -> None:
+        for number in range(2 * CAMERAS_MAX):
+            await left.frame(0, region(), camera_id=f"id-{number}")
+        monkeypatch.setattr("service.cameras.storage.redis_store._AT_ONCE", 5)
+        asked: list[int] = []
+        mget = right.store._redis.mget
+
+        def counted(keys):
+            asked.append(len(keys))
+            return mget(keys)
+
+        monkeypatch.setattr(right.store._redis, "mget", counted)
+        await right.cameras.refresh(1_100.0)
+        assert len(list(right.cameras)) == 2 * CAMERAS_MAX
+        assert asked == [5, 5, 5, 1]
+
+    run(begin, redis.url, redis.url)
