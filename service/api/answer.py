@@ -4,9 +4,10 @@ import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import orjson
+import pybase64
 
 from service.alarms.pictures import AlarmFrame
 from service.api.accept import JSON, MIXED, NPZ, PNG
@@ -20,6 +21,10 @@ from service.pipeline.render import Rendering
 
 _NOTHING: Final = Rendering({}, None, None, None)
 _FILE_TYPES: Final = {"png": PNG, "npz": NPZ, "jpeg": "image/jpeg"}
+_PLACE: Final = "\N{OBJECT REPLACEMENT CHARACTER}"
+"""Stands for a file while the rest becomes JSON: no other string of a reply is this character alone."""
+_STEP_BYTES: Final = 3 * 2**16
+"""As many are base64 at a time: the C library keeps such a piece, and takes new pages for each that is much larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,14 @@ class Answer:
     request_id: str
     query: SegmentQuery
     alarm: AlarmStatus | None
+
+    @property
+    def small(self) -> bool:
+        """Whether its body is made at once: JSON around files of a few kilobytes, as maps at the model's size are."""
+        made = self.segmentation.rendering
+        files_bytes = sum(len(encoded.data) for encoded in made.maps.values())
+        rest = (made.picture, made.polygons, made.rle)
+        return files_bytes <= _STEP_BYTES and all(part is None for part in rest)
 
     def content(self, reply_type: str) -> tuple[bytes, str]:
         """The body and its Content-Type; takes its time."""
@@ -48,8 +61,15 @@ class Answer:
         return {"X-Smoke-Assessment": self.segmentation.result.assessment.value, **alarm}
 
     def json(self) -> bytes:
-        """The findings, with files in base64."""
-        return orjson.dumps(self._told(self.segmentation).model_dump(mode="json"))
+        """The findings, with files in base64. Those go to their places once all else is JSON, and are copied once."""
+        told, files = self._described()
+        for described, _ in files:
+            described["data"] = _PLACE
+        first, *others = orjson.dumps(told).split(orjson.dumps(_PLACE))
+        pieces = [first]
+        for (_, data), after in zip(files, others, strict=True):
+            pieces += [b'"', *_base64(data), b'"', after]
+        return b"".join(pieces)
 
     def alarm_frame(self, body: bytes, stamp: Stamp) -> AlarmFrame:
         """The frame as it is kept, if there is an alarm, with the reply without maps."""
@@ -60,6 +80,13 @@ class Answer:
     def _told(self, segmentation: Segmentation) -> SegmentResponse:
         return SegmentResponse.of(segmentation, self.latency, self.request_id, self.query, self.alarm)
 
+    def _described(self) -> tuple[dict[str, Any], list[tuple[dict[str, Any], bytes]]]:
+        """The findings, in them a description of each file without its data, and those again with their data, in the same order."""
+        made = self.segmentation.rendering
+        told = self._told(replace(self.segmentation, rendering=_without_data(made))).model_dump(mode="json")
+        files = [(told["maps"][name], encoded.data) for name, encoded in made.maps.items()]
+        return told, files + ([(told["overlay"], made.picture.data)] if made.picture else [])
+
     def _mixed(self) -> tuple[bytes, str]:
         """The findings without files' data, then each file as it is, in parts of their names."""
         made = self.segmentation.rendering
@@ -67,8 +94,8 @@ class Answer:
             (name, encoded.encoding, encoded.data) for name, encoded in made.maps.items()
         ]
         files += [("overlay", made.picture.encoding, made.picture.data)] if made.picture else []
-        told = self._told(replace(self.segmentation, rendering=_without_data(made))).model_dump(mode="json")
-        for described in (*told["maps"].values(), *([told["overlay"]] if made.picture else [])):
+        told, all_described = self._described()
+        for described, _ in all_described:
             del described["data"]
         parts = [_part(JSON, 'inline; name="result"', orjson.dumps(told))]
         for name, encoding, data in files:
@@ -80,6 +107,11 @@ class Answer:
 
 def _part(content_type: str, disposition: str, data: bytes) -> tuple[bytes, bytes]:
     return f"Content-Type: {content_type}\r\nContent-Disposition: {disposition}\r\n\r\n".encode(), data
+
+
+def _base64(data: bytes) -> list[bytes]:
+    whole = memoryview(data)
+    return [pybase64.b64encode(whole[start : start + _STEP_BYTES]) for start in range(0, len(data), _STEP_BYTES)]
 
 
 def _without_data(made: Rendering) -> Rendering:

@@ -17,11 +17,11 @@ _TRIM_THRESHOLD: Final = -1
 """glibc's parameters (`mallopt(3)`): fixed thresholds are not moved any more."""
 
 
-def limit_heap(block_bytes: int = 2**20, spare_bytes: int = 2**23) -> bool:
+def limit_heap(block_bytes: int = 2**22, spare_bytes: int = 2**24) -> bool:
     """Set the parameters for this process, before it has threads; returns whether the C library took them.
 
     Args:
-        block_bytes: Blocks from this size on are the system's, new pages each time: a millisecond for a frame of 1280 x 720.
+        block_bytes: Blocks from this size on are the system's, new pages each time, which cost half a millisecond a megabyte.
         spare_bytes: As much free memory at the heap's end is kept.
     """
     mallopt = _function("mallopt")

@@ -2,6 +2,7 @@ import base64
 import math
 
 import numpy as np
+import orjson
 import pytest
 import shapely
 from pycocotools import mask as coco
@@ -149,6 +150,16 @@ def test_the_encoding_changes_nothing_but_the_maps(client):
     for reply in (pictures, arrays):
         del reply["request_id"], reply["latency_ms"], reply["maps"]
     assert arrays == pictures
+
+
+@pytest.mark.parametrize("query", ["encoding=npz&outputs=total,mask,overlay", "outputs=total&resolution=frame", ""])
+def test_files_large_and_small_stand_in_json_as_they_would_in_any_of_its_strings(client, query):
+    frame = noisy(8, 900, 700)
+    reply, mixed = (post(client, frame, query, Accept=accepted) for accepted in ("application/json", "multipart/mixed"))
+    told = reply.json()
+    assert reply.content == orjson.dumps(told)
+    shown = [*told["maps"].values(), *([told["overlay"]] if told["overlay"] else [])]
+    assert all(base64.b64decode(file["data"], validate=True) in mixed.content for file in shown)
 
 
 def test_beside_an_npz_the_overlay_is_a_picture_of_the_frames_size(client):
