@@ -7,9 +7,11 @@ places, so that more than one is refused. What listens is Ray's proxy, in place 
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from ray import serve
@@ -17,10 +19,12 @@ from ray.serve import Application
 from starlette.applications import Starlette
 
 from service.api.state import AppState
-from service.errors import SettingsInvalid
-from service.server.app import create_app
+from service.cluster.replica import replica_application
+from service.errors import ChangeRefused, SettingsInvalid
 from service.server.components import load
 from service.settings import Settings
+
+_LOG: Final = logging.getLogger("service.cluster")
 
 
 class ClusterOptions(BaseModel):
@@ -43,10 +47,14 @@ def build(options: ClusterOptions) -> Application:
 
     Raises:
         SettingsInvalid: Several replicas would share nothing.
+        StartError: `model_dir` is no release that can be served; what is served goes on.
     """
-    if options.max_replicas > 1 and Settings.load().redis_url is None:
+    settings = Settings.load()
+    if options.max_replicas > 1 and settings.redis_url is None:
         found = f"max_replicas: found {options.max_replicas} and no SMOKE_REDIS_URL"
         raise SettingsInvalid(f"{found}, expected the Redis in which replicas share their cameras")
+    if options.model_dir:
+        load(settings.model_copy(update={"model_dir": options.model_dir}))
     return serve.deployment(
         name="smoke",
         ray_actor_options={"num_cpus": options.num_cpus, "num_gpus": options.num_gpus},
@@ -61,17 +69,11 @@ def build(options: ClusterOptions) -> Application:
         backpressure_config={"status_code": 429, "retry_after_s": 1},
         user_config={"model_dir": str(options.model_dir)} if options.model_dir else None,
         health_check_period_s=2,
-        graceful_shutdown_timeout_s=Settings.load().drain_s,
+        graceful_shutdown_timeout_s=settings.drain_s,
     )(Replica).bind()
 
 
-def _application() -> Starlette:
-    """The whole service, as a replica begins."""
-    settings = Settings.load()
-    return create_app(settings, partial(load, settings))
-
-
-@serve.ingress(_application)
+@serve.ingress(replica_application)
 class Replica:
     """One of the processes that answer."""
 
@@ -80,12 +82,15 @@ class Replica:
     async def reconfigure(self, user_config: Mapping[str, str]) -> None:
         """Change to the release `model_dir` while frames are answered: Ray calls this at the start, and when it is another.
 
-        Raises:
-            ReleaseRefused: It is not what it promises; the present one serves on.
+        One that is not what it promises is refused in the log and the metrics, and the present one serves on: Ray would end a replica
+        that raised here, and so all of them.
         """
         state = AppState.of(self.app)
         settings = state.settings.model_copy(update={"model_dir": Path(user_config["model_dir"])})
-        await asyncio.to_thread(state.reloader.reload, partial(load, settings))
+        try:
+            await asyncio.to_thread(state.reloader.reload, partial(load, settings))
+        except ChangeRefused as error:
+            _LOG.error("not reloaded", extra={"detail": str(error)})
 
     async def check_health(self) -> None:
         """Ray replaces a replica that raises here. Raises RuntimeError where a restart would help."""

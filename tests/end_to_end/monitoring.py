@@ -136,6 +136,21 @@ def watched(folder: Path, service: str, metrics_key: Path, receiver: str) -> Ite
         yield prometheus
 
 
+@contextmanager
+def prometheus_alone(folder: Path, configuration: str) -> Iterator[Prometheus]:
+    """Prometheus with this configuration, and less patience."""
+    address = f"127.0.0.1:{free_port()}"
+    (folder / "prometheus.yml").write_text(f"global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n{configuration}")
+    command = _commands(folder, {"alertmanager": "", "prometheus": address})["prometheus"]
+    with _running(command, folder / "prometheus.log"):
+        prometheus = Prometheus(f"http://{address}")
+        wait_for(prometheus.ready)
+        try:
+            yield prometheus
+        finally:
+            prometheus.close()
+
+
 def alertmanager_copy(url: str) -> str:
     """Debian's Alertmanager is 0.25 and knows no `url_file`."""
     text = impatient((DOCKER / "alertmanager/alertmanager.yml").read_text())

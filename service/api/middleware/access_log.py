@@ -95,11 +95,15 @@ class AccessLogMiddleware:
         _LOG.log(level, "request", extra=fields, exc_info=cause)
 
 
-def _exchange(scope: Scope) -> _Exchange:
+def request_id_of(scope: Scope) -> str:
+    """The id that a caller gave a request, if it is harmless, or one of our own."""
     offered = Headers(scope=scope).get("x-request-id", "")
-    request_id = offered if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+    return offered if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+
+
+def _exchange(scope: Scope) -> _Exchange:
     client = (scope.get("client") or (None,))[0]
-    return _Exchange(scope["path"], scope["method"], request_id, client, _camera_id(scope))
+    return _Exchange(scope["path"], scope["method"], request_id_of(scope), client, _camera_id(scope))
 
 
 def _camera_id(scope: Scope) -> str | None:
