@@ -1,6 +1,5 @@
 """A Ray cluster of two nodes on this machine, a replica's room on each, with the service on it and a Redis beside it."""
 
-import contextlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,7 +108,6 @@ def two_nodes(release: Path, folder: Path, **settings: str) -> Iterator[TwoNodes
             serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port})
             yield TwoNodes(f"http://127.0.0.1:{port}", cluster, second)
         finally:
-            with contextlib.suppress(Exception):
-                serve.shutdown()
+            # Not serve.shutdown(), which waits for replicas to be done: they end with their nodes.
             ray.shutdown()
             cluster.shutdown()
