@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from models.geometry import RGB
 from models.manifest import Manifest
 from models.maps import SegmentationMaps
+from models.outlines import Polygon
 from service.pipeline.detections import FrameResult
 from service.pipeline.encode import MASK, EncodedMap, Picture, Size, encode_maps, mask_at, overlay
 from service.pipeline.options import MAPS, OVERLAY, POLYGONS, RLE, SegmentOptions
-from service.pipeline.outlines.polygons import Polygon, region_owners, region_polygons
+from service.pipeline.outlines.polygons import region_owners, region_polygons
 from service.pipeline.outlines.rle import RunLengths, run_lengths
 from service.pipeline.tiling import resized_to_model
 

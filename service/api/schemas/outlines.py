@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import BaseModel, Field
 
-from service.pipeline.outlines.polygons import Polygon, Ring
+from models.outlines import Polygon, Ring
 from service.pipeline.outlines.rle import RunLengths
 
 _Position = Annotated[list[int], Field(min_length=2, max_length=2, description="x and y.")]

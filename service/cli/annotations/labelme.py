@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+from models.outlines import Ring
 from service.cli.annotations.shapes import LABEL, AnnotatedPicture, RegionShape
 from service.cli.pictures import readable
-from service.pipeline.outlines.polygons import Ring
 
 _VERSION: Final = "5.5.0"
 """Of labelme, whose format this is."""

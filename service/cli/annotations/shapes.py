@@ -1,6 +1,6 @@
 """What annotation tools are told of a picture: its regions as plain polygons of few points."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -8,11 +8,10 @@ from typing import Final
 import cv2
 import numpy as np
 
+from models.outlines import Ring, plain
 from service.api.schemas.segment import FileReport
-from service.pipeline.outlines.polygons import Ring
 
 LABEL: Final = "smoke"
-_SIMPLIFIED_PX: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def region_shapes(report: FileReport) -> tuple[RegionShape, ...]:
     return tuple(
         RegionShape(
             number,
-            tuple(_keyhole([_simplified(ring) for ring in rings]) for rings in pieces),
+            tuple(plain(rings) for rings in pieces),
             sum(_area_px(rings) for rings in pieces),
             region.mean_probability,
             region.epistemic,
@@ -62,23 +61,6 @@ def region_shapes(report: FileReport) -> tuple[RegionShape, ...]:
         for number, (region, feature) in enumerate(zip(report.regions, features, strict=True))
         if (pieces := [[np.array(ring[:-1], np.int32) for ring in rings] for rings in feature.geometry.coordinates])
     )
-
-
-def _simplified(ring: Ring) -> Ring:
-    """Fewer points, none of the outline further away than a pixel; as it is where nothing would be left."""
-    few = cv2.approxPolyDP(ring, _SIMPLIFIED_PX, closed=True)[:, 0]
-    return few if len(few) > 2 and cv2.contourArea(few) > 0 else ring
-
-
-def _keyhole(rings: Sequence[Ring]) -> Ring:
-    """One ring of an outer one and its holes: annotation tools know no holes. Each is reached, and left again, by the shortest cut."""
-    outer, *holes = rings
-    for hole in holes:
-        away = ((outer[:, None] - hole[None]) ** 2).sum(axis=2)
-        leave, arrive = np.unravel_index(away.argmin(), away.shape)
-        around = np.roll(hole, -int(arrive), axis=0)
-        outer = np.concatenate([outer[: leave + 1], around, around[:1], outer[leave:]])
-    return outer
 
 
 def _area_px(rings: Iterable[Ring]) -> int:

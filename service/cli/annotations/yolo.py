@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 
+from models.outlines import Ring
 from service.cli.annotations.shapes import LABEL, AnnotatedPicture
-from service.pipeline.outlines.polygons import Ring
 
 _DATA: Final = f"# Pictures belong into images/, as their labels lie in labels/.\ntrain: images\nval: images\nnames:\n  0: {LABEL}\n"
 
