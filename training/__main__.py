@@ -103,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_split(
         commands.add_parser("split", help="write a manifest.csv whose val has no scene, camera or event of train")
     )
+    _add_rank(commands.add_parser("rank", help="which frames of a folder to label next, with smoke drawn already"))
     _add_quick(
         commands.add_parser(
             "quick", help="from a folder of frames to a model of one's own, and whether to use it: all in one"
@@ -248,6 +249,39 @@ def _add_split(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--val", type=_share, default=0.2, help="share of the frames for val (default: 0.2)")
     parser.add_argument("--seed", type=int, default=0, help="of the order in which groups are drawn (default: 0)")
     parser.add_argument("--out", type=Path, required=True, help="folder for manifest.csv, and masks of what was drawn")
+
+
+def _add_rank(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="pictures, in folders however deep")
+    parser.add_argument("--model", type=Path, help="release folder or checkpoint (default: the newest release)")
+    parser.add_argument("--count", type=_count, default=50, metavar="N", help="how many frames (default: 50)")
+    parser.add_argument(
+        "--labelled",
+        type=Path,
+        action="append",
+        metavar="DATA",
+        help="data folder of frames that are labelled: what is like one of them is left out; may be given several times",
+    )
+    parser.add_argument(
+        "--near",
+        type=_correlation,
+        default=0.65,
+        metavar="X",
+        help="correlation from which on two frames are near-duplicates; 1: the same picture alone (default: 0.65, as in audit)",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for ranking and frames; the same command goes on there"
+    )
+
+
+def _correlation(text: str) -> float:
+    try:
+        correlation = float(text)
+    except ValueError:
+        correlation = 0.0
+    if not 0.0 < correlation <= 1.0:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0, at most 1")
+    return correlation
 
 
 def _add_quick(parser: argparse.ArgumentParser) -> None:

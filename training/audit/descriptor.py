@@ -19,6 +19,7 @@ _COARSE_PX, _AROUND_PX = 4.0, 6.0
 """Standard deviations of the blurs: what is taken off as sky, land and haze, and over which contrast is made equal."""
 _LEAST_CONTRAST = 2.0
 """Grey levels; below it there is noise and nothing to normalise."""
+_NOTHING = 1e-3
 _BLOCK = 2048
 
 Descriptors = npt.NDArray[np.float32]
@@ -35,14 +36,18 @@ class NearPair(NamedTuple):
 
 
 def scene_descriptor(image: RGB) -> Descriptors:
-    """A picture (height, width, 3) uint8 -> its descriptor (4096,): fine structure alone, so that light and haze weigh little."""
+    """A picture (height, width, 3) uint8 -> its descriptor (4096,): fine structure alone, so that light and haze weigh little.
+
+    Pictures without any, as a covered lens shows, are like each other.
+    """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
     fine = small - cv2.GaussianBlur(small, (0, 0), _COARSE_PX)
     contrast = np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), _AROUND_PX)) + _LEAST_CONTRAST
     normal = fine / contrast
     centred = (normal - normal.mean()).ravel()
-    return np.asarray(centred / max(float(np.linalg.norm(centred)), 1e-6), np.float32)
+    size = float(np.linalg.norm(centred))
+    return np.asarray(centred / size if size > _NOTHING else np.full(centred.shape, 1.0 / _SIDE_PX), np.float32)
 
 
 def near_pairs(descriptors: Descriptors, near: float = NEAR) -> list[NearPair]:
@@ -55,6 +60,14 @@ def near_pairs(descriptors: Descriptors, near: float = NEAR) -> list[NearPair]:
             if known is None or known.correlation < pair.correlation:
                 found[pair[:2]] = pair
     return sorted(found.values())
+
+
+def nearest(descriptor: Descriptors, others: Descriptors) -> tuple[int, float]:
+    """Place and correlation of the most similar of others (n, 4096), n >= 1, upright or mirrored."""
+    mirrored = descriptor.reshape(_SIDE_PX, _SIDE_PX)[:, ::-1].ravel()
+    found = np.maximum(others @ descriptor, others @ mirrored)
+    place = int(found.argmax())
+    return place, float(found[place])
 
 
 def clusters(count: int, pairs: list[NearPair]) -> npt.NDArray[np.int32]:

@@ -19,6 +19,7 @@ from training.commands.compare import compare_networks, comparison_table
 from training.commands.own_data import run_audit, run_split, run_synthesize
 from training.commands.progress import TerminalReporter
 from training.commands.quick import run_quick
+from training.commands.rank import run_rank
 from training.commands.seeds import seeds_section, seeds_table, train_seeds
 from training.config import ConfigError, read_config
 from training.data.checks import check_frames
@@ -73,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
         "calibrate": _recalibrate,
         "audit": run_audit,
         "split": run_split,
+        "rank": run_rank,
         "quick": run_quick,
         "synthesize": run_synthesize,
         "export": _export,

@@ -1,17 +1,22 @@
 """labelme: beside each picture a JSON file of its name, with shapes: polygons, and rectangles as boxes."""
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from models.outlines import Ring
 from training.data.files import DataError, by_stem, expect_form, files_of, json_of, pictures_of
 from training.data.frames import Frame
 from training.data.layouts.classes import smoke_classes
 from training.data.layouts.drawn import Corners, drawn_frame
 from training.data.layouts.manifest import Listed
+from training.data.layouts.segmentation import Size
 from training.data.layouts.walk import expect_size, split_of, upright_size
 
 _POLYGON, _RECTANGLE = "polygon", "rectangle"
+_SMOKE, _VERSION = "smoke", "5.5.0"
 
 
 class _Shape(BaseModel):
@@ -48,6 +53,32 @@ def read_labelme(folder: Path, root: Path) -> list[Listed] | None:
         (split_of(image, root), _frame(image, root, files.get(stem, folder), read.get(stem), smoke))
         for stem, image in images.items()
     ]
+
+
+def write_labelme(picture: Path, size: Size, polygons: Iterable[Ring], remark: str) -> None:
+    """Beside a picture of that size the file that labelme opens with it, with polygons of smoke; without any there is none.
+
+    A file that is there already is left as it is: somebody may have put it right.
+    """
+    shape: dict[str, object] = {
+        "label": _SMOKE,
+        "shape_type": _POLYGON,
+        "group_id": None,
+        "flags": {},
+        "description": remark,
+    }
+    content: dict[str, object] = {
+        "version": _VERSION,
+        "flags": {},
+        "shapes": [{**shape, "points": ring.astype(float).tolist()} for ring in polygons],
+        "imagePath": picture.name,
+        "imageData": None,
+        "imageHeight": size[1],
+        "imageWidth": size[0],
+    }
+    file = picture.with_suffix(".json")
+    if not file.exists():
+        file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _frame(image: Path, root: Path, file: Path, content: _Labelme | None, smoke: set[str]) -> Frame:

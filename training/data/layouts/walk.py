@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from PIL import Image
@@ -26,9 +26,12 @@ _SPLITS = {
 _ORIENTATION, _ON_ITS_SIDE = 274, (5, 6, 7, 8)
 
 
-def picture_folders(root: Path) -> Iterator[Path]:
-    """Every folder below the root, itself too, that holds pictures and is none of masks; hidden ones and links are left alone."""
-    for name, folders, _ in os.walk(root):
+def picture_folders(root: Path, closed: Callable[[OSError], object] | None = None) -> Iterator[Path]:
+    """Every folder below the root, itself too, that holds pictures and is none of masks; hidden ones and links are left alone.
+
+    `closed` is told of each that cannot be looked into.
+    """
+    for name, folders, _ in os.walk(root, onerror=closed):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
         folder = Path(name)
         if not _holds_masks(folder, root) and pictures_of(folder):
