@@ -77,9 +77,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     ablate.add_argument(
         "--table",
-        choices=("paper", "recipe"),
+        choices=("paper", "recipe", "labels", "ranked"),
         default="paper",
-        help="paper: more and more of eq. 11, as in Table 4; recipe: less one thing at a time (default: paper)",
+        help="paper: more and more of eq. 11, as in Table 4; recipe: less one thing at a time; labels: masks, boxes and scribbles "
+        "of the same frames; ranked: half of the frames as `rank` chooses them, and at random, three seeds each (default: paper)",
+    )
+    ablate.add_argument(
+        "--model",
+        type=Path,
+        help="of the table ranked: release folder or checkpoint that ranks, one that has not seen DATA",
     )
     _add_training(ablate, "runs/ablation-<table>-<name>")
     compare = commands.add_parser(

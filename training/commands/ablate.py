@@ -1,6 +1,8 @@
 """Ablations: configurations that differ in one thing, trained on equal samples and scored alike; one is Table 4."""
 
 import json
+import statistics
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,11 +37,12 @@ class AblationError(ValueError):
 
 
 class Row(NamedTuple):
-    """A row of a table: its folder, what it is, and what it changes in the configuration."""
+    """A row of a table: its folder, what it is, what it changes in the configuration, and its own data where it has some."""
 
     name: str
     what: str
     overrides: tuple[str, ...] = ()
+    data: Path | None = None
 
 
 TABLES: Mapping[str, tuple[Row, ...]] = {
@@ -65,12 +68,12 @@ TABLES: Mapping[str, tuple[Row, ...]] = {
 
 
 def ablate(
-    table: str, config: Path, overrides: Sequence[str], data: Folders, out: Path, reporter: Reporter[Any]
+    rows: Sequence[Row], config: Path, overrides: Sequence[str], data: Folders, out: Path, reporter: Reporter[Any]
 ) -> list[dict[str, Any]]:
     """Train and score the rows of a table; those that are done already are neither trained nor scored again.
 
     Args:
-        table: Of `TABLES`.
+        rows: Of `TABLES`, or of `training.commands.variants`.
         config: File or preset, with all losses on.
         overrides: Of all rows, as on the command line.
         data: Data folder or folders; trained on `train`, scored on `val`.
@@ -84,7 +87,7 @@ def ablate(
         ConfigError: A row is no valid configuration, before anything is trained.
     """
     measured = []
-    for row in train_rows(TABLES[table], config, overrides, data, out, reporter):
+    for row in train_rows(rows, config, overrides, data, out, reporter):
         measured.append(row)
         (out / "ablation.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
         (out / "ablation.md").write_text(ablation_table(measured), encoding="utf-8")
@@ -97,12 +100,16 @@ def train_rows(
     """Train and score rows one after the other, each in a run folder of its name; see `ablate`."""
     configs = [read_config(config, (*overrides, *row.overrides)) for row in rows]
     for row, resolved in zip(rows, configs, strict=True):
-        checkpoint = train(resolved, data, out / row.name, reporter)
-        yield {"what": row.what, "views": _views(resolved), **_scored_once(resolved, checkpoint, data)}
+        own = row.data or data
+        checkpoint = train(resolved, own, out / row.name, reporter)
+        yield {"what": row.what, "views": _views(resolved), **_scored_once(resolved, checkpoint, own)}
 
 
 def ablation_table(measured: Sequence[dict[str, Any]]) -> str:
-    """The rows in Markdown, each score with its 95 % interval; ECE as trained too, since L_c is to calibrate that."""
+    """The rows in Markdown, each score with its 95 % interval; ECE as trained too, since L_c is to calibrate that.
+
+    Below them, of what there are several rows of, such as seeds, mean and spread.
+    """
     scores = list(SHOWN_SCORES)
     lines = [
         f"| | views | {' | '.join(scores)} |",
@@ -112,7 +119,18 @@ def ablation_table(measured: Sequence[dict[str, Any]]) -> str:
         f"| {row['what']} | {row['views']:,} | {' | '.join(score_cell(row[name], SHOWN_SCORES[name]) for name in scores)} |"
         for row in measured
     ]
+    several = [what for what, count in Counter(row["what"] for row in measured).items() if count > 1]
+    lines += [mean_line(f"{what}: ", [row for row in measured if row["what"] == what]) for what in several]
     return "\n".join(lines) + "\n"
+
+
+def mean_line(of: str, measured: Sequence[dict[str, Any]]) -> str:
+    """Mean and standard deviation (n - 1) of each score over two rows or more, as a row in Markdown."""
+    cells = []
+    for name, decimals in SHOWN_SCORES.items():
+        values = [float(row[name][0]) for row in measured]
+        cells.append(f"{statistics.mean(values):.{decimals}f} ± {statistics.stdev(values):.{decimals}f}")
+    return f"| {of}mean ± standard deviation | | {' | '.join(cells)} |"
 
 
 def card_section(path: Path) -> str:

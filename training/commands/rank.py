@@ -46,7 +46,7 @@ def run_rank(options: argparse.Namespace, console: Console) -> None:
     labelled = [frame.image for frame in read_frames(options.labelled, "all")] if options.labelled else []
     files = _pictures(options.folder, out, console)
     out.mkdir(parents=True, exist_ok=True)
-    scored = score_files(predictor, _fingerprint(model), options.folder, files, out / SCORES, console)
+    scored = score_files(predictor, fingerprint(model), options.folder, files, out / SCORES, console)
     readable = [each for each in scored if not each.fault]
     if not readable:
         raise DataError(f"{options.folder}: none of {len(scored)} pictures can be read, the first: {scored[0].fault}")
@@ -114,7 +114,8 @@ def _pictures(root: Path, out: Path, console: Console) -> list[Path]:
     return files
 
 
-def _fingerprint(model: Path) -> str:
+def fingerprint(model: Path) -> str:
+    """Sixteen digits that change with the weights of a release or checkpoint."""
     if model.is_dir():
         return Manifest.read(model).sha256[:16]
     with model.open("rb") as stream:
@@ -123,11 +124,12 @@ def _fingerprint(model: Path) -> str:
 
 def _state(root: Path, file: Path) -> tuple[str, str, str]:
     """Its name, and what changes when it does."""
+    name = os.path.relpath(file, root)
     try:
         found = file.stat()
     except OSError:
-        return str(file.relative_to(root)), "", ""
-    return str(file.relative_to(root)), str(found.st_size), str(found.st_mtime_ns)
+        return name, "", ""
+    return name, str(found.st_size), str(found.st_mtime_ns)
 
 
 def _known(kept: Path, model: str) -> dict[tuple[str, ...], tuple[str, str, str]]:

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,15 @@ from rich.markdown import Markdown
 from models.manifest import Manifest, ManifestError
 from models.networks.backbone import EncoderError, WeightsError
 from models.networks.library import LibraryError
-from training.commands.ablate import AblationError, ablate, ablation_table, card_section
+from training.commands.ablate import TABLES, AblationError, Row, ablate, ablation_table, card_section
 from training.commands.compare import compare_networks, comparison_table
 from training.commands.own_data import run_audit, run_split, run_synthesize
 from training.commands.progress import TerminalReporter
 from training.commands.quick import run_quick
 from training.commands.rank import run_rank
 from training.commands.seeds import seeds_section, seeds_table, train_seeds
-from training.config import ConfigError, read_config
+from training.commands.variants import LABELS, RANKED, half_rows, label_rows
+from training.config import Config, ConfigError, read_config
 from training.data.checks import check_frames
 from training.data.files import DataError
 from training.data.folders import evenly_spaced, frames_to_score, read_frames, skipped, unlisted
@@ -112,9 +114,18 @@ def _ablate(options: argparse.Namespace, console: Console) -> None:
     config = read_config(options.config, options.overrides)
     out = options.out or Path("runs") / f"ablation-{options.table}-{config.name}"
     _check(options, console)
+    rows = _rows(options, config, out, console)
     with TerminalReporter(console, out / "tensorboard") as reporter:
-        measured = ablate(options.table, options.config, options.overrides, options.data, out, reporter)
+        measured = ablate(rows, options.config, options.overrides, options.data, out, reporter)
     console.print(Markdown(ablation_table(measured)))
+
+
+def _rows(options: argparse.Namespace, config: Config, out: Path, console: Console) -> Sequence[Row]:
+    if options.table == LABELS:
+        return label_rows(config, options.data, out)
+    if options.table == RANKED:
+        return half_rows(config, options.data, out, options.model, console)
+    return TABLES[options.table]
 
 
 def _compare(options: argparse.Namespace, console: Console) -> None:

@@ -1,12 +1,11 @@
 """One configuration with several seeds: what of its numbers is chance, as mean and spread."""
 
 import json
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.commands.ablate import SHOWN_SCORES, Row, ablation_table, read_measured, train_rows
+from training.commands.ablate import Row, ablation_table, mean_line, read_measured, train_rows
 from training.config import read_config
 from training.data.folders import Folders
 from training.engine.run import Reporter
@@ -40,11 +39,7 @@ def train_seeds(
 
 def seeds_table(measured: Sequence[dict[str, Any]]) -> str:
     """The rows in Markdown, and below them mean and standard deviation (n - 1) over the seeds. Needs two rows."""
-    cells = []
-    for name, decimals in SHOWN_SCORES.items():
-        values = [float(row[name][0]) for row in measured]
-        cells.append(f"{statistics.mean(values):.{decimals}f} ± {statistics.stdev(values):.{decimals}f}")
-    return f"{ablation_table(measured)}| mean ± standard deviation | | {' | '.join(cells)} |\n"
+    return f"{ablation_table(measured)}{mean_line('', measured)}\n"
 
 
 def seeds_section(path: Path) -> str:

@@ -21,7 +21,7 @@ SHORT = (
 @pytest.mark.slow
 def test_four_rows_are_trained_on_equal_samples_and_scored(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     notes = Notes()
-    measured = ablate("paper", Path("tiny"), SHORT, data, tmp_path, notes)
+    measured = ablate(TABLES["paper"], Path("tiny"), SHORT, data, tmp_path, notes)
     assert [row["what"] for row in measured] == [row.what for row in TABLES["paper"]]
     assert {row["views"] for row in measured} == {12}
     assert json.loads((tmp_path / "ablation.json").read_text()) == json.loads(json.dumps(measured))
@@ -35,7 +35,7 @@ def test_four_rows_are_trained_on_equal_samples_and_scored(data: Path, tmp_path:
     ]
     again = Notes()
     monkeypatch.setattr(ablation, "_scores", lambda *_: pytest.fail("scored again"))
-    assert ablate("paper", Path("tiny"), SHORT, data, tmp_path, again) == measured
+    assert ablate(TABLES["paper"], Path("tiny"), SHORT, data, tmp_path, again) == measured
     assert again.steps == []
 
 
@@ -48,7 +48,7 @@ def test_a_row_of_the_papers_table_differs_from_the_next_in_the_objective_alone(
 
 def test_a_configuration_that_is_none_is_refused_before_anything_is_trained(tmp_path: Path):
     with pytest.raises(ConfigError, match="nonsense"):
-        ablate("paper", Path("tiny"), ("network.nonsense=1",), tmp_path, tmp_path / "out", Notes())
+        ablate(TABLES["paper"], Path("tiny"), ("network.nonsense=1",), tmp_path, tmp_path / "out", Notes())
     assert not (tmp_path / "out").exists()
 
 

@@ -10,12 +10,12 @@ import numpy as np
 from models.geometry import fit, fit_map
 from tests.training.conftest import Notes, tiny
 from tests.training.rendered import COLUMNS
-from tests.training.scribbles import scribble
 from training.data.folders import read_frames
 from training.data.frames import load_image, load_mask, read_mask
 from training.engine.networks import load_segmenter
 from training.engine.run import train
 from training.evaluation.predictor import torch_predictor
+from training.synthesis.weak_labels import scribble
 
 SIZE_PX = 64
 AS_GOOD_AS = 0.8
