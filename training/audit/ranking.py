@@ -62,12 +62,16 @@ def knowledge_gap(maps: SegmentationMaps) -> tuple[float, float]:
 def choose_frames(scored: Sequence[Scored], count: int, near: float, labelled: Sequence[Path] = ()) -> list[Chosen]:
     """The first pictures by score, at most `count` that are no near-duplicates, and between them those that are.
 
+    Those of which the model is sure everywhere come last, in a random order: what it misses is among them, and no doubt tells where.
+
     Args:
         scored: Pictures that can be read.
         count: How many are wanted.
         near, labelled: See `distinct`.
     """
-    by_file = {each.file: each for each in sorted(scored, key=lambda each: (-each.score, each.file))}
+    shuffled = np.random.default_rng(len(scored)).permutation(len(scored)).tolist()
+    order = sorted(range(len(scored)), key=lambda place: (-scored[place].score, shuffled[place]))
+    by_file = {scored[place].file: scored[place] for place in order}
     rows: list[Chosen] = []
     for file, alike in distinct(by_file, near, labelled):
         rows.append(Chosen(by_file[file], alike))

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -26,11 +27,12 @@ from training.data.layouts.walk import picture_folders
 from training.evaluation.pictures import contact_sheet
 from training.evaluation.predictor import Predictor, load_predictor, predict_frame
 
+Item = TypeVar("Item")
 SCORES, RANKING, FRAMES, SHEET = "scores.csv", "ranking.csv", "frames", "contact_sheet.png"
 _COLUMNS = ("model", "file", "bytes", "modified_ns", "score", "unsure", "fault")
 _EVEN = 0.5
 """Where a checkpoint, which has no threshold, draws smoke from."""
-_SHOWN = 20
+_SHOWN, _LINE_ITEMS = 20, 100
 _NAME_CHARACTERS = 60
 
 
@@ -78,7 +80,7 @@ def score_files(
         table = csv.writer(stream)
         if not kept.stat().st_size:
             table.writerow(_COLUMNS)
-        for file in track(files, "scoring", console=console, disable=not console.is_terminal):
+        for file in _shown(files, "scoring", console):
             state = _state(root, file)
             if state in known:
                 score, unsure, fault = known[state]
@@ -97,6 +99,17 @@ def smoke_outlines(
     smoke = unfit(maps.probability, shape[1], shape[0]) >= threshold
     found, labels = regions(smoke, minimum_region)
     return [plain(rings) for region in found for rings in polygons(labels == region.label)]
+
+
+def _shown(items: Sequence[Item], what: str, console: Console) -> Iterator[Item]:
+    """The items, with a bar; or a line every hundred, for logs without one."""
+    if console.is_terminal:
+        yield from track(items, what, console=console)
+        return
+    for number, item in enumerate(items, start=1):
+        yield item
+        if number % _LINE_ITEMS == 0:
+            console.print(f"{what} {number:,}/{len(items):,}")
 
 
 def _pictures(root: Path, out: Path, console: Console) -> list[Path]:
@@ -170,7 +183,7 @@ def _write_frames(
     """A copy of each picture with its labelme file, which is written first: a picture without one would count as free of smoke."""
     folder.mkdir(exist_ok=True)
     threshold = _EVEN if predictor.threshold is None else predictor.threshold
-    for each in track(chosen, "drawing", console=console, disable=not console.is_terminal):
+    for each in _shown(chosen, "drawing", console):
         image = load_image(each.file)
         rings = smoke_outlines(_maps(predictor, image), threshold, predictor.minimum_region, image.shape)
         copy = folder / names[each.file]
@@ -205,30 +218,37 @@ def _lines(
     for each, alike in rows:
         rank += alike is None
         why = f"like {alike.file} ({alike.correlation:.2f})" if alike else _reason(each)
-        numbers = f"{each.score:.4f}", f"{each.unsure:.4f}"
+        numbers = f"{each.score:.5f}", f"{each.unsure:.4f}"
         yield ("" if alike else rank, each.file.relative_to(root), *numbers, why, names.get(each.file, ""))
     done = {row.scored.file for row in rows}
     rest = sorted((each for each in scored if each.file not in done), key=lambda each: (bool(each.fault), -each.score))
     for each in rest:
         why = each.fault or "below those chosen"
-        yield "", each.file.relative_to(root), f"{each.score:.4f}", f"{each.unsure:.4f}", why, ""
+        yield "", each.file.relative_to(root), f"{each.score:.5f}", f"{each.unsure:.4f}", why, ""
 
 
 def _reason(each: Scored) -> str:
-    epistemic = each.score / each.unsure**0.5 if each.unsure else 0.0
+    if not each.unsure:
+        return "sure everywhere, drawn at random"
+    epistemic = each.score / each.unsure**0.5
     return f"epistemic {epistemic:.4f} nats where it is not sure, on {each.unsure:.2%} of the frame"
 
 
 def _tell(options: argparse.Namespace, scored: Sequence[Scored], rows: Sequence[Chosen], console: Console) -> None:
     chosen = sum(row.alike is None for row in rows)
+    sure = sum(row.alike is None and not row.scored.unsure for row in rows)
     faults = [each for each in scored if each.fault]
     lines = [
         f"{len(scored):,} pictures, {chosen:,} chosen, {len(rows) - chosen:,} like one of these or one labelled left out"
     ]
+    if sure:
+        lines.append(f"the model is sure everywhere of {sure:,} of those chosen, which were drawn at random")
     if faults:
         lines.append(f"{len(faults):,} cannot be read, the first: {faults[0].fault}")
     if chosen < options.count:
-        lines.append(f"no more than {chosen:,} differ; a higher --near takes pictures that are more alike")
+        lines.append(
+            f"no more than {chosen:,} differ; with more than {options.near:g} for --near, pictures count that are more alike"
+        )
     lines.append(
         f"{options.out / FRAMES}: put right in labelme what the model drew there, and train on that folder; {RANKING} says why each, "
         f"{SHEET} shows the first"

@@ -15,7 +15,7 @@ from models.geometry import fit, unfit
 from models.maps import SegmentationMaps
 from tests.training.conftest import Run
 from training.__main__ import main
-from training.audit.ranking import knowledge_gap
+from training.audit.ranking import Scored, choose_frames, knowledge_gap
 from training.commands import rank as ranking
 from training.data.folders import read_frames
 from training.data.frames import load_image, load_mask
@@ -99,7 +99,7 @@ def test_what_is_drawn_is_read_as_the_masks_that_the_model_saw_and_trains(folder
     ring = picture(7, 255)
     ring[36:60, 40:56, 0] = 0  # a hole
     put(folder / "hole.png", ring)
-    put(folder / "clear.png", picture(8, 200, probability=60))
+    put(folder / "clear.png", picture(8, 220, probability=60))
     assert rank(folder, release, out, "--count", 8) == 0
     frames = read_frames(out / "frames", "all")
     assert [frame.image.name for frame in frames[:2]] == ["001-hole.png", "002-clear.png"]
@@ -140,8 +140,11 @@ def test_what_is_like_a_labelled_frame_is_left_out(folder, release, tmp_path, ca
         *(f"ridge/cam {seed}.PNG" for seed in (3, 2, 1)),
         "sure.png",
     ]
+    assert next(row["why"] for row in rows if row["file"] == "sure.png") == "sure everywhere, drawn at random"
     assert "first/frames/001-cam 5.png" in next(row["why"] for row in rows if row["file"] == "ridge/cam 5.PNG")
-    assert "no more than 4 differ" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "no more than 4 differ" in told
+    assert "sure everywhere of 1 of those chosen" in told
 
 
 def test_a_higher_limit_takes_frames_that_are_more_alike_but_never_the_same_twice(folder, release, tmp_path):
@@ -244,6 +247,17 @@ def test_the_gap_is_the_doubt_of_the_pixels_that_are_not_sure_and_grows_with_the
     assert (score, share) == (pytest.approx(0.2 * math.sqrt(0.5)), 0.5)
     sure = SegmentationMaps(probability * 0, epistemic, epistemic * 0, epistemic)
     assert knowledge_gap(sure) == (0.0, 0.0)
+
+
+def test_of_frames_that_it_is_sure_of_none_comes_first_for_its_name():
+    files = [Path(f"{number:02d}.png") for number in range(20)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.audit.ranking._descriptor", lambda file: np.eye(4096, dtype=np.float32)[int(file.stem)])
+        rows = choose_frames([Scored(file, 0.0, 0.0) for file in files] + [Scored(Path("99.png"), 0.1, 0.1)], 21, 0.9)
+    chosen = [row.scored.file for row in rows]
+    assert chosen[0] == Path("99.png")
+    assert sorted(chosen[1:]) == files
+    assert chosen[1:] != files
 
 
 @pytest.mark.parametrize(("option", "value"), [("--near", "0"), ("--near", "2"), ("--count", "0")])
