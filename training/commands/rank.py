@@ -28,7 +28,7 @@ from training.evaluation.pictures import contact_sheet
 from training.evaluation.predictor import Predictor, load_predictor, predict_frame
 
 Item = TypeVar("Item")
-SCORES, RANKING, FRAMES, SHEET = "scores.csv", "ranking.csv", "frames", "contact_sheet.png"
+KEPT_SCORES, RANKING, FRAMES, SHEET = "scores.csv", "ranking.csv", "frames", "contact_sheet.png"
 _COLUMNS = ("model", "file", "bytes", "modified_ns", "score", "unsure", "fault")
 _EVEN = 0.5
 """Where a checkpoint, which has no threshold, draws smoke from."""
@@ -48,7 +48,7 @@ def run_rank(options: argparse.Namespace, console: Console) -> None:
     labelled = [frame.image for frame in read_frames(options.labelled, "all")] if options.labelled else []
     files = _pictures(options.folder, out, console)
     out.mkdir(parents=True, exist_ok=True)
-    scored = score_files(predictor, fingerprint(model), options.folder, files, out / SCORES, console)
+    scored = score_files(predictor, fingerprint(model), options.folder, files, out / KEPT_SCORES, console)
     readable = [each for each in scored if not each.fault]
     if not readable:
         raise DataError(f"{options.folder}: none of {len(scored)} pictures can be read, the first: {scored[0].fault}")

@@ -15,7 +15,7 @@ from training.audit.descriptor import NEAR
 from training.audit.ranking import choose_frames
 from training.audit.split import write_split
 from training.commands.ablate import AblationError, Row
-from training.commands.rank import SCORES, fingerprint, score_files
+from training.commands.rank import KEPT_SCORES, fingerprint, score_files
 from training.config import Config, Stage
 from training.data.batches import possible_mix
 from training.data.files import DataError
@@ -108,7 +108,7 @@ def _ranked_half(pool: Sequence[Frame], model: Path, out: Path, console: Console
     """Those that `rank` chooses, and where too few differ, of the rest those with the highest scores."""
     out.mkdir(parents=True, exist_ok=True)
     files = [frame.image for frame in pool]
-    scored = score_files(load_predictor(model), fingerprint(model), out, files, out / SCORES, console)
+    scored = score_files(load_predictor(model), fingerprint(model), out, files, out / KEPT_SCORES, console)
     half = len(pool) // 2
     distinct = {row.scored.file for row in choose_frames(scored, half, NEAR) if not row.alike}
     rest = sorted((each for each in scored if each.file not in distinct), key=lambda each: -each.score)
