@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from pythonjsonlogger import json
 
+from service.server.log_handler import QueuedHandler
+
 _ADDED: Final = frozenset({"message", "asctime", "color_message", "taskName", "_ray_timestamp_ns"})
 """By formatters, uvicorn, asyncio and Ray."""
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | _ADDED
@@ -44,8 +46,11 @@ class ConsoleFormatter(logging.Formatter):
 
 
 def start_logging(level: str, *, sentences: bool) -> None:
-    """Send every logger's records, and Python's warnings, to standard error, as sentences or as JSON lines."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Send every logger's records, and Python's warnings, to standard error, as sentences or as JSON lines.
+
+    On a terminal they are written at once, elsewhere by a thread: a pipe that nobody empties would hold up the service.
+    """
+    handler = logging.StreamHandler(sys.stderr) if sys.stderr.isatty() else QueuedHandler(sys.stderr.fileno())
     handler.setFormatter(ConsoleFormatter() if sentences else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)

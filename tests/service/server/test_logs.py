@@ -71,9 +71,10 @@ def test_the_address_of_a_webhook_does_not_reach_the_log():
         client.setLevel(before[2])
 
 
-def test_a_thread_that_dies_says_so_in_the_log(capsys, monkeypatch):
+def test_a_thread_that_dies_says_so_in_the_log(capfd, monkeypatch):
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     start_logging("info", sentences=False)
+    (handler,) = logging.getLogger().handlers
 
     def work() -> None:
         raise ValueError("mint")
@@ -81,6 +82,7 @@ def test_a_thread_that_dies_says_so_in_the_log(capsys, monkeypatch):
     thread = threading.Thread(target=work, name="reload")
     thread.start()
     thread.join()
-    line = json.loads(capsys.readouterr().err.splitlines()[-1])
+    handler.close()
+    line = json.loads(capfd.readouterr().err.splitlines()[-1])
     assert (line["message"], line["thread_name"]) == ("thread died", "reload")
     assert "ValueError: mint" in line["exception"]

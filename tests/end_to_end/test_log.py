@@ -1,0 +1,56 @@
+"""The log of a service, read by somebody who stops reading."""
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import httpx2
+
+from tests.pictures import file_of, plume
+
+PIPE_BYTES = 4096
+LINES = 60
+"""More than the pipe holds."""
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def wait_until_ready(client: httpx2.Client) -> None:
+    end_s = time.monotonic() + 60
+    while time.monotonic() < end_s:
+        with suppress(httpx2.TransportError):
+            if client.get("/health/ready").status_code == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError("the server did not start")
+
+
+def test_a_log_that_nobody_reads_holds_up_neither_frames_nor_the_end(release):
+    """Written to the pipe by whoever had the line to say, it stopped the whole service once the pipe was full."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    port = free_port()
+    environment = {**os.environ, "SMOKE_MODEL_DIR": str(release), "SMOKE_PORT": str(port)}
+    server = subprocess.Popen([sys.executable, "-m", "service", "serve"], stderr=writing, env=environment)
+    try:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
+            wait_until_ready(client)
+            for _ in range(LINES):
+                assert client.post("/segment?outputs=", content=file_of(plume())).status_code == 200
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+    finally:
+        server.kill()
+        server.wait()
+        os.close(reading)
+        os.close(writing)
