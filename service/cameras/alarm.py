@@ -1,9 +1,9 @@
 """One camera's alarm: smoke at one place in k of the last n frames, weighed by confidence and doubt. Pure; the clock is passed in.
 
 Over the last n counted frames (a damaged one with smoke is half a frame), none older than the window (or than an hour, if they come
-that rarely), E is the largest evidence of any place (see `evidence`) and R the same without the gate's doubt: `clear -> suspected` at
-the first region, `-> alarm` when E >= k, `-> clear` when E < hold k; `review` while R >= k and E < k, which is smoke that stays and
-that the gate doubts.
+that rarely), E is the largest evidence of any place (see `evidence`) and R the same without the weights of doubt and of damage:
+`clear -> suspected` at the first region, `-> alarm` when E >= k, `-> clear` when E < hold k; `review` while R >= k and E < k, which is
+smoke that stays in damaged files, or that the gate doubts where a rule lets that weigh less.
 """
 
 import math
@@ -37,7 +37,7 @@ COUNTED_REGIONS_MAX: Final = 8
 
 
 class AlarmState(StrEnum):
-    """No smoke; smoke, but not for long; an alarm; smoke that stays and that the gate doubts; the store that knows does not answer."""
+    """No smoke; smoke, but not for long; an alarm; smoke that stays but weighs too little; the store that knows does not answer."""
 
     CLEAR = "clear"
     SUSPECTED = "suspected"

@@ -44,7 +44,7 @@ class AlarmPolicy(BaseModel):
     cooldown_s: float = Field(
         default=600.0, ge=0, le=86_400, description="No new alarm at a place for so long after one."
     )
-    doubted: float = Field(default=0.25, ge=0, le=1, description="Weight of a region that the gate doubts.")
+    doubted: float = Field(default=1.0, ge=0, le=1, description="Weight of a region that the gate doubts.")
     sure: float = Field(
         default=0.5, ge=0, le=1, description="Mean probability from which on a region weighs 1; 0: any does."
     )

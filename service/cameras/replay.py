@@ -1,4 +1,4 @@
-"""What the alarm would have made of a recording: with the gate, without it, and as a plain count of frames with smoke.
+"""What the alarm would have made of a recording, and a plain count of frames with smoke beside it.
 
 An alarm is true if, in a frame of its window, smoke was found where people saw smoke, at the place of the alarm; where they saw smoke
 and drew no box, any place will do. The time to detection is from the first frame with smoke on it by the labels to the first one under
@@ -14,9 +14,8 @@ import numpy as np
 from service.cameras.alarm import AlarmState, AlarmUpdate, CameraAlarm
 from service.cameras.evidence import AlarmPolicy, RegionObservation, RelativeBox, overlaps
 
+ALARM: Final = "alarm"
 PLAIN: Final = "plain k of n"
-GATE: Final = "gate"
-NO_GATE: Final = "no gate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +91,8 @@ class ReplayTotals:
 
 def policies(base: AlarmPolicy) -> dict[str, AlarmPolicy]:
     """What is compared; the plain count knows neither places nor weights, hysteresis or cooldown."""
-    ungated = base.model_copy(update={"doubted": 1.0})
-    blind = {"sure": 0.0, "overlap": 0.0, "margin": 1.0, "hold": 1.0, "cooldown_s": 0.0}
-    return {GATE: base, NO_GATE: ungated, PLAIN: ungated.model_copy(update=blind)}
+    blind = {"doubted": 1.0, "sure": 0.0, "overlap": 0.0, "margin": 1.0, "hold": 1.0, "cooldown_s": 0.0}
+    return {ALARM: base, PLAIN: base.model_copy(update=blind)}
 
 
 def watch(frames: Sequence[ReplayFrame | None], interval_s: float, policy: AlarmPolicy) -> Iterator[ReplayStep]:

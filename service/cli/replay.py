@@ -198,8 +198,6 @@ def _conclude(
     totals = compare([camera.frames for camera in cameras], options.interval_s, base)
     title = f"{identity.name} {identity.version} at threshold {threshold.value:g}"
     console.print(replay_table(totals, f"{title}; {frames_with_smoke(cameras)}"))
-    if manifest.gate is None:
-        console.print("the release has no gate and doubts nothing: the first two lines are one and the same")
     if options.out:
         point = OperatingPointBody.of(threshold)
         numbers = {

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 import cv2
 import numpy as np
@@ -20,11 +20,15 @@ REGIONS_MAX: Final = 32
 
 
 class Assessment(StrEnum):
-    """In a word: no region, a region that the gate lets pass, or doubted ones only."""
+    """In a word: no region, or some."""
 
     CLEAR = "clear"
     SMOKE = "smoke"
-    UNCERTAIN = "uncertain"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        """Services before 0.9.0 also said `uncertain`, of smoke in which every region is doubted: a client still reads that."""
+        return cls("smoke") if value == "uncertain" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class SmokeRegion:
         box: In pixels of the frame.
         area_px: In pixels of the frame.
         detection: What the model says of it.
-        doubted: Whether the manifest's gate doubts it.
+        doubted: Whether the manifest's gate doubts it: it is smoke all the same.
     """
 
     box: Box
@@ -93,9 +97,7 @@ class FrameResult:
     @property
     def assessment(self) -> Assessment:
         """In a word."""
-        if not self.regions:
-            return Assessment.CLEAR
-        return Assessment.UNCERTAIN if all(region.doubted for region in self.regions) else Assessment.SMOKE
+        return Assessment.SMOKE if self.regions else Assessment.CLEAR
 
 
 def detect_smoke(prediction: SegmentationMaps, options: DetectionOptions, frame: Size) -> FrameResult:

@@ -47,7 +47,7 @@ SCENES: dict[str, Callable[[int], bytes]] = {
     "meadow": lambda seed: scene(10, 20, 200, seed),
     "night": lambda _: file_of(plain(3, 3, 3)),
 }
-"""Smoke that the model is sure of, smoke that its gate doubts, none, and no light."""
+"""Smoke that the model is sure of, smoke that its gate doubts and that a rule lets weigh less, none, and no light."""
 
 
 @dataclass
@@ -124,6 +124,8 @@ def under_watch(secrets: Path, receiver: Receiver, tmp_path_factory: pytest.Temp
 
 def start(release: Path, admin: int, secrets: Path, receiver: Receiver, redis: str) -> Server:
     """A service as compose starts it, with Redis; its webhook leads nowhere, and no broker is there: notifications fail."""
+    rules = release.parent / "cameras.toml"
+    rules.write_text((DOCKER / "cameras/cameras.toml").read_text() + "\n[camera.haze]\ndoubted = 0.25\n")
     return Server(
         release,
         SMOKE_API_KEYS_FILE=str(secrets / "api_keys.toml"),
@@ -137,7 +139,7 @@ def start(release: Path, admin: int, secrets: Path, receiver: Receiver, redis: s
         SMOKE_MQTT_PORT="9",
         SMOKE_STATE_FILE=str(release.parent / "state.json"),
         SMOKE_ALARM_DIR=str(release.parent / "alarms"),
-        SMOKE_CAMERAS_FILE=str(DOCKER / "cameras/cameras.toml"),
+        SMOKE_CAMERAS_FILE=str(rules),
     )
 
 

@@ -87,14 +87,18 @@ def test_a_region_is_placed_on_the_frame_with_the_means_of_its_pixels(client):
     assert (region["doubted"], reply["assessment"]) == (False, "smoke")
 
 
-@pytest.mark.parametrize(("limit", "assessment"), [(0.1, "uncertain"), (0.3, "smoke")])
-def test_the_gate_of_the_manifest_decides_what_is_uncertain(open_client, tmp_path, limit, assessment):
+@pytest.mark.parametrize(("limit", "doubted"), [(0.1, True), (0.3, False)])
+def test_the_gate_of_the_manifest_decides_what_is_doubted_and_it_is_smoke_all_the_same(
+    open_client, tmp_path, limit, doubted
+):
     """Epistemic doubt of the plume: green .4, of which blue leaves .8, so .32 ln 2 = .22 nats."""
     gated = open_model(build_release(tmp_path, gate=Gate({"epistemic": 1.0}, limit)), RuntimeOptions(provider="cpu"))
     client = open_client(gated)
-    reply = post(client, plume()).json()
-    assert reply["assessment"] == assessment
-    assert reply["regions"][0]["doubted"] == (assessment == "uncertain")
+    replies = [
+        post(client, plume(), f"camera_id=ridge&captured_at=2026-08-01T12:00:0{second}Z").json() for second in range(3)
+    ]
+    assert {(reply["assessment"], reply["regions"][0]["doubted"]) for reply in replies} == {("smoke", doubted)}
+    assert replies[-1]["alarm"]["state"] == "alarm"
     assert client.get("/model").json()["gate"] == {"weights": {"epistemic": 1.0}, "limit": limit}
 
 

@@ -19,8 +19,9 @@ class AlarmBody(BaseModel):
     """The alarm of the frame's camera, after this frame."""
 
     state: AlarmState = Field(
-        description="`suspected`: smoke, not yet for long. `review`: smoke that stays and that the gate doubts. `unknown`: the service "
-        "does not reach what keeps the states of its cameras (SMOKE_REDIS_URL); the frame was answered, and will not count."
+        description="`suspected`: smoke, not yet for long. `review`: smoke that stays, but in damaged files, or doubted where a rule "
+        "lets that weigh less. `unknown`: the service does not reach what keeps the states of its cameras (SMOKE_REDIS_URL); the frame "
+        "was answered, and will not count."
     )
     since: str | None = Field(
         description="When the state began, by the camera's clock; null if it is the first.",

@@ -50,7 +50,7 @@ class RegionBody(BaseModel):
     total: float = Field(description="In nats, as are its two parts.")
     aleatoric: float
     epistemic: float
-    doubted: bool = Field(description="The model's gate takes it for a likely false alarm.")
+    doubted: bool = Field(description="Suspected false alarm: the model's gate doubts it. A hint, no verdict.")
     persistence_s: float | None = Field(
         None,
         description="For how long there has been smoke at its place in the camera's view, 0 for a first frame. Null for a frame of no "
@@ -134,9 +134,7 @@ class SegmentResult(BaseModel):
     tiles: Tiles | None = Field(
         description="Tiles that were looked at beside the whole frame; null: the whole frame alone."
     )
-    assessment: Assessment = Field(
-        description="`clear`: no region. `smoke`: a region that the gate does not doubt. `uncertain`: doubted ones only."
-    )
+    assessment: Assessment = Field(description="`clear`: no region. `smoke`: at least one, doubted or not.")
     smoke: SmokeBody
     regions: list[RegionBody] = Field(description=f"Largest first, at most {REGIONS_MAX}.", max_length=REGIONS_MAX)
     uncertainty: UncertaintyBody

@@ -12,6 +12,7 @@ from service.cameras.evidence import AlarmPolicy, RegionObservation
 HERE = (0.4, 0.4, 0.5, 0.5)
 THERE = (0.8, 0.1, 0.9, 0.2)
 POLICY = AlarmPolicy(frames=5, hits=3.0, window_s=900.0, hold=0.5, cooldown_s=600.0)
+WARY = POLICY.model_copy(update={"doubted": 0.25})
 
 
 def smoke(box=HERE, confidence=1.0, *, doubted=False) -> list[RegionObservation]:
@@ -45,7 +46,7 @@ def test_the_score_is_the_evidence_over_what_an_alarm_takes():
     watch = CameraAlarm()
     scores = []
     for sightings in (smoke(), smoke(confidence=0.25), [], smoke(doubted=True)):
-        show(watch, sightings)
+        show(watch, sightings, policy=WARY)
         scores.append((watch.score, watch.frames))
     assert scores == [
         (1 / 3, 1),
@@ -80,9 +81,14 @@ def test_an_alarm_lasts_on_half_of_what_raised_it_and_a_camera_without_one_does_
     assert show(CameraAlarm(), smoke(), [], smoke(), [])[-1] is AlarmState.SUSPECTED
 
 
-def test_smoke_that_stays_and_that_the_gate_doubts_waits_for_review_and_raises_no_alarm():
+def test_smoke_that_the_gate_doubts_raises_an_alarm_as_any():
+    states = show(CameraAlarm(), *[smoke(doubted=True)] * 3)
+    assert states == [AlarmState.SUSPECTED, AlarmState.SUSPECTED, AlarmState.ALARM]
+
+
+def test_smoke_that_stays_and_that_the_gate_doubts_waits_for_review_where_a_rule_says_so():
     watch = CameraAlarm()
-    states = show(watch, *[smoke(doubted=True)] * 5)
+    states = show(watch, *[smoke(doubted=True)] * 5, policy=WARY)
     assert states == [
         AlarmState.SUSPECTED,
         AlarmState.SUSPECTED,
@@ -95,8 +101,8 @@ def test_smoke_that_stays_and_that_the_gate_doubts_waits_for_review_and_raises_n
 
 def test_review_becomes_an_alarm_once_the_gate_lets_it_pass():
     watch = CameraAlarm()
-    show(watch, *[smoke(doubted=True)] * 3)
-    assert show(watch, smoke(), smoke(), smoke())[-1] is AlarmState.ALARM
+    show(watch, *[smoke(doubted=True)] * 3, policy=WARY)
+    assert show(watch, smoke(), smoke(), smoke(), policy=WARY)[-1] is AlarmState.ALARM
 
 
 def test_one_alarm_is_raised_once_and_one_more_at_another_place():

@@ -164,10 +164,10 @@ def test_damaged_pictures_are_looked_back_on_for_twice_as_long(fleet, minutes, a
     assert (state is AlarmState.ALARM) is alarm
 
 
-def test_doubted_smoke_waits_for_review(fleet):
-    states = [fleet.frame("ridge", region(doubted=True)).state for _ in range(4)]
-    assert states[-1] is AlarmState.REVIEW
-    assert fleet.value("smoke_camera_alarms_total", camera="ridge") == 0.0
+def test_doubted_smoke_raises_an_alarm_and_is_counted_as_a_suspected_false_alarm(fleet):
+    states = [fleet.frame("ridge", region(doubted=True)).state for _ in range(3)]
+    assert states[-1] is AlarmState.ALARM
+    assert fleet.value("smoke_camera_suspected_false_alarms_total", camera="ridge") == 3.0
 
 
 def test_smoke_at_an_ignored_place_stands_in_the_reply_and_raises_no_alarm(fleet):

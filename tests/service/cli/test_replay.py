@@ -19,7 +19,7 @@ def test_the_command_finds_the_plume_on_its_third_frame_and_writes_the_numbers(r
     assert "a region on 0 of 3 frames smoke-free, a region on 5 of 5 frames with smoke" in " ".join(
         capsys.readouterr().out.split()
     )
-    total = json.loads(out.read_text())["totals"]["gate"]
+    total = json.loads(out.read_text())["totals"]["alarm"]
     assert (total["median_detection_minutes"], total["alarms_per_camera_day"]) == (2.0, pytest.approx(180.0))
     assert (total["fires"], total["detected"], total["median_detection_s"], total["false_alarms"]) == (1, 1, 120.0, 0)
 
@@ -39,7 +39,7 @@ def test_pictures_shown_again_and_again_are_cameras_of_their_own(release, record
         str(release),
     ]
     assert main([*arguments, "--out", str(out)]) == 0
-    total = json.loads(out.read_text())["totals"]["no gate"]
+    total = json.loads(out.read_text())["totals"]["alarm"]
     assert (total["cameras"], total["frames"], total["alarms"], total["false_alarms"]) == (8, 32, 5, 5)
 
 
@@ -78,10 +78,10 @@ def test_a_broken_file_is_named_and_left_out(release, recording, tmp_path, capsy
     said = capsys.readouterr()
     assert "004.png: found a body that starts with b'no pictu'" in said.err
     assert "alarm  0:06:00  ridge  006.png  true\n" in said.out
-    total = json.loads(out.read_text())["totals"]["gate"]
+    total = json.loads(out.read_text())["totals"]["alarm"]
     assert (total["frames"], total["detected"], total["median_detection_s"]) == (7, 1, 180.0)
     assert replayed(release, recording, "--out", out, "--repeat", "2") == 1
-    assert json.loads(out.read_text())["totals"]["gate"]["cameras"] == 7
+    assert json.loads(out.read_text())["totals"]["alarm"]["cameras"] == 7
 
 
 def test_labels_of_no_file_are_told(release, recording, capsys):
@@ -98,7 +98,7 @@ def test_frames_are_replayed_in_the_order_in_which_a_person_counts(release, reco
     (recording / "frames.csv").write_text("\ufeff" + labels, encoding="utf-8")
     assert replayed(release, recording, "--out", tmp_path / "numbers.json") == 0
     numbers = json.loads((tmp_path / "numbers.json").read_text())
-    assert numbers["totals"]["gate"]["median_detection_s"] == 120.0
+    assert numbers["totals"]["alarm"]["median_detection_s"] == 120.0
     assert numbers["alarms"][0]["frame"] == "13.png"
 
 
@@ -134,7 +134,7 @@ def test_a_threshold_above_the_plume_sees_nothing(release, recording, tmp_path):
     arguments = ["replay", str(recording), "--interval", "60", "--threshold", "0.81", "--model-dir", str(release)]
     assert main([*arguments, "--out", str(out)]) == 0
     numbers = json.loads(out.read_text())
-    assert (numbers["threshold"], numbers["totals"]["gate"]["detected"]) == (0.81, 0)
+    assert (numbers["threshold"], numbers["totals"]["alarm"]["detected"]) == (0.81, 0)
 
 
 def test_a_folder_without_pictures_is_refused(release, tmp_path):
@@ -157,7 +157,7 @@ def test_a_rate_takes_the_threshold_that_the_release_certifies_and_the_numbers_s
     arguments = ["replay", str(recording), "--interval", "60", "--model-dir", str(release), "--out", str(out)]
     assert main([*arguments, "--false-alarm-rate", "0.07"]) == 0
     numbers = json.loads(out.read_text())
-    assert (numbers["threshold"], numbers["totals"]["gate"]["detected"]) == (0.9, 0)
+    assert (numbers["threshold"], numbers["totals"]["alarm"]["detected"]) == (0.9, 0)
     assert numbers["operating_point"] == {"false_alarm_rate": 0.07, "upper_bound": 0.05, "confidence": 0.95}
 
 

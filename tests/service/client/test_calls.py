@@ -4,10 +4,11 @@ import httpx2
 import numpy as np
 import pytest
 
-from service.client.calls import frame_file, refusal_of, segment_call
+from service.client.calls import body_of, frame_file, refusal_of, segment_call
 from service.client.errors import CallRefused, ReplyUnreadable, ServiceFailed
 from service.client.events import CameraEvent, EventLines
-from tests.pictures import array_of, noisy
+from service.client.reply import SegmentReply
+from tests.pictures import array_of, file_of, noisy, plume
 
 
 def test_an_array_is_sent_without_loss_and_red_first():
@@ -63,6 +64,14 @@ def test_only_a_frame_that_the_service_would_know_again_is_sent_twice():
     assert segment_call(b"x", camera_id="a", captured_at=at).may_repeat(broken)
     assert not segment_call(b"x", camera_id="a").may_repeat(broken)
     assert segment_call(b"x", camera_id="a").may_repeat(never_there)
+
+
+def test_the_word_that_services_before_0_9_0_had_for_doubted_smoke_is_read_as_smoke(client):
+    told = client.post("/segment", content=file_of(plume()), headers={"Content-Type": "image/png"}).json()
+    response = httpx2.Response(
+        200, json=told | {"assessment": "uncertain"}, request=httpx2.Request("POST", "http://gate/segment")
+    )
+    assert body_of(response, SegmentReply).assessment == "smoke"
 
 
 def test_events_are_taken_apart_and_what_is_none_of_ours_is_said():

@@ -97,17 +97,12 @@ def of_two_minds() -> SegmentationMaps:
 
 
 @pytest.mark.parametrize(
-    ("limit", "doubted", "assessment"),
-    [
-        (LN2, [False, False], Assessment.SMOKE),
-        (0.4 * LN2, [True, False], Assessment.SMOKE),
-        (0.2 * LN2, [True, True], Assessment.UNCERTAIN),
-    ],
+    ("limit", "doubted"), [(LN2, [False, False]), (0.4 * LN2, [True, False]), (0.2 * LN2, [True, True])]
 )
-def test_one_region_that_the_gate_lets_pass_is_smoke_and_doubted_ones_alone_are_uncertain(limit, doubted, assessment):
+def test_the_gate_marks_the_regions_that_it_doubts_and_takes_none_of_them_for_no_smoke(limit, doubted):
     summary = sum_up(of_two_minds(), 0.5, 0.0, Gate({"epistemic": 1.0}, limit))
     assert [place.doubted for place in summary.regions] == doubted
-    assert summary.assessment is assessment
+    assert (summary.assessment, summary.smoke.detected) == (Assessment.SMOKE, True)
 
 
 def test_without_a_gate_nothing_is_doubted():

@@ -3,7 +3,7 @@
 export const STATES = {
   clear: { words: "No smoke", urgency: 0 },
   suspected: { words: "Perhaps smoke: wait and see", urgency: 1 },
-  review: { words: "Looks like smoke and stays, but the model doubts it: have a look", urgency: 2 },
+  review: { words: "Looks like smoke and stays, but is doubtful or in damaged pictures: have a look", urgency: 2 },
   alarm: { words: "Smoke", urgency: 3 },
 };
 
