@@ -70,8 +70,15 @@ class Settings(BaseSettings):
         description="Record CUDA's work for each batch size once and replay it; without, frames run one at a time.",
     )
     tensorrt_cache_dir: Path | None = Field(None, description="Folder in which TensorRT keeps its engines.")
-    threads: int = Field(0, ge=0, le=1024, description="Threads of one inference on the CPU; 0 takes every core.")
-    runners: int = Field(0, ge=0, le=64, description="Frames inferred at once on the CPU; 0 decides. A GPU has one.")
+    threads: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="Threads of one inference on the CPU; 0 takes every core. Up to four are shared out to frames that run at once.",
+    )
+    runners: int = Field(
+        0, ge=0, le=64, description="Frames inferred at once on the CPU, each on all threads; 0 decides. A GPU has one."
+    )
     workers: int = Field(0, ge=0, le=256, description="Threads that decode and encode; 0 takes one per core.")
     decode_max_s: float = Field(
         10.0,

@@ -23,6 +23,7 @@ from service.runtime.io_binding import BoundSession
 from service.runtime.model import ModelInfo
 from service.runtime.process import cores
 from service.runtime.providers import RuntimeOptions
+from service.runtime.session_pair import SessionPair
 
 _LOG = logging.getLogger("service.session")
 _BATCH_SIZES: Final = (1, 2, 4, 8)
@@ -108,7 +109,22 @@ def _opened(folder: Path, manifest: Manifest, options: RuntimeOptions, precision
 
 
 def _checked(folder: Path, manifest: Manifest, options: RuntimeOptions, precision: str) -> OnnxModel:
-    """A model file in a session, its signature read and its golden frame answered."""
+    """A model file in a session or two, the signature read and the golden frame answered by each."""
+    model = _alone(folder, manifest, options, precision)
+    if not _is_paired(model, options):
+        return model
+    beside = _alone(folder, manifest, replace(options, provider="cpu", threads=1), precision)
+    return replace(model, session=SessionPair(model.session, beside.session))
+
+
+def _is_paired(model: OnnxModel, options: RuntimeOptions) -> bool:
+    """Whether there is a core for each of the frames that run at once, and nobody asked for another number of them."""
+    return (
+        model.identity.provider == "cpu" and not options.runners and 1 < model.runners == (options.threads or cores())
+    )
+
+
+def _alone(folder: Path, manifest: Manifest, options: RuntimeOptions, precision: str) -> OnnxModel:
     session = _open_session(folder / manifest.models[precision], options)
     _check_signature(session, manifest)
     model = _assembled(session, manifest, options, precision)

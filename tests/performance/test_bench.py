@@ -12,7 +12,7 @@ from tests.performance.bench import systems
 from tests.performance.bench.load import Load, check_same
 from tests.performance.bench.plan import Plan, Scene
 from tests.performance.bench.results import Ground, Ratio, Results
-from tests.performance.bench.roofline import Loop
+from tests.performance.bench.roofline import ROOFLINE, Loop, Pace, measure, table
 from tests.performance.bench.systems import OURS, PEERS
 from tests.performance.bench.tables import ground_table, systems_table
 from tests.pictures import array_of
@@ -78,6 +78,21 @@ def test_the_roofline_is_what_the_steps_alone_would_let_all_cores_do(monkeypatch
     assert ground_table(results).splitlines()[2] == (
         "| 1280x720, model | 20.0 ms | 70.0 ms | 10.0 ms | 20.0 frames/s | 40 ms | 9.0 frames/s, 0.45 of it |"
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="CPU time of other processes is read from /proc")
+def test_loop_service_and_folder_are_measured_in_turn(release, tmp_path, monkeypatch):
+    monkeypatch.setattr(systems, "PEERS_PYTHON", tmp_path / "none")
+    found = measure(release, "model", rounds=1, seconds=0.2, clients=2)
+    assert list(found) == [ROOFLINE, "loops on every core", "served to 2 clients", "smoke-bvm segment"]
+    assert all(len(paces) == 1 for paces in found.values())
+    *others, _ = found.values()  # Of the folder a start is taken off, which may take longer than so few frames.
+    assert all(pace.per_s > 0 and pace.cpu_s > 0 for (pace,) in others)
+
+
+def test_shares_of_the_roofline_are_of_the_same_round():
+    found = {ROOFLINE: [Pace(20.0, 0.1), Pace(10.0, 0.2)], "served": [Pace(18.0, 0.2), Pace(8.0, 0.2)]}
+    assert table(found).splitlines()[-1] == "| served | 13.0 | 0.85 (0.80 to 0.90) | 200.0 ms | 0.75 (0.50 to 1.00) |"
 
 
 def test_a_system_that_does_other_work_is_no_peer():

@@ -25,7 +25,7 @@ from tests.performance.bench.null_model import build_null_release, camera_frame,
 from tests.performance.bench.plan import CROWD, FULL, QUICK, Plan, Scene
 from tests.performance.bench.plots import draw
 from tests.performance.bench.results import Ground, Results
-from tests.performance.bench.roofline import folder_per_s, loop
+from tests.performance.bench.roofline import folder_pace, loop
 from tests.performance.bench.systems import OURS, PEERS, Peer, ours, peer
 from tests.performance.bench.tables import ground_table, settings_table, systems_table
 
@@ -85,7 +85,7 @@ def _best(name: str, release: Path, plan: Plan, folder: Path) -> tuple[Peer, flo
 
 def _ground(plan: Plan, release: Path, frame: Path, resolution: str) -> Ground:
     loops = [loop(release, frame, resolution, threads, plan.loop_s) for threads in (1, cores())]
-    segmented = folder_per_s(release, frame, resolution, plan.folder_frames) if plan.folder_frames else None
+    segmented = folder_pace(release, frame, resolution, plan.folder_frames).per_s if plan.folder_frames else None
     return Ground(*loops, segmented)
 
 
