@@ -29,6 +29,7 @@ from service.api.state import AppState
 from service.runtime.process import limit_heap
 from service.server.app import create_app
 from service.server.components import load
+from service.server.logs import start_logging
 from service.server.serve import bind
 from service.settings import Settings
 
@@ -46,6 +47,7 @@ def replica_application() -> Starlette:
     limit_heap()
     cv2.setNumThreads(1)
     settings = _on_claimed_cores(Settings.load())
+    start_logging(settings.log_level, sentences=settings.log_format == "text")
     if settings.admin_port is None:
         return create_app(settings, partial(load, settings))
     listener = bind(settings.admin_host, settings.admin_port)

@@ -154,6 +154,17 @@ def test_metrics_are_at_the_ports_of_the_replicas_and_nothing_else_is(nodes):
     assert metric(address, "smoke_ready") == 1
 
 
+def test_the_service_logs_into_rays_files_of_its_replica(nodes):
+    nodes.deploy()
+    with nodes.client() as client:
+        for minute in range(3):
+            post(client, "logged", minute)
+    files = Path(nodes.cluster.head_node.get_logs_dir_path()).glob("worker-*.err")
+    lines = [json.loads(line) for file in files for line in file.read_text().splitlines() if '"logged"' in line]
+    told = [line["after"] for line in lines if line["message"] == "camera changed" and line["camera"] == "logged"]
+    assert told == ["suspected", "alarm"]
+
+
 @pytest.fixture
 def two(nodes) -> TwoNodes:
     """A replica on each node, both there."""
