@@ -7,17 +7,12 @@ in the middle fifth of the frame, inside the other tiles.
 
 import itertools
 from collections.abc import Sequence
-from typing import Final, Literal
 
 import numpy as np
 
 from models.geometry import RGB, Map, fit, unfit
 from models.maps import SegmentationMaps
-
-Tiles = Literal["2x2"]
-TILES: Final[tuple[Tiles, ...]] = ("2x2",)
-VIEWS: Final = 5
-"""The whole frame and its four tiles: what a tiled frame costs, in frames."""
+from models.tile_layout import VIEWS
 
 
 def canvas_px(size_px: int) -> int:

@@ -1,6 +1,7 @@
 """Who may import whom: the contracts of pyproject.toml hold, and they would notice a breach."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -37,13 +38,46 @@ def test_the_service_runs_without_torch(module):
     assert imported.stdout.strip() == "set()", imported.stdout + imported.stderr
 
 
-def test_the_command_line_answers_a_call_for_help_without_loading_the_model_runtime():
-    imported = run(
-        "import atexit, sys, service.__main__ as command\n"
-        "atexit.register(lambda: print({'onnxruntime', 'fastapi', 'rich'} & set(sys.modules)))\n"
-        "command.main(['--help'])"
+EVERY_HELP = """
+import argparse, sys
+from service.cli.parsing.commands import command_line
+from training.__main__ import _parser
+
+def call_each(parser):
+    parser.format_help()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return 1 + sum(map(call_each, action.choices.values()))
+    return 1
+
+print(call_each(command_line()), call_each(_parser()))
+print(HEAVY & set(sys.modules))
+"""
+
+
+def test_no_call_for_help_loads_what_takes_long_to_load():
+    heavy = {"numpy", "cv2", "PIL", "onnxruntime", "fastapi", "pydantic", "uvicorn", "rich", "torch", "ray", "asyncio"}
+    told = run(f"HEAVY = {heavy!r}\n{EVERY_HELP}")
+    assert not told.returncode, told.stderr
+    counts, loaded = told.stdout.splitlines()
+    assert all(int(count) > 9 for count in counts.split())
+    assert loaded == "set()"
+
+
+@pytest.mark.parametrize("module", ["service", "training"])
+def test_a_call_for_help_takes_little_more_time_than_an_interpreter(module):
+    bare, helped = (
+        min(cpu_s(*arguments) for _ in range(3)) for arguments in (("-c", "import argparse"), ("-m", module, "--help"))
     )
-    assert imported.stdout.strip().endswith("set()"), imported.stdout + imported.stderr
+    assert helped < bare + 0.25
+
+
+def cpu_s(*arguments: str) -> float:
+    """Of a Python process with these arguments."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], capture_output=True, check=True, cwd=ROOT)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def test_the_client_needs_nothing_of_what_serves():
@@ -72,10 +106,16 @@ def test_onnxruntime_reports_nothing_to_its_makers(module, tmp_path):
     assert not list(tmp_path.rglob("deviceid"))
 
 
-@pytest.mark.parametrize(("module", "command"), [("service", "smoke-bvm"), ("training", "smoke-bvm-train")])
-def test_ctrl_c_while_a_command_still_imports_ends_it_without_a_traceback(module, command, tmp_path):
+@pytest.mark.parametrize(
+    ("module", "arguments", "command"),
+    [
+        ("service", ("segment", "frame.jpg", "--out", "out"), "smoke-bvm"),
+        ("training", ("audit", "data"), "smoke-bvm-train audit"),
+    ],
+)
+def test_ctrl_c_while_a_command_still_imports_ends_it_without_a_traceback(module, arguments, command, tmp_path):
     (tmp_path / "cv2.py").write_text("raise KeyboardInterrupt\n")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    started = [sys.executable, "-m", module, "--help"]
+    started = [sys.executable, "-m", module, *arguments]
     ended = subprocess.run(started, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
     assert (ended.returncode, ended.stderr) == (130, f"{command}: stopped\n")

@@ -162,7 +162,7 @@ def _add_data(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def _add_evaluation(parser: argparse.ArgumentParser) -> None:
-    from models.tiles import TILES
+    from models.tile_layout import TILES
 
     parser.add_argument("model", type=Path, help="checkpoint file or release folder")
     _add_data(parser, "data folder, of a layout in training/README.md")

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from models.tiles import VIEWS, Tiles
+from models.tile_layout import VIEWS, Tiles
 from service.cameras.camera import CAMERA_ID
 from service.errors import ParameterInvalid
 from service.pipeline.options import (

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 import httpx2
 
-from models.tiles import Tiles
+from models.tile_layout import Tiles
 from service.api.schemas.cameras import CameraBody, CamerasBody, FeedbackBody
 from service.api.schemas.model import ReleaseBody
 from service.client.calls import (

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from models.geometry import RGB
-from models.tiles import Tiles
+from models.tile_layout import Tiles
 from service.api.query import SegmentQuery
 from service.client.errors import CallRefused, Refused, ReplyUnreadable, ServiceUnreachable, refusal_class
 from service.pipeline.options import MapEncoding, PictureEncoding, Resolution

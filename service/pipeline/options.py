@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from models.tiles import VIEWS, Tiles
+from models.tile_layout import VIEWS, Tiles
 from service.errors import ParameterInvalid
 
 Resolution = Literal["model", "frame"]

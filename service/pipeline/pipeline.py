@@ -14,7 +14,8 @@ from typing import Self, TypeVar
 
 from models.drift import Histogram
 from models.geometry import Map
-from models.tiles import Tiles, canvas_px
+from models.tile_layout import Tiles
+from models.tiles import canvas_px
 from service.pipeline.decoding.decode import Limits, decode, no_hold
 from service.pipeline.detections import DetectionOptions, FrameResult, detect_smoke
 from service.pipeline.encode import Size

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from models.geometry import fit, unfit
 from models.maps import SegmentationMaps
-from models.tiles import VIEWS, canvas_px, merge, views, worth_tiling
+from models.tile_layout import VIEWS
+from models.tiles import canvas_px, merge, views, worth_tiling
 from tests.conftest import closed_form
 from tests.pictures import noisy, plain
 

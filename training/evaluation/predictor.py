@@ -12,7 +12,8 @@ from models.geometry import RGB, fit
 from models.manifest import Manifest
 from models.maps import SegmentationMaps
 from models.networks.segmenter import SmokeSegmenter
-from models.tiles import Tiles, merge, views, worth_tiling
+from models.tile_layout import Tiles
+from models.tiles import merge, views, worth_tiling
 from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
 from training.metrics.calibration import Calibration, apply

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.drift import thumbnail
 from models.geometry import RGB, Map, Mask, fit, fit_map, unfit
-from models.tiles import Tiles
+from models.tile_layout import Tiles
 from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
 from training.evaluation.predictor import Predict, predict_frame
 from training.metrics import segmentation

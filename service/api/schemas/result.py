@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, Field
 
-from models.tiles import Tiles
+from models.tile_layout import Tiles
 from service.api.schemas.model import ModelBody
 from service.api.schemas.outlines import PolygonsBody, RunLengthsBody
 from service.pipeline.detections import REGIONS_MAX, Assessment, MeanUncertainty, SmokeRegion

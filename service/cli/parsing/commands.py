@@ -56,7 +56,7 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_segment(parser: argparse.ArgumentParser) -> None:
-    from models.tiles import TILES
+    from models.tile_layout import TILES
     from service.pipeline.options import ALL_OUTPUTS, DEFAULT_OUTPUTS, OVERLAY, parse_outputs
 
     parser.add_argument(
@@ -111,7 +111,7 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_archive(parser: argparse.ArgumentParser) -> None:
-    from models.tiles import TILES
+    from models.tile_layout import TILES
 
     parser.add_argument("folder", metavar="FOLDER|s3://...", help="where the pictures lie, in whatever folders below")
     parser.add_argument(
