@@ -29,21 +29,29 @@ from service.sources.watched import FrameOutcome, WatchedSource
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("service", "training", "models", "docker")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"{name}/README.md" for name in PACKAGES))
+BELOW = ("service/cameras", "service/server", "service/cli", "tests/performance")
+"""Folders whose document is for other readers than that of the folder above."""
+DOCUMENTS = (
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docker/SCALE.md"),
+    *(f"{name}/README.md" for name in PACKAGES + BELOW),
+)
 
 
 def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-README, SERVICE, DOCKER = read("README.md"), read("service/README.md"), read("docker/README.md")
+README, API, DOCKER = read("README.md"), read("service/README.md"), read("docker/README.md")
+CAMERAS, SERVER, CLI = (read(f"service/{name}/README.md") for name in ("cameras", "server", "cli"))
+SERVICE = f"{API}\n{CAMERAS}\n{SERVER}\n{CLI}"
+"""All that is said of the service: what stands in one of its tables stands in no other."""
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
 def test_every_setting_stands_in_a_table_with_its_default(name: str):
     default = Settings.model_fields[name].default
     cell = "-" if default is None else f"`{str(default).lower() if isinstance(default, bool) else default}`"
-    assert f"| `SMOKE_{name.upper()}` | {cell} |" in SERVICE
+    assert f"| `SMOKE_{name.upper()}` | {cell} |" in SERVER
 
 
 def test_the_tables_name_each_setting_once_and_none_that_is_gone():
@@ -54,10 +62,13 @@ def test_the_tables_name_each_setting_once_and_none_that_is_gone():
 def test_the_tables_of_metrics_are_what_the_service_exposes():
     metrics = Metrics(ModelInfo("smoke-test", "0.0.1", "0" * 64, "cuda", "fp32"))
     metrics.watch_gpu(lambda: 0.0)
-    shown = re.findall(r"^\| `(smoke_(?!source)\w+)` \| \w+ \| (.*) \| (.*) \|$", SERVICE, re.MULTILINE)
+    shown = re.findall(r"^\| `(smoke_(?!source)\w+)` \| \w+ \| (.*) \| (.*) \|$", SERVER, re.MULTILINE)
     exposed = metrics.render().decode()
     names = set(re.findall(r"^# TYPE (smoke_\w+) ", exposed, re.MULTILINE))
-    assert {name for name, _, _ in shown} == {name for name in names if not name.endswith("_created")}
+    assert sorted(name for name, _, _ in shown) == sorted(name for name in names if not name.endswith("_created"))
+    assert len(
+        re.findall(r"^\| `smoke_(?!source)\w+` \| (?:counter|gauge|histogram|info) ", SERVICE, re.MULTILINE)
+    ) == len(shown)
     instruments = {
         found._documentation: found for found in metrics._registry._collector_to_names if hasattr(found, "_type")
     }
@@ -73,18 +84,19 @@ def test_the_table_of_the_sources_metrics_is_what_they_expose():
         (family.name + ("_total" if family.type == "counter" else ""), family.type, family.documentation)
         for family in families
     }
-    shown = re.findall(r"^\| `(smoke_source_\w+)` \| (\w+) \| `camera`, `view` \| (.*) \|$", SERVICE, re.MULTILINE)
-    assert set(shown) == exposed
+    shown = re.findall(r"^\| `(smoke_source_\w+)` \| (\w+) \| `camera`, `view` \| (.*) \|$", CLI, re.MULTILINE)
+    assert sorted(shown) == sorted(exposed)
+    assert len(re.findall(r"^\| `smoke_source_\w+` \|", SERVICE, re.MULTILINE)) == len(shown)
     assert all(family._labelnames == LABELS for family in families)
 
 
 def test_the_table_of_a_camera_file_names_every_key():
-    (table,) = re.findall(r"^\| key \| of \|.*?\n\n", SERVICE, re.MULTILINE | re.DOTALL)
+    (table,) = re.findall(r"^\| key \| of \|.*?\n\n", CLI, re.MULTILINE | re.DOTALL)
     assert set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE)))) == KEYS
 
 
 def test_the_cameras_file_that_it_shows_is_one(tmp_path):
-    (shown,) = re.findall(r"```toml\n(\[default\]\ninterval_s.*?)```", SERVICE, re.DOTALL)
+    (shown,) = re.findall(r"```toml\n(\[default\]\ninterval_s.*?)```", CLI, re.DOTALL)
     (tmp_path / "secret").write_text("geheim")
     (tmp_path / "cameras.toml").write_text(shown.replace("/run/secrets/valley", str(tmp_path / "secret")))
     sources = read_sources(tmp_path / "cameras.toml", {"RIDGE_PASSWORD": "geheim"})
@@ -129,12 +141,12 @@ def test_the_answer_to_the_first_request_is_what_the_newest_release_says_of_its_
 
 
 def test_the_table_of_the_query_names_every_parameter():
-    (table,) = re.findall(r"^\| query \|.*?\n\n", SERVICE, re.MULTILINE | re.DOTALL)
+    (table,) = re.findall(r"^\| query \|.*?\n\n", API, re.MULTILINE | re.DOTALL)
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == SegmentQuery.model_fields.keys()
 
 
 def test_the_table_of_errors_names_every_status_of_a_refusal():
-    (table,) = re.findall(r"^\| status \|.*?\n\n", SERVICE, re.MULTILINE | re.DOTALL)
+    (table,) = re.findall(r"^\| status \|.*?\n\n", API, re.MULTILINE | re.DOTALL)
     shown = {int(status) for cell in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE) for status in cell.split(",")}
     assert shown == {int(status) for status in STATUS.values() if status != CLIENT_CLOSED_REQUEST}
 
@@ -155,7 +167,7 @@ def test_every_route_is_named(router):
     assert router.routes
     for route in router.routes:
         shown = route.path.replace("{camera_id}", "CAMERA").replace("{alarm_id}", "ALARM")
-        assert f"{shown}`" in SERVICE
+        assert f"{shown}`" in API
 
 
 def test_the_table_of_alerts_is_that_of_the_rules():
@@ -174,6 +186,11 @@ def test_the_rows_of_the_dashboard_are_named():
     rows = [panel["title"] for panel in dashboard["panels"] if panel["type"] == "row"]
     assert rows
     assert [row for row in rows if f"| {row} |" not in DOCKER] == []
+
+
+@pytest.mark.parametrize("folder", ["service", *BELOW])
+def test_a_document_says_first_for_whom_it_is(folder: str):
+    assert re.search(r"\bfor those who\b", read(f"{folder}/README.md").split("\n\n")[1], re.IGNORECASE)
 
 
 @pytest.mark.parametrize("folder", PACKAGES)

@@ -1,6 +1,7 @@
 """Execution providers: which ones to ask onnxruntime for, in which order, with which options. Nothing here knows onnxruntime.
 
-CUDA's options were measured on an H200 (service/README.md); TensorRT's are what its documentation recommends for fixed shapes.
+CUDA's options were measured on an H200 (tests/performance/README.md); TensorRT's are what its documentation recommends for
+fixed shapes.
 """
 
 from collections.abc import Collection, Sequence

@@ -22,7 +22,11 @@ from tests.pictures import file_of, plain, plume
 from tests.tools import program
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-DOCUMENTS = ("README.md", "service/README.md")
+DOCUMENTS = (
+    "README.md",
+    *(f"{folder}/README.md" for folder in ("service", "service/cameras", "service/server", "service/cli")),
+    "tests/performance/README.md",
+)
 """docker/README.md needs Docker; those of models and training the data sets (tests/training/test_readme.py reads their commands)."""
 NOT_RUN = {
     r"^make (serve|test)": "installs into a new environment; tests/test_documents.py holds targets to the Makefile",

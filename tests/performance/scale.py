@@ -17,11 +17,11 @@ INTERVAL_S: Final = 10.0
 JITTER_S: Final = 0.5
 FLEETS: Final = (100, 10_000, 100_000)
 FILLED: Final = 0.8
-"""Share of its capacity up to which a node is filled: at this load nobody was refused (service/README.md, Load)."""
+"""Share of its capacity up to which a node is filled: at this load nobody was refused (README.md beside this file, Load)."""
 SPREAD: Final = math.log(198 / 101) / 2.326
 """Of log service times, from p50 and p99 at that load; they hold some waiting too, so it is less in truth."""
 FRAME_BYTES: Final = 166_000
-"""A JPEG of 1280 x 720 (service/README.md, A crowd)."""
+"""A JPEG of 1280 x 720 (README.md, A crowd)."""
 REPLY_BYTES: Final = {"numbers": 1_300, "mask": 3_900, "three maps": 25_500}
 """Of a frame of a recorded sequence with smoke on it, release 2.0.0, as JSON: docker/SCALE.md."""
 CAMERA_SERIES: Final = 123
@@ -46,7 +46,7 @@ NODES: Final = (
     NodeKind("16 cores of a Xeon", 75.0, 16),
     NodeKind("the same with an H200", 143.0, 8),
 )
-"""service/README.md: Load (mean of the rounds); A GPU, served, 48 clients, its CPU and its GPU. At once: cores; a GPU's batch."""
+"""README.md: Load (mean of the rounds); A GPU, served, 48 clients, its CPU and its GPU. At once: cores; a GPU's batch."""
 
 
 def cameras_of(node: NodeKind) -> int:

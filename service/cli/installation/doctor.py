@@ -19,7 +19,7 @@ from service.server.serve import bind
 from service.settings import Settings, unknown_variables
 
 _REMEDIES: Final = {
-    SettingsInvalid: "set it as expected, or take it out; service/README.md lists every setting",
+    SettingsInvalid: "set it as expected, or take it out; service/server/README.md lists every setting",
     ModelUnusable: "`smoke-bvm models verify` says which releases are whole; install the package again, or name another release",
     ProviderUnusable: "without SMOKE_REQUIRE_PROVIDER it runs on the CPU; CUDA needs smoke-bvm[gpu] and a driver (nvidia-smi)",
     AddressUnusable: "stop what listens there, or take another port: smoke-bvm serve --port 0; no fault if the service runs already",

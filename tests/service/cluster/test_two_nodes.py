@@ -205,7 +205,8 @@ def test_prometheus_finds_every_replica_as_the_readme_says_and_the_fleets_rules_
 
 
 def as_in_the_readme(nodes: TwoNodes, folder: Path) -> str:
-    (shown,) = re.findall(r"```yaml\n(.*?http_sd_configs.*?)```", (ROOT / "service/README.md").read_text(), re.DOTALL)
+    document = (ROOT / "service/server/README.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(.*?http_sd_configs.*?)```", document, re.DOTALL)
     (folder / "key").write_text("nobody asks for one here")
     changes = {"http://ray:8000": nodes.url, "/run/secrets/prometheus_key": str(folder / "key"), "15s": "1s"}
     for there, here in changes.items():
