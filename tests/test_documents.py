@@ -18,6 +18,8 @@ from service.api.problems import CLIENT_CLOSED_REQUEST, STATUS
 from service.api.query import SegmentQuery
 from service.api.routes import alarms, cameras, events, operations, segment
 from service.api.schemas.segment import SegmentResponse
+from service.cameras.alarm import AlarmState
+from service.cameras.pictures.health import FLAGS
 from service.pipeline.detections import DetectionOptions, detect_smoke
 from service.pipeline.encode import Size
 from service.runtime.model import ModelInfo
@@ -168,6 +170,14 @@ def test_every_route_is_named(router):
     for route in router.routes:
         shown = route.path.replace("{camera_id}", "CAMERA").replace("{alarm_id}", "ALARM")
         assert f"{shown}`" in API
+
+
+def test_what_to_believe_fits_a_screen_and_names_every_state_and_flag_of_a_camera():
+    screen = CAMERAS.split("\n## ")[1]
+    assert screen.startswith("Which alarms to believe\n")
+    assert len(screen.splitlines()) <= 30
+    assert set(re.findall(r"^\| `(\w+)`", screen, re.MULTILINE)) == set(AlarmState)
+    assert [flag for flag in FLAGS if f"`{flag}`" not in screen] == []
 
 
 def test_the_table_of_alerts_is_that_of_the_rules():
