@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
 _LAST_STRIDE = 128
 """Of the inference model's last convolution, whose batch normalisation sees the fewest pixels."""
+_FEWEST_VIEWS = 2
+"""Of a part of a batch: of each two views g_gamma is shown one as deployed and one as sampled."""
 Entropy = Literal["calibrated", "plain"]
 Source = Literal[
     "real_smoke",
@@ -178,8 +181,10 @@ class Config(_Section):
     initial: str = ""
     seed: Annotated[int, Field(ge=0)] = 1
     accelerator: str = "auto"
-    devices: Literal[1] = 1
-    """More would each take a share of the steps, and count them wrongly. Source: ours."""
+    devices: Positive = 1
+    """Processes, each on a device of its own, that share out every step's batch."""
+    accumulate: Positive = 1
+    """Parts of a process's share that are computed one after the other, where memory does not hold it at once."""
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     workers: Annotated[int, Field(ge=0)] = 1
     epoch_steps: Positive = 250
@@ -206,9 +211,21 @@ class Config(_Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _parts_of_a_batch_are_equal(self) -> Self:
+        parts = self.devices * self.accumulate
+        for stage in (*self.generator.stages, *self.estimator.stages) if parts > 1 else ():
+            if stage.batch % parts or stage.batch // parts < _FEWEST_VIEWS:
+                raise ValueError(
+                    f"devices {self.devices} and accumulate {self.accumulate} make {parts} parts of each batch: found a batch of "
+                    f"{stage.batch}, expected a multiple of {parts}, {parts * _FEWEST_VIEWS} or more"
+                )
+        return self
+
     def sha256(self) -> str:
-        """Identifies the resolved configuration, whatever file or command line it came from."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """Identifies the resolved configuration, whatever file, command line or number of parts of a batch it came with."""
+        alone = self.model_copy(update={"devices": 1})
+        return hashlib.sha256(alone.model_dump_json(exclude={"accumulate"}).encode()).hexdigest()
 
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
@@ -237,8 +254,13 @@ def parse_config(raw: object, source: str) -> Config:
     try:
         return Config.model_validate(raw)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} (found {e['input']!r})" for e in error.errors())
-        raise ConfigError(f"{source}: {wrong}") from error
+        raise ConfigError(f"{source}: {'; '.join(map(_wrong, error.errors()))}") from error
+
+
+def _wrong(error: ErrorDetails) -> str:
+    """Key, what is wrong, and what was found there; of no single key, what is wrong."""
+    key = ".".join(map(str, error["loc"]))
+    return f"{key}: {error['msg']} (found {error['input']!r})" if key else error["msg"]
 
 
 def _apply(raw: dict[str, Any], override: str) -> None:

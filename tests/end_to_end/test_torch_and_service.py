@@ -35,7 +35,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         segmenter.generator.head.weight.mul_(20.0)
     path = tmp_path_factory.mktemp("run") / "last.ckpt"
     state = moving_average(segmenter.eval(), 0.9).state_dict()
-    saved = Checkpoint(config, "estimator", 0, segmenter.state_dict(), state, {}, {}, torch.get_rng_state(), None)
+    saved = Checkpoint(config, "estimator", 0, segmenter.state_dict(), state, {}, {})
     checkpoints.save(saved, path)
     return path
 

@@ -35,7 +35,7 @@ def losses_on_one_batch(config: Config, data: Path, steps: int) -> list[float]:
     batch = next(iter(fabric.setup_dataloaders(loader)))
     losses = []
     for step in range(steps):
-        numbers = [learner.step(fabric, batch, step, steps) for learner in learners]
+        numbers = [learner.step(fabric, [batch], step, steps) for learner in learners]
         losses.append(numbers[0]["loss"])
     return losses
 

@@ -38,7 +38,7 @@ def seconds(config: Config, batch: int, size_px: int, steps: int) -> float:
         for number in range(step, step + every):
             for learner in learners:
                 # Ends with the loss terms as numbers, and so with the work done.
-                learner.step(fabric, views, number, _WARM_UP + steps)
+                learner.step(fabric, [views], number, _WARM_UP + steps)
         if step >= _WARM_UP:
             taken.append((time.perf_counter() - started) / every)
     return statistics.median(taken)

@@ -71,19 +71,29 @@ class Batch(NamedTuple):
 
 
 class Batches(Dataset[Batch]):
-    """`batches[step]` for a step in [0, sum of the stages' steps).
+    """`batches[step]` for a step in [0, sum of the stages' steps); `batches[step * n + k]` where n parts of each are asked for.
 
     Args:
         frames: What to draw from.
         data: Share of each source, and how frames are varied.
         stages: In order.
         seed: Together with the step it decides everything.
+        parts: Into which each step's batch is cut, in order; its divisor.
+        own: Those of them that are wanted.
 
     Raises:
         DataError: A source with a share > 0 has no frames.
     """
 
-    def __init__(self, frames: Sequence[Frame], data: Data, stages: Sequence[Stage], seed: int) -> None:
+    def __init__(
+        self,
+        frames: Sequence[Frame],
+        data: Data,
+        stages: Sequence[Stage],
+        seed: int,
+        parts: int = 1,
+        own: Sequence[int] = (0,),
+    ) -> None:
         shares = {str(source): share for source, share in data.mix.items() if share > 0}
         self._names = list(shares)
         needed = [*self._names, *([_DONOR] if TRANSPLANTED in self._names else []), *([_OTHER] if data.decoys else [])]
@@ -94,13 +104,18 @@ class Batches(Dataset[Batch]):
         self._stages = tuple(stages)
         self._data = data
         self._seed = seed
+        self._parts, self._own = parts, tuple(own)
 
     def __len__(self) -> int:
-        return sum(stage.steps for stage in self._stages)
+        return len(self._own) * sum(stage.steps for stage in self._stages)
 
-    def __getitem__(self, step: int) -> Batch:
+    def __getitem__(self, index: int) -> Batch:
+        step, turn = divmod(index, len(self._own))
         stage = self._stage(step)
-        drawn = [self._view(np.random.default_rng((self._seed, step, slot)), stage) for slot in range(stage.batch)]
+        views = stage.batch // self._parts
+        first = self._own[turn] * views
+        slots = range(first, first + views)
+        drawn = [self._view(np.random.default_rng((self._seed, step, slot)), stage) for slot in slots]
         images = torch.from_numpy(np.stack([view.image for view, _ in drawn])).permute(0, 3, 1, 2)
         mask, transmission, known = (
             torch.from_numpy(np.stack([getattr(view, plane) for view, _ in drawn]))[:, None]

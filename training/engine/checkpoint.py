@@ -31,8 +31,8 @@ class Checkpoint:
         average: State of their moving average, counter included: what is validated and shipped.
         optimisers: State of the phase's optimisers, by name.
         precision: State of the loss scaler of 16-bit precision; empty in others.
-        random_state: Torch's generator state; data needs none, being a function of seed and step.
-        device_random_state: That of the accelerator; None on a CPU.
+
+    No generator's state: views, z and dropout are functions of the seed and the step.
     """
 
     config: Config
@@ -42,8 +42,6 @@ class Checkpoint:
     average: dict[str, Tensor]
     optimisers: dict[str, dict[str, Any]]
     precision: dict[str, Any]
-    random_state: Tensor
-    device_random_state: Tensor | None
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
@@ -72,8 +70,8 @@ def load(path: Path) -> Checkpoint:
     """
     with _refusal(path):
         state = torch.load(path, map_location="cpu", weights_only=True)
-        config = parse_config(json.loads(state.pop("config")), str(path))
-        return Checkpoint(config=config, **state)
+        told = state | {"config": parse_config(json.loads(state["config"]), str(path))}
+        return Checkpoint(**{name: told[name] for name in Checkpoint.__slots__})  # earlier versions wrote more
 
 
 def load_averaged(path: Path) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ Rates are functions of the step alone, so that resuming needs no scheduler state
 """
 
 import math
+import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -45,8 +46,10 @@ class Learner:
         module, optimiser = fabric.setup(self.module, self.optimiser)
         self.module, self.optimiser = module.train(), optimiser
 
-    def step(self, fabric: Fabric, batch: Batch, step: int, steps: int) -> dict[str, float]:
-        """Learn from a batch if it is this learner's turn; its loss terms and rate, or nothing.
+    def step(self, fabric: Fabric, parts: Sequence[Batch], step: int, steps: int) -> dict[str, float]:
+        """Learn from the parts of a batch if it is this learner's turn; its mean loss terms and rate, or nothing.
+
+        One part after the other is computed, so that memory holds one; processes exchange their gradients at the last.
 
         Raises:
             NonFiniteLossError: A loss term is NaN or infinite; nothing was learnt.
@@ -55,10 +58,15 @@ class Learner:
             return {}
         factor = rate_factor(self.settings, step, steps)
         set_learning_rate(self.optimiser, factor)
-        terms = self.terms(self.module, batch, step)
-        numbers = to_numbers(terms, step, batch)
-        optimise(fabric, self.optimiser, self.module, terms, self.settings.clip_norm)
-        return numbers | {"learning_rate": self.settings.learning_rate * factor}
+        found = []
+        for done, part in enumerate(parts, start=1):
+            with fabric.no_backward_sync(self.module, enabled=done < len(parts)):  # type: ignore[arg-type]  # `set_up` wrapped it
+                terms = self.terms(self.module, part, step)
+                found.append(to_numbers(terms, step, part))
+                fabric.backward(terms["loss"] / len(parts))
+        optimise(fabric, self.optimiser, self.module, self.settings.clip_norm)
+        means = {name: statistics.fmean(numbers[name] for numbers in found) for name in found[0]}
+        return means | {"learning_rate": self.settings.learning_rate * factor}
 
 
 def rate_factor(settings: Optimiser, step: int, steps: int) -> float:

@@ -2,24 +2,33 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 import torch
-from lightning_fabric import Fabric
 from torch.optim.swa_utils import AveragedModel
 
 from models.networks.segmenter import SmokeSegmenter
-from training.config import Config, ConfigError, Stage
+from training.config import Config, Stage
 from training.data.batches import Batch
 from training.data.folders import Folders, read_frames
 from training.data.frames import Frame
 from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import Checkpoint
+from training.engine.devices import anywhere, build_fabric, launched, mean_of_all, share_statistics
 from training.engine.optimiser import Learner, moving_average
-from training.engine.setup import build_loader, estimator_learner, estimator_members, generator_learner, start_segmenter
-from training.engine.signals import stop_requests
+from training.engine.processes import followers, stop_requests
+from training.engine.setup import (
+    build_loader,
+    estimator_learner,
+    estimator_members,
+    generator_learner,
+    noise_seed,
+    start_segmenter,
+)
 from training.engine.step_log import STEPS, StepLog
 
 RESOLVED = "config.json"
@@ -77,15 +86,33 @@ def train(
     Raises:
         Interrupted: On SIGINT or SIGTERM, after saving.
         CheckpointError: The checkpoint in `out` is damaged or was made with another configuration.
-        ConfigError: This machine has no such accelerator.
+        ConfigError: This machine has no such accelerator, or not so many devices.
+        FollowerError: With several devices: the process of another one ended.
     """
-    run = _Run(config, read_frames(data, "train"), out, reporter, validate)
+    frames = read_frames(data, "train")
+    run = _Run(config, frames, out, reporter, validate)
     # Only now is it known that no run with another configuration stands in this folder.
     out.mkdir(parents=True, exist_ok=True)
     (out / RESOLVED).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    run.generator_phase()
-    run.estimator_phase()
+    with followers(config.devices - 1, partial(_follow, config, frames, out)) as meeting:
+        run.phases(meeting)
     return out / checkpoints.LAST
+
+
+class _Silent:
+    """The Reporter of a process that follows."""
+
+    def step(self, phase: str, step: int, steps: int, numbers: dict[str, float], samples_per_s: float) -> None:
+        """The leader tells it."""
+
+    def validated(self, phase: str, step: int, validation: object) -> None:
+        """The leader alone validates."""
+
+
+def _follow(config: Config, frames: list[Frame], out: Path, number: int, meeting: Path) -> None:
+    """What another process of the run does: the same steps, of which it tells nobody and saves nothing."""
+    with suppress(Interrupted):
+        _Run(config, frames, out, _Silent(), None, number).phases(meeting)
 
 
 class _Run(Generic[Seen]):
@@ -98,10 +125,10 @@ class _Run(Generic[Seen]):
         out: Path,
         reporter: Reporter[Seen],
         validate: Callable[[SmokeSegmenter], Seen] | None,
+        process: int = 0,
     ) -> None:
         self._config, self._frames, self._out, self._reporter, self._validate = config, frames, out, reporter, validate
-        self._fabric = _fabric(config)
-        self._fabric.launch()
+        self._process, self._fabric = process, build_fabric(config, process)
         torch.manual_seed(config.seed)
         self._resumed = _resume(config, out / checkpoints.LAST)
         self._step_ended = time.monotonic()
@@ -109,7 +136,13 @@ class _Run(Generic[Seen]):
         self._segmenter.to(self._fabric.device).to(memory_format=torch.channels_last)
         self._members = estimator_members(config, frames, self._fabric.device)
 
-    def generator_phase(self) -> None:
+    def phases(self, meeting: Path) -> None:
+        """Both, or what is left of them, with the run's other processes."""
+        with launched(self._fabric, self._config.devices, self._process, meeting):
+            self._generator_phase()
+            self._estimator_phase()
+
+    def _generator_phase(self) -> None:
         """Eq. 11 on the generator and the inference model, and every so many steps eq. 6 on g_gamma beside it."""
         settings = self._config.generator
         if self._resumed and self._resumed.phase != "generator":
@@ -121,7 +154,7 @@ class _Run(Generic[Seen]):
         average = self._run(_Phase("generator", learners, settings.stages, settings.average_decay))
         self._segmenter.load_state_dict(average.module.state_dict())
 
-    def estimator_phase(self) -> None:
+    def _estimator_phase(self) -> None:
         """Eq. 6 on g_gamma alone; the averaged generator stays as it is."""
         settings = self._config.estimator
         if not settings.stages:
@@ -135,35 +168,43 @@ class _Run(Generic[Seen]):
         first = self._restore(phase, average)
         for learner in phase.learners:
             learner.set_up(self._fabric)
+        leads = self._process == 0
         loader = self._fabric.setup_dataloaders(
-            build_loader(self._config, self._frames, phase.name, phase.stages, first)
+            build_loader(self._config, self._frames, phase.name, phase.stages, first, self._process),
+            use_distributed_sampler=False,
         )
-        log = StepLog(self._out / STEPS, phase.name, first)
+        log = StepLog(self._out / STEPS, phase.name, first) if leads else None
         self._step_ended = time.monotonic()
         with stop_requests() as requested:
-            for step, batch in enumerate(loader, start=first):
-                log.add(step + 1, self._step(phase, average, batch, step))
-                done = step + 1
-                if done % self._config.checkpoint_steps == 0 or done == phase.steps or requested():
+            for step, parts in enumerate(zip(*[iter(loader)] * self._config.accumulate, strict=True), start=first):
+                numbers = self._step(phase, average, parts, step)
+                if log:
+                    log.add(step + 1, numbers)
+                done, stop = step + 1, anywhere(self._fabric, requested())
+                if leads and (done % self._config.checkpoint_steps == 0 or done == phase.steps or stop):
                     self._save(phase, done, average)
-                if requested():
+                if stop:
                     raise _interrupted(phase, done)
                 if self._validate and (done % self._config.epoch_steps == 0 or done == phase.steps):
                     self._reporter.validated(phase.name, done, self._validate(_deployed(average)))
                     self._step_ended = time.monotonic()
-            if requested():  # during the last validation
+            if anywhere(self._fabric, requested()):  # during the last validation
                 raise _interrupted(phase, phase.steps)
         return average
 
-    def _step(self, phase: _Phase, average: AveragedModel, batch: Batch, step: int) -> dict[str, float]:
+    def _step(self, phase: _Phase, average: AveragedModel, parts: Sequence[Batch], step: int) -> dict[str, float]:
+        torch.manual_seed(noise_seed(self._config, phase.name, step, self._process))
         numbers: dict[str, float] = {}
         for learner in phase.learners:
-            own = learner.step(self._fabric, batch, step, phase.steps)
+            own = learner.step(self._fabric, parts, step, phase.steps)
             prefix = "" if learner is phase.learners[0] else f"{learner.name}_"
             numbers |= {f"{prefix}{name}": value for name, value in own.items()}
+        share_statistics(self._fabric, self._segmenter)
         average.update_parameters(self._segmenter)
-        now = time.monotonic()
-        self._reporter.step(phase.name, step + 1, phase.steps, numbers, len(batch.image) / (now - self._step_ended))
+        means = mean_of_all(self._fabric, torch.tensor(list(numbers.values()), dtype=torch.float64))
+        numbers = dict(zip(numbers, means.tolist(), strict=True))
+        now, views = time.monotonic(), self._config.devices * sum(len(part.image) for part in parts)
+        self._reporter.step(phase.name, step + 1, phase.steps, numbers, views / (now - self._step_ended))
         self._step_ended = now
         return numbers
 
@@ -180,13 +221,9 @@ class _Run(Generic[Seen]):
         for learner in phase.learners:
             learner.optimiser.load_state_dict(resumed.optimisers[learner.name])
         self._fabric.strategy.precision.load_state_dict(resumed.precision)
-        torch.set_rng_state(resumed.random_state)
-        if resumed.device_random_state is not None and self._fabric.device.type == "cuda":
-            torch.cuda.set_rng_state(resumed.device_random_state, self._fabric.device)
         return resumed.step
 
     def _save(self, phase: _Phase, step: int, average: AveragedModel) -> None:
-        device = self._fabric.device
         checkpoints.save(
             Checkpoint(
                 config=self._config,
@@ -196,8 +233,6 @@ class _Run(Generic[Seen]):
                 average=average.state_dict(),
                 optimisers={learner.name: learner.optimiser.state_dict() for learner in phase.learners},
                 precision=dict(self._fabric.strategy.precision.state_dict()),
-                random_state=torch.get_rng_state(),
-                device_random_state=torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
             ),
             self._out / checkpoints.LAST,
         )
@@ -212,14 +247,6 @@ def _deployed(average: AveragedModel) -> SmokeSegmenter:
 
 def _interrupted(phase: _Phase, step: int) -> Interrupted:
     return Interrupted(f"stopped after step {step} of phase {phase.name}; the same command resumes")
-
-
-def _fabric(config: Config) -> Fabric:
-    """Devices and precision. Raises ConfigError where this machine does not have them."""
-    try:
-        return Fabric(accelerator=config.accelerator, devices=config.devices, precision=config.precision)
-    except (RuntimeError, ValueError) as error:
-        raise ConfigError(f"accelerator {config.accelerator!r}, precision {config.precision!r}: {error}") from error
 
 
 def _resume(config: Config, path: Path) -> Checkpoint | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -14,8 +15,8 @@ from training.data.frames import Frame
 from training.engine import checkpoint as checkpoints
 from training.engine.networks import build_segmenter
 from training.engine.optimiser import Learner, build_optimiser, linear_warmup
+from training.engine.processes import DeafContext, prepare_worker
 from training.engine.release_weights import fill_from_release
-from training.engine.signals import LoaderContext, prepare_worker
 from training.engine.step import EstimatorLoss, GeneratorLoss, parameter_groups
 from training.losses.objective import Weights
 
@@ -94,27 +95,39 @@ def step_weights(settings: GeneratorTraining, step: int) -> Weights:
     )
 
 
+def phase_seed(config: Config, phase: str) -> int:
+    """Of all that a phase draws."""
+    return config.seed + (phase == "estimator")
+
+
+def noise_seed(config: Config, phase: str, step: int, process: int) -> int:
+    """Of z and dropout at a step in a process: no two share their noise, and resuming needs no generator's state."""
+    return int(np.random.SeedSequence((phase_seed(config, phase), step, process)).generate_state(1)[0])
+
+
 def build_loader(
-    config: Config, frames: Sequence[Frame], phase: str, stages: Sequence[Stage], first: int
+    config: Config, frames: Sequence[Frame], phase: str, stages: Sequence[Stage], first: int, process: int = 0
 ) -> DataLoader[Batch]:
-    """The batches of a phase from step `first` on."""
-    batches = Batches(frames, config.data, stages, config.seed + (phase == "estimator"))
+    """The batches of a phase from step `first` on: `accumulate` a step, which are a process's share of it."""
+    own = range(process * config.accumulate, (process + 1) * config.accumulate)
+    parts = config.devices * config.accumulate
+    batches = Batches(frames, config.data, stages, phase_seed(config, phase), parts, own)
     return DataLoader(
         batches,
         batch_size=None,
-        sampler=range(first, len(batches)),
+        sampler=range(first * len(own), len(batches)),
         num_workers=config.workers,
         worker_init_fn=prepare_worker,
         # Its own, for a loader draws from it as it starts: from torch's, a resumed run would go on with other numbers.
         generator=torch.Generator(),
         # A forked child inherits OpenCV's thread pool without its threads and waits for them for ever.
-        multiprocessing_context=LoaderContext() if config.workers else None,
+        multiprocessing_context=DeafContext() if config.workers else None,
     )
 
 
 def _some_views(config: Config, frames: Sequence[Frame]) -> Tensor:
     """What training sees first, (batch, size, size, 3) uint8, as the deployed graph takes it."""
-    here = config.model_copy(update={"workers": 0})
+    here = config.model_copy(update={"workers": 0, "devices": 1, "accumulate": 1})
     loader = build_loader(
         here, frames, "generator", [Stage(steps=1, batch=_VIEWS, size_px=config.data.size_px, whole=True)], 0
     )

@@ -127,19 +127,16 @@ class EstimatorLoss(nn.Module):
         return [member(frames).probability[:, None].float() for member in self._members]
 
 
-def optimise(
-    fabric: Fabric, optimiser: torch.optim.Optimizer, module: nn.Module, terms: dict[str, Tensor], clip_norm: float
-) -> None:
-    """One step down the gradient of `terms["loss"]`, its norm clipped where `clip_norm` is not 0.
+def optimise(fabric: Fabric, optimiser: torch.optim.Optimizer, module: nn.Module, clip_norm: float) -> None:
+    """One step down the gradient that backward passes have summed up, its norm clipped where `clip_norm` is not 0; it is gone then.
 
     Gradients that are not finite are left to the loss scaler of 16-bit precision, which skips such a step and lowers its scale; in
     other precisions the loss was seen to be finite before.
     """
-    optimiser.zero_grad(set_to_none=True)
-    fabric.backward(terms["loss"])
     if clip_norm:
         fabric.clip_gradients(module, optimiser, max_norm=clip_norm, error_if_nonfinite=False)
     optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
 
 
 def to_numbers(terms: dict[str, Tensor], step: int, batch: Batch) -> dict[str, float]:

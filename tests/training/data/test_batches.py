@@ -57,6 +57,22 @@ def test_neither_torchs_nor_pythons_random_state_has_a_say(data):
     assert torch.equal(state, torch.get_rng_state())
 
 
+def test_the_parts_of_a_batch_are_the_batch(data):
+    frames, shares = read_frames(data, "train"), views({"real_smoke": 0.5, "rendered": 0.5})
+    stages = (Stage(steps=2, batch=6, size_px=48), Stage(steps=1, batch=12, size_px=48))
+    whole, first, last = (
+        Batches(frames, shares, stages, 1, parts, own) for parts, own in ((1, (0,)), (3, (0, 1)), (3, (2,)))
+    )
+    assert (len(whole), len(first), len(last)) == (3, 6, 3)
+    for step in range(3):
+        parts = first[2 * step], first[2 * step + 1], last[step]
+        together = Batch(
+            *(torch.cat(planes) for planes in list(zip(*parts, strict=True))[:4]),
+            [file for part in parts for file in part.files],
+        )
+        assert equal(together, whole[step])
+
+
 def test_stages_follow_each_other_with_their_own_sizes(data):
     drawn = batches(data, {"real_smoke": 1})
     assert len(drawn) == 7

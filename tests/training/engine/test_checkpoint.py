@@ -26,8 +26,6 @@ def checkpoint() -> Checkpoint:
         average={"module.weight": state["weight"], "n_averaged": torch.tensor(7)},
         optimisers={"generator": optimiser.state_dict()},
         precision={"scale": 1024.0},
-        random_state=torch.get_rng_state(),
-        device_random_state=None,
     )
 
 
@@ -35,9 +33,16 @@ def test_what_is_read_is_what_was_saved(checkpoint, tmp_path):
     save(checkpoint, tmp_path / "deep/run/last.ckpt")
     found = load(tmp_path / "deep/run/last.ckpt")
     assert (found.config, found.phase, found.step) == (checkpoint.config, "generator", 7)
-    for part in ("segmenter", "average", "optimisers", "precision", "random_state", "device_random_state"):
+    for part in ("segmenter", "average", "optimisers", "precision"):
         assert same(getattr(found, part), getattr(checkpoint, part)), part
     assert [path.name for path in (tmp_path / "deep/run").iterdir()] == ["last.ckpt"]
+
+
+def test_what_earlier_versions_wrote_beside_it_is_passed_over(checkpoint, tmp_path):
+    save(checkpoint, tmp_path / "last.ckpt")
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    torch.save(state | {"random_state": torch.get_rng_state()}, tmp_path / "earlier.ckpt")
+    assert load(tmp_path / "earlier.ckpt").step == 7
 
 
 def test_the_averaged_networks_are_read_without_the_averages_own_counter(checkpoint, tmp_path):

@@ -17,7 +17,7 @@ from training.engine.optimiser import (
 )
 from training.engine.step import NonFiniteLossError
 
-BATCH = Batch(torch.ones(1, 4), torch.ones(1), torch.ones(1), torch.ones(1), ["one.png"])
+BATCH = [Batch(torch.ones(1, 4), torch.ones(1), torch.ones(1), torch.ones(1), ["one.png"])]
 SETTINGS = Optimiser(learning_rate=0.5, encoder_learning_rate=0.5, warmup_steps=0, final_fraction=1.0)
 
 

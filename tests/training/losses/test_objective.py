@@ -94,3 +94,25 @@ def test_boxes_have_their_weight_on_views_that_have_them():
     terms = generator_objective(LOGITS, mask, POSTERIOR, CLEAR, None, weights, CONSTANTS, known)
     assert terms["boxes"].item() == pytest.approx(math.log(0.7 / 0.5) / 2)
     assert terms["loss"].item() == pytest.approx(terms["structure"].item() + 0.5 * terms["boxes"].item())
+
+
+@pytest.mark.parametrize("free_nats", [0.0, 0.5])
+def test_equal_parts_of_a_batch_have_the_batchs_terms_on_average_but_for_the_free_nats(free_nats: float):
+    logits, transmission = torch.randn(4, 1, 8, 8), torch.rand(4, 1, 8, 8)
+    mask, known = torch.zeros(4, 1, 8, 8), torch.ones(4, 1, 8, 8)
+    # The last view alone has a box, which its smoke does not fill.
+    mask[:2, :, 2:5], known[3, :, 1:6, 1:6], logits[3] = 1.0, 0.0, -3.0
+    total, mean = torch.rand(4, 1, 8, 8) * math.log(2), torch.randn(4, 3)
+    constants = CONSTANTS.model_copy(update={"free_nats": free_nats})
+
+    def terms(views: slice) -> dict[str, torch.Tensor]:
+        posterior = DiagonalGaussian(mean[views], torch.zeros(len(mean[views]), 3))
+        planes = logits[views], mask[views], posterior, transmission[views], total[views]
+        return generator_objective(*planes, Weights(1.0, 0.3, 0.1, 0.5), constants, known[views])
+
+    whole, first, last = (terms(views) for views in (slice(4), slice(2), slice(2, 4)))
+    assert whole["boxes"] > first["boxes"] == 0
+    for name in whole.keys() - {"loss"}:
+        assert (first[name] + last[name]).item() / 2 == pytest.approx(whole[name].item(), rel=1e-5), name
+    apart = (first["loss"] + last["loss"]).item() / 2 - whole["loss"].item()
+    assert apart == pytest.approx(0.0, abs=1e-6) if free_nats == 0 else apart > 1e-3
