@@ -74,6 +74,19 @@ def load(path: Path) -> Checkpoint:
         return Checkpoint(**{name: told[name] for name in Checkpoint.__slots__})  # earlier versions wrote more
 
 
+def load_to_resume(path: Path, config: Config) -> Checkpoint | None:
+    """The checkpoint of a run, if it has one. Raises CheckpointError where it was made with another configuration."""
+    if not path.is_file():
+        return None
+    found = load(path)
+    if found.config.sha256() != config.sha256():
+        raise CheckpointError(
+            f"{path}: made with configuration {found.config.sha256()[:12]}, this one is {config.sha256()[:12]}; "
+            "choose another --out, or start over by removing it"
+        )
+    return found
+
+
 def load_averaged(path: Path) -> dict[str, Tensor]:
     """The averaged networks of a checkpoint, of this version or an earlier one: what is validated and shipped.
 

@@ -130,7 +130,7 @@ class _Run(Generic[Seen]):
         self._config, self._frames, self._out, self._reporter, self._validate = config, frames, out, reporter, validate
         self._process, self._fabric = process, build_fabric(config, process)
         torch.manual_seed(config.seed)
-        self._resumed = _resume(config, out / checkpoints.LAST)
+        self._resumed = checkpoints.load_to_resume(out / checkpoints.LAST, config)
         self._step_ended = time.monotonic()
         self._segmenter = start_segmenter(config, frames, resumed=self._resumed is not None)
         self._segmenter.to(self._fabric.device).to(memory_format=torch.channels_last)
@@ -247,16 +247,3 @@ def _deployed(average: AveragedModel) -> SmokeSegmenter:
 
 def _interrupted(phase: _Phase, step: int) -> Interrupted:
     return Interrupted(f"stopped after step {step} of phase {phase.name}; the same command resumes")
-
-
-def _resume(config: Config, path: Path) -> Checkpoint | None:
-    """The checkpoint of this run, if it has one. Raises CheckpointError where it was made with another configuration."""
-    if not path.is_file():
-        return None
-    found = checkpoints.load(path)
-    if found.config.sha256() != config.sha256():
-        raise checkpoints.CheckpointError(
-            f"{path}: made with configuration {found.config.sha256()[:12]}, this one is {config.sha256()[:12]}; "
-            "choose another --out, or start over by removing it"
-        )
-    return found
