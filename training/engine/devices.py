@@ -35,7 +35,9 @@ class _Together(LightningEnvironment):
 
 def build_fabric(config: Config, number: int = 0) -> Fabric:
     """Devices and precision of process `number`. Raises ConfigError where this machine does not have them."""
-    together = DDPStrategy(cluster_environment=_Together(number))
+    # A library's network may leave a part of its encoder alone, as PSPNet does.
+    unused = bool(config.network.library)
+    together = DDPStrategy(cluster_environment=_Together(number), find_unused_parameters=unused)
     try:
         return Fabric(
             accelerator=config.accelerator,
@@ -82,6 +84,8 @@ def _stay_on_this_machine() -> None:
 
 def mean_of_all(fabric: Fabric, values: Tensor) -> Tensor:
     """Values of the same shape in each process -> their mean over the processes."""
+    if fabric.world_size == 1:
+        return values
     mean = fabric.all_reduce(values.to(fabric.device))
     assert isinstance(mean, Tensor)  # noqa: S101 - tells mypy what a tensor becomes
     return mean
@@ -94,6 +98,8 @@ def anywhere(fabric: Fabric, said: bool) -> bool:
 
 def share_statistics(fabric: Fabric, module: nn.Module) -> None:
     """Running statistics of normalisations become their means over the processes, so that all hold the same networks."""
+    if fabric.world_size == 1:
+        return
     held = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
     shared = mean_of_all(fabric, torch.cat([buffer.flatten() for buffer in held]))
     for buffer, values in zip(held, torch.split(shared, [buffer.numel() for buffer in held]), strict=True):

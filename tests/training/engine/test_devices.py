@@ -137,7 +137,7 @@ def test_devices_that_are_not_there_are_refused():
 class HalfOfTwo:
     """Fabric of a process beside one whose every value is 0."""
 
-    device = torch.device("cpu")
+    device, world_size = torch.device("cpu"), 2
 
     def all_reduce(self, values: torch.Tensor) -> torch.Tensor:
         return values / 2
