@@ -4,8 +4,6 @@ import argparse
 import base64
 import json
 import shlex
-import statistics
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,20 +11,19 @@ from typing import Any
 
 from rich.console import Console
 
-from models.manifest import Manifest, newest_release
+from models.manifest import newest_release
 from training.audit.audit import audit, write_audit
 from training.audit.split import KEYS, split_without_leaks, write_split
 from training.audit.survey import survey
 from training.commands.progress import TerminalReporter
+from training.commands.schedule import schedule
 from training.commands.verdict import measure_frames, paired, verdict
-from training.config import Config, ConfigError, Network, parse_config, read_config
-from training.data.batches import feeds_decoys, possible_mix
+from training.config import Config, ConfigError
 from training.data.checks import check_frames
 from training.data.files import DataError
 from training.data.folders import frames_to_score, read_frames
-from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame
+from training.data.frames import REAL_SMOKE, Frame
 from training.data.layouts.layout import read_layout
-from training.engine.checkpoint import load
 from training.engine.run import train
 from training.evaluation.calibrate import calibrate
 from training.evaluation.evaluate import evaluate, write
@@ -35,9 +32,6 @@ from training.evaluation.templates import render
 from training.release.export import export
 
 PAGE = "index.html"
-_PROBE_STEPS, _FEWEST_STEPS = 4, 8
-_SHARE_OF_TRAINING = 0.8
-"""Of the minutes; the rest is for looking at the data, scoring both models and exporting."""
 WORDS = {
     "better": "it got better",
     "not shown": "not shown to be better than {start}",
@@ -105,7 +99,7 @@ def quick(asked: Quick, console: Console) -> dict[str, Any]:
     data = _with_val(asked, console)
     frames = _frames_of_val(data)
     check_frames(read_frames(data, "all"))
-    config = _schedule(asked, data)
+    config = schedule(asked.start, asked.minutes, asked.overrides, data, out / "config.json")
     steps = config.generator.stages[0].steps
     console.print(
         f"teaching {asked.start.name}: {steps:,} steps of {config.generator.stages[0].batch} frames", markup=False
@@ -178,79 +172,6 @@ def _frames_of_val(data: Sequence[Path]) -> list[Frame]:
             "one is fitted on the others"
         )
     return frames
-
-
-def _schedule(asked: Quick, data: Sequence[Path]) -> Config:
-    """The configuration of this folder: decided once, for a resumed run must have the same."""
-    kept = asked.out / "config.json"
-    if kept.exists():
-        return parse_config(json.loads(kept.read_text(encoding="utf-8")), str(kept))
-    config = start_from(asked.start, asked.overrides, read_frames(data, "train"))
-    affordable = int(60.0 * _SHARE_OF_TRAINING * asked.minutes / _seconds_a_step(config, data))
-    stage = config.generator.stages[0]
-    config = _with_steps(config, max(_FEWEST_STEPS, min(stage.steps, affordable)))
-    kept.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return config
-
-
-def start_from(start: Path, overrides: Sequence[str], train_frames: Sequence[Frame]) -> Config:
-    """The preset `quick` on the networks of a release or checkpoint, with the sources of views that there are frames for.
-
-    Raises:
-        ConfigError: An override is none, or the release does not say its networks.
-        CheckpointError, ManifestError: It is neither.
-    """
-    if start.is_dir():
-        manifest = Manifest.read(start)
-        told = manifest.provenance.get("configuration", {}).get("network")
-        if told is None:
-            raise ConfigError(f"{start}: its manifest does not say its networks")
-        network, size_px = Network.model_validate(told), manifest.input.size_px
-    else:
-        before = load(start).config
-        network, size_px = before.network, before.data.size_px
-    config = read_config(Path("quick"), overrides)
-    kinds = {frame.kind for frame in train_frames}
-    if kinds <= set(SMOKE_FREE):
-        raise DataError(f"train has frames of {', '.join(sorted(kinds))}, expected some with smoke")
-    mix = possible_mix(config.data.mix, train_frames)
-    decoys = config.data.decoys if feeds_decoys(train_frames) else 0.0
-    stages = tuple(stage.model_copy(update={"size_px": size_px}) for stage in config.generator.stages)
-    return config.model_copy(
-        update={
-            "initial": str(start),
-            "network": network,
-            "data": config.data.model_copy(update={"mix": mix, "size_px": size_px, "decoys": decoys}),
-            "generator": config.generator.model_copy(update={"stages": stages[:1]}),
-        }
-    )
-
-
-class _Clock:
-    """A Reporter that keeps how long each step took."""
-
-    def __init__(self, batch: int) -> None:
-        self._batch = batch
-        self.seconds: list[float] = []
-
-    def step(self, phase: str, step: int, steps: int, numbers: dict[str, float], samples_per_s: float) -> None:  # noqa: ARG002
-        self.seconds.append(self._batch / samples_per_s)
-
-    def validated(self, phase: str, step: int, validation: object) -> None:
-        """It is asked for none."""
-
-
-def _seconds_a_step(config: Config, data: Sequence[Path]) -> float:
-    """Of a few steps that are thrown away; the first waits for the loader and is not counted."""
-    clock = _Clock(config.generator.stages[0].batch)
-    with tempfile.TemporaryDirectory() as thrown_away:
-        train(_with_steps(config, _PROBE_STEPS), data, Path(thrown_away), clock)
-    return statistics.mean(clock.seconds[1:])
-
-
-def _with_steps(config: Config, steps: int) -> Config:
-    stage = config.generator.stages[0].model_copy(update={"steps": steps})
-    return config.model_copy(update={"generator": config.generator.model_copy(update={"stages": (stage,)})})
 
 
 def _compare(asked: Quick, data: Sequence[Path], frames: Sequence[Frame], checkpoint: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from models.manifest import Manifest, newest_release
 from tests.training.conftest import Run
 from training.__main__ import main
 from training.commands import quick as quicking
-from training.commands.quick import start_from
+from training.commands.schedule import start_from
 from training.config import ConfigError, Network
 from training.data.files import DataError
 from training.data.frames import Frame
