@@ -98,6 +98,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="of segmentation_models_pytorch (default: PSPNet DeepLabV3Plus)",
     )
+    compare.add_argument(
+        "--figure",
+        type=int,
+        choices=(1, 3, 4, 6),
+        help="train what this figure of the paper compares and draw it: without and with L_trans; what each --data teaches; "
+        "the networks and ours side by side; reliability of UCNet's CVAE, of ours without L_c and of ours",
+    )
     _add_training(compare, "runs/comparison-<name>")
     _add_evaluation(commands.add_parser("evaluate", help="score a checkpoint or a release"))
     _add_calibrating(

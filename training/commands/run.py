@@ -17,6 +17,7 @@ from models.networks.backbone import EncoderError, WeightsError
 from models.networks.library import LibraryError
 from training.commands.ablate import TABLES, AblationError, Row, ablate, ablation_table, card_section
 from training.commands.compare import compare_networks, comparison_table
+from training.commands.figures import draw_figure
 from training.commands.own_data import run_audit, run_split, run_synthesize
 from training.commands.progress import TerminalReporter
 from training.commands.quick import run_quick
@@ -30,6 +31,7 @@ from training.data.folders import evenly_spaced, frames_to_score, read_frames, s
 from training.data.frames import REAL_SMOKE
 from training.engine.checkpoint import CheckpointError
 from training.engine.networks import load_segmenter
+from training.engine.processes import FollowerError
 from training.engine.run import Interrupted, train
 from training.engine.step import NonFiniteLossError
 from training.evaluation.calibrate import calibrate
@@ -51,6 +53,7 @@ _REFUSALS = (
     ConfigError,
     DataError,
     EncoderError,
+    FollowerError,
     LibraryError,
     ExportError,
     ManifestError,
@@ -132,8 +135,13 @@ def _compare(options: argparse.Namespace, console: Console) -> None:
     config = read_config(options.config, options.overrides)
     out = options.out or Path("runs") / f"comparison-{config.name}"
     _check(options, console)
+    asked = options.networks, options.config, options.overrides, options.data, out
     with TerminalReporter(console, out / "tensorboard") as reporter:
-        measured = compare_networks(options.networks, options.config, options.overrides, options.data, out, reporter)
+        if options.figure:
+            picture = draw_figure(options.figure, *asked, reporter)
+            console.print(f"drawn: {picture}", markup=False, soft_wrap=True)
+            return
+        measured = compare_networks(*asked, reporter)
     console.print(Markdown(comparison_table(measured)))
 
 

@@ -73,6 +73,43 @@ def decomposition_panel(rows: Sequence[PanelRow], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def picture_grid(rows: Sequence[Mapping[str, RGB | Map]], path: Path) -> None:
+    """Draw pictures by their titles, a row a frame, into a PNG file; maps grey from 0 to 1.
+
+    Source: Yan et al. 2022, Fig. 1 and 4.
+    """
+    titles = list(rows[0])
+    figure = Figure(figsize=(2.5 * len(titles), 2.5 * len(rows) + 0.3), layout="constrained")
+    grid = figure.subplots(len(rows), len(titles), squeeze=False)
+    for axes, row in zip(grid, rows, strict=True):
+        for axis, picture in zip(axes, row.values(), strict=True):
+            axis.imshow(picture, cmap="gray", vmin=0, vmax=1)
+            axis.set(xticks=[], yticks=[])
+    for axis, title in zip(grid[0], titles, strict=True):
+        axis.set_title(title)
+    figure.savefig(path, dpi=110)
+
+
+def error_bars(errors: Mapping[str, Mapping[str, tuple[float, Sequence[float]]]], path: Path) -> None:
+    """Draw mMSE and its interval by model and test set, a group of bars a test set, into a PNG file.
+
+    Source: Yan et al. 2022, Fig. 3.
+    """
+    tests = list(next(iter(errors.values())))
+    figure = Figure(figsize=(1.5 + 1.5 * len(tests) * len(errors), 4), layout="constrained")
+    axis = figure.subplots()
+    width = 0.8 / len(errors)
+    for number, (model, own) in enumerate(errors.items()):
+        values = np.array([own[test][0] for test in tests])
+        ends = np.array([own[test][1] for test in tests]).T
+        places = np.arange(len(tests)) + (number - (len(errors) - 1) / 2) * width
+        bars = axis.bar(places, values, width, label=model, yerr=np.abs(ends - values), capsize=3)
+        axis.bar_label(bars, fmt="%.4f", padding=3)
+    axis.set(xticks=range(len(tests)), xticklabels=[f"tested on {test}" for test in tests], ylabel="mMSE")
+    axis.legend()
+    figure.savefig(path, dpi=120)
+
+
 def reliability_columns(report: Mapping[str, Any]) -> dict[str, segmentation.Curve]:
     """The reliability sums (3, 15) that a report is to show, by their name: raw and calibrated, of this model and of one beside it."""
     found: dict[str, segmentation.Curve] = {}
