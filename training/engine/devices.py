@@ -12,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from training.config import Config, ConfigError
@@ -45,9 +46,10 @@ def build_fabric(config: Config, number: int = 0) -> Fabric:
             precision=config.precision,
             strategy=together if config.devices > 1 else "auto",
         )
-    except (RuntimeError, ValueError) as error:
+    except (MisconfigurationException, RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"accelerator {config.accelerator!r}, devices {config.devices}, precision {config.precision!r}: {error}"
+            f"accelerator {config.accelerator!r}, devices {config.devices}, precision {config.precision!r}: "
+            f"{' '.join(str(error).split())}"
         ) from error
 
 

@@ -125,13 +125,13 @@ def test_a_batch_that_has_no_equal_parts_of_two_views_is_refused(devices: int, a
         tiny("estimator.stages=[]", f"devices={devices}", f"accumulate={accumulate}")
 
 
-def test_devices_that_are_not_there_are_refused():
-    with pytest.raises(ConfigError, match=r"accelerator 'cuda', devices 64"):
-        build_fabric(
-            tiny("generator.stages=[{steps=1,batch=128,size_px=64}]", "estimator.stages=[]", "devices=64").model_copy(
-                update={"accelerator": "cuda"}
-            )
-        )
+@pytest.mark.parametrize(
+    ("there", "words"), [(0, "the accelerator is not available"), (1, r"your machine only has: \[0\]")]
+)
+def test_devices_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch, there: int, words: str):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+    with pytest.raises(ConfigError, match=rf"^accelerator 'cuda', devices 2, precision '32-true': .*{words}"):
+        build_fabric(tiny(*WHOLE, "accelerator=cuda", "devices=2"))
 
 
 class HalfOfTwo:

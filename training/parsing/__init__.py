@@ -1,0 +1,1 @@
+"""How the command line is read: the options of each command; nothing heavy."""
