@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 
-def count(text: str) -> int:
+def whole_number(text: str) -> int:
     """A whole number from 1 to 100,000. Raises ArgumentTypeError."""
     if not text.isdecimal() or not 1 <= int(text) <= 100_000:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 1 to 100000")

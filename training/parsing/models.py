@@ -3,14 +3,14 @@
 import argparse
 from pathlib import Path
 
-from training.parsing.arguments import add_data, add_overrides, count
+from training.parsing.arguments import add_data, add_overrides, whole_number
 
 
 def add_train(parser: argparse.ArgumentParser) -> None:
     """`train`."""
     parser.add_argument(
         "--seeds",
-        type=count,
+        type=whole_number,
         default=1,
         metavar="N",
         help="train it N times, from its seed on, score each on val, and tell mean and spread (default: 1)",
@@ -108,13 +108,13 @@ def add_calibrate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cameras",
-        type=count,
+        type=whole_number,
         metavar="N",
         help="cameras that were watched, those without an alarm too (default: those with one)",
     )
     parser.add_argument(
         "--days",
-        type=count,
+        type=whole_number,
         metavar="N",
         help="days for which each was watched, every alarm judged (default: from the first alarm to the last)",
     )

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from training.parsing.arguments import add_folders, add_overrides, correlation, count, minutes, share
+from training.parsing.arguments import add_folders, add_overrides, correlation, minutes, share, whole_number
 
 
 def add_audit(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def add_rank(parser: argparse.ArgumentParser) -> None:
     """`rank`."""
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="pictures, in folders however deep")
     parser.add_argument("--model", type=Path, help="release folder or checkpoint (default: the newest release)")
-    parser.add_argument("--count", type=count, default=50, metavar="N", help="how many frames (default: 50)")
+    parser.add_argument("--count", type=whole_number, default=50, metavar="N", help="how many frames (default: 50)")
     parser.add_argument(
         "--labelled",
         type=Path,
@@ -75,7 +75,7 @@ def add_quick(parser: argparse.ArgumentParser) -> None:
 def add_synthesize(parser: argparse.ArgumentParser) -> None:
     """`synthesize`."""
     parser.add_argument("backgrounds", type=Path, metavar="BACKGROUNDS", help="folder of pictures without smoke")
-    parser.add_argument("--count", type=count, default=100, metavar="N", help="how many scenes (default: 100)")
+    parser.add_argument("--count", type=whole_number, default=100, metavar="N", help="how many scenes (default: 100)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is drawn (default: 0)")
     parser.add_argument(
         "--beside", type=Path, metavar="DATA", help="data folder whose real smoke the contact sheet shows below"
