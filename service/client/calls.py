@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypedDict, TypeVar, Unpack
 from urllib.parse import quote
 
 import cv2
@@ -23,6 +23,7 @@ Frame: TypeAlias = str | Path | bytes | RGB
 """A JPEG, PNG or WebP file by its path or as its bytes, or an array (height, width, 3) of uint8, red first."""
 _Body = TypeVar("_Body", bound=BaseModel)
 _LEFT_FOR_THE_ANSWER_S: Final = 0.05
+_QUERY: Final = {"": f"some of {', '.join(SegmentQuery.model_fields)}"}
 TIMEOUT: Final = httpx2.Timeout(75.0, connect=5.0)
 """Of calls without a deadline: a little more than the service itself waits."""
 
@@ -58,48 +59,40 @@ class Call:
         return self.repeatable or isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
 
 
-def segment_call(
-    frame: Frame,
-    *,
-    camera_id: str | None = None,
-    view: str | None = None,
-    captured_at: datetime | str | None = None,
-    outputs: Sequence[str] | None = None,
-    resolution: Resolution | None = None,
-    encoding: MapEncoding | None = None,
-    overlay_encoding: PictureEncoding | None = None,
-    threshold: float | None = None,
-    tiles: Tiles | None = None,
-    latest: bool | None = None,
-) -> Call:
-    """The call for a frame, checked as the service would.
+class SegmentParameters(TypedDict, total=False):
+    """The query of `POST /segment`; for what is left out, or None, the service's defaults hold.
 
-    Args:
-        frame: What is looked at.
-        captured_at: When it was taken, with its time zone.
-        outputs: Names; none for the numbers alone. The other arguments: see `POST /segment`.
+    `captured_at`: when the frame was taken, with its time zone. `outputs`: names; none for the numbers alone.
+    """
+
+    camera_id: str | None
+    view: str | None
+    captured_at: datetime | str | None
+    outputs: Sequence[str] | None
+    resolution: Resolution | None
+    encoding: MapEncoding | None
+    overlay_encoding: PictureEncoding | None
+    threshold: float | None
+    tiles: Tiles | None
+    latest: bool | None
+
+
+def segment_call(frame: Frame, **options: Unpack[SegmentParameters]) -> Call:
+    """The call for a frame, checked as the service would.
 
     Raises:
         CallRefused: An argument is impossible; said without asking the service.
         OSError: The file cannot be read.
     """
-    given = {
-        "camera_id": camera_id,
-        "view": view,
-        "captured_at": captured_at.isoformat() if isinstance(captured_at, datetime) else captured_at,
-        "outputs": None if outputs is None else [",".join(outputs)],
-        "resolution": resolution,
-        "encoding": encoding,
-        "overlay_encoding": overlay_encoding,
-        "threshold": threshold,
-        "tiles": tiles,
-        "latest": latest,
-    }
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if "outputs" in chosen:
+        chosen["outputs"] = [",".join(chosen["outputs"])]
+    if isinstance(captured_at := chosen.get("captured_at"), datetime):
+        chosen["captured_at"] = captured_at.isoformat()
     try:
         query = SegmentQuery.model_validate(chosen)
     except ValidationError as error:
-        raise CallRefused(422, "parameter_invalid", in_words(error, {})) from None
+        raise CallRefused(422, "parameter_invalid", in_words(error, _QUERY)) from None
     counted_twice = query.camera_id is not None and query.captured_at is None
     return Call("POST", "/segment", _text(chosen), frame_file(frame), repeatable=not counted_twice)
 

@@ -1,19 +1,18 @@
 """The client that waits for its answers; for asyncio see `service.client.asynchronous`."""
 
 import time
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import Any, Literal, Self
+from collections.abc import Iterator
+from typing import Any, Literal, Self, Unpack
 
 import httpx2
 
-from models.tile_layout import Tiles
 from service.api.schemas.cameras import CameraBody, CamerasBody, FeedbackBody
 from service.api.schemas.model import ReleaseBody
 from service.client.calls import (
     TIMEOUT,
     Call,
     Frame,
+    SegmentParameters,
     acknowledge_call,
     body_of,
     camera_call,
@@ -27,7 +26,6 @@ from service.client.errors import Refused
 from service.client.events import STREAM_TIMEOUT, CameraEvent, EventLines
 from service.client.reply import SegmentReply
 from service.client.retries import Attempts, Retries
-from service.pipeline.options import MapEncoding, PictureEncoding, Resolution
 
 
 class SmokeClient:
@@ -66,40 +64,15 @@ class SmokeClient:
         self._http.close()
 
     def segment(
-        self,
-        frame: Frame,
-        *,
-        camera_id: str | None = None,
-        view: str | None = None,
-        captured_at: datetime | str | None = None,
-        outputs: Sequence[str] | None = None,
-        resolution: Resolution | None = None,
-        encoding: MapEncoding | None = None,
-        overlay_encoding: PictureEncoding | None = None,
-        threshold: float | None = None,
-        tiles: Tiles | None = None,
-        latest: bool | None = None,
-        deadline_s: float | None = None,
+        self, frame: Frame, *, deadline_s: float | None = None, **options: Unpack[SegmentParameters]
     ) -> SegmentReply:
         """Find smoke in a frame: a path, the bytes of a picture file, or an array (height, width, 3) of uint8, red first.
 
-        The other arguments are the query of `POST /segment`, whose defaults hold for what is left out. A frame of a camera is
-        sent again after a broken connection only if it has `captured_at`, by which the service knows a repeat.
+        The options are the query of `POST /segment`: camera_id, view, captured_at, outputs, resolution, encoding, overlay_encoding,
+        threshold, tiles, latest. A frame of a camera is sent again after a broken connection only if it has `captured_at`, by which
+        the service knows a repeat.
         """
-        call = segment_call(
-            frame,
-            camera_id=camera_id,
-            view=view,
-            captured_at=captured_at,
-            outputs=outputs,
-            resolution=resolution,
-            encoding=encoding,
-            overlay_encoding=overlay_encoding,
-            threshold=threshold,
-            tiles=tiles,
-            latest=latest,
-        )
-        return body_of(self._send(call, deadline_s), SegmentReply)
+        return body_of(self._send(segment_call(frame, **options), deadline_s), SegmentReply)
 
     def model(self) -> ReleaseBody:
         """The model in service."""

@@ -4,7 +4,8 @@ import httpx2
 import numpy as np
 import pytest
 
-from service.client.calls import body_of, frame_file, refusal_of, segment_call
+from service.api.query import SegmentQuery
+from service.client.calls import SegmentParameters, body_of, frame_file, refusal_of, segment_call
 from service.client.errors import CallRefused, ReplyUnreadable, ServiceFailed
 from service.client.events import CameraEvent, EventLines
 from service.client.reply import SegmentReply
@@ -43,11 +44,16 @@ def test_arguments_become_the_query():
     assert segment_call(b"x").query == {}
 
 
+def test_its_options_are_the_query_of_the_service():
+    assert SegmentParameters.__annotations__.keys() == SegmentQuery.model_fields.keys()
+
+
 @pytest.mark.parametrize(
     ("chosen", "words"),
     [
         ({"threshold": 2}, "threshold: found 2, expected less than 1"),
         ({"outputs": ["smoke"]}, "expected some of mask, probability"),
+        ({"camra_id": "a"}, r"found \['camra_id'\], expected some of camera_id, view,"),
         ({"latest": True}, "found latest without camera_id, expected both"),
         ({"camera_id": "a", "captured_at": datetime(2026, 8, 1)}, "captured_at"),  # noqa: DTZ001 - without a time zone
     ],
