@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -43,9 +44,14 @@ class System:
     url: str
     processes: Callable[[], set[int]]
 
-    def cpu_s(self) -> float:
-        """CPU seconds of its processes that live."""
-        return sum(cpu_s(pid) for pid in self.processes())
+    def cpu_s(self) -> Counter[str]:
+        """CPU seconds of its processes that live, by what they are; the processes that decode are their replica's."""
+        pids, used = self.processes(), Counter[str]()
+        replicas = below({pid for pid in pids if "ServeReplica" in _title(pid)})
+        for pid in pids:
+            kind = "replicas" if pid in replicas else "proxy" if "ProxyActor" in _title(pid) else "the rest"
+            used[kind] += cpu_s(pid)
+        return used
 
 
 class Round(NamedTuple):
@@ -55,6 +61,10 @@ class Round(NamedTuple):
     p50_ms: float
     p99_ms: float
     per_s: float
+
+
+def _title(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def below(pids: set[int]) -> set[int]:
@@ -100,16 +110,17 @@ def two_replicas(release: Path, redis: str) -> Iterator[System]:
             ray.shutdown()
 
 
-def asked(system: System, body: bytes, frames: int) -> Round:
-    """Frames posted by callers who ask again as soon as they are answered."""
-    before_s, started_s = system.cpu_s(), time.perf_counter()
+def asked(system: System, body: bytes, frames: int, shares: Counter[str]) -> Round:
+    """Frames posted by callers who ask again as soon as they are answered; what each kind of process took is added to the shares."""
+    before, started_s = system.cpu_s(), time.perf_counter()
     with ThreadPoolExecutor(_CALLERS) as callers:
         took = [*callers.map(lambda _: _caller(system.url, body, frames // _CALLERS), range(_CALLERS))]
-    wall_s, used_s = time.perf_counter() - started_s, system.cpu_s() - before_s
+    wall_s, used = time.perf_counter() - started_s, system.cpu_s() - before
     latencies_ms = [1e3 * seconds for times in took for seconds in times]
     answered = len(latencies_ms)
+    shares.update({kind: 1e3 * seconds / answered for kind, seconds in used.items()})
     return Round(
-        1e3 * used_s / answered, percentile(latencies_ms, 0.5), percentile(latencies_ms, 0.99), answered / wall_s
+        1e3 * used.total() / answered, percentile(latencies_ms, 0.5), percentile(latencies_ms, 0.99), answered / wall_s
     )
 
 
@@ -130,9 +141,9 @@ def _caller(url: str, body: bytes, frames: int) -> list[float]:
 
 def at_rest(system: System) -> float:
     """CPU milliseconds a second while nobody asks."""
-    before_s = system.cpu_s()
+    before = system.cpu_s()
     time.sleep(_REST_S)
-    return 1e3 * (system.cpu_s() - before_s) / _REST_S
+    return 1e3 * (system.cpu_s() - before).total() / _REST_S
 
 
 def table(alone: list[Round], on_ray: list[Round]) -> str:
@@ -158,16 +169,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, redis_server(Path(name)) as redis:
         release = build_null_release(Path(name)) if chosen.null else newest_release()
         with one_process(release, redis.url) as alone, two_replicas(release, redis.url) as on_ray:
-            systems, rounds = (alone, on_ray), ([], [])
+            systems, rounds, shares = (alone, on_ray), ([], []), (Counter[str](), Counter[str]())
             for system in systems:
-                asked(system, body, _WARM_UP)
+                asked(system, body, _WARM_UP, Counter())
             rest = [at_rest(system) for system in systems]
             for _ in range(chosen.rounds):
-                for system, measured in zip(systems, rounds, strict=True):
-                    measured.append(asked(system, body, chosen.frames))
+                for system, measured, taken in zip(systems, rounds, shares, strict=True):
+                    measured.append(asked(system, body, chosen.frames, taken))
+    on_kinds = ", ".join(f"{kind} {total / chosen.rounds:.1f}" for kind, total in shares[1].most_common())
     load = os.getloadavg()[0]
     told = f"at rest: {rest[0]:.0f} and {rest[1]:.0f} ms of CPU a second; load average {load:.1f} on {os.cpu_count()} cores"
-    sys.stdout.write(f"{table(*rounds)}\n{told}\n")
+    sys.stdout.write(f"{table(*rounds)}\non Ray, ms a frame: {on_kinds}\n{told}\n")
     return 0
 
 
