@@ -189,6 +189,11 @@ def test_pairs_are_found_across_blocks_once_each(monkeypatch):
     assert clusters(5, [NearPair(0, 2, 1.0, False), NearPair(2, 4, 1.0, False)]).tolist() == [0, 1, 0, 2, 0]
 
 
+def test_pictures_without_anything_on_them_are_like_each_other_and_like_no_scene():
+    described = np.stack([scene_descriptor(each) for each in (scene(1) * 0, scene(1), scene(1) * 0 + 90)])
+    assert [pair[:2] for pair in near_pairs(described)] == [(0, 2)]
+
+
 def test_the_command_line_says_what_is_wrong(tmp_path, capsys):
     assert main(["audit", str(tmp_path / "nowhere")]) == 2
     assert "nowhere: not a folder" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from models.geometry import fit, unfit
 from models.maps import SegmentationMaps
 from tests.training.conftest import Run
 from training.__main__ import main
-from training.audit.ranking import Scored, choose_frames, knowledge_gap
+from training.audit.ranking import Scored, choose_frames, distinct, knowledge_gap
 from training.commands import rank as ranking
 from training.data.folders import read_frames
 from training.data.frames import load_image, load_mask
@@ -155,6 +155,16 @@ def test_a_higher_limit_takes_frames_that_are_more_alike_but_never_the_same_twic
     assert {*alike} < {"copy.png", "ridge/cam 5.PNG"}
 
 
+def test_a_picture_is_like_its_copy_at_the_highest_limit_too():
+    described = np.random.default_rng(1).normal(size=(20, 4096)).astype(np.float32)
+    described /= np.linalg.norm(described, axis=1, keepdims=True)
+    files = [Path(f"{number % 20:02d}-{number // 20}.png") for number in range(40)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.audit.ranking._descriptor", lambda file: described[int(file.stem[:2])])
+        alike = [alike.file for _, alike in distinct(files, 1.0) if alike]
+    assert alike == files[:20]
+
+
 def test_stopped_work_goes_on_where_it_was_and_a_picture_that_changed_is_looked_at_again(
     folder, release, tmp_path, monkeypatch, capsys
 ):
@@ -162,7 +172,8 @@ def test_stopped_work_goes_on_where_it_was_and_a_picture_that_changed_is_looked_
     score = ranking._score
 
     def stopping(predictor, file):
-        if len(asked) == 5:
+        if len(asked) == 5:  # of a process that is killed here, the disk has all five
+            assert len((tmp_path / "out/scores.csv").read_text(encoding="utf-8").splitlines()) == 1 + 5
             raise KeyboardInterrupt
         asked.append(file)
         return score(predictor, file)
@@ -196,12 +207,12 @@ def test_what_a_person_put_right_is_never_drawn_over(folder, release, tmp_path, 
 
 def test_names_of_any_bytes_and_lengths_are_ranked_and_labelled(release, tmp_path):
     odd = os.fsdecode(b"caf\xe9\n\xff.png")
-    for number, name in enumerate((odd, f"{'ü' * 120}.png"), start=1):
+    for number, name in enumerate((odd, f"{'ü' * 125}.png"), start=1):
         plain = put(tmp_path / "plain.png", picture(number, 100 * number))
         (tmp_path / "mine").mkdir(exist_ok=True)
         plain.rename(tmp_path / "mine" / name)
     assert rank(tmp_path / "mine", release, tmp_path / "out") == 0
-    assert [row["file"] for row in rows_of(tmp_path / "out")] == [f"{'ü' * 120}.png", odd]
+    assert [row["file"] for row in rows_of(tmp_path / "out")] == [f"{'ü' * 125}.png", odd]
     assert len(read_frames(tmp_path / "out/frames", "all")) == 2
 
 

@@ -12,11 +12,13 @@ from tests.training.conftest import Run, tiny
 from training.__main__ import main
 from training.commands import variants
 from training.commands.ablate import AblationError, ablation_table
+from training.commands.rank import score_files
 from training.commands.variants import half_rows, label_rows
 from training.config import read_config
 from training.data.checks import check_frames
 from training.data.folders import read_frames
 from training.data.frames import load_image, load_mask, read_scribble
+from training.evaluation.predictor import load_predictor
 from training.synthesis.weak_labels import boxes_around
 
 SHORT = (
@@ -76,6 +78,7 @@ def test_rows_of_labels_differ_in_the_source_of_smoke_alone(data: Path, tmp_path
         "real_smoke_scribble",
     ]
     assert len({tuple(config.data.mix.values()) for config in configs}) == 1
+    assert {config.data.decoys for config in configs} == {0}
     assert all(stage.whole for config in configs for stage in config.generator.stages)
     assert len({config.model_copy(update={"data": None}).model_dump_json() for config in configs}) == 1
 
@@ -98,18 +101,21 @@ def test_one_half_is_what_the_model_knows_least_of_and_the_others_are_drawn(tiny
     assert {len(half) for half in halves.values()} == {6}
     assert halves["ranked-1"] == halves["ranked-2"] == halves["ranked-3"]
     assert len({tuple(halves[f"random-{seed}"]) for seed in (1, 2, 3)}) == 3
-    scores = variants.score_files(
-        variants.load_predictor(tiny_run.checkpoint),
-        "another",
-        out,
-        [frame.image for frame in read_frames(tiny_run.data, "train")],
-        out / "again.csv",
-        Console(quiet=True),
-    )
-    best = min(scores, key=lambda each: -each.score)
-    assert best.file.name in halves["ranked-1"]
+    assert by_score(tiny_run, tmp_path)[0] in halves["ranked-1"]
     assert {row.overrides[1] for row in rows if row.name.startswith("ranked")} == {"seed=1", "seed=2", "seed=3"}
     assert {names(row.data, "val")[0] for row in rows} == {names(tiny_run.data, "val")[0]}
+
+
+def by_score(run: Run, folder: Path) -> list[str]:
+    files = [frame.image for frame in read_frames(run.data, "train")]
+    scored = score_files(load_predictor(run.checkpoint), "", folder, files, folder / "scores.csv", Console(quiet=True))
+    return [each.file.name for each in sorted(scored, key=lambda each: -each.score)]
+
+
+def test_where_all_frames_are_alike_the_half_is_filled_by_score(tiny_run: Run, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(variants, "NEAR", -0.99)
+    rows = half_rows(tiny(), tiny_run.data, tmp_path / "out", tiny_run.checkpoint, Console(quiet=True))
+    assert names(rows[0].data, "train") == sorted(by_score(tiny_run, tmp_path)[:6])
 
 
 def test_the_table_of_halves_wants_a_model(data: Path, tmp_path: Path, capsys):
