@@ -62,6 +62,13 @@ CALLS: dict[str, Call] = {
         *("export", run.checkpoint, "--version", "0.1.0", "--out", folder / "out", "--ablation", wrong)
     ],
     "quantise RELEASE": lambda wrong, run, folder: ["quantise", wrong, "--data", run.data, "--out", folder / "out"],
+    "rank FOLDER": lambda wrong, run, folder: ["rank", wrong, "--model", run.checkpoint, "--out", folder / "out"],
+    **{
+        f"rank --{option}": lambda wrong, run, folder, option=option: [
+            *("rank", run.data, "--model", run.checkpoint, "--out", folder / "out", f"--{option}", wrong)
+        ]
+        for option in ("model", "labelled")
+    },
     **{
         f"evaluate --{option}": lambda wrong, run, folder, option=option: [
             *("evaluate", run.checkpoint, "--data", run.data, "--out", folder / "out", f"--{option}", wrong)
