@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-import numpy as np
 from pydantic import BaseModel, Field
 
 from models.outlines import Polygon, Ring
@@ -69,5 +68,5 @@ class RunLengthsBody(BaseModel):
 
 
 def _closed(ring: Ring) -> list[list[int]]:
-    closed: list[list[int]] = np.concatenate([ring, ring[:1]]).tolist()
-    return closed
+    corners: list[list[int]] = ring.tolist()
+    return [*corners, corners[0]]
