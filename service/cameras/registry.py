@@ -60,7 +60,7 @@ class Cameras:
         store: Where their states live.
 
     Attributes:
-        on_update: Told of each camera after each of its frames, and where its alarm ends without one; must not block.
+        on_update: Told of each camera after each of its frames, and where its alarm is taken on or ends without one; must not block.
         on_forget: Told of each camera that is no longer remembered.
     """
 
@@ -243,6 +243,8 @@ class Cameras:
         after, views = await self._exchange(camera, lambda now: now.acknowledge(by, now_s))
         for name in views:
             self._changed(after, AlarmState.ALARM, name, after.views[name].alarm.id)
+        if views:
+            self.on_update(after)
         return after
 
     def restore(self, camera_id: str, kept: KeptCamera, now_s: float) -> None:

@@ -1,5 +1,7 @@
 """«Cameras» and «Alarms» as a person uses them, in a browser, beside cameras that send."""
 
+from pathlib import Path
+
 import httpx2
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -45,6 +47,16 @@ def send(server: Server, camera: str, body: bytes = PLUME, times: int = 1, **hea
 def alarms_of(server: Server, **headers: str) -> list[dict]:
     with server.client() as client:
         return client.get("/alarms", headers=headers).json()["alarms"]
+
+
+def keys_in(folder: Path) -> Path:
+    """Two keys, each its own name: `camera` may look, `person` may judge as well."""
+    scopes = {"camera": '["infer"]', "person": '["infer", "operator"]'}
+    keys = (
+        f'[[key]]\nname = "{name}"\nsha256 = "{digest(name)}"\nscopes = {scope}\n' for name, scope in scopes.items()
+    )
+    (folder / "keys.toml").write_text("".join(keys))
+    return folder / "keys.toml"
 
 
 def cards(page: Page) -> list[str]:
@@ -127,6 +139,53 @@ def test_alarms_are_shown_with_their_picture_and_can_be_judged(browser, watched)
         assert alarms_of(watched)[0]["feedback"]["verdict"] == "true_alarm"
 
 
+def test_an_alarm_is_taken_on_with_the_keyboard_and_another_tab_says_by_whom(browser, start, tmp_path):
+    server = start(SMOKE_API_KEYS_FILE=str(keys_in(tmp_path)))
+    send(server, "north", times=ALARM_FRAMES, **{"X-API-Key": "camera"})
+    with opened(browser, f"{server.url}/#alarms") as page, opened(browser, f"{server.url}/#alarms") as other:
+        for tab, key in ((page, "person"), (other, "camera")):
+            tab.fill("#key", key)
+            tab.keyboard.press("Enter")
+            expect(tab.locator(".alarm .taken")).to_have_text("")
+        other.get_by_text("I take it on").click()
+        expect(other.locator(".alarm .trouble")).to_contain_text("This key may not do that")
+        button = page.get_by_text("I take it on")
+        button.focus()
+        page.keyboard.press("Enter")
+        expect(button).to_have_attribute("aria-pressed", "true")
+        expect(button).to_be_focused()
+        expect(page.locator(".alarm .taken")).to_contain_text("Taken on by person, ")
+        expect(other.locator(".alarm .taken")).to_contain_text("Taken on by person, ")
+        assert violations(page) == []
+    (alarm,) = alarms_of(server, **{"X-API-Key": "camera"})
+    assert alarm["acknowledged"]["by"] == "person"
+
+
+def test_who_has_taken_an_alarm_on_is_shown_as_text_whatever_the_name(browser, start):
+    name = "<img src=x onerror=document.title='taken'>"
+    server = start()
+    send(server, "north", times=ALARM_FRAMES)
+    with server.client() as client:
+        assert client.post("/cameras/north/acknowledge", params={"by": name}).status_code == 200
+    with opened(browser, f"{server.url}/#alarms") as page:
+        expect(page.locator(".alarm .taken")).to_contain_text(f"Taken on by {name}, ")
+        assert page.locator(".alarm .taken img").count() == 0
+        assert page.title() == "smoke-bvm"
+
+
+def test_an_alarm_that_is_over_can_no_longer_be_taken_on(browser, start):
+    server = start()
+    send(server, "north", times=ALARM_FRAMES)
+    with opened(browser, f"{server.url}/#alarms") as page:
+        expect(page.get_by_text("I take it on")).to_be_visible()
+        send(server, "north", DARK, times=3)
+        page.wait_for_timeout(2000)
+        expect(page.locator(".alarm .ended")).to_have_text("Still going on")
+        send(server, "north", DARK)
+        expect(page.locator(".alarm .ended")).to_contain_text("Over since")
+        expect(page.get_by_text("I take it on")).to_be_hidden()
+
+
 def test_an_alarm_comes_in_while_one_looks_on_newest_first_and_older_ones_are_a_click_away(browser, start):
     server = start()
     for number in range(20):
@@ -159,14 +218,7 @@ def test_what_goes_wrong_with_alarms_is_told_in_words(browser, watched):
 
 
 def test_a_key_opens_cameras_and_alarms_and_another_one_judges(browser, start, tmp_path):
-    keys = tmp_path / "keys.toml"
-    scopes = {"camera": '["infer"]', "person": '["infer", "operator"]'}
-    keys.write_text(
-        "".join(
-            f'[[key]]\nname = "{name}"\nsha256 = "{digest(name)}"\nscopes = {scope}\n' for name, scope in scopes.items()
-        )
-    )
-    server = start(SMOKE_API_KEYS_FILE=str(keys))
+    server = start(SMOKE_API_KEYS_FILE=str(keys_in(tmp_path)))
     send(server, "north", times=ALARM_FRAMES, **{"X-API-Key": "camera"})
     with opened(browser, f"{server.url}/#cameras") as page:
         expect(page.locator("#cameras .connection")).to_contain_text("The service asks for an API key")

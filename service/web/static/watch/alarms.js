@@ -63,6 +63,7 @@ function bringUpToDate(told) {
   card.querySelector(".when").textContent = `${when(told.started_at)}, ${ago(told.started_at)}`;
   card.querySelector(".ended").textContent = told.cleared_at ? `Over since ${when(told.cleared_at)}` : "Still going on";
   card.querySelector(".strength").textContent = `At most ${percent(told.area_fraction)} of the picture is smoke`;
+  showTaken(card, told);
   showVerdict(card, told.feedback?.verdict);
   showKept(known);
   return card;
@@ -72,6 +73,7 @@ function add(told) {
   const card = part("alarm").content.firstElementChild.cloneNode(true);
   const known = { card, told };
   for (const button of card.querySelectorAll("[data-verdict]")) button.addEventListener("click", () => judge(known, button.dataset.verdict));
+  card.querySelector(".take").addEventListener("click", () => takeOn(known));
   alarms.set(told.id, known);
   return known;
 }
@@ -85,6 +87,26 @@ async function showKept({ card, told }) {
   const image = card.querySelector("img");
   image.alt = `Camera ${told.camera_id} at the alarm${outlined ? ", the smoke outlined" : ""}`;
   await showPicture(image, outlined ? kept.overlay : kept.frame, kept.request_id).catch((refusal) => tell(card, refusal));
+}
+
+// It is told of the camera, and holds for the alarms of all its views; who presses it again changes nothing.
+async function takeOn({ card, told }) {
+  try {
+    await ask(`cameras/${encodeURIComponent(told.camera_id)}/acknowledge`, { method: "POST" });
+    card.querySelector(".trouble").hidden = true;
+    await refresh();
+  } catch (refusal) {
+    tell(card, refusal);
+  }
+}
+
+function showTaken(card, told) {
+  const button = card.querySelector(".take");
+  button.hidden = told.state !== "active";
+  button.setAttribute("aria-pressed", String(Boolean(told.acknowledged)));
+  const words = told.acknowledged ? `Taken on by ${told.acknowledged.by}, ${when(told.acknowledged.at)}` : "";
+  const place = card.querySelector(".taken");
+  if (place.textContent !== words) place.textContent = words;
 }
 
 async function judge({ card, told }, verdict) {

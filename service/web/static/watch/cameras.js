@@ -24,6 +24,7 @@ export function begin({ cameras: count }) {
 /** What a frame changed of a camera. Returns whether there may be a new picture of an alarm. */
 export function take(told) {
   const known = cameras.get(told.camera_id) ?? add(told.camera_id);
+  const alarmed = Boolean(known.told?.alarm.id);
   const newest = known.findings.at(-1)?.arrived_at ?? "";
   const fresh = told.findings.filter((found) => found.arrived_at > newest);
   known.findings = [...known.findings, ...fresh].slice(-FRAMES_MAX);
@@ -31,7 +32,7 @@ export function take(told) {
   part("no-cameras").hidden = true;
   show(known);
   arrange();
-  return told.alarm.id !== null;
+  return alarmed || told.alarm.id !== null;
 }
 
 export function forget({ camera_id: id }) {
