@@ -24,8 +24,8 @@ _RETRY_S: Final = 30
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "`current`: how many cameras follow. `camera`: one of them, and from then on each one after each of its "
-        "frames, and where its alarm is taken on or ends; its data is the body of the webhook `camera-event`. `forgotten`: `camera_id` of "
-        "one that is no longer remembered. Comments in between keep the connection open.",
+        "frames, and where its alarm is taken on or ends; its data is the body of the webhook `camera-event`. `forgotten`: "
+        "`camera_id` of one that is no longer remembered. Comments in between keep the connection open.",
         "content": {_MEDIA_TYPE: {"schema": {"type": "string"}}},
     }
 }
