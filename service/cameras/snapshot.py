@@ -29,6 +29,8 @@ from service.validation import in_words
 _LOG = logging.getLogger("service.cameras")
 _COOLDOWN_MAX_S: Final = 86_400.0
 """Longest that can be set."""
+_Instant = Annotated[float, Field(ge=0, le=253_402_300_799)]
+"""Seconds since 1970, up to the last year that can be written."""
 
 
 class _Entry(BaseModel):
@@ -37,11 +39,11 @@ class _Entry(BaseModel):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
     state: AlarmState
-    since_s: float
-    score: float
-    frames: int
-    newest_s: float | None
-    ended_s: float | None
+    since_s: _Instant
+    score: Annotated[float, Field(ge=0)]
+    frames: Annotated[int, Field(ge=0)]
+    newest_s: _Instant | None
+    ended_s: _Instant | None
     places: list[RelativeBox]
     id: Annotated[str, Field(pattern=ALARM_ID)] | None = None
     acknowledged: Acknowledgement | None = None
@@ -76,7 +78,7 @@ class _CameraEntry(_Entry):
     """What is kept of a camera: of its frames that name no view, of its views, and of all of them."""
 
     views: dict[Annotated[str, Field(pattern=CAMERA_ID)], _Entry] = Field(default_factory=dict)
-    last_frame_s: float | None = None
+    last_frame_s: _Instant | None = None
     past: dict[str, PastCounts] = Field(default_factory=dict)
 
     def camera(self) -> KeptCamera:

@@ -20,7 +20,8 @@ from service.cli.progress import frame_progress
 from service.cli.reports import report_of, write_report
 from service.cli.summary import SummaryTable, open_summary
 from service.cli.video import cut_videos
-from service.errors import SOME_FAILED, USAGE, BodyTooLarge, RequestError, in_one_line
+from service.errors import SOME_FAILED, USAGE, RequestError, in_one_line
+from service.files import read_file
 from service.pipeline.decoding.decode import Limits
 from service.pipeline.options import POLYGONS, SegmentOptions
 from service.pipeline.pipeline import Pipeline, Segmentation
@@ -201,20 +202,12 @@ def _told(task: SegmentTask, report: FileReport, job: SegmentJob) -> None:
 
 async def _answer_picture(task: SegmentTask, job: SegmentJob) -> FileReport:
     started_s = time.perf_counter()
-    body = await job.pipeline.offload(lambda: _read(task.source, job.body_max_bytes))
+    body = await job.pipeline.offload(lambda: read_file(task.source, job.body_max_bytes))
     read_s = time.perf_counter() - started_s
     segmentation = await job.pipeline.segment(body, job.options)
     latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - started_s)
     fields = FileReport.result_fields(segmentation, latency)
     return await job.pipeline.offload(lambda: _write(task, job.out / task.folder, segmentation, fields), Rank.FINISH)
-
-
-def _read(path: Path, max_bytes: int) -> bytes:
-    with path.open("rb") as stream:
-        body = stream.read(max_bytes + 1)
-    if len(body) > max_bytes:
-        raise BodyTooLarge(f"found more than {max_bytes} bytes, expected at most that")
-    return body
 
 
 def _write(task: SegmentTask, out: Path, segmentation: Segmentation, fields: dict[str, Any]) -> FileReport:

@@ -272,4 +272,11 @@ def test_a_picture_past_the_byte_limit_is_reported(release, folder, tmp_path, ca
     monkeypatch.setenv("SMOKE_BODY_MAX_BYTES", "1024")
     (folder / "large.png").write_bytes(file_of(noisy()))
     assert segment(release, folder / "large.png", "--out", tmp_path / "out") == 1
-    assert "found more than 1024 bytes" in " ".join(capfd.readouterr().err.split())
+    assert "found a file of more than 1024 bytes" in " ".join(capfd.readouterr().err.split())
+
+
+def test_a_pipe_is_reported_and_not_waited_for(release, tmp_path, capfd):
+    """Whoever opens one waits until somebody writes to it: the run never ended."""
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert segment(release, tmp_path / "pipe.jpg", "--out", tmp_path / "out") == 1
+    assert "found a pipe or a device, expected a file" in " ".join(capfd.readouterr().err.split())
