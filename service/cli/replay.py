@@ -7,16 +7,11 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Final, Never
 
-import cv2
-import numpy as np
 from rich.console import Console
 
-from models.geometry import RGB
 from service.api.schemas.model import OperatingPointBody
 from service.cameras.evidence import AlarmPolicy, RelativeBox
 from service.cameras.observation import region_observations
@@ -26,10 +21,11 @@ from service.cli.overlap import frames_at_once, in_order, side_by_side
 from service.cli.pictures import readable
 from service.cli.progress import frame_progress
 from service.cli.recordings import Label, Recording, read_recording
+from service.cli.replay_frames import ShownFrame, recorded, shaken
 from service.cli.replay_table import frames_with_smoke, replay_table
 from service.cli.timeline import AlarmEntry, WatchedCamera, alarm_lines, alarms_of, timeline
 from service.errors import SOME_FAILED, SettingsInvalid, in_one_line
-from service.pipeline.decoding.decode import Limits, decode
+from service.pipeline.decoding.decode import Limits
 from service.pipeline.options import SegmentOptions
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.threshold import threshold_in_force
@@ -37,19 +33,6 @@ from service.runtime.model import Model
 from service.runtime.slot import ModelSlot
 from service.server.components import load, worker_options
 from service.settings import Settings
-
-_SEED: Final = 20261123
-
-
-@dataclass(frozen=True, slots=True)
-class ShownFrame:
-    """A frame for the model: its camera's number and name, its file and name, how to get at its bytes, and what people saw."""
-
-    camera: tuple[int, str]
-    file: Path
-    name: str
-    read: Callable[[], bytes]
-    label: Label | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +106,7 @@ def _replay(options: ReplayOptions, settings: Settings, base: AlarmPolicy, conso
     slot, workers, limits = ModelSlot(load(settings)), worker_options(settings), Limits(settings.pixels_max)
     wanted = SegmentOptions((), threshold=options.threshold, false_alarm_rate=options.false_alarm_rate)
     at_once = frames_at_once(slot.model, workers, wanted.frames)
-    shown = _repeated(recordings, options, limits) if options.repeat else _recorded(recordings)
+    shown = shaken(recordings, options.repeat, options.shift_px, limits) if options.repeat else recorded(recordings)
     with Pipeline(slot, workers, limits) as pipeline:
         frames = in_order(shown, _observer(pipeline, wanted, base), at_once)
         seen = asyncio.run(_watched(frames, _count(recordings, options), console))
@@ -225,55 +208,6 @@ def _say(words: str) -> None:
 
 def _count(recordings: Sequence[Recording], options: ReplayOptions) -> int:
     return sum(len(recording.frames) for recording in recordings) * max(1, options.repeat)
-
-
-def _recorded(recordings: Sequence[Recording]) -> Iterator[ShownFrame]:
-    for number, recording in enumerate(recordings):
-        # A frame that the labels leave out was looked at by nobody.
-        labels = recording.labels or {}
-        for file in recording.frames:
-            yield ShownFrame(
-                (number, recording.name), file, readable(file.name), file.read_bytes, labels.get(file.name)
-            )
-
-
-def _repeated(recordings: Sequence[Recording], options: ReplayOptions, limits: Limits) -> Iterator[ShownFrame]:
-    files = [file for recording in recordings for file in recording.frames]
-    smoke_free = Label(smoke=False, boxes=())
-    for number, file in enumerate(files):
-        camera = (number, readable(file.name))
-        try:
-            picture = decode(file.read_bytes(), limits)
-        except Exception as error:  # noqa: BLE001 - whatever a picture brings about, the others are shown
-            yield ShownFrame(camera, file, "time 1", partial(_fail, error), smoke_free)
-            continue
-        for time, shaken in enumerate(jittered(picture, options.repeat, options.shift_px, _SEED + number), start=1):
-            yield ShownFrame(camera, file, f"time {time}", shaken, smoke_free)
-
-
-def _fail(error: Exception) -> Never:
-    raise error
-
-
-def jittered(picture: RGB, times: int, shift_px: int, seed: int) -> Iterator[Callable[[], bytes]]:
-    """A picture as a shaking camera would send it: moved by up to `shift_px` pixels, up to 3 % brighter or darker, as JPEG files.
-
-    Each is drawn when it is asked for; chance is spent in order before, so that all are the same every time.
-    """
-    random = np.random.default_rng(seed)
-    for _ in range(times):
-        right, down = random.integers(-shift_px, shift_px + 1, 2)
-        brightness, quality = random.uniform(0.97, 1.03), int(random.integers(85, 96))
-        yield partial(_shaken, picture, right, down, brightness, quality)
-
-
-def _shaken(picture: RGB, right: int, down: int, brightness: float, quality: int) -> bytes:
-    height, width = picture.shape[:2]
-    move = np.array([[1, 0, right], [0, 1, down]], np.float64)
-    moved = cv2.warpAffine(picture, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    shown = np.clip(moved * brightness, 0, 255).astype(np.uint8)
-    _, data = cv2.imencode(".jpg", shown[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return data.tobytes()
 
 
 def _truth(label: Label | None, width: int, height: int) -> tuple[RelativeBox, ...]:

@@ -27,6 +27,7 @@ from service.runtime.reload import Reloader
 from service.runtime.slot import LoadedModel, ModelSlot
 from service.runtime.supervision import Supervisor
 from service.server import components
+from service.server.named_files import check_files
 from service.settings import Settings
 from service.web.docs import docs_routes
 from service.web.page import page_routes
@@ -49,7 +50,7 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     Raises:
         StartError: The release cannot be loaded, or a file not be written.
     """
-    components.check_files(settings)
+    check_files(settings)
     slot = ModelSlot(load(), settings.failures_max)
     metrics = components.instruments(slot)
     supervisor = Supervisor(metrics.background)

@@ -1,8 +1,5 @@
 """From settings to the parts of the service: one function a part, so that nothing below reads the configuration."""
 
-import errno
-import os
-import ssl
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -20,10 +17,9 @@ from service.cameras.camera import Camera
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile, Rules
-from service.cameras.snapshot import beside, restore
+from service.cameras.snapshot import restore
 from service.cameras.storage.store import CameraStore, ProcessStore
 from service.errors import SettingsInvalid
-from service.files import append
 from service.notifications.broker import BrokerOptions
 from service.notifications.links import AlarmLinks
 from service.notifications.mqtt import Mqtt
@@ -44,6 +40,7 @@ from service.scheduling.admission import AdmissionControl
 from service.scheduling.backlog import WaitPolicy
 from service.scheduling.in_flight import InFlightLimits
 from service.scheduling.service_time import ServiceTimeEstimator
+from service.server.named_files import named_authority, named_secret
 from service.settings import Settings
 
 
@@ -68,33 +65,6 @@ def _check_rate(rate: float | None, manifest: Manifest) -> None:
         certified(manifest, rate)
     except OperatingPointError as error:
         raise SettingsInvalid(f"SMOKE_FALSE_ALARM_RATE: {error}") from error
-
-
-def check_files(settings: Settings) -> None:
-    """The files that will be written can be; else what they are for would be lost, and nobody told until it is.
-
-    Raises:
-        SettingsInvalid: One cannot.
-    """
-    if settings.feedback_file:
-        _check_writable("SMOKE_FEEDBACK_FILE", settings.feedback_file, settings.feedback_file)
-    if settings.state_file:
-        _check_writable("SMOKE_STATE_FILE", settings.state_file, beside(settings.state_file))
-
-
-def _check_writable(name: str, file: Path, written: Path) -> None:
-    try:
-        if file.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
-        if written != file and file.exists() and not file.is_file():
-            raise OSError(errno.EINVAL, "a pipe or a device")
-        there = written.exists()
-        append(b"", written)
-        if not there:
-            written.unlink()
-    except OSError as error:
-        expected = "expected a file in a folder that is there and can be written"
-        raise SettingsInvalid(f"{name}: found {file}: {error.strerror or error}, {expected}") from error
 
 
 def runtime_options(settings: Settings) -> RuntimeOptions:
@@ -192,7 +162,7 @@ def _store(settings: Settings, metrics: CameraMetrics) -> CameraStore:
     except ImportError as error:
         raise SettingsInvalid(f"SMOKE_REDIS_URL: {error}, expected `pip install 'smoke-bvm[redis]'`") from error
     file = settings.redis_password_file
-    password = _secret("SMOKE_REDIS_PASSWORD_FILE", file) if file else None
+    password = named_secret("SMOKE_REDIS_PASSWORD_FILE", file) if file else None
     try:
         store = RedisStore(settings.redis_url, password)
     except (ValueError, TypeError) as error:
@@ -257,9 +227,9 @@ def _links(settings: Settings) -> AlarmLinks:
 
 
 def _webhook(settings: Settings, url: str) -> Webhook:
-    secret = _secret("SMOKE_WEBHOOK_SECRET_FILE", settings.webhook_secret_file)
+    secret = named_secret("SMOKE_WEBHOOK_SECRET_FILE", settings.webhook_secret_file)
     file = settings.webhook_ca_file
-    authority = _authority("SMOKE_WEBHOOK_CA_FILE", file) if file else None
+    authority = named_authority("SMOKE_WEBHOOK_CA_FILE", file) if file else None
     try:
         return Webhook(url, secret.encode(), authority=authority, links=_links(settings))
     except ValueError as error:
@@ -268,24 +238,6 @@ def _webhook(settings: Settings, url: str) -> Webhook:
 
 def _broker(settings: Settings, host: str) -> BrokerOptions:
     file = settings.mqtt_password_file
-    password = _secret("SMOKE_MQTT_PASSWORD_FILE", file) if file else None
-    tls = _authority("SMOKE_MQTT_CA_FILE", settings.mqtt_ca_file) if settings.mqtt_tls else None
+    password = named_secret("SMOKE_MQTT_PASSWORD_FILE", file) if file else None
+    tls = named_authority("SMOKE_MQTT_CA_FILE", settings.mqtt_ca_file) if settings.mqtt_tls else None
     return BrokerOptions(host, settings.mqtt_port, settings.mqtt_username, password, tls, settings.mqtt_prefix)
-
-
-def _authority(name: str, file: Path | None) -> ssl.SSLContext:
-    """Believe what is signed by the certificates of the file; without one, by the system's."""
-    try:
-        return ssl.create_default_context(cafile=file)
-    except (OSError, ValueError) as error:
-        raise SettingsInvalid(f"{name}: {file}: {error}") from error
-
-
-def _secret(name: str, file: Path | None) -> str:
-    try:
-        secret = file.read_text(encoding="utf-8").strip() if file else ""
-    except (OSError, ValueError) as error:
-        raise SettingsInvalid(f"{name}: {error}") from error
-    if not secret:
-        raise SettingsInvalid(f"{name}: found no secret, expected a file that holds one")
-    return secret

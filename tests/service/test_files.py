@@ -12,7 +12,7 @@ from service.cameras.evidence import AlarmPolicy
 from service.cameras.rules import CameraFile
 from service.errors import SettingsInvalid
 from service.files import append, read_file, read_text
-from service.server.components import check_files
+from service.server.named_files import check_files
 from service.settings import Settings
 from tests.service.api.test_auth import entry
 

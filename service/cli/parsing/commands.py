@@ -57,8 +57,24 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 def _add_segment(parser: argparse.ArgumentParser) -> None:
     from models.tile_layout import TILES
-    from service.pipeline.options import ALL_OUTPUTS, DEFAULT_OUTPUTS, OVERLAY, parse_outputs
 
+    _add_inputs(parser)
+    _add_written(parser)
+    _add_maps(parser)
+    parser.add_argument(
+        "--threshold", type=open_fraction, help="probability that counts as smoke (default: the model's)"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="leave out pictures that DIR has the answer to, by this model and as asked for",
+    )
+    parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
+    _add_model(parser)
+    parser.set_defaults(command="segment")
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "inputs",
         nargs="+",
@@ -73,6 +89,11 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="between two frames of a video (default 10)",
     )
+
+
+def _add_written(parser: argparse.ArgumentParser) -> None:
+    from service.pipeline.options import ALL_OUTPUTS, DEFAULT_OUTPUTS, OVERLAY, parse_outputs
+
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the reports and maps go")
     parser.add_argument("--tree", action="store_true", help="make folders below DIR as they are below FOLDER")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a line on each picture to this table as well")
@@ -90,6 +111,9 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="write the regions for annotation tools as well, below DIR/FORMAT; can be given more than once",
     )
+
+
+def _add_maps(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resolution", choices=("model", "frame"), default="model", help="of the maps (default model)")
     parser.add_argument(
         "--encoding",
@@ -97,17 +121,6 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         default="png",
         help="of the maps: 8-bit pictures, or the model's own floats for numpy (default png)",
     )
-    parser.add_argument(
-        "--threshold", type=open_fraction, help="probability that counts as smoke (default: the model's)"
-    )
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="leave out pictures that DIR has the answer to, by this model and as asked for",
-    )
-    parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
-    _add_model(parser)
-    parser.set_defaults(command="segment")
 
 
 def _add_archive(parser: argparse.ArgumentParser) -> None:
