@@ -106,7 +106,8 @@ def error_bars(errors: Mapping[str, Mapping[str, tuple[float, Sequence[float]]]]
         bars = axis.bar(places, values, width, label=model, yerr=np.abs(ends - values), capsize=3)
         axis.bar_label(bars, fmt="%.4f", padding=3)
     axis.set(xticks=range(len(tests)), xticklabels=[f"tested on {test}" for test in tests], ylabel="mMSE")
-    axis.legend()
+    axis.margins(y=0.15)
+    figure.legend(loc="outside upper center", ncols=len(errors))
     figure.savefig(path, dpi=120)
 
 

@@ -75,7 +75,7 @@ def test_figure_3_scores_what_each_folder_teaches_on_each_of_them(data: Path, tm
     path = draw_figure(3, (), Path("tiny"), SHORT, [data, other], tmp_path / "out", Notes())
     assert path.is_file()
     axis = saved[0].axes[0]
-    assert [text.get_text() for text in axis.get_legend().get_texts()] == [
+    assert [text.get_text() for text in saved[0].legends[0].get_texts()] == [
         f"trained on {data.name}",
         "trained on other",
     ]
