@@ -198,7 +198,7 @@ def test_the_rows_of_the_dashboard_are_named():
     assert [row for row in rows if f"| {row} |" not in DOCKER] == []
 
 
-@pytest.mark.parametrize("folder", ["service", *BELOW])
+@pytest.mark.parametrize("folder", ["service", "docker", *BELOW])
 def test_a_document_says_first_for_whom_it_is(folder: str):
     assert re.search(r"\bfor those who\b", read(f"{folder}/README.md").split("\n\n")[1], re.IGNORECASE)
 
