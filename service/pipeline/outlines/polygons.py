@@ -15,6 +15,8 @@ from service.pipeline.encode import Size, mask_at
 
 Owners: TypeAlias = npt.NDArray[np.uint8]
 """(height, width): 1 in the first region, 2 in the second, 0 in none."""
+CORNERS_MAX: Final = 100_000
+"""Most corners of all polygons of a frame, about a megabyte of JSON; smoke has hundreds."""
 _NEIGHBOURS: Final = np.ones((3, 3), np.uint8)
 
 
@@ -40,5 +42,32 @@ def region_owners(
 
 
 def region_polygons(owners: Owners, count: int) -> tuple[tuple[Polygon, ...], ...]:
-    """For each of the first `count` regions its polygons, mostly one; none where it falls between the frame's pixels."""
-    return tuple(tuple(polygons(owners == number)) for number in range(1, count + 1))
+    """For each of the first `count` regions its polygons, mostly one; none where it falls between the frame's pixels.
+
+    Of noise with more than CORNERS_MAX corners in all come the largest pieces.
+    """
+    traced = tuple(tuple(polygons(owners == number)) for number in range(1, count + 1))
+    corners = sum(_corners(polygon) for pieces in traced for polygon in pieces)
+    return traced if corners <= CORNERS_MAX else _largest(traced)
+
+
+def _largest(traced: Sequence[Sequence[Polygon]]) -> tuple[tuple[Polygon, ...], ...]:
+    pieces = sorted(
+        (
+            (cv2.contourArea(polygon[0]), number, place)
+            for number, found in enumerate(traced)
+            for place, polygon in enumerate(found)
+        ),
+        reverse=True,
+    )
+    kept, left = [set[int]() for _ in traced], CORNERS_MAX
+    for _, number, place in pieces:
+        left -= _corners(traced[number][place])
+        if left < 0:
+            break
+        kept[number].add(place)
+    return tuple(tuple(found[place] for place in sorted(places)) for found, places in zip(traced, kept, strict=True))
+
+
+def _corners(polygon: Polygon) -> int:
+    return sum(map(len, polygon))

@@ -6,7 +6,7 @@ from shapely import Polygon
 from models.maps import SegmentationMaps
 from service.pipeline.detections import DetectionOptions, detect_smoke
 from service.pipeline.encode import Size, mask_at
-from service.pipeline.outlines.polygons import region_owners, region_polygons
+from service.pipeline.outlines.polygons import CORNERS_MAX, region_owners, region_polygons
 
 
 @pytest.mark.parametrize("size", [Size(64, 64), Size(211, 97), Size(40, 30)])
@@ -36,3 +36,16 @@ def test_regions_below_the_least_size_have_no_polygon():
     owners = region_owners(prediction, found, 0.5, 0.01, size)
     ((((outer,),)),) = region_polygons(owners, len(found))
     assert Polygon(outer).bounds == (10, 10, 30, 30)
+
+
+def test_of_noise_the_largest_pieces_are_told_and_no_more_corners_than_a_reply_holds():
+    """A checkerboard on a frame of 18 megapixels had two million."""
+    row, column = np.mgrid[:480, :480]
+    owners = ((row + column) % 2 == 0).astype(np.uint8)
+    owners[100:140, 100:140] = 1
+    owners[300:310, 300:310] = 2
+    large, small = region_polygons(owners, 2)
+    corners = [len(ring) for pieces in (large, small) for polygon in pieces for ring in polygon]
+    assert CORNERS_MAX - 200 < sum(corners) <= CORNERS_MAX
+    assert max(Polygon(outer).area for outer, *_ in large) >= 40 * 40
+    assert [Polygon(outer).area for outer, *_ in small] == [100]
