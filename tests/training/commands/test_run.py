@@ -57,7 +57,7 @@ def refusal(capsys, *arguments: str | Path) -> str:
         (["network.encoder_weights=imagenet"], "network.encoder_weights=FILE"),
         (["network.encoder_weights=absent.pth"], "absent.pth"),
         (["data.mix={synthetic=1}"], "'synthetic'"),
-        (["accelerator=gpuu"], "accelerator 'gpuu', precision '32-true': "),
+        (["accelerator=gpuu"], "accelerator 'gpuu', devices 1, precision '32-true': "),
     ],
 )
 def test_a_wrong_configuration_is_one_line(capsys, data, tmp_path, overrides, words):
