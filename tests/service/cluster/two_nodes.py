@@ -1,11 +1,12 @@
 """A Ray cluster of two nodes on this machine, a replica's room on each, with the service on it and a Redis beside it."""
 
+import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import pytest
@@ -20,6 +21,7 @@ from tests.end_to_end.monitoring import free_port, wait_for
 from tests.redis_server import redis_server
 
 _MEMORY = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+Started = TypeVar("Started")
 _NAME = rb"(camera_id=|/cameras/)(?=[a-z]+(?:[&/?]|$))"
 
 
@@ -101,9 +103,11 @@ def two_nodes(release: Path, folder: Path, **settings: str) -> Iterator[TwoNodes
             **settings,
         }.items():
             environment.setenv(name, value)
-        cluster = Cluster(initialize_head=True, head_node_args={**_MEMORY, "include_dashboard": False})
+        cluster = _patiently(
+            lambda: Cluster(initialize_head=True, head_node_args={**_MEMORY, "include_dashboard": False})
+        )
         try:
-            second = cluster.add_node(**_MEMORY)
+            second = _patiently(lambda: cluster.add_node(**_MEMORY))
             ray.init(cluster.address, log_to_driver=False, configure_logging=False)
             serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port})
             yield TwoNodes(f"http://127.0.0.1:{port}", cluster, second)
@@ -111,3 +115,10 @@ def two_nodes(release: Path, folder: Path, **settings: str) -> Iterator[TwoNodes
             # Not serve.shutdown(), which waits for replicas to be done: they end with their nodes.
             ray.shutdown()
             cluster.shutdown()
+
+
+def _patiently(start: Callable[[], Started]) -> Started:
+    """Ray gives a node half a minute to start, whatever else the machine does: it gets a second one."""
+    with contextlib.suppress(Exception):
+        return start()
+    return start()
