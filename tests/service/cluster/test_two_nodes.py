@@ -117,7 +117,7 @@ def server(nodes) -> TwoNodes:
 def client(nodes) -> Iterator[httpx2.Client]:
     """Ray's proxy in the place of the application in this process."""
     nodes.deploy()
-    with nodes.client(f"n{next(_NUMBERS)}-") as client:
+    with nodes.client(f"of-test-{next(_NUMBERS)}-") as client:
         yield client
 
 
