@@ -172,6 +172,12 @@ def test_every_route_is_named(router):
         assert f"{shown}`" in API
 
 
+def test_no_section_stands_in_two_documents_of_the_service():
+    texts = (API, CAMERAS, SERVER, CLI, read("tests/performance/README.md"))
+    found = [heading for text in texts for heading in re.findall(r"^##+ (.*)$", without_code(text), re.MULTILINE)]
+    assert sorted(found) == sorted(set(found))
+
+
 def test_what_to_believe_fits_a_screen_and_names_every_state_and_flag_of_a_camera():
     screen = CAMERAS.split("\n## ")[1]
     assert screen.startswith("Which alarms to believe\n")
