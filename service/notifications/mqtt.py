@@ -157,14 +157,19 @@ class Mqtt:
         """Say everything, then every difference, until the connection is lost."""
         self._told.clear()
         self._shown.clear()
-        await self._publish(client, self._topics.status, b"online")
-        await client.subscribe(self._topics.of_all_cameras, qos=1)
+        try:
+            await self._publish(client, self._topics.status, b"online")
+            await client.subscribe(self._topics.of_all_cameras, qos=1)
+            end_if_cancelled()
+            await self._keep_telling(client)
+        except asyncio.CancelledError:
+            await client.publish(self._topics.status, b"offline", qos=1, retain=True)
+            raise
+
+    async def _keep_telling(self, client: aiomqtt.Client) -> None:
         work = [asyncio.create_task(self._listen(client)), asyncio.create_task(self._reconcile(client))]
         try:
             await asyncio.gather(*work)
-        except asyncio.CancelledError:
-            await self._publish(client, self._topics.status, b"offline")
-            raise
         finally:
             for task in work:
                 task.cancel()
@@ -263,7 +268,9 @@ class Mqtt:
         self._orphans.pop(camera_id, None)
 
     async def _publish(self, client: aiomqtt.Client, topic: str, payload: bytes) -> None:
+        """Ends the task too that was told to end as the broker answered: `asyncio.wait_for` of Python 3.11 loses that."""
         await client.publish(topic, payload, qos=1, retain=True)
+        end_if_cancelled()
 
     def _drop(self, camera_id: str) -> None:
         del self._changed[camera_id]

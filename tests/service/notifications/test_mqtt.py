@@ -10,7 +10,9 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import aiomqtt
 import pytest
@@ -215,6 +217,26 @@ def test_a_broker_that_goes_as_the_service_leaves_does_not_hold_it_up(broker, mo
         async with asyncio.timeout(10), publisher(broker.port, [camera()]).running():
             await heard(broker.port, "alarm")
             monkeypatch.setattr(aiomqtt.Client, "publish", refuse)
+
+    asyncio.run(run())
+
+
+def test_a_service_that_leaves_as_the_broker_answers_ends_and_says_so(broker, monkeypatch):
+    """As `asyncio.wait_for` of Python 3.11 does, with which aiomqtt waits: what ends the task is lost where the answer has come too."""
+    answered, publish = asyncio.Event(), aiomqtt.Client.publish
+
+    async def lose(self: aiomqtt.Client, topic: str, payload: bytes, **options: Any) -> None:
+        await publish(self, topic, payload, **options)
+        if (topic, payload) == ("smoke/status", b"online"):
+            answered.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    async def run() -> None:
+        monkeypatch.setattr(aiomqtt.Client, "publish", lose)
+        async with asyncio.timeout(10), publisher(broker.port, [camera()]).running():
+            await answered.wait()
+        await retained(broker.port, lambda found: found.get("smoke/status") == b"offline")
 
     asyncio.run(run())
 
