@@ -170,7 +170,8 @@ def test_a_caller_who_hangs_up_in_mid_upload_is_counted_and_costs_nothing(start)
 
 
 def test_what_was_accepted_is_finished_after_sigterm(start):
-    server = start(SMOKE_REQUESTS_MAX="256", SMOKE_QUEUE_MAX="256", SMOKE_DRAIN_S="60", SMOKE_BODY_TIMEOUT_S="120")
+    room = {"SMOKE_REQUESTS_MAX": "256", "SMOKE_QUEUE_MAX": "256", "SMOKE_WAIT_MAX_MS": "600000"}
+    server = start(**room, SMOKE_DRAIN_S="60", SMOKE_BODY_TIMEOUT_S="120")
     body = file_of(plume(640, 480))
     request = b"POST /segment?outputs=mask&resolution=frame HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
     connections = [connect(server) for _ in range(200)]
@@ -248,7 +249,7 @@ def test_many_callers_at_once_each_get_their_own_answer(server):
 
     def ask(level: int) -> float:
         if level < 40:
-            met.wait(10)
+            met.wait(60)
         with server.client() as client:
             reply = client.post(f"/segment?outputs=&camera_id={level}", content=file_of(plain(level, 0, 0))).json()
         return reply["smoke"]["max_probability"]

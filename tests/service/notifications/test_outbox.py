@@ -73,7 +73,7 @@ def test_what_is_offered_arrives_newest_first_and_what_is_unwanted_does_not():
 
 def test_a_failed_delivery_is_tried_until_it_arrives():
     channel = Obedient(failures=50)
-    assert run(channel, 1) == ["delivered"]
+    assert run(channel, 1, policy=replace(SHORT, drain_s=30.0)) == ["delivered"]
     assert channel.attempts == ["camera-1"] * 51
 
 
