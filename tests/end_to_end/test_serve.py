@@ -169,15 +169,17 @@ def test_a_caller_who_hangs_up_in_mid_upload_is_counted_and_costs_nothing(start)
         assert metric(client, left) == 1
 
 
-def test_what_was_accepted_is_finished_after_sigterm(start):
+def test_what_was_accepted_is_finished_after_sigterm(start, request):
     room = {"SMOKE_REQUESTS_MAX": "256", "SMOKE_QUEUE_MAX": "256", "SMOKE_WAIT_MAX_MS": "600000"}
     server = start(**room, SMOKE_DRAIN_S="60", SMOKE_BODY_TIMEOUT_S="120")
     body = file_of(plume(640, 480))
-    request = b"POST /segment?outputs=mask&resolution=frame HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    head = b"POST /segment?outputs=mask&resolution=frame HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
     connections = [connect(server) for _ in range(200)]
+    for connection in connections:
+        request.addfinalizer(connection.close)
     with server.client() as client:
         for connection in connections:
-            connection.sendall(request % len(body) + body[:-1])
+            connection.sendall(head % len(body) + body[:-1])
         wait_until(lambda: metric(client, 'smoke_permits_used{kind="requests"}') == 200)
         server.process.terminate()
         wait_until(lambda: client.get("/health/ready").status_code == 503)
@@ -189,8 +191,6 @@ def test_what_was_accepted_is_finished_after_sigterm(start):
         for connection in connections:
             connection.sendall(body[-1:])
         statuses = {answer.result()[:15] for answer in answers}
-    for connection in connections:
-        connection.close()
     assert statuses == {b"HTTP/1.1 200 OK"}
     assert server.wait() == 0
 
