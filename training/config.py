@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 Positive = Annotated[int, Field(gt=0)]
@@ -144,7 +144,8 @@ class Optimiser(_Section):
 class GeneratorTraining(_Section):
     """The generator and the inference model, eq. 11."""
 
-    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    stages: tuple[Stage, ...]
+    """None: the initial networks stay as they are, and g_gamma alone learns."""
     optimiser: Optimiser
     objective: Objective = Objective()
     freeze_encoder_norm: bool = True
@@ -174,11 +175,12 @@ class Config(_Section):
     """Everything that decides a training run.
 
     `initial` names a checkpoint whose averaged networks the run starts from, or the folder of a release, for going on with another
-    recipe or other data; empty: the encoder's weights and nothing else.
+    recipe or other data. Of several it starts from the mean of their weights (Wortsman et al. 2022, «Model soups»), one named twice
+    counting twice: they must come from one beginning. None: the encoder's weights and nothing else.
     """
 
     name: str
-    initial: str = ""
+    initial: tuple[str, ...] = ()
     seed: Annotated[int, Field(ge=0)] = 1
     accelerator: str = "auto"
     devices: Positive = 1
@@ -194,6 +196,19 @@ class Config(_Section):
     data: Data
     generator: GeneratorTraining
     estimator: EstimatorTraining
+
+    @field_validator("initial", mode="before")
+    @classmethod
+    def _one_or_several(cls, found: object) -> object:
+        return (found,) * bool(found) if isinstance(found, str) else found
+
+    @model_validator(mode="after")
+    def _has_something_to_learn(self) -> Self:
+        if not self.generator.stages and not (self.initial and self.estimator.stages):
+            raise ValueError(
+                "no generator.stages: expected initial networks, and estimator.stages to learn beside them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _shares_sum_to_something(self) -> Self:

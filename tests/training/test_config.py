@@ -131,6 +131,14 @@ def test_an_estimator_that_would_never_learn_is_refused():
         tiny("estimator.stages=[]", "estimator.joint_every=0")
 
 
+def test_a_run_without_steps_of_the_generator_needs_networks_to_start_from_and_an_estimator_that_learns():
+    with pytest.raises(ConfigError, match=r"no generator\.stages: expected initial networks, and estimator\.stages"):
+        tiny("generator.stages=[]")
+    with pytest.raises(ConfigError, match=r"no generator\.stages"):
+        tiny("generator.stages=[]", "initial=start.ckpt", "estimator.stages=[]", "estimator.joint_every=2")
+    assert tiny("generator.stages=[]", "initial=start.ckpt").initial == ("start.ckpt",)
+
+
 def test_a_calibrated_entropy_without_an_estimator_beside_it_is_refused():
     untold = ("estimator.joint_every=0",)
     with pytest.raises(ConfigError, match=r"entropy calibrated needs estimator\.joint_every > 0"):

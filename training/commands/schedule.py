@@ -68,7 +68,7 @@ def start_from(start: Path, overrides: Sequence[str], train_frames: Sequence[Fra
     stages = tuple(stage.model_copy(update={"size_px": size_px}) for stage in config.generator.stages)
     return config.model_copy(
         update={
-            "initial": str(start),
+            "initial": (str(start),),
             "network": network,
             "data": config.data.model_copy(update={"mix": mix, "size_px": size_px, "decoys": decoys}),
             "generator": config.generator.model_copy(update={"stages": stages[:1]}),

@@ -1,6 +1,6 @@
 """Configuration -> what a run is made of: networks where they start, learners, and the loader of a phase."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,12 @@ from training.losses.objective import Weights
 
 _VIEWS = 8
 """From which a release's networks find the statistics of their normalisations."""
+_STATISTICS_STEPS = 45
+"""Batches of so many views, from which the mean of several networks finds its own."""
 
 
 def start_segmenter(config: Config, frames: Sequence[Frame], *, resumed: bool) -> SmokeSegmenter:
-    """The networks at the first step: with the encoder's weights, or those of the initial checkpoint or release; empty if resumed.
+    """The networks at the first step: with the encoder's weights, or those of the initial checkpoints or releases; empty if resumed.
 
     Args:
         config: The resolved configuration.
@@ -38,7 +40,7 @@ def start_segmenter(config: Config, frames: Sequence[Frame], *, resumed: bool) -
     """
     segmenter = build_segmenter(config.network, pretrained=not resumed and not config.initial)
     if config.initial and not resumed:
-        _fill(segmenter, Path(config.initial), config, frames)
+        _fill_with_mean(segmenter, config, frames)
     return segmenter
 
 
@@ -127,18 +129,54 @@ def build_loader(
 
 def _some_views(config: Config, frames: Sequence[Frame]) -> Tensor:
     """What training sees first, (batch, size, size, 3) uint8, as the deployed graph takes it."""
+    return next(_views(config, frames, 1))
+
+
+def _views(config: Config, frames: Sequence[Frame], steps: int) -> Iterator[Tensor]:
+    """Views of whole frames by the batch, each (batch, size, size, 3) uint8, as the deployed graph takes them."""
     here = config.model_copy(update={"workers": 0, "devices": 1, "accumulate": 1})
-    loader = build_loader(
-        here, frames, "generator", [Stage(steps=1, batch=_VIEWS, size_px=config.data.size_px, whole=True)], 0
-    )
-    first: Batch = next(iter(loader))
-    return first.image.permute(0, 2, 3, 1).contiguous()
+    stage = Stage(steps=steps, batch=_VIEWS, size_px=config.data.size_px, whole=True)
+    for batch in build_loader(here, frames, "generator", [stage], 0):
+        yield batch.image.permute(0, 2, 3, 1).contiguous()
 
 
 def _optimiser(module: nn.Module, segmenter: SmokeSegmenter, settings: Optimiser) -> torch.optim.Optimizer:
     encoder = segmenter.generator.backbone.parameters()
     rates = settings.encoder_learning_rate, settings.learning_rate
     return build_optimiser(parameter_groups(module, encoder, *rates, settings.weight_decay), settings)
+
+
+def _fill_with_mean(segmenter: SmokeSegmenter, config: Config, frames: Sequence[Frame]) -> None:
+    """The mean of the initial networks. Statistics of normalisations cannot be averaged: of several networks they are found anew."""
+    states: list[dict[str, Tensor]] = []
+    for path in config.initial:
+        _fill(segmenter, Path(path), config, frames)
+        states.append({name: value.clone() for name, value in segmenter.state_dict().items()})
+    if len(states) == 1:
+        return
+    mean = {name: sum(state[name] for state in states) / len(states) for name in states[0]}
+    segmenter.load_state_dict(mean)
+    _find_statistics(segmenter, config, frames)
+
+
+@torch.no_grad()
+def _find_statistics(segmenter: SmokeSegmenter, config: Config, frames: Sequence[Frame]) -> None:
+    """Running means and variances of the normalisations over some views of training, but of those that training keeps.
+
+    Source: Izmailov et al. 2018, «Averaging Weights Leads to Wider Optima and Better Generalization», section 3.2.
+    """
+    segmenter.train()
+    if config.generator.freeze_encoder_norm:
+        segmenter.generator.backbone.eval()
+    learning = [module for module in segmenter.modules() if isinstance(module, nn.BatchNorm2d) and module.training]
+    momenta = [norm.momentum for norm in learning]
+    for norm in learning:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over all batches
+    for image in _views(config, frames, _STATISTICS_STEPS):
+        segmenter(image)
+    for norm, momentum in zip(learning, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def _fill(segmenter: SmokeSegmenter, path: Path, config: Config, frames: Sequence[Frame]) -> None:

@@ -195,7 +195,8 @@ def _operating_points(report: Mapping[str, Any]) -> OperatingPoints | None:
 def _shown(config: Config) -> dict[str, Any]:
     """The configuration without the folders of the machine it ran on."""
     values: dict[str, Any] = json.loads(config.model_dump_json())
-    values["initial"] = Path(config.initial).name
+    values["initial"] = [Path(path).name for path in config.initial]
+    values["estimator"]["members"] = [Path(path).name for path in config.estimator.members]
     values["network"]["encoder_weights"] = Path(config.network.encoder_weights).name
     return values
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.training.conftest import Run, tiny
+from training.data.folders import read_frames
 from training.engine.checkpoint import CheckpointError, load_averaged
 from training.engine.setup import estimator_members, start_segmenter, step_weights
 from training.losses.objective import Weights
@@ -69,3 +70,38 @@ def test_members_are_the_averaged_networks_of_their_checkpoints_as_they_would_be
 def test_a_missing_member_is_refused_by_name():
     with pytest.raises(CheckpointError, match=r"gone\.ckpt"):
         estimator_members(tiny('estimator.members=["gone.ckpt"]'), (), torch.device("cpu"))
+
+
+def test_several_initial_checkpoints_give_the_mean_of_their_weights_with_statistics_found_anew(
+    tiny_run: Run, tmp_path: Path
+):
+    other = _with_weights_doubled(tiny_run, tmp_path / "other.ckpt")
+    frames = read_frames([tiny_run.data], "train")
+    alone, mean = (
+        start_segmenter(tiny(f'initial=["{tiny_run.checkpoint}", "{path}"]'), frames, resumed=False)
+        for path in (tiny_run.checkpoint, other)
+    )
+    one = load_averaged(tiny_run.checkpoint)
+    torch.testing.assert_close(mean.generator.head.weight.detach(), 1.5 * one["generator.head.weight"])
+    variances = [started.generator.deep_norm_act[0].running_var for started in (alone, mean)]
+    torch.testing.assert_close(variances[1], 1.5**2 * variances[0])
+    assert mean.generator.deep_norm_act[0].momentum == 0.1
+    kept = "generator.backbone.encoder.bn1.running_mean"
+    assert torch.equal(mean.state_dict()[kept], one[kept])
+
+
+def test_a_checkpoint_named_twice_counts_twice(tiny_run: Run, tmp_path: Path):
+    other = _with_weights_doubled(tiny_run, tmp_path / "other.ckpt")
+    config = tiny(f'initial=["{tiny_run.checkpoint}", "{tiny_run.checkpoint}", "{other}"]')
+    started = start_segmenter(config, read_frames([tiny_run.data], "train"), resumed=False)
+    one = load_averaged(tiny_run.checkpoint)["generator.head.weight"]
+    torch.testing.assert_close(started.generator.head.weight.detach(), 4 / 3 * one)
+
+
+def _with_weights_doubled(run: Run, path: Path) -> Path:
+    state = torch.load(run.checkpoint, weights_only=True)
+    for name, value in state["average"].items():
+        if name.endswith((".deep_from_feature.weight", ".deep_from_latent.weight", ".head.weight")):
+            value.mul_(2.0)
+    torch.save(state, path)
+    return path

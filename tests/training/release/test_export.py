@@ -211,11 +211,17 @@ def test_the_card_of_a_run_that_ended_says_nothing_of_an_end(released: Path):
 
 def test_a_release_names_no_folder_of_the_machine_that_made_it(tiny_run: Run, tmp_path: Path):
     state = torch.load(tiny_run.checkpoint, weights_only=True)
-    far = ("initial=/far/away/start.ckpt", "network.encoder_weights=/far/away/resnet.pth")
+    far = (
+        "initial=/far/away/start.ckpt",
+        "network.encoder_weights=/far/away/resnet.pth",
+        'estimator.members=["/far/away/member.ckpt"]',
+    )
     torch.save(state | {"config": tiny(*far).model_dump_json()}, tmp_path / "last.ckpt")
     folder = export(tmp_path / "last.ckpt", tmp_path / "out", None, "0.1.0", {})
     text = (folder / "manifest.json").read_text()
-    assert '"initial": "start.ckpt"' in text
+    provenance = json.loads(text)["provenance"]["configuration"]
+    assert provenance["initial"] == ["start.ckpt"]
+    assert provenance["estimator"]["members"] == ["member.ckpt"]
     assert '"encoder_weights": "resnet.pth"' in text
     assert "/far" not in text + (folder / "MODEL_CARD.md").read_text()
 
