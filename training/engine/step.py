@@ -95,14 +95,14 @@ class EstimatorLoss(nn.Module):
         super().__init__()
         self.estimator = segmenter.estimator
         self._segmenter = [segmenter]  # in a list, so that the frozen networks are no part of this module
-        self._samples = samples
+        self._samples = 1 if members else samples
         self._members = list(members)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Images (batch, 3, h, w) uint8 -> scalars by name, `loss` among them."""
         normalised = self._segmenter[0].normalise(image).contiguous(memory_format=torch.channels_last)
         deployed, drawn = self._predict(normalised)
-        sampled = decompose(torch.stack([deployed, *self._ask_members(image)]) if self._members else drawn)
+        sampled = decompose(torch.stack([deployed, *self._ask_members(normalised)]) if self._members else drawn)
         shown = deployed.clone()
         shown[1::2] = drawn[0, 1::2]
         estimated = self.estimator(normalised, shown)
@@ -122,9 +122,8 @@ class EstimatorLoss(nn.Module):
 
     @torch.no_grad()
     def _ask_members(self, image: Tensor) -> list[Tensor]:
-        """Images (batch, 3, h, w) uint8 -> the probability of each member as it would be deployed, (batch, 1, h, w)."""
-        frames = image.permute(0, 2, 3, 1)
-        return [member(frames).probability[:, None].float() for member in self._members]
+        """Normalised images -> the probability of each member as it would be deployed, (batch, 1, h, w)."""
+        return [torch.sigmoid(own.generator(image, own.inference_model(image).mean).float()) for own in self._members]
 
 
 def optimise(fabric: Fabric, optimiser: torch.optim.Optimizer, module: nn.Module, clip_norm: float) -> None:

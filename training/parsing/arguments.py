@@ -1,6 +1,7 @@
 """Kinds of arguments, and options that several commands have."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -13,34 +14,26 @@ def whole_number(text: str) -> int:
 
 def share(text: str) -> float:
     """A number between 0 and 1. Raises ArgumentTypeError."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0.0 < number < 1.0:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a share between 0 and 1")
-    return number
+    return _number(text, lambda number: 0.0 < number < 1.0, "a share between 0 and 1")
 
 
 def minutes(text: str) -> float:
     """Minutes above 0. Raises ArgumentTypeError."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0.0 < number <= 100_000.0:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected minutes above 0")
-    return number
+    return _number(text, lambda number: 0.0 < number <= 100_000.0, "minutes above 0")
 
 
 def correlation(text: str) -> float:
     """A number above 0, at most 1. Raises ArgumentTypeError."""
+    return _number(text, lambda number: 0.0 < number <= 1.0, "a number above 0, at most 1")
+
+
+def _number(text: str, fits: Callable[[float], bool], expected: str) -> float:
     try:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0.0 < number <= 1.0:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0, at most 1")
+    if not fits(number):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {expected}")
     return number
 
 

@@ -205,3 +205,14 @@ def test_a_broken_picture_stops_the_run_by_name(data: Path, tmp_path: Path):
         picture.write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"cam-[ab]-\d\.png: not a picture that OpenCV can read"):
         trained(tiny(*SHORT), broken, tmp_path / "run", Notes())
+
+
+def test_without_steps_of_the_generator_it_stays_as_it_was_and_the_estimator_learns_beside_members(
+    tiny_run: Run, tmp_path: Path
+):
+    start = f'["{tiny_run.checkpoint}"]'
+    config = tiny(*SHORT, "generator.stages=[]", f"initial={start}", f"estimator.members={start}")
+    last = trained(config, tiny_run.data, tmp_path / "run", Notes())
+    before, after = checkpoints.load_averaged(tiny_run.checkpoint), checkpoints.load_averaged(last)
+    changed = {name.partition(".")[0] for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed == {"estimator"}

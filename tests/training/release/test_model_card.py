@@ -40,3 +40,13 @@ def test_the_card_says_when_the_estimator_learnt():
     card = model_card("x-0.1.0", beside, 0.5, PARITY, {})
     assert "g_gamma beside it, one step in 8\n" in card
     assert "on the frozen" not in card
+
+
+def test_the_card_of_an_estimator_that_learnt_alone_from_an_ensemble_says_so():
+    alone = tiny(
+        "generator.stages=[]", "initial=a.ckpt", "estimator.joint_every=8", 'estimator.members=["b.ckpt", "c.ckpt"]'
+    )
+    card = model_card("x-0.1.0", alone, 0.5, PARITY, {})
+    assert "an ensemble of 3 networks" in card
+    assert "Monte Carlo samples" not in card
+    assert "one step in" not in card
