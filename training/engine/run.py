@@ -145,7 +145,7 @@ class _Run(Generic[Seen]):
     def _generator_phase(self) -> None:
         """Eq. 11 on the generator and the inference model, and every so many steps eq. 6 on g_gamma beside it."""
         settings = self._config.generator
-        if not settings.stages or (self._resumed and self._resumed.phase != "generator"):
+        if self._resumed and self._resumed.phase != "generator":
             return
         learners = [generator_learner(self._config, self._segmenter)]
         if self._config.estimator.joint_every:
