@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 import os
+import signal
 import socket
 import threading
 import time
@@ -34,11 +35,13 @@ class DrainingServer(uvicorn.Server):
     Attributes:
         banner: What is said once it listens.
         on_drain: Called again and again while it drains, for what would never end by itself.
+        on_hangup: Called on SIGHUP, by the event loop: a signal's own handler may wait for a lock that what it interrupts holds.
         end_s: From the first signal on the process ends within this time, whatever its threads do; None: they are waited for.
     """
 
     banner: StartupBanner | None = None
     on_drain: Callable[[], None] = staticmethod(lambda: None)
+    on_hangup: Callable[[], None] = staticmethod(lambda: None)
     end_s: float | None = None
 
     def __init__(
@@ -52,8 +55,10 @@ class DrainingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start as uvicorn does, then announce the address."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self.on_hangup)
         if self.config.is_ssl:
-            _limit_handshakes(asyncio.get_running_loop(), self._handshake_s)
+            _limit_handshakes(loop, self._handshake_s)
         await super().startup(sockets)
         if self.started and self.banner:
             self.banner.announce(sockets or [])

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Never
@@ -91,7 +92,6 @@ def _server(settings: Settings) -> tuple["DrainingServer", Reloader]:
     gc.collect()
     gc.freeze()
     state = AppState.of(app)
-    signal.signal(signal.SIGHUP, lambda *_: _on_sighup(state))
     flush_s = min(settings.drain_s, _FLUSH_S)
     config = _config(app, state, flush_s)
     config.load()
@@ -99,12 +99,13 @@ def _server(settings: Settings) -> tuple["DrainingServer", Reloader]:
     server = DrainingServer(config, state.admission, settings.drain_s - flush_s, settings.header_timeout_s)
     server.end_s = settings.drain_s + _LEAVE_S
     server.on_drain = state.events.close
+    server.on_hangup = partial(_reread, state)
     server.banner = StartupBanner(_example(settings), settings)
     return server, state.reloader
 
 
-def _on_sighup(state: AppState) -> None:
-    """Read the files anew at once, as Python runs this between two steps of the event loop; the model takes its time."""
+def _reread(state: AppState) -> None:
+    """Read the files anew at once; the model takes its time."""
     state.reloader.start()
     state.files.reread()
 

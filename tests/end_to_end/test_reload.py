@@ -95,3 +95,14 @@ def test_a_server_that_is_told_to_stop_while_it_loads_ends_in_order(start):
     server.process.send_signal(signal.SIGHUP)
     time.sleep(0.2)
     assert server.stop() == 0
+
+
+def test_a_storm_of_hangup_signals_leaves_a_server_that_answers_and_ends(start):
+    server = start(newest_release())
+    assert server.url
+    for _ in range(300):
+        server.process.send_signal(signal.SIGHUP)
+        time.sleep(0.002)
+    with server.client() as client:
+        assert client.get("/model").status_code == 200
+    assert server.stop() == 0
