@@ -10,7 +10,7 @@ from models.drift import thumbnail
 from models.geometry import RGB, Map, Mask, fit, fit_map, unfit
 from models.tile_layout import Tiles
 from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
-from training.evaluation.predictor import Predict, predict_frame
+from training.evaluation.predictor import Predict, Predictor, predict_frame
 from training.metrics import segmentation
 from training.metrics.calibration import Calibration, LogitHistogram, apply, logit_histogram
 from training.metrics.pixel_doubt import EpistemicCounts, count_epistemic
@@ -122,6 +122,11 @@ def score_frames(
         calibration: What the shown probability is calibrated by; None where that is not known.
     """
     return [_score(predict, frame, size_px, minimum_region, tiles, calibration) for frame in frames]
+
+
+def score_model(model: Predictor, frames: Iterable[Frame]) -> list[FrameScore]:
+    """`score_frames` of a model with its own size, regions, tiles and calibration."""
+    return score_frames(model.predict, frames, model.size_px, model.minimum_region, model.tiles, model.calibration)
 
 
 def summarise(scores: Sequence[FrameScore], level: int) -> Summary:

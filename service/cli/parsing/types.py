@@ -17,13 +17,7 @@ def output_names(text: str) -> tuple[str, ...]:
 
 def positive_seconds(text: str) -> float:
     """Seconds, more than 0. Raises ArgumentTypeError."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds, more than 0")
-    return value
+    return _number_between_0_and(1e6, text, "seconds, more than 0")
 
 
 def natural_number(text: str) -> int:
@@ -42,13 +36,7 @@ def counting_number(text: str) -> int:
 
 def open_fraction(text: str) -> float:
     """A number between 0 and 1. Raises ArgumentTypeError."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 < value < 1.0:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number between 0 and 1")
-    return value
+    return _number_between_0_and(1.0, text, "a number between 0 and 1")
 
 
 def port_number(text: str) -> int:
@@ -56,3 +44,13 @@ def port_number(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 5 or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a port from 0 to 65535")
     return int(text)
+
+
+def _number_between_0_and(end: float, text: str, expected: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 < value < end:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {expected}")
+    return value

@@ -13,14 +13,7 @@ from tests.training.evaluation.red_smoke import SIDE, predictor, read_red, say_n
 from training.data.files import DataError
 from training.evaluation import measurements
 from training.evaluation.evaluate import evaluate, write
-from training.metrics import bootstrap
 from training.metrics.calibration import Calibration
-
-
-@pytest.fixture(autouse=True)
-def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Enough to draw either of two cameras alone, and quick."""
-    monkeypatch.setattr(bootstrap, "RESAMPLES", 60)
 
 
 @pytest.fixture

@@ -8,14 +8,7 @@ import pytest
 from tests.training.evaluation.red_smoke import predictor, read_red, write_frame, write_manifest
 from training.evaluation.evaluate import _without_nan, evaluate
 from training.evaluation.report import headline, markdown
-from training.metrics import bootstrap
 from training.metrics.calibration import Calibration
-
-
-@pytest.fixture(autouse=True)
-def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Enough to draw either of two cameras alone, and quick."""
-    monkeypatch.setattr(bootstrap, "RESAMPLES", 60)
 
 
 @pytest.fixture
