@@ -48,9 +48,9 @@ class Server:
         return [json.loads(line) for line in self.lines if line.startswith("{")]
 
     def client(self) -> httpx2.Client:
-        return httpx2.Client(base_url=self.url, timeout=30, trust_env=False)
+        return httpx2.Client(base_url=self.url, timeout=START_S, trust_env=False)
 
-    def stop(self, timeout_s: float = 30.0) -> int:
+    def stop(self, timeout_s: float = START_S) -> int:
         """Send SIGTERM; returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait(timeout_s)

@@ -79,7 +79,7 @@ class Prometheus:
     """Its HTTP interface."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx2.Client(base_url=url, timeout=10, trust_env=False)
+        self._client = httpx2.Client(base_url=url, timeout=60, trust_env=False)
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """An instant query's result; an invalid one raises."""
@@ -234,7 +234,7 @@ def _running(command: list[str], log: Path) -> Iterator[None]:
             yield
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ def post(client, frame, minute: int) -> dict:
     return client.post(f"/segment?{query}", content=file_of(frame)).json()["alarm"]
 
 
-def until(condition, most_s: float = 20.0) -> None:
+def until(condition, most_s: float = 60.0) -> None:
     end_s = time.perf_counter() + most_s
     while not condition():
         assert time.perf_counter() < end_s

@@ -43,12 +43,12 @@ def test_a_log_that_nobody_reads_holds_up_neither_frames_nor_the_end(release):
     environment = {**os.environ, "SMOKE_MODEL_DIR": str(release), "SMOKE_PORT": str(port)}
     server = subprocess.Popen([sys.executable, "-m", "service", "serve"], stderr=writing, env=environment)
     try:
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
             wait_until_ready(client)
             for _ in range(LINES):
                 assert client.post("/segment?outputs=", content=file_of(plume())).status_code == 200
         server.send_signal(signal.SIGTERM)
-        assert server.wait(20) == 0
+        assert server.wait(60) == 0
     finally:
         server.kill()
         server.wait()

@@ -69,7 +69,7 @@ class Cameras(threading.Thread):
         self.sent = 0
         self._stopped = threading.Event()
         self._client = httpx2.Client(
-            base_url=url, timeout=30, trust_env=False, headers={"Authorization": f"Bearer {key}"}
+            base_url=url, timeout=60, trust_env=False, headers={"Authorization": f"Bearer {key}"}
         )
 
     def run(self) -> None:
@@ -146,7 +146,7 @@ def start(release: Path, admin: int, secrets: Path, receiver: Receiver, redis: s
 def operate(url: str, admin: int, key: str, cameras: Cameras) -> None:
     """What an operator does now and then: say of an alarm that it was one, load the model anew."""
     wait_for(lambda: cameras.sent > 20)
-    with httpx2.Client(timeout=30, trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
+    with httpx2.Client(timeout=60, trust_env=False, headers={"Authorization": f"Bearer {key}"}) as client:
         judged = client.post(f"{url}/cameras/ridge/feedback", json={"verdict": "true_alarm"})
         reloaded = client.post(f"http://127.0.0.1:{admin}/admin/reload")
     assert (judged.is_success, reloaded.is_success) == (True, True), (judged.text, reloaded.text)

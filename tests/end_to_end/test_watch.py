@@ -55,7 +55,7 @@ class Watch:
 
     def metrics(self) -> str:
         port = self.says("watching")["metrics_port"]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             return answer.read().decode()
 
 
@@ -98,7 +98,7 @@ def test_smoke_in_a_folder_becomes_a_json_line_and_a_stop_leaves_nothing_behind(
     assert 'smoke_camera_alarm_state{camera="ridge",state="alarm"} 1.0' in metrics
     (reading,) = processes_of(watching.process.pid)
     watching.process.send_signal(signal.SIGTERM)
-    assert watching.process.wait(30) == 0
+    assert watching.process.wait(60) == 0
     assert not lives(reading)
     assert watching.lines[-1]["message"] == "stopped"
     assert list(alarms.rglob("*overlay.jpg"))
@@ -171,7 +171,7 @@ def test_a_terminal_shows_a_table(release, tmp_path):
             with suppress(OSError):  # The last one has left.
                 while os.read(ours, 4096):
                     pass
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
             os.close(ours)

@@ -45,7 +45,7 @@ def test_a_frame_is_worth_tiling_where_the_square_shrinks_it(width, height, wort
 
 
 @given(colour=st.tuples(*[st.integers(0, 255)] * 3), width=st.integers(1, 120), height=st.integers(1, 120))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_frame_of_one_colour_has_maps_of_one_value(colour, width, height):
     image = plain(*colour, width, height)
     merged = merge(answers(image))
@@ -93,7 +93,7 @@ def test_what_the_whole_frame_shows_is_never_lost():
 
 
 @given(seed=st.integers(0, 2**16), width=st.integers(1, 200), height=st.integers(1, 200))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_total_stays_aleatoric_and_epistemic_in_bounds(seed, width, height):
     merged = merge(answers(noisy(seed, width, height)))
     assert {values.shape for values in merged} == {(CANVAS, CANVAS)}

@@ -57,7 +57,7 @@ class ObedientModel:
 
     def predict(self, frames: Any) -> list[SegmentationMaps]:
         self.entered.release()
-        assert self.free.wait(10)
+        assert self.free.wait(60)
         self.frames += len(frames)
         if self.failure:
             failure = self.failure

@@ -197,7 +197,7 @@ def test_a_corpus_leaves_no_memory_behind(client):
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     picture_format=st.sampled_from(sorted(GOOD)),
     places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
@@ -211,7 +211,7 @@ def test_no_damage_to_a_file_makes_the_service_fail(client, picture_format, plac
     assert answer.status_code in {200, 413, 415, 422}, answer.text[:200]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(["camera_id", "captured_at", "outputs", "resolution", "threshold", "other"]), value=st.text()
 )

@@ -31,7 +31,7 @@ def held(open_client, obedient):
         callers = ThreadPoolExecutor(16)
         pools.append(callers)
         running = callers.submit(post, client)
-        assert obedient.entered.acquire(timeout=5)
+        assert obedient.entered.acquire(timeout=60)
         return client, callers, running
 
     yield start
@@ -135,7 +135,7 @@ def test_a_newer_frame_takes_the_place_of_an_older_one_that_waits(held, obedient
     client, callers, running = held()
     older = queued(client, callers, 1, "camera_id=ridge&latest=true")
     newer = callers.submit(post, client, "camera_id=ridge&latest=true")
-    refused = older.result(5)
+    refused = older.result(60)
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:smoke-bvm:problem:superseded")
     obedient.free.set()
     assert (running.result().status_code, newer.result().status_code) == (200, 200)
@@ -153,7 +153,7 @@ def test_the_newest_frame_is_not_refused_where_it_takes_the_place_of_one_that_wa
     assert post(client, "camera_id=ridge").status_code == 429
     for _ in range(3):
         newer = callers.submit(post, client, "camera_id=ridge&latest=true")
-        assert older.result(5).status_code == 409
+        assert older.result(60).status_code == 409
         older = newer
     obedient.free.set()
     assert (running.result().status_code, newer.result().status_code) == (200, 200)

@@ -22,7 +22,7 @@ def cameras(path=None) -> Cameras:
     return Cameras(8, CameraFile(path, AlarmPolicy()), CameraMetrics(CollectorRegistry()))
 
 
-async def until(condition, most_s: float = 10.0) -> None:
+async def until(condition, most_s: float = 60.0) -> None:
     async with asyncio.timeout(most_s):
         while not condition():  # noqa: ASYNC110 - what is waited for is a file or a line of the log
             await asyncio.sleep(0.01)

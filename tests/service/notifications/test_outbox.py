@@ -1,6 +1,7 @@
 """Notifications against a channel that does as it is told; pauses are milliseconds here."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmTransition
 from service.notifications.outbox import DeliveryFailed, Outbox, RetryPolicy
 
-SHORT = RetryPolicy(pending_max=4, pause_s=0.001, pause_max_s=0.004, drain_s=0.5)
+SHORT = RetryPolicy(pending_max=4, pause_s=0.001, pause_max_s=0.004, drain_s=30.0)
 
 
 def change(number: int, before: str = "suspected", after: str = "alarm") -> AlarmTransition:
@@ -50,8 +51,10 @@ def boxed(channel: Obedient, results: list[str], policy: RetryPolicy = SHORT, *,
     return Outbox(channel, lambda _, result: results.append(result), policy, kept=kept)
 
 
-def run(channel: Obedient, *numbers: int, policy: RetryPolicy = SHORT, wait_s: float = 0.0) -> list[str]:
-    """Offer changes, wait, close; the results."""
+def run(
+    channel: Obedient, *numbers: int, policy: RetryPolicy = SHORT, until: Callable[[], object] = lambda: True
+) -> list[str]:
+    """Offer changes, wait until something holds, close; the results."""
     results: list[str] = []
 
     async def offer() -> None:
@@ -59,7 +62,9 @@ def run(channel: Obedient, *numbers: int, policy: RetryPolicy = SHORT, wait_s: f
         async with outbox.running():
             for number in numbers:
                 outbox.notify(change(number))
-            await asyncio.sleep(wait_s)
+            async with asyncio.timeout(60):
+                while not until():  # noqa: ASYNC110 - told by plain lists
+                    await asyncio.sleep(0.001)
 
     asyncio.run(offer())
     return results
@@ -73,7 +78,7 @@ def test_what_is_offered_arrives_newest_first_and_what_is_unwanted_does_not():
 
 def test_a_failed_delivery_is_tried_until_it_arrives():
     channel = Obedient(failures=50)
-    assert run(channel, 1, policy=replace(SHORT, drain_s=30.0)) == ["delivered"]
+    assert run(channel, 1) == ["delivered"]
     assert channel.attempts == ["camera-1"] * 51
 
 
@@ -85,7 +90,8 @@ def test_an_unexpected_fault_holds_up_its_own_notification_alone(caplog):
             await super().deliver(offered)
 
     channel = Faulty()
-    assert run(channel, 2, 1, policy=replace(SHORT, drain_s=0.05)) == ["delivered", "dropped"]
+    results = run(channel, 2, 1, policy=replace(SHORT, drain_s=0.01), until=lambda: channel.delivered)
+    assert results == ["delivered", "dropped"]
     assert channel.delivered == ["camera-2"]
     assert "notification failed unexpectedly" in caplog.text
 
@@ -103,10 +109,13 @@ def test_one_that_the_receiver_cannot_take_does_not_hold_up_the_others():
             self.failures = int(offered.camera_id == "camera-3")
             await super().deliver(offered)
 
+    def tried() -> bool:
+        return len(channel.delivered) == 2 and channel.attempts.count("camera-3") > 3
+
     channel = Picky()
-    assert run(channel, 1, 2, 3, policy=replace(SHORT, drain_s=0.05)) == ["delivered", "delivered", "dropped"]
+    results = run(channel, 1, 2, 3, policy=replace(SHORT, drain_s=0.01), until=tried)
+    assert results == ["delivered", "delivered", "dropped"]
     assert channel.delivered == ["camera-2", "camera-1"]
-    assert channel.attempts.count("camera-3") > 3
 
 
 def test_a_newer_change_of_a_camera_takes_the_place_of_its_undelivered_one():
@@ -202,8 +211,8 @@ def test_what_cannot_be_sent_in_time_is_dropped_unless_it_is_kept_for_the_next_s
 
 
 def test_at_the_end_what_pauses_is_tried_once_more_at_once():
-    channel = Obedient(failures=1)
-    assert run(channel, 1, policy=RetryPolicy(pause_s=60.0, drain_s=5.0), wait_s=0.05) == ["delivered"]
+    channel, policy = Obedient(failures=1), RetryPolicy(pause_s=3600.0, drain_s=30.0)
+    assert run(channel, 1, policy=policy, until=lambda: channel.attempts) == ["delivered"]
 
 
 @pytest.mark.parametrize("numbers", [(), (99,)])

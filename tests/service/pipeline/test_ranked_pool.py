@@ -25,7 +25,7 @@ def busy():
     free = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         ranked = RankedPool(pool)
-        ranked.submit(lambda: free.wait(10), Rank.BEGIN)
+        ranked.submit(lambda: free.wait(60), Rank.BEGIN)
         yield ranked, free
         free.set()
 
@@ -37,7 +37,7 @@ def test_what_ends_a_frame_goes_first_and_the_rest_as_it_came(busy):
     futures = [pool.submit(lambda number=number: done.append(number), rank) for number, rank in enumerate(ranks)]
     free.set()
     for future in futures:
-        future.result(10)
+        future.result(60)
     assert done == [2, 4, 0, 1, 3]
 
 
@@ -47,10 +47,10 @@ def test_what_is_withdrawn_is_not_done_and_keeps_nothing_from_being_done(busy):
     withdrawn, other = (pool.submit(lambda name=name: done.append(name), Rank.BEGIN) for name in ("one", "two"))
     withdrawn.cancel()
     free.set()
-    other.result(10)
+    other.result(60)
     assert done == ["two"]
     with pytest.raises(CancelledError):
-        withdrawn.result(10)
+        withdrawn.result(60)
 
 
 def test_what_work_raises_reaches_who_waits_for_it(busy):
@@ -62,7 +62,7 @@ def test_what_work_raises_reaches_who_waits_for_it(busy):
     future = pool.submit(fail, Rank.FINISH)
     free.set()
     with pytest.raises(ValueError, match="broken"):
-        future.result(10)
+        future.result(60)
 
 
 def test_a_closed_pool_takes_no_work(busy):

@@ -123,9 +123,9 @@ def test_leaving_ends_what_hangs(ended):
                 entered.set()
 
             hanging = pool.submit(workers.prepare, SMALL, WANTED, hang)
-            assert entered.wait(20)
+            assert entered.wait(60)
         with pytest.raises(errors.Draining):
-            hanging.result(timeout=5)
+            hanging.result(timeout=60)
         with pytest.raises(errors.Draining):
             workers.prepare(SMALL, WANTED, no_hold)
     assert ended == []
@@ -148,7 +148,7 @@ def test_the_oldest_work_under_way_is_known():
     working, go = WorkingSince(), threading.Event()
     assert working.longest_s == 0.0
     with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(working.do, lambda: go.wait(10))
+        done = pool.submit(working.do, lambda: go.wait(60))
         time.sleep(0.05)
         assert 0.04 < working.longest_s < 5.0
         go.set()

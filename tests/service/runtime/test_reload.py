@@ -59,7 +59,7 @@ def test_a_signal_reloads_in_a_thread_of_its_own_and_what_comes_of_it_is_logged(
     slot = ModelSlot(loaded(named("a")))
     slot.on_change = lambda _: done.set()
     reloader(slot, lambda: loaded(named("b")), []).start()
-    assert done.wait(5)
+    assert done.wait(60)
 
     def load():
         raise ModelUnusable("found nothing there")
@@ -73,13 +73,13 @@ def test_a_change_that_is_under_way_is_waited_for_as_long_as_is_wanted(named):
 
     def load():
         loading.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return loaded(named("b"))
 
     change = reloader(ModelSlot(loaded(named("a"))), load, [])
     assert change.ended(0.0)
     change.start()
-    assert loading.wait(5)
+    assert loading.wait(60)
     assert not change.ended(0.05)
     go_on.set()
     assert change.ended(10)

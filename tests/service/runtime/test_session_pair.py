@@ -18,7 +18,7 @@ class Session:
 
     def run(self, _, feeds):
         self.entered.set()
-        assert self.may_answer.wait(10)
+        assert self.may_answer.wait(60)
         if feeds:
             raise ValueError(self.name)
         return [self.name]
@@ -40,7 +40,7 @@ def test_a_frame_that_comes_while_another_runs_is_put_beside_it(alone, beside):
     pair, answers = SessionPair(alone, beside), []
     first = threading.Thread(target=lambda: answers.append(pair.run((), {})))
     first.start()
-    assert alone.entered.wait(10)
+    assert alone.entered.wait(60)
     assert pair.run((), {}) == ["beside"]
     alone.may_answer.set()
     first.join()

@@ -22,7 +22,7 @@ def test_a_batch_that_runs_while_the_model_is_swapped_is_answered_by_the_old_one
     answers = []
     batch = threading.Thread(target=lambda: answers.extend(slot.infer(FRAMES)))
     batch.start()
-    assert first.entered.acquire(timeout=5)
+    assert first.entered.acquire(timeout=60)
     slot.install(loaded(named("b")))
     assert slot.infer(FRAMES)[0].model.identity.sha256 == "b"
     first.free.set()

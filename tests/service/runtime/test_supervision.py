@@ -11,7 +11,7 @@ AT_ONCE = Backoff(0.0, 0.0)
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what is waited for is a count
             await asyncio.sleep(0.001)
 
@@ -95,7 +95,7 @@ def test_leaving_ends_a_task_whose_way_out_fails():
 
     async def run() -> None:
         async with (
-            asyncio.timeout(10),
+            asyncio.timeout(60),
             Supervisor(lambda *what: told.append(what), AT_ONCE).running("chore", work, needed=True),
         ):
             await asyncio.sleep(0.01)

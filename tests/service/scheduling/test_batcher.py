@@ -7,7 +7,7 @@ from service.errors import DeadlineExceeded, Draining, InferenceFailed, ServiceF
 from service.scheduling.batcher import Batcher, BatchingOptions
 from service.scheduling.context import RequestContext
 
-WAIT_S = 5.0
+WAIT_S = 60.0
 
 
 class Gate:

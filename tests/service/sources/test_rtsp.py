@@ -77,10 +77,10 @@ def test_a_stream_with_a_password_gives_frames_at_the_interval(serve, transport)
 
 def test_key_frames_alone_are_enough_where_the_interval_is_long(serve):
     frames = read_rtsp(spec_of("rtsp", serve().url, interval_s=0.1, keyframes=True))
-    taken = list(itertools.islice(frames, 4))
+    taken = list(itertools.islice(frames, 8))
     frames.close()
-    gaps = np.diff([frame.captured_s for frame in taken][1:])
-    assert gaps == pytest.approx([0.5] * 2, abs=0.3)
+    # Every half second there is one; all frames would be here in 0.7 s.
+    assert taken[7].captured_s - taken[0].captured_s >= 2.0
 
 
 def test_a_wrong_password_is_said_and_not_repeated(serve):

@@ -18,7 +18,7 @@ def test_each_interval_gives_the_present_picture():
         camera.picture = file_of(noisy(), "PNG")
         second = next(frames)
     assert (first.body, second.body) == (PICTURE, camera.picture)
-    assert second.captured_s - first.captured_s == pytest.approx(0.1, abs=0.09)
+    assert second.captured_s - first.captured_s >= 0.09
 
 
 @pytest.mark.parametrize("scheme", ["digest", "basic"])

@@ -52,11 +52,11 @@ def test_a_camera_that_accepts_and_then_sends_nothing_is_found_silent_and_read_a
             camera.behaviour = "silent"
             await watching.until(lambda: watching.status.stalls)
             assert watching.status.state is SourceState.STALLED
-            assert "found nothing for 1.1 s" in watching.status.error
+            assert "found nothing for 3.1 s" in watching.status.error
             camera.behaviour = "well"
             await watching.more()
 
-        watch(spec_of("snapshot", camera.url(), stall_s=1.0), story)
+        watch(spec_of("snapshot", camera.url(), stall_s=3.0), story)
 
 
 @linux
@@ -72,7 +72,7 @@ def test_a_process_that_hangs_so_that_nothing_reaches_it_is_killed_and_begun_ane
             assert watching.zombies() == []
             await watching.more()
 
-        watch(spec_of("snapshot", camera.url(), stall_s=1.0), story)
+        watch(spec_of("snapshot", camera.url(), stall_s=3.0), story)
 
 
 @linux
@@ -158,7 +158,8 @@ def test_of_a_camera_the_newest_frame_counts_and_of_a_recording_each(monkeypatch
 
     async def slow(frame: CameraFrame) -> FrameOutcome:
         times.append(frame.captured_s)
-        await asyncio.sleep(0.05)
+        for _ in range(100):  # until all have come, counted in turns of the loop: time may stand still for one of them
+            await asyncio.sleep(0)
         return FrameOutcome("clear")
 
     source = WatchedSource(spec_of(kind, "x"), slow)
@@ -174,7 +175,7 @@ def test_who_is_told_to_come_later_comes_with_the_newest_frame(monkeypatch, kind
 
     async def later(frame: CameraFrame) -> FrameOutcome:
         times.append(frame.captured_s)
-        return FrameOutcome("clear") if len(times) > 1 else FrameOutcome(problem="full", pause_s=0.05)
+        return FrameOutcome("clear") if len(times) > 1 else FrameOutcome(problem="full", pause_s=0.5)
 
     asyncio.run(WatchedSource(spec_of(kind, "x"), later).run())
     assert times == taken
