@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.tools import program
 
 
@@ -14,9 +15,7 @@ class RedisServer:
     """A Redis that keeps nothing on disk; `password` is asked for, if there is one."""
 
     def __init__(self, folder: Path, password: str = "") -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         server = program("redis-server", "Debian's redis-server")
         self._command = [server, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
@@ -25,7 +24,7 @@ class RedisServer:
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        ready_by_s = time.monotonic() + 30.0
+        ready_by_s = time.monotonic() + 60.0
         while time.monotonic() < ready_by_s:
             with socket.socket() as there:
                 if there.connect_ex(("127.0.0.1", self.port)) == 0:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import subprocess
 import threading
 import time
@@ -17,6 +16,7 @@ import httpx2
 from service.sources.metrics import metrics_server
 from service.sources.spec import CameraFrame, SourceSpec
 from service.sources.watched import FrameOutcome, WatchedSource
+from tests.ports import free_port
 from tests.tools import program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,11 +31,6 @@ def wait_for(look: Callable[[], T], timeout_s: float = 60.0) -> T:
         assert time.monotonic() < end_s, "waited in vain"
         time.sleep(0.2)
     return found
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 class Receiver(ThreadingHTTPServer):

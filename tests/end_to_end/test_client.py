@@ -231,15 +231,15 @@ def test_a_frame_that_would_count_twice_is_not_sent_again_after_a_hang_up(failin
 
 
 def test_a_deadline_ends_the_waiting_at_once_where_it_would_pass_in_the_pause(failing):
-    url, asked = failing((429, {"Retry-After": "30"}, PROBLEM))
+    url, asked = failing((429, {"Retry-After": "3600"}, PROBLEM))
     begun = time.monotonic()
     with (
-        SmokeClient(url, deadline_s=5, trust_env=False) as client,
+        SmokeClient(url, deadline_s=300, trust_env=False) as client,
         pytest.raises(DeadlinePassed, match="found it full"),
     ):
         client.segment(plume())
     assert len(asked) == 1
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 60
 
 
 def test_it_gives_up_in_the_end_with_the_services_words(failing):

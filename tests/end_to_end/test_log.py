@@ -3,7 +3,6 @@
 import fcntl
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,17 +11,11 @@ from contextlib import suppress
 import httpx2
 
 from tests.pictures import file_of, plume
+from tests.ports import free_port
 
 PIPE_BYTES = 4096
 LINES = 60
 """More than the pipe holds."""
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def wait_until_ready(client: httpx2.Client) -> None:

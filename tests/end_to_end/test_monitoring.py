@@ -20,8 +20,9 @@ from models.drift import Histogram
 from models.gate import Gate
 from tests.conftest import build_release
 from tests.end_to_end.conftest import Server
-from tests.end_to_end.monitoring import DOCKER, ROOT, Prometheus, Receiver, free_port, receiving, wait_for, watched
+from tests.end_to_end.monitoring import DOCKER, ROOT, Prometheus, Receiver, receiving, wait_for, watched
 from tests.pictures import file_of, noisy, plain
+from tests.ports import free_port
 from tests.redis_server import redis_server
 
 LABELLED = {"brightness": (0.0, 0.5, 1.0), "contrast": (0.0, 0.25, 1.0), "epistemic": (0.0, 0.35, 0.7)}

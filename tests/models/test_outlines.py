@@ -1,7 +1,5 @@
 """Polygons enclose the pixels of a mask and no others, whatever its shape."""
 
-import time
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +7,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from shapely import Polygon, contains_xy, unary_union
 
 from models.outlines import polygons
+from tests.cpu_time import least_cpu_s
 
 MASKS = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12), elements=st.booleans())
 
@@ -45,13 +44,8 @@ def test_a_pixel_is_a_square_and_a_hole_is_a_ring_of_its_own():
 
 
 def seconds_a_corner(mask: np.ndarray) -> float:
-    """CPU time, the least of three."""
-    times = []
-    for _ in range(3):
-        began_s = time.process_time()
-        corners = sum(len(ring) for polygon in polygons(mask) for ring in polygon)
-        times.append((time.process_time() - began_s) / corners)
-    return min(times)
+    corners = sum(len(ring) for polygon in polygons(mask) for ring in polygon)
+    return least_cpu_s(lambda: list(polygons(mask))) / corners
 
 
 def test_a_mask_in_thousands_of_pieces_takes_no_longer_than_its_corners_do():

@@ -25,11 +25,11 @@ import pytest
 
 from models.manifest import newest_release
 from tests.end_to_end.conftest import Server
-from tests.end_to_end.monitoring import free_port
 from tests.performance.bench.load import family
 from tests.performance.bench.null_model import build_null_release, camera_frame, jpeg_of
 from tests.performance.bench.overhead import cpu_s
 from tests.performance.open_loop import percentile
+from tests.ports import free_port
 from tests.redis_server import redis_server
 
 _CALLERS: Final = 2

