@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from queue import PriorityQueue
@@ -67,11 +68,20 @@ class DecodeWorkers:
         """See `service.pipeline.prepare.prepare`.
 
         Raises:
-            RequestError: Also where the frame took too long, or brought its decoder down.
+            RequestError: Also where the frame took too long, or brought two decoders down: one may go down by itself.
         """
         if not self._most_s:
             return prepare(body, wanted, hold_pixels)
-        worker = self._take()
+        with suppress(WorkerLost, RuntimeError):  # the latter: it went down as it started
+            return self._prepared(self._take(), body, wanted, hold_pixels)
+        try:
+            return self._prepared(self._take(fresh=True), body, wanted, hold_pixels)
+        except WorkerLost:
+            raise self._lost() from None
+
+    def _prepared(
+        self, worker: WorkerProcess, body: bytes, wanted: Preparation, hold_pixels: Callable[[int], None]
+    ) -> PreparedFrame:
         try:
             frame = worker.prepare(body, wanted, hold_pixels, self._most_s)
         except RequestError:
@@ -81,21 +91,18 @@ class DecodeWorkers:
             self._end(worker, "slow")
             seconds = f"{self._most_s:g} s"
             raise FrameTooSlow(f"found a file that takes more than {seconds} to decode, expected less") from None
-        except WorkerLost:
-            self._end(worker, "lost")
-            raise self._lost() from None
         except BaseException:
             self._end(worker, "lost")
             raise
         self._give_back(worker)
         return frame
 
-    def _take(self) -> WorkerProcess:
+    def _take(self, *, fresh: bool = False) -> WorkerProcess:
         """The one that worked last, whose memory is warm, or a new one."""
         with self._lock:
             if self._closed:
                 raise self._lost()
-            worker = self._idle.pop() if self._idle else WorkerProcess()
+            worker = self._idle.pop() if self._idle and not fresh else WorkerProcess()
             self._busy.add(worker)
         return worker
 

@@ -15,6 +15,7 @@ from service import errors
 from service.pipeline.decoding.decode import Limits, no_hold
 from service.pipeline.options import SegmentOptions
 from service.pipeline.prepare import Preparation, prepare
+from service.pipeline.worker_process import WorkerProcess
 from service.pipeline.workers import DecodeWorkers, WorkingSince
 from tests.pictures import file_of, noisy
 
@@ -88,27 +89,42 @@ def test_a_decode_that_passes_its_time_is_ended_and_the_next_is_not(ended):
         assert workers.prepare(SLOW, WANTED, no_hold).size.width == 5_000
 
 
+def kill_busy(workers: DecodeWorkers, killed: list[int], times: int):
+    """What holds pixels, and has the process killed that asks for room, so many times."""
+
+    def hold(_: int) -> None:
+        if len(killed) < times:
+            killed.append(next(iter(workers._busy))._process.pid)
+            os.kill(killed[-1], signal.SIGKILL)
+
+    return hold
+
+
 def test_who_is_decoded_beside_it_is_not_harmed(workers, ended):
-    victim: list[int] = []
-
-    def stop(_: int) -> None:
-        victim.append(next(iter(workers._busy))._process.pid)
-        os.kill(victim[0], signal.SIGKILL)
-
+    killed: list[int] = []
     with pytest.raises(errors.FrameBroken, match="brings its decoder down"):
-        workers.prepare(SMALL, WANTED, stop)
-    assert ended == ["lost"]
+        workers.prepare(SMALL, WANTED, kill_busy(workers, killed, times=2))
+    assert ended == ["lost", "lost"]
     with ThreadPoolExecutor(2) as pool:
         frames = list(pool.map(lambda _: workers.prepare(SMALL, WANTED, no_hold), range(8)))
     assert {frame.size.width for frame in frames} == {96}
-    assert victim[0] not in processes()
+    assert not {*killed} & processes()
+
+
+def test_a_picture_is_not_blamed_for_a_process_that_the_system_killed(workers, ended):
+    assert workers.prepare(SMALL, WANTED, kill_busy(workers, [], times=1)).size.width == 96
+    workers._idle.append(WorkerProcess())
+    for idle in workers._idle:
+        os.kill(idle._process.pid, signal.SIGKILL)
+    assert workers.prepare(SMALL, WANTED, no_hold).size.width == 96
+    assert ended == ["lost", "lost"]
 
 
 def test_a_process_that_does_not_start_is_no_fault_of_the_picture(ended, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with DecodeWorkers(30.0, ended.append) as workers, pytest.raises(RuntimeError, match="does not start"):
         workers.prepare(SMALL, WANTED, no_hold)
-    assert ended == ["lost"]
+    assert ended == ["lost", "lost"]
 
 
 def test_leaving_ends_what_hangs(ended):
