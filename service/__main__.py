@@ -4,9 +4,12 @@ What takes time to import is imported inside `main`, where Ctrl-C is expected.
 """
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final
+from types import FrameType
+from typing import Final, Never
 
 from service.cli.parsing.commands import command_line
 from service.errors import SOME_FAILED, STOPPED, UNEXPECTED, RequestError, StartError, in_one_line
@@ -18,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code; `service.cli.parsing.help.EXIT_CODES` says what it means.
     """
+    _open_closed()
     try:
         chosen = command_line().parse_args(arguments)
         code = _COMMANDS[chosen.command](chosen)
@@ -39,12 +43,35 @@ def _say(words: str, code: int) -> int:
     return code
 
 
+def _open_closed() -> None:
+    """Standard files that were closed (`2>&-`) lead nowhere: a socket that got their number would be written to."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
 def _serve(chosen: argparse.Namespace) -> int:
+    _heed_signals()
     from service.server.serve import serve
     from service.settings import Settings
 
     serve(Settings.load(host=chosen.host, port=chosen.port, model_dir=chosen.model_dir, log_format=chosen.log_format))
     return 0
+
+
+def _heed_signals() -> None:
+    """While the service starts, from the imports on, it can be told to end, and SIGHUP waits until it listens."""
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, _end)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+
+
+def _end(_signal: int, _frame: FrameType | None) -> Never:
+    """A signal before, or raised again after, uvicorn's own handling of it ends the process in order."""
+    raise SystemExit(0)
 
 
 def _segment(chosen: argparse.Namespace) -> int:

@@ -185,7 +185,7 @@ class _NoRoom(Exception):  # noqa: N818
 
 def serve_pipe() -> Never:
     """The process's own side: serve until the pipe is closed, or the service is gone."""
-    for told_to_all in (signal.SIGINT, signal.SIGTERM):
+    for told_to_all in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(told_to_all, signal.SIG_IGN)
     # One thread and one frame at a time leave no holes, and its pages serve for the next frame.
     limit_heap(_FRAME_BYTES_MAX, _SPARE_BYTES)

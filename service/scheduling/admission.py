@@ -130,8 +130,9 @@ class AdmissionControl:
         return Backlog((a.context for a in inside if not a.uploading or a.context.arrived_s > slow_s), self._estimator)
 
     def open(self) -> None:
-        """Start to take requests."""
-        self.phase = Phase.READY
+        """Start to take requests, unless the service was told to stop as it started."""
+        if self.phase is Phase.STARTING:
+            self.phase = Phase.READY
 
     def drain(self) -> None:
         """Take no more; those inside finish."""

@@ -60,6 +60,7 @@ class DrainingServer(uvicorn.Server):
         if self.config.is_ssl:
             _limit_handshakes(loop, self._handshake_s)
         await super().startup(sockets)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         if self.started and self.banner:
             self.banner.announce(sockets or [])
 

@@ -48,9 +48,11 @@ class ConsoleFormatter(logging.Formatter):
 def start_logging(level: str, *, sentences: bool) -> None:
     """Send every logger's records, and Python's warnings, to standard error, as sentences or as JSON lines.
 
-    On a terminal they are written at once, elsewhere by a thread: a pipe that nobody empties would hold up the service.
+    They are written by a thread: a pipe that nobody empties, or a terminal that was stopped, would hold up the service. Where a table
+    is drawn on a terminal they go through what draws it.
     """
-    handler = logging.StreamHandler(sys.stderr) if sys.stderr.isatty() else QueuedHandler(sys.stderr.fileno())
+    drawn = sys.stderr.isatty() and sys.stderr is not sys.__stderr__
+    handler = logging.StreamHandler(sys.stderr) if drawn else QueuedHandler(sys.stderr.fileno())
     handler.setFormatter(ConsoleFormatter() if sentences else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)

@@ -6,14 +6,12 @@ import logging
 import math
 import os
 import resource
-import signal
 import socket
 import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final, Never
+from typing import Any, Final
 
 import cv2
 import uvicorn
@@ -55,9 +53,6 @@ def serve(settings: Settings) -> None:
     limit_heap()
     # Frames are worked on side by side, each on one core.
     cv2.setNumThreads(1)
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(stop, _exit)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if settings.tls_cert_file is not None:
         check_certificate(settings.tls_cert_file, settings.tls_key_file)
     with ExitStack() as stack:
@@ -165,8 +160,3 @@ def _config(app: Starlette, state: AppState, flush_s: float) -> uvicorn.Config:
         timeout_graceful_shutdown=math.ceil(flush_s),
         timeout_keep_alive=_KEEP_ALIVE_S,
     )
-
-
-def _exit(_signal: int, _frame: FrameType | None) -> Never:
-    """A signal before, or raised again after, uvicorn's own handling of it ends the process in order."""
-    raise SystemExit(0)

@@ -146,7 +146,7 @@ def test_leaving_ends_what_hangs(ended):
 
 
 def test_signals_to_all_leave_the_processes_to_the_service(workers):
-    for told_to_all in (signal.SIGTERM, signal.SIGINT):
+    for told_to_all in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         os.kill(process_of(workers), told_to_all)
     assert workers.prepare(SMALL, WANTED, no_hold).size.width == 96
 

@@ -81,3 +81,11 @@ def test_a_thread_that_hangs_does_not_keep_the_process():
     done = subprocess.run([sys.executable, "-c", _HANGING], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1
     assert "ended with work unfinished: the time to drain is over" in done.stderr
+
+
+def test_a_server_that_is_told_to_stop_as_it_starts_stops():
+    server, control = draining()
+    control.phase = Phase.STARTING
+    server.handle_exit(signal.SIGTERM, None)
+    control.open()
+    assert tick(server)
