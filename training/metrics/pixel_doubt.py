@@ -17,7 +17,7 @@ from models.maps import SegmentationMaps
 from training.metrics import segmentation
 
 _STEP = 8
-"""Of levels, as of `regions.REGION_LEVELS`."""
+"""Of levels, which are rounded down to it."""
 _BINS = 128
 _EDGES = np.geomspace(1e-7, math.log(2), _BINS + 1)
 _CENTRES = np.sqrt(_EDGES[:-1] * _EDGES[1:])

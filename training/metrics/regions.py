@@ -11,8 +11,8 @@ from models.maps import SegmentationMaps
 from training.data.frames import Frame
 from training.metrics import segmentation
 
-REGION_LEVELS = np.arange(8, segmentation.LEVELS, 8)
-"""Levels k (threshold k / 256) at which regions are looked for."""
+REGION_LEVELS = np.array([*range(8, segmentation.LEVELS, 8), 252, 254])
+"""Levels k (threshold k / 256) at which regions are looked for; closer near 1, where the least false-alarm rates are certified."""
 SCORES = ("epistemic", "total", "aleatoric", "one_minus_probability", "epistemic_share")
 
 Flags = npt.NDArray[np.bool_]

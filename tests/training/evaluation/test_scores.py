@@ -161,7 +161,7 @@ def test_each_frame_is_scored_at_its_own_threshold():
     assert summary.threshold == pytest.approx(96 / 256)
 
 
-@pytest.mark.parametrize(("threshold", "level"), [(0.5, 128), (0.0, 8), (1.0, 248), (0.515, 128), (0.52, 136)])
+@pytest.mark.parametrize(("threshold", "level"), [(0.5, 128), (0.0, 8), (1.0, 254), (0.515, 128), (0.52, 136)])
 def test_the_nearest_level_is_one_at_which_regions_are_looked_for(threshold, level):
     assert nearest_level(threshold) == level
     assert level in REGION_LEVELS
