@@ -73,8 +73,8 @@ def measure(found: Sequence[Region], labels: npt.NDArray[np.int32], maps: Segmen
         return []
     box = _box_around(found)
     own = labels[box]
-    inside = np.flatnonzero(own)
-    flat = own.ravel()[inside]
+    inside = np.flatnonzero(own != 0)
+    flat = own.ravel()[inside].astype(np.intp)
     # Sums in double precision, one pass per map over the few pixels that are in a region, however many regions there are.
     sums = [np.bincount(flat, weights=values[box].ravel()[inside]) for values in maps]
     return [

@@ -85,6 +85,14 @@ def test_a_region_counts_from_exactly_the_smallest_area_on():
     assert regions(mask, 0.0401)[0] == []
 
 
+def test_every_region_is_found_where_there_are_more_than_16_bits_count():
+    mask = np.zeros((516, 516), bool)
+    mask[::2, ::2] = True
+    found, labels = regions(mask, 0.0)
+    assert len(found) == labels.max() == 258 * 258
+    assert {region.area_px for region in found} == {1}
+
+
 def test_an_empty_mask_has_no_region_even_where_any_size_counts():
     found, labels = regions(np.zeros((6, 7), bool), 0.0)
     assert found == []
