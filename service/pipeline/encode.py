@@ -7,7 +7,7 @@ import io
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import cv2
 import numpy as np
@@ -147,10 +147,18 @@ def _chunk(kind: bytes, data: bytes) -> tuple[bytes, ...]:
 
 
 def npz(name: str, values: Map | Mask) -> bytes:
-    """An array under a name as an .npz file; stored, since deflating floats takes longer than the model and saves a third."""
-    stream, named = io.BytesIO(), dict[str, Any]({name: values})
-    np.savez(stream, **named)
-    return stream.getvalue()
+    """An array under a name as an .npz file; stored, since deflating floats takes longer than the model and saves a third.
+
+    A zip of one file, as numpy writes it but for the checksum by ISA-L: zlib's takes more than twice as long as all the rest.
+    """
+    stream, file = io.BytesIO(), f"{name}.npy".encode()
+    np.save(stream, values)
+    data = stream.getvalue()
+    # Version, flags, method, time, date (the first of 1980), checksum, both sizes, length of the name, length of what is extra.
+    about = struct.pack("<5H3I2H", 20, 0, 0, 0, 0x21, isal_zlib.crc32(data), len(data), len(data), len(file), 0)
+    entry = struct.pack("<4sH", b"PK\1\2", 20) + about + bytes(14) + file
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(entry), 4 + len(about) + len(file) + len(data), 0)
+    return b"".join((b"PK\3\4", about, file, data, entry, end))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 import io
 import math
+import zipfile
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from models.geometry import unfit
 from models.manifest import Output
 from models.maps import SegmentationMaps
-from service.pipeline.encode import MASK, Size, encode_maps, mask_at, overlay, png, quantise
+from service.pipeline.encode import MASK, Size, encode_maps, mask_at, npz, overlay, png, quantise
 from tests.pictures import array_of, floats_of, plain
 
 LN2 = math.log(2)
@@ -93,6 +94,14 @@ def test_an_npz_holds_the_models_floats_bit_for_bit_even_those_beside_the_scale(
         assert found.tobytes() == values.tobytes()
         assert (encoded[name].encoding, encoded[name].dtype) == ("npz", "float32")
         assert (encoded[name].minimum, encoded[name].maximum, encoded[name].unit) == (0.0, most, unit)
+
+
+def test_an_npz_is_a_zip_whose_every_part_fits_the_others():
+    values = np.random.default_rng(3).random((7, 9), dtype=np.float32)
+    with zipfile.ZipFile(io.BytesIO(npz("total", values))) as archive:
+        assert archive.testzip() is None
+        (entry,) = archive.infolist()
+    assert (entry.filename, entry.date_time[:3], entry.compress_type) == ("total.npy", (1980, 1, 1), zipfile.ZIP_STORED)
 
 
 def test_an_npz_has_as_many_rows_as_the_map_is_high():
