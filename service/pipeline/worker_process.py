@@ -3,11 +3,13 @@
 Both ends of one line: the service sends a file, the process asks for room for its pixels, and answers with the frame or the refusal.
 """
 
-import itertools
+import math
 import mmap
 import os
 import pickle
+import select
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -29,6 +31,7 @@ _READY: Final = "ready"
 _FRAME_BYTES_MAX: Final = 2**25
 _SPARE_BYTES: Final = 2**24
 """What a process may keep for the next frame: those of up to five megapixels stay within it."""
+_LENGTH: Final = struct.Struct("=Q")
 _SHARED_BYTES: Final = 2**23
 """The largest answer, five views of a frame, takes half of it."""
 
@@ -50,32 +53,41 @@ class Line:
     def __init__(self, pipe: Connection, memory: int) -> None:
         self._pipe = pipe
         self._memory = mmap.mmap(memory, _SHARED_BYTES)
+        self._arrival = select.poll()
+        self._arrival.register(pipe.fileno(), select.POLLIN)
 
     def send(self, message: object) -> None:
         """Send what can be pickled; arrays, and what stands in a `PickleBuffer`, go through the memory as far as it reaches."""
-        lengths: list[int] = []
+        at = 0
 
         def goes_through_the_pipe(part: pickle.PickleBuffer) -> bool:
-            at, raw = sum(lengths), part.raw()
-            if at + raw.nbytes > _SHARED_BYTES:
+            nonlocal at
+            raw = part.raw()
+            start, end = at + _LENGTH.size, at + _LENGTH.size + raw.nbytes
+            if end > _SHARED_BYTES:
                 return True
-            self._memory[at : at + raw.nbytes] = raw
-            lengths.append(raw.nbytes)
+            _LENGTH.pack_into(self._memory, at, raw.nbytes)
+            self._memory[start:end] = raw
+            at = end
             return False
 
-        head = pickle.dumps(message, protocol=5, buffer_callback=goes_through_the_pipe)
-        self._pipe.send((head, lengths))
+        self._pipe.send_bytes(pickle.dumps(message, protocol=5, buffer_callback=goes_through_the_pipe))
 
     def poll(self, most_s: float) -> bool:
         """Whether there is something to receive within that time."""
-        return self._pipe.poll(most_s)
+        return bool(self._arrival.poll(math.ceil(1000 * most_s)))
 
     def receive(self) -> Any:  # noqa: ANN401 - what the other end sent
         """Receive it; arrays are read-only."""
-        head, lengths = self._pipe.recv()
-        ends = itertools.accumulate(lengths)
-        parts = [self._memory[end - length : end] for length, end in zip(lengths, ends, strict=True)]
-        return pickle.loads(head, buffers=parts)  # noqa: S301 - the other end is ours
+        return pickle.loads(self._pipe.recv_bytes(), buffers=self._parts())  # noqa: S301 - the other end is ours
+
+    def _parts(self) -> Iterator[bytes]:
+        """What went through the memory, one after another, each behind its length."""
+        at = 0
+        while True:
+            start, end = at + _LENGTH.size, at + _LENGTH.size + _LENGTH.unpack_from(self._memory, at)[0]
+            yield self._memory[start:end]
+            at = end
 
     def close(self) -> None:
         """Let go of both."""
