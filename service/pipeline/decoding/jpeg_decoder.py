@@ -9,12 +9,11 @@ from PIL import Image
 
 from models.geometry import RGB
 from service.errors import FrameBroken, FrameModeUnsupported
-from service.pipeline.decoding.jpeg_markers import JpegStructure
+from service.pipeline.decoding.jpeg_markers import PROFILE, JpegStructure
 
 _COLOURS: Final = {1: "RGB", 3: "RGB", 4: "CMYK"}
 _END: Final = b"\xff\xd9"
 # No profile is applied, and libjpeg-turbo refuses a picture for a broken one: it is shown none.
-_PROFILE: Final = b"ICC_PROFILE\0"
 _HIDDEN_PROFILE: Final = b"no profile.\0"
 # Some cameras leave a few bytes before the end: every pixel was there by then.
 _FORGIVEN: Final = re.compile(r"Corrupt JPEG data: [1-8] extraneous bytes before marker 0xd9")
@@ -33,7 +32,8 @@ def decode_jpeg(body: bytes, structure: JpegStructure) -> tuple[RGB, bool]:
     """
     if structure.components not in _COLOURS:
         raise FrameModeUnsupported(f"found {structure.components} components, expected 1, 3 or 4")
-    body = body.replace(_PROFILE, _HIDDEN_PROFILE)
+    if structure.profiled:
+        body = body.replace(PROFILE, _HIDDEN_PROFILE)
     if not structure.ended:
         return _without_end(body, structure), True
     try:

@@ -26,6 +26,7 @@ _APPLICATION: Final = range(0xE0, 0xF0)
 _FRAME_HEADERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _EXIF: Final = b"Exif\0\0"
 _XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
+PROFILE: Final = b"ICC_PROFILE\0"
 
 
 @dataclass(slots=True)
@@ -37,6 +38,7 @@ class JpegStructure:
         scans: How often a decoder goes over the pixels.
         ended: The last marker is there; else the file was cut.
         exif, xmp: The first block of each.
+        profiled: It holds a colour profile, or a part of one.
     """
 
     width: int = 0
@@ -46,6 +48,7 @@ class JpegStructure:
     ended: bool = False
     exif: bytes = b""
     xmp: bytes = b""
+    profiled: bool = False
     _markers: int = field(default=0, repr=False)
     _stray_bytes: int = field(default=0, repr=False)
     _metadata_bytes: int = field(default=0, repr=False)
@@ -121,3 +124,5 @@ class JpegStructure:
             self.exif = self.exif or data
         elif code == _APP1 and data.startswith(_XMP):
             self.xmp = self.xmp or data
+        elif data.startswith(PROFILE):
+            self.profiled = True
