@@ -48,8 +48,10 @@ class OnnxModel:
     def predict(self, frames: Sequence[RGB]) -> list[SegmentationMaps]:
         """Answer (size_px, size_px, 3) uint8 frames, padded with black ones to the next batch size in use."""
         size = next(size for size in self.batch_sizes if size >= len(frames))
-        padding = [np.zeros_like(frames[0])] * (size - len(frames))
-        maps = self.session.run(OUTPUTS, {self.manifest.input.name: np.stack([*frames, *padding])})
+        batch = frames[0][np.newaxis]
+        if size > 1:
+            batch = np.stack([*frames, *[np.zeros_like(frames[0])] * (size - len(frames))])
+        maps = self.session.run(OUTPUTS, {self.manifest.input.name: batch})
         return [SegmentationMaps(*(values[number] for values in maps)) for number in range(len(frames))]
 
 

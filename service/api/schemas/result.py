@@ -63,7 +63,7 @@ class RegionBody(BaseModel):
         """From a region of the frame's result, and how long it has been there."""
         found = region.detection
         return cls(
-            bbox=BoxBody(**asdict(region.box)),
+            bbox=BoxBody.model_validate(region.box, from_attributes=True),
             area_px=region.area_px,
             mean_probability=found.mean_probability,
             total=found.total,
@@ -89,7 +89,7 @@ class MeanUncertaintyBody(BaseModel):
     @classmethod
     def of(cls, uncertainty: MeanUncertainty) -> Self:
         """From the means."""
-        return cls(**asdict(uncertainty))
+        return cls.model_validate(uncertainty, from_attributes=True)
 
 
 class UncertaintyBody(BaseModel):
@@ -150,7 +150,7 @@ class SegmentResult(BaseModel):
         result, made = segmentation.result, segmentation.rendering
         return {
             "model": ModelBody.of(segmentation.identity, segmentation.threshold),
-            "frame": FrameBody(**asdict(segmentation.frame)),
+            "frame": FrameBody.model_validate(segmentation.frame, from_attributes=True),
             "damaged": segmentation.damaged,
             "tiles": segmentation.tiles,
             "assessment": result.assessment,
