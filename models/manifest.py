@@ -20,6 +20,8 @@ from models.operating_points import OperatingPointError, OperatingPoints
 SCHEMA = 1
 MANIFEST_FILE = "manifest.json"
 RELEASED = Path(__file__).resolve().parent / "released"
+MINIMUM_REGION = 0.0002
+"""Smallest region that counts, as a fraction of the frame, where a release does not say otherwise."""
 OUTPUTS = ("probability", "total", "aleatoric", "epistemic")
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _T = TypeVar("_T")
@@ -103,7 +105,7 @@ class Manifest:
     models: Mapping[str, str]
     golden: Golden
     threshold: float
-    minimum_region: float = 0.0002
+    minimum_region: float = MINIMUM_REGION
     input: Input = field(default_factory=Input)
     outputs: tuple[Output, ...] = (
         Output("probability", "1", 0.0, 1.0),

@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_REDUCTION = 4
+"""Channels over those of the bottleneck that computes the attention."""
+
 
 class ConvNormAct(nn.Sequential):
     """Convolution, batch normalisation, LeakyReLU: (batch, inputs, h, w) -> (batch, outputs, h / stride, w / stride)."""
@@ -28,7 +31,7 @@ class ResidualChannelAttention(nn.Module):
     with batch normalisation. Departs: Yan et al. cite Fu et al. 2018; their published code uses this block.
     """
 
-    def __init__(self, channels: int, reduction: int = 4) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
             ConvNormAct(channels, channels),
@@ -36,9 +39,9 @@ class ResidualChannelAttention(nn.Module):
             nn.BatchNorm2d(channels),
         )
         self.attention = nn.Sequential(
-            nn.Conv2d(channels, channels // reduction, 1),
+            nn.Conv2d(channels, channels // _REDUCTION, 1),
             nn.ReLU(),
-            nn.Conv2d(channels // reduction, channels, 1),
+            nn.Conv2d(channels // _REDUCTION, channels, 1),
             nn.Sigmoid(),
         )
 

@@ -68,9 +68,9 @@ class AlarmArchive:
         cameras: Cameras,
         folder: AlarmFolder | None,
         draw: Callable[[AlarmFrame], AlarmPictures],
-        report: Callable[[PictureResult], None] = lambda _: None,
-        show: Callable[[str, bytes], None] = lambda _camera, _picture: None,
-        supervisor: Supervisor | None = None,
+        report: Callable[[PictureResult], None],
+        show: Callable[[str, bytes], None],
+        supervisor: Supervisor,
     ) -> None:
         self.index = index
         self._cameras = cameras
@@ -78,7 +78,7 @@ class AlarmArchive:
         self._draw = draw
         self._report = report
         self._show = show
-        self._supervisor = supervisor or Supervisor()
+        self._supervisor = supervisor
         self._pending: dict[str, _Pending] = {}
         self._woken = asyncio.Event()
         self._settled = asyncio.Event()

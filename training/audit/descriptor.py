@@ -50,12 +50,12 @@ def scene_descriptor(image: RGB) -> Descriptors:
     return np.asarray(centred / size if size > _NOTHING else np.full(centred.shape, 1.0 / _SIDE_PX), np.float32)
 
 
-def near_pairs(descriptors: Descriptors, near: float = NEAR) -> list[NearPair]:
-    """All pairs whose correlation, upright or mirrored, reaches `near`, each once, first < second; block by block."""
+def near_pairs(descriptors: Descriptors) -> list[NearPair]:
+    """All pairs whose correlation, upright or mirrored, reaches NEAR, each once, first < second; block by block."""
     mirrored = descriptors.reshape(-1, _SIDE_PX, _SIDE_PX)[:, :, ::-1].reshape(len(descriptors), -1)
     found: dict[tuple[int, int], NearPair] = {}
     for turned, others in ((False, descriptors), (True, mirrored)):
-        for pair in _above(descriptors, np.ascontiguousarray(others), near, mirrored=turned):
+        for pair in _above(descriptors, np.ascontiguousarray(others), NEAR, mirrored=turned):
             known = found.get(pair[:2])
             if known is None or known.correlation < pair.correlation:
                 found[pair[:2]] = pair

@@ -26,36 +26,36 @@ def dark_channel(image: npt.NDArray[np.floating] | RGB, patch_px: int = PATCH_PX
     return _patch_minimum(cv2.min(cv2.min(red, green), blue), patch_px)
 
 
-def atmospheric_light(image: RGB, dark: Map, brightest: float = BRIGHTEST) -> npt.NDArray[np.float32]:
+def atmospheric_light(image: RGB, dark: Map) -> npt.NDArray[np.float32]:
     """A: the mean colour where the dark channel is brightest, at least 1 of 255 so that it can be divided by.
 
     Args:
         image: (height, width, 3) uint8 RGB.
         dark: Its dark channel.
-        brightest: Share of pixels to average over, at least one pixel.
 
     Returns:
         (3,) in [1, 255]. Departs: the mean instead of the single brightest pixel of He et al., which is often a lamp or a roof.
     """
-    count = max(1, round(brightest * dark.size))
+    count = max(1, round(BRIGHTEST * dark.size))
     chosen = np.argpartition(dark, -count, axis=None)[-count:]
     light: npt.NDArray[np.float32] = image.reshape(-1, 3)[chosen].mean(axis=0, dtype=np.float32)
     return np.maximum(light, np.float32(1.0))
 
 
-def transmission(image: RGB, patch_px: int = PATCH_PX) -> Map:
+def transmission(image: RGB) -> Map:
     """T(m) = 1 - min_c min_{n in K(m)} I_c(n) / A_c: the share of light that reaches the camera through the haze.
+
+    K(m) is the patch of PATCH_PX around m.
 
     Args:
         image: (height, width, 3) uint8 RGB.
-        patch_px: Odd side of the patch K.
 
     Returns:
         (height, width) in [0, 1]; 1 is clear air. Source: Yan et al. 2022, eq. 9.
     """
-    light = atmospheric_light(image, dark_channel(image, patch_px))
+    light = atmospheric_light(image, dark_channel(image))
     lit = cv2.multiply(image, (*(1.0 / light.astype(np.float64)), 0.0), dtype=cv2.CV_32F)
-    return np.asarray(np.clip(1.0 - dark_channel(lit, patch_px), 0.0, 1.0), np.float32)
+    return np.asarray(np.clip(1.0 - dark_channel(lit), 0.0, 1.0), np.float32)
 
 
 def _patch_minimum(values: npt.NDArray[np.generic], patch_px: int) -> Map:

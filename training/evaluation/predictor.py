@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from models.geometry import RGB, fit
-from models.manifest import Manifest
+from models.manifest import MINIMUM_REGION, Manifest
 from models.maps import SegmentationMaps
 from models.networks.segmenter import SmokeSegmenter
 from models.tile_layout import Tiles
@@ -105,7 +105,7 @@ def cached(predict: Predict) -> Predict:
     return recalled
 
 
-def load_predictor(path: Path, minimum_region: float = 0.0002) -> Predictor:
+def load_predictor(path: Path) -> Predictor:
     """A checkpoint file on torch, or a release folder, verified, on onnxruntime.
 
     Raises:
@@ -123,7 +123,7 @@ def load_predictor(path: Path, minimum_region: float = 0.0002) -> Predictor:
     segmenter, config = load_segmenter(path)
     segmenter = segmenter.to(memory_format=torch.channels_last)
     predict, name = torch_predictor(segmenter), f"checkpoint {path.name}"
-    return Predictor(predict, config.data.size_px, minimum_region, None, name, config.false_alarms)
+    return Predictor(predict, config.data.size_px, MINIMUM_REGION, None, name, config.false_alarms)
 
 
 def _calibration_of(manifest: Manifest) -> Calibration | None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from models.geometry import RGB, fit
+from models.manifest import MINIMUM_REGION
 from models.networks.segmenter import SmokeSegmenter
 from training.data.folders import evenly_spaced
 from training.data.frames import REAL_SMOKE, Frame, load_image
@@ -17,7 +18,6 @@ from training.evaluation.predictor import torch_predictor
 from training.evaluation.scores import Summary, choose_level, score_frames, summarise
 
 _SHOWN, _SAMPLED = 3, 12
-_MINIMUM_REGION = 0.0002
 _ACTIVE_VARIANCE = 0.01
 """Variance over images from which on a unit is active (Burda, Grosse and Salakhutdinov 2016, «Importance Weighted Autoencoders»)."""
 _LEAST_RATIO = 1.1
@@ -72,7 +72,7 @@ def validate(segmenter: SmokeSegmenter, frames: Sequence[Frame], size_px: int, f
         false_alarms: Image-level rate that the threshold keeps where it can.
     """
     predict = torch_predictor(segmenter)
-    scores = score_frames(predict, frames, size_px, _MINIMUM_REGION)
+    scores = score_frames(predict, frames, size_px, MINIMUM_REGION)
     summary = summarise(scores, choose_level(scores, false_alarms))
     smoke = [frame for frame in frames if frame.kind == REAL_SMOKE]
     shown = [fit(load_image(frame.image), size_px) for frame in evenly_spaced(smoke, _SHOWN)]

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.stats import binom
 
 CONFIDENCE = 0.95
+"""1 - delta."""
 _TOLERANCE = 1e-6
 
 
@@ -38,19 +39,18 @@ class RatePoint:
     upper_bound: float
 
 
-def rate_curve(alarms: Mapping[float, Sequence[tuple[str, bool]]], confidence: float = CONFIDENCE) -> list[RatePoint]:
+def rate_curve(alarms: Mapping[float, Sequence[tuple[str, bool]]]) -> list[RatePoint]:
     """The rate and its bound at each threshold, from the lowest up; the bounds never rise with the threshold.
 
     Args:
         alarms: By threshold, for each smoke-free frame its group and whether it raised an alarm. Nothing that raises them may have been
             fitted on these frames.
-        confidence: 1 - delta, in (0, 1).
     """
     points: list[RatePoint] = []
     for threshold in sorted(alarms, reverse=True):
         rates = group_rates(alarms[threshold])
         rate = float(np.mean(rates))
-        bound = upper_bound(rate, len(rates), confidence)
+        bound = upper_bound(rate, len(rates))
         # A threshold counts only where every higher one does: the bound of the highest so far is the least that can be promised.
         points.append(RatePoint(threshold, rate, max([bound, *(point.upper_bound for point in points[-1:])])))
     return points[::-1]

@@ -37,15 +37,15 @@ def count(probability: Map, mask: Mask) -> Counts:
     return Counts(_at_least(positives), _at_least(negatives), float(mask.sum()))
 
 
-def f_beta(counts: Counts, beta_squared: float = BETA_SQUARED) -> Curve:
+def f_beta(counts: Counts) -> Curve:
     """F = (1 + b) P R / (b P + R) at every threshold, 0 where nothing is found rightly; b = beta^2.
 
     Source: Achanta et al. 2009, eq. 6, where b = 0.3.
     """
     predicted = counts.true_positives + counts.false_positives
     # P = tp / predicted and R = tp / positives turn F into (1 + b) tp / (b positives + predicted).
-    denominator = beta_squared * counts.positives + predicted
-    return np.divide((1.0 + beta_squared) * counts.true_positives, denominator, np.zeros(LEVELS), where=denominator > 0)
+    denominator = BETA_SQUARED * counts.positives + predicted
+    return np.divide((1.0 + BETA_SQUARED) * counts.true_positives, denominator, np.zeros(LEVELS), where=denominator > 0)
 
 
 def precision(counts: Counts) -> Curve:
@@ -59,7 +59,7 @@ def recall(counts: Counts) -> Curve:
     return np.asarray(counts.true_positives / max(counts.positives, 1.0), np.float64)
 
 
-def adaptive_f_beta(probability: Map, mask: Mask, beta_squared: float = BETA_SQUARED) -> float:
+def adaptive_f_beta(probability: Map, mask: Mask) -> float:
     """F-beta of one frame at twice its mean probability, at most 1, which is a threshold of its own.
 
     Source: Achanta et al. 2009, section 4.2.
@@ -67,8 +67,8 @@ def adaptive_f_beta(probability: Map, mask: Mask, beta_squared: float = BETA_SQU
     threshold = min(2.0 * float(probability.mean(dtype=np.float64)), 1.0)
     found = probability >= threshold
     right, predicted = float(found[mask].sum()), float(found.sum())
-    denominator = beta_squared * float(mask.sum()) + predicted
-    return (1.0 + beta_squared) * right / denominator if denominator else 0.0
+    denominator = BETA_SQUARED * float(mask.sum()) + predicted
+    return (1.0 + BETA_SQUARED) * right / denominator if denominator else 0.0
 
 
 def iou(counts: Counts) -> Curve:

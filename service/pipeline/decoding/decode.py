@@ -61,9 +61,9 @@ def no_hold(pixels: int) -> None:
     """Hold nothing: whoever decodes one frame at a time needs no permit."""
 
 
-def decode(body: bytes, limits: Limits, hold_pixels: Callable[[int], None] = no_hold) -> RGB:
+def decode(body: bytes, limits: Limits) -> RGB:
     """The pixels of `decode_frame`, damaged or not."""
-    return decode_frame(body, limits, hold_pixels).pixels
+    return decode_frame(body, limits).pixels
 
 
 def decode_frame(body: bytes, limits: Limits, hold_pixels: Callable[[int], None] = no_hold) -> DecodedFrame:

@@ -44,12 +44,6 @@ def test_f_beta_is_as_computed_by_hand():
     assert {level: curve[level] for level in expected} == pytest.approx(expected)
 
 
-def test_beta_squared_of_one_is_the_harmonic_mean():
-    assert segmentation.f_beta(segmentation.count(PROBABILITY, MASK), 1.0)[64] == pytest.approx(
-        2 * (2 / 3) / (2 / 3 + 1)
-    )
-
-
 def test_iou_is_as_computed_by_hand():
     curve = segmentation.iou(segmentation.count(PROBABILITY, MASK))
     assert [curve[level] for level in (0, 64, 128, 192, 255)] == pytest.approx([1 / 2, 2 / 3, 1 / 3, 1 / 2, 0])
