@@ -2,16 +2,13 @@
 
 Signed as Standard Webhooks 1.0 says (https://www.standardwebhooks.com), so that a receiver needs no code of its own:
 `webhook-signature: v1,BASE64` of HMAC-SHA256(key, ID + "." + SECONDS + "." + body), with ID in `webhook-id` and SECONDS in
-`webhook-timestamp`. The key is the secret's bytes, or for a secret `whsec_BASE64` what it stands for.
-
-For one more release also `X-Smoke-Signature: t=SECONDS,v1=HEX` with HEX = HMAC-SHA256(secret, SECONDS + "." + body). A receiver
-compares either in constant time and refuses what is older than a few minutes.
+`webhook-timestamp`. The key is the secret's bytes, or for a secret `whsec_BASE64` what it stands for. A receiver
+compares the signature in constant time and refuses what is older than a few minutes.
 """
 
 import asyncio
 import base64
 import binascii
-import hashlib
 import hmac
 import json
 import ssl
@@ -25,14 +22,12 @@ import httpx2
 
 from service.cameras.alarm import AlarmState
 from service.cameras.camera import AlarmTransition
-from service.cameras.evidence import BoxPx, RelativeBox
 from service.errors import SettingsInvalid
 from service.notifications.links import AlarmLinks
 from service.notifications.outbox import DeliveryFailed
 from service.notifications.topics import acknowledgement_body
 from service.timestamps import instant
 
-SIGNATURE: Final = "X-Smoke-Signature"
 _KEY_PREFIX: Final = b"whsec_"
 _TIMEOUT_S: Final = 5.0
 _IN_ALL_S: Final = 15.0
@@ -125,16 +120,10 @@ def message(change: AlarmTransition, now_s: float) -> dict[str, object]:
         "since": instant(change.since_s),
         "score": round(change.score, 6),
         "frames": change.frames,
-        "boxes": [_box(*boxes) for boxes in zip(change.boxes, change.boxes_px, strict=True)],
+        "boxes": [dict(zip(("x", "y", "width", "height"), box, strict=True)) for box in change.boxes_px],
         **acknowledgement_body(change.acknowledged),
         "sent_at": instant(now_s),
     }
-
-
-def _box(fractions: RelativeBox, pixels: BoxPx) -> dict[str, float]:
-    """As in the reply, in pixels of the frame; for one more release also its sides in fractions of the frame."""
-    in_pixels = zip(("x", "y", "width", "height"), pixels, strict=True)
-    return {**dict(in_pixels), **dict(zip(("left", "top", "right", "bottom"), fractions, strict=True))}
 
 
 def headers_of(secret: bytes, message_id: str, seconds: int, body: bytes) -> dict[str, str]:
@@ -146,7 +135,6 @@ def headers_of(secret: bytes, message_id: str, seconds: int, body: bytes) -> dic
         "webhook-id": message_id,
         "webhook-timestamp": str(seconds),
         "webhook-signature": f"v1,{signature}",
-        SIGNATURE: sign(secret, seconds, body),
     }
 
 
@@ -164,9 +152,3 @@ def key_of(secret: bytes) -> bytes:
         raise SettingsInvalid(
             f"SMOKE_WEBHOOK_SECRET_FILE: found whsec_ and no base64 ({error}), expected both"
         ) from error
-
-
-def sign(secret: bytes, seconds: int, body: bytes) -> str:
-    """The value of the signature's header."""
-    digest = hmac.new(secret, b"%d." % seconds + body, hashlib.sha256).hexdigest()
-    return f"t={seconds},v1={digest}"

@@ -117,10 +117,10 @@ def test_a_client_in_mid_upload_sees_the_refusal_and_not_a_reset(start):
 
 
 def test_a_client_in_mid_upload_sees_that_there_is_no_room_and_not_a_reset(start):
-    server = start(SMOKE_REQUESTS_MAX="1")
+    server = start(SMOKE_BODY_MAX_BYTES="1048576", SMOKE_INFLIGHT_BYTES_MAX="1048576")
     with connect(server) as first, connect(server) as second, server.client() as client:
-        first.sendall(b"POST /segment HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + bytes(10))
-        wait_until(lambda: metric(client, "smoke_requests_in_flight") == 1)
+        first.sendall(b"POST /segment HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + bytes(100))
+        wait_until(lambda: metric(client, 'smoke_permits_used{kind="bytes"}') == 100)
         received = upload(second, 1048576)
     assert received.startswith(b"HTTP/1.1 429")
     assert b"retry-after: 1" in received
@@ -128,10 +128,10 @@ def test_a_client_in_mid_upload_sees_that_there_is_no_room_and_not_a_reset(start
 
 
 def test_a_refused_upload_that_is_all_there_keeps_its_connection(start):
-    server = start(SMOKE_REQUESTS_MAX="1")
+    server = start(SMOKE_BODY_MAX_BYTES="1024", SMOKE_INFLIGHT_BYTES_MAX="1024")
     with connect(server) as first, connect(server) as second, server.client() as client:
-        first.sendall(b"POST /segment HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + bytes(10))
-        wait_until(lambda: metric(client, "smoke_requests_in_flight") == 1)
+        first.sendall(b"POST /segment HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + bytes(100))
+        wait_until(lambda: metric(client, 'smoke_permits_used{kind="bytes"}') == 100)
         second.sendall(b"POST /segment HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + bytes(1000))
         second.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         received = read_all(second)
@@ -183,7 +183,8 @@ def test_what_was_accepted_is_finished_after_sigterm(start, request):
     with server.client() as client:
         for connection in connections:
             connection.sendall(head % len(body) + body[:-1])
-        wait_until(lambda: metric(client, 'smoke_permits_used{kind="requests"}') == 200)
+        # A body that takes longer than a second holds no permit until it is there.
+        wait_until(lambda: metric(client, "smoke_requests_in_flight") == 200)
         server.process.terminate()
         wait_until(lambda: client.get("/health/ready").status_code == 503)
         assert client.get("/health/live").status_code == 200

@@ -25,9 +25,6 @@ async def alarm(
     webhook_signature: Annotated[
         str, Header(description="`v1,` and the base64 of HMAC-SHA256(key, id + `.` + timestamp + `.` + body).")
     ],
-    x_smoke_signature: Annotated[
-        str, Header(deprecated=True, description="`t=SECONDS,v1=HEX` of HMAC-SHA256(secret, SECONDS + `.` + body).")
-    ],
 ) -> None:
     """Posted to SMOKE_WEBHOOK_URL and signed as Standard Webhooks 1.0 says, until any 2xx is the answer."""
 

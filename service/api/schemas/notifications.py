@@ -12,15 +12,6 @@ from service.timestamps import instant
 _INSTANT: JsonDict = {"format": "date-time"}
 
 
-class ChangedBoxBody(BoxBody):
-    """Where smoke counted: a rectangle in pixels of the frame, and for one more release its sides in fractions of the frame."""
-
-    left: float = Field(ge=0, le=1, deprecated=True)
-    top: float = Field(ge=0, le=1, deprecated=True)
-    right: float = Field(ge=0, le=1, deprecated=True)
-    bottom: float = Field(ge=0, le=1, deprecated=True)
-
-
 class AcknowledgementBody(BaseModel):
     """Who has taken an alarm on."""
 
@@ -57,7 +48,7 @@ class WebhookBody(_LinksBody):
     since: str = Field(description="When it became so, by the camera's clock.", json_schema_extra=_INSTANT)
     score: float = Field(description="Weighed evidence over what an alarm takes: raised from 1 on.", ge=0)
     frames: int = Field(description="Frames of the window with smoke at that place.", ge=0)
-    boxes: list[ChangedBoxBody] = Field(description="Of the frame that changed it.")
+    boxes: list[BoxBody] = Field(description="Where smoke counted on the frame that changed it.")
     sent_at: str = Field(json_schema_extra=_INSTANT)
 
 

@@ -79,9 +79,9 @@ def test_the_document_shows_what_the_service_sends_of_its_own_accord(document):
     webhooks, schemas = document["webhooks"], document["components"]["schemas"]
     assert set(webhooks) == {"alarm", "camera-state", "camera-event"}
     headers = {parameter["name"] for parameter in webhooks["alarm"]["post"]["parameters"]}
-    assert headers == {"webhook-id", "webhook-timestamp", "webhook-signature", "x-smoke-signature"}
+    assert headers == {"webhook-id", "webhook-timestamp", "webhook-signature"}
     boxes = schemas["WebhookBody"]["properties"]["boxes"]["items"]["$ref"].rpartition("/")[2]
-    assert {"x", "y", "width", "height"} <= set(schemas[boxes]["required"])
+    assert {"x", "y", "width", "height"} == set(schemas[boxes]["required"])
     assert "HTTPValidationError" not in schemas
 
 
