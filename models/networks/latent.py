@@ -22,7 +22,7 @@ class DiagonalGaussian(NamedTuple):
         return self.mean + self.std * torch.randn_like(self.mean)
 
     def kl_to_standard_normal(self) -> Tensor:
-        """KL(N(mean, sigma^2) || N(0, I)) = 1/2 sum(mean^2 + sigma^2 - 1 - log sigma^2) in nats, per latent dimension.
+        """1/2 (mean^2 + sigma^2 - 1 - log sigma^2) of each latent dimension, in nats; their sum is KL(N(mean, sigma^2) || N(0, I)).
 
         Returns:
             (batch, latent_dim), >= 0. Source: Yan et al. 2022, eq. 2, second term; Kingma and Welling 2014, appendix B.

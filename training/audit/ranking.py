@@ -12,9 +12,8 @@ from models.maps import SegmentationMaps
 from training.audit.descriptor import Descriptors, nearest, scene_descriptor
 from training.data.files import DataError
 from training.data.frames import load_image
+from training.metrics.calibration import UNSURE
 
-_UNSURE = (0.05, 0.95)
-"""Probabilities between which a pixel is not sure."""
 _SAME = 0.9999
 """Correlation of a picture with itself, less what rounding takes."""
 
@@ -51,7 +50,7 @@ def knowledge_gap(maps: SegmentationMaps) -> tuple[float, float]:
     Between the mean, by which the edge of one plume outranks a bank of cloud that is taken for smoke, and the sum, by which no small
     plume is ever asked for. Source: ours; measured in training/README.md.
     """
-    low, high = _UNSURE
+    low, high = UNSURE
     unsure = (maps.probability >= low) & (maps.probability <= high)
     if not unsure.any():
         return 0.0, 0.0

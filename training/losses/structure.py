@@ -41,7 +41,8 @@ def structure_loss(
         mask: y, the same shape, of 0.0 and 1.0.
         pool_px, edge_gain: See `edge_weight`.
         missed_cost: c, what a missed pixel costs beside a pixel too much. With 1 it is the paper's IoU; with beta^2 it ranks masks as
-            F-beta does, which is (1 + beta^2) I / (I + P + beta^2 N) for the overlap I, P too much and N missed.
+            F-beta does: with I / (I + P + beta^2 N) rises (1 + beta^2) I / ((1 + beta^2) I + P + beta^2 N), for the overlap I, P too
+            much and N missed.
         known: The same shape, 1.0 where the mask says the truth; other pixels count in neither term (partial cross-entropy, Tang et
             al. 2018, «Normalized Cut Loss for Weakly-Supervised CNN Segmentation», eq. 1). None: everywhere.
 
