@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
@@ -21,6 +21,8 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _SECONDS: Final = tuple(0.001 * 2**power for power in range(15))
 _BATCHES: Final = (1, 2, 4, 8)
 _PERIOD_S: Final = 0.05
+_RESULTS: Final = ("delivered", "replaced", "failed", "dropped")
+"""What becomes of a notification."""
 
 
 class Metrics:
@@ -59,7 +61,11 @@ class Metrics:
         self._background = counter("smoke_background_failures", "Background tasks begun again.", ("task",))
         self._readers = gauge("smoke_event_readers", "Readers of /events.")
         self._readers_dropped = counter("smoke_event_readers_dropped", "Readers of /events that did not keep up.")
+        self._pictures = counter(
+            "smoke_alarm_pictures", "Frames of alarms to be kept, by what became of them.", ("result",)
+        )
         self.cameras = CameraMetrics(self._registry)
+        self.notifications = NotificationMetrics(self._registry)
         self.serving(identity)
         ProcessCollector(registry=self._registry)
 
@@ -140,6 +146,15 @@ class Metrics:
         for stage, value in seconds.items():
             self._stages.labels(stage).observe(value)
 
+    def keeps_pictures(self, results: Iterable[str]) -> None:
+        """Pictures are kept, with these results: a count that is first seen at 1 has no rate."""
+        for result in results:
+            self._pictures.labels(result)
+
+    def kept_picture(self, result: str) -> None:
+        """A frame of an alarm was kept, or could not be."""
+        self._pictures.labels(result).inc()
+
     def watch_readers(self, readers: Callable[[], float]) -> None:
         """Read at each scrape how many there are of /events."""
         self._readers.set_function(readers)
@@ -167,6 +182,32 @@ class Metrics:
     def render(self) -> bytes:
         """The exposition of CONTENT_TYPE."""
         return generate_latest(self._registry)
+
+
+class NotificationMetrics:
+    """The instruments with the label `channel`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        what_became = "Notifications by what became of them."
+        self._notifications = counter("smoke_notifications", what_became, ("channel", "result"))
+        waiting = "How long the oldest undelivered one waits."
+        self._waiting = gauge("smoke_notifications_waiting_seconds", waiting, ("channel",))
+        self._connected = gauge("smoke_notifications_connected", "1 while the MQTT broker hears us.", ("channel",))
+
+    def sends(self, channel: str, waiting_s: Callable[[], float]) -> None:
+        """There is such a channel: a count that is first seen at 1 has no rate, and its first lost message would alert nobody."""
+        for result in _RESULTS:
+            self._notifications.labels(channel, result)
+        self._waiting.labels(channel).set_function(waiting_s)
+
+    def keeps_connection(self, channel: str, connected: Callable[[], bool]) -> None:
+        """There is such a channel, which keeps a connection."""
+        self._connected.labels(channel).set_function(connected)
+
+    def notified(self, channel: str, result: str) -> None:
+        """A notification was delivered, replaced by a newer one of its camera, refused for good, or dropped."""
+        self._notifications.labels(channel, result).inc()
 
 
 @asynccontextmanager

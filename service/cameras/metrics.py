@@ -18,11 +18,10 @@ SILENCE: Final = "silence"
 _NATS: Final = tuple(float(f"{10.0**power:.2g}") for power in (-6, -5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5))
 """A frame without smoke has 1e-8, one with smoke 2e-5 to 7e-4, the smoke itself 5e-3 to 3e-2 (release 2.0.0, real cameras)."""
 _KINDS: Final = ("total", "aleatoric", "epistemic")
-_RESULTS: Final = ("delivered", "replaced", "failed", "dropped")
 
 
 class CameraMetrics:
-    """The instruments with the label `camera`."""
+    """The instruments with the label `camera`, and what is counted of those that have none."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         counter = partial(Counter, registry=registry)
@@ -63,16 +62,6 @@ class CameraMetrics:
         self._store = gauge(
             "smoke_camera_store_connected", "1 while what keeps the cameras' states answers.", ("store",)
         )
-        self._pictures = counter(
-            "smoke_alarm_pictures", "Frames of alarms to be kept, by what became of them.", ("result",)
-        )
-        self._notifications = counter(
-            "smoke_notifications", "Notifications by what became of them.", ("channel", "result")
-        )
-        self._waiting = gauge(
-            "smoke_notifications_waiting_seconds", "How long the oldest undelivered one waits.", ("channel",)
-        )
-        self._connected = gauge("smoke_notifications_connected", "1 while the MQTT broker hears us.", ("channel",))
 
     def answered(self, camera: str, result: FrameResult, health: CameraHealth, arrived_s: float) -> None:
         """A frame of a camera was answered."""
@@ -137,29 +126,6 @@ class CameraMetrics:
     def judged(self, camera: str, verdict: str) -> None:
         """A person said whether an alarm was one."""
         self._feedback.labels(camera, verdict).inc()
-
-    def keeps_pictures(self, results: Iterable[str]) -> None:
-        """Pictures are kept, with these results: a count that is first seen at 1 has no rate."""
-        for result in results:
-            self._pictures.labels(result)
-
-    def kept_picture(self, result: str) -> None:
-        """A frame of an alarm was kept, or could not be."""
-        self._pictures.labels(result).inc()
-
-    def sends(self, channel: str, waiting_s: Callable[[], float]) -> None:
-        """There is such a channel: a count that is first seen at 1 has no rate, and its first lost message would alert nobody."""
-        for result in _RESULTS:
-            self._notifications.labels(channel, result)
-        self._waiting.labels(channel).set_function(waiting_s)
-
-    def keeps_connection(self, channel: str, connected: Callable[[], bool]) -> None:
-        """There is such a channel, which keeps a connection."""
-        self._connected.labels(channel).set_function(connected)
-
-    def notified(self, channel: str, result: str) -> None:
-        """A notification was delivered, replaced by a newer one of its camera, refused for good, or dropped."""
-        self._notifications.labels(channel, result).inc()
 
     def forget(self, camera: str) -> None:
         """Drop every series of a camera."""

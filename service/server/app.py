@@ -56,7 +56,7 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     supervisor = Supervisor(metrics.background)
     estimator = components.service_time_estimator(settings, slot.model)
     cameras, notifier = components.camera_registry(
-        settings, metrics.cameras, supervisor, lambda rules: rules.check_rates(slot.model.manifest)
+        settings, metrics, supervisor, lambda rules: rules.check_rates(slot.model.manifest)
     )
     keys = components.keys(settings)
     state = AppState(
@@ -68,7 +68,7 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
         Reloader(slot, load, metrics.reloaded, lambda model: cameras.file.rules.check_rates(model.manifest)),
         RereadFiles(settings, keys, cameras.file),
         cameras,
-        components.alarm_archive(settings, cameras, metrics.cameras, supervisor, notifier),
+        components.alarm_archive(settings, cameras, metrics, supervisor, notifier),
         Broadcast(metrics.reader_dropped),
         components.pipeline(settings, slot, metrics, estimator),
         supervisor,

@@ -12,7 +12,7 @@ from service.alarms.index import AlarmIndex, AlarmLimits
 from service.alarms.pictures import alarm_pictures
 from service.alarms.record import AlarmRecord
 from service.api.auth import ApiKeys
-from service.api.metrics import Metrics
+from service.api.metrics import Metrics, NotificationMetrics
 from service.cameras.camera import Camera
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
@@ -137,7 +137,7 @@ def pipeline(settings: Settings, slot: ModelSlot, metrics: Metrics, estimator: S
 
 
 def camera_registry(
-    settings: Settings, metrics: CameraMetrics, supervisor: Supervisor, check: Callable[[Rules], None]
+    settings: Settings, metrics: Metrics, supervisor: Supervisor, check: Callable[[Rules], None]
 ) -> tuple[Cameras, Notifier]:
     """The cameras, and what tells of them, as they were before a restart; `check` is that of their file.
 
@@ -146,8 +146,9 @@ def camera_registry(
     """
     rules = CameraFile(settings.cameras_file, settings.alarm_policy, check)
     # Each tells the other: of changes, and of how the cameras stand.
-    notifier = Notifier(_sinks(settings, metrics, supervisor, lambda: known))
-    known = Cameras(settings.cameras_max, rules, metrics, notifier.notify, _store(settings, metrics))
+    notifier = Notifier(_sinks(settings, metrics.notifications, supervisor, lambda: known))
+    store = _store(settings, metrics.cameras)
+    known = Cameras(settings.cameras_max, rules, metrics.cameras, notifier.notify, store)
     notifier.resume(settings.state_file)
     restore(known, settings.state_file)
     return known, notifier
@@ -172,7 +173,7 @@ def _store(settings: Settings, metrics: CameraMetrics) -> CameraStore:
 
 
 def alarm_archive(
-    settings: Settings, cameras: Cameras, metrics: CameraMetrics, supervisor: Supervisor, notifier: Notifier
+    settings: Settings, cameras: Cameras, metrics: Metrics, supervisor: Supervisor, notifier: Notifier
 ) -> AlarmArchive:
     """Every alarm, as before a restart where there is a folder for them.
 
@@ -204,7 +205,7 @@ def _alarm_folder(path: Path) -> tuple[AlarmFolder, list[AlarmRecord]]:
 
 
 def _sinks(
-    settings: Settings, metrics: CameraMetrics, supervisor: Supervisor, known: Callable[[], Iterable[Camera]]
+    settings: Settings, metrics: NotificationMetrics, supervisor: Supervisor, known: Callable[[], Iterable[Camera]]
 ) -> list[Sink]:
     """Those that are switched on, each counting from zero."""
     sinks: list[Sink] = []

@@ -4,8 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from prometheus_client import CollectorRegistry
+
 from service.api.auth import digest
-from service.api.metrics import monitor_loop_lag
+from service.api.metrics import NotificationMetrics, monitor_loop_lag
 from tests.pictures import file_of, plain, plume
 
 METRICS: Final = {"Authorization": "Bearer scraper"}
@@ -35,6 +37,13 @@ def test_the_clock_stops_with_its_context():
         return len(asyncio.all_tasks())
 
     assert asyncio.run(scenario()) == 1
+
+
+def test_a_channel_counts_from_zero_so_that_its_first_lost_message_has_a_rate():
+    registry = CollectorRegistry()
+    NotificationMetrics(registry).sends("webhook", lambda: 0.0)
+    for result in ("delivered", "failed", "dropped"):
+        assert registry.get_sample_value("smoke_notifications_total", {"channel": "webhook", "result": result}) == 0.0
 
 
 def value(client, series: str) -> float | None:

@@ -330,13 +330,6 @@ def test_an_alarm_that_ended_by_silence_no_longer_stands_with_the_others(fleet):
     assert fleet.value("smoke_camera_alarm_state", camera="other", state="alarm") == 0.0
 
 
-def test_a_channel_counts_from_zero_so_that_its_first_lost_message_has_a_rate():
-    registry = CollectorRegistry()
-    CameraMetrics(registry).sends("webhook", lambda: 0.0)
-    for result in ("delivered", "failed", "dropped"):
-        assert registry.get_sample_value("smoke_notifications_total", {"channel": "webhook", "result": result}) == 0.0
-
-
 def turn(fleet: Fleet, rounds: int, smoky: str = "east") -> list[AlarmState]:
     """A camera that turns to three presets, with smoke at different places in two of them; the states after each frame."""
     states = []
