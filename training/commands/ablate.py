@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from training.config import Config, read_config
 from training.data.folders import Folders, frames_to_score
+from training.data.frames import frames_sha256
 from training.engine.run import Reporter, train
 from training.evaluation.calibrate import calibrate
 from training.evaluation.evaluate import evaluate
@@ -169,12 +170,18 @@ def score_cell(score: tuple[float, Sequence[float]], decimals: int) -> str:
 
 
 def _scored_once(config: Config, checkpoint: Path, data: Folders) -> dict[str, Any]:
-    """The scores of a row, from the file beside its checkpoint where the same configuration was scored before."""
-    kept, of = checkpoint.with_name(_SCORED), config.sha256()
-    if not kept.is_file() or json.loads(kept.read_text(encoding="utf-8"))["configuration_sha256"] != of:
-        found = {"configuration_sha256": of, "scores": _scores(checkpoint, data)}
-        kept.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return dict(json.loads(kept.read_text(encoding="utf-8"))["scores"])
+    """The scores of a row, from the file beside its checkpoint where the same configuration was scored before, on the same frames."""
+    kept = checkpoint.with_name(_SCORED)
+    of = {
+        "configuration_sha256": config.sha256(),
+        "frames_sha256": frames_sha256(frames_to_score(data, "val", None)),
+    }
+    before = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    if before.items() >= of.items():
+        return dict(before["scores"])
+    scores = _scores(checkpoint, data)
+    kept.write_text(json.dumps({**of, "scores": scores}, indent=2) + "\n", encoding="utf-8")
+    return scores
 
 
 def _scores(checkpoint: Path, data: Folders) -> dict[str, tuple[float, Sequence[float]]]:

@@ -22,7 +22,7 @@ from training.config import Config, ConfigError
 from training.data.checks import check_frames
 from training.data.files import DataError
 from training.data.folders import frames_to_score, read_frames
-from training.data.frames import REAL_SMOKE, Frame
+from training.data.frames import REAL_SMOKE, Frame, frames_sha256
 from training.data.layouts.layout import read_layout
 from training.engine.run import train
 from training.evaluation.calibrate import calibrate
@@ -133,11 +133,12 @@ def _expect_same(asked: Quick) -> None:
         "model": str(asked.start.resolve()),
         "minutes": asked.minutes,
         "set": list(asked.overrides),
+        "frames_sha256": frames_sha256([frame for folder in asked.folders for _, frame in read_layout(folder)]),
     }
     if not begun.exists():
         begun.write_text(json.dumps(here, indent=2) + "\n", encoding="utf-8")
     found = json.loads(begun.read_text(encoding="utf-8"))
-    if other := [name for name in here if found.get(name) != here[name]]:
+    if other := [name for name in here if name in found and found[name] != here[name]]:
         raise ConfigError(
             f"{begun}: begun with {other[0]} {found.get(other[0])!r}, found {here[other[0]]!r}; choose another --out, or remove it"
         )

@@ -25,6 +25,7 @@ from training.commands.rank import run_rank
 from training.commands.seeds import seeds_section, seeds_table, train_seeds
 from training.commands.variants import LABELS, RANKED, half_rows, label_rows
 from training.config import Config, ConfigError, read_config
+from training.data.batches import unused_frames
 from training.data.checks import check_frames
 from training.data.files import DataError
 from training.data.folders import evenly_spaced, frames_to_score, read_frames, skipped, unlisted
@@ -101,6 +102,7 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     out = options.out or Path("runs") / config.name
     console.print(f"{config.name}, configuration {config.sha256()[:12]}, run in {out}")
     _check(options, console)
+    _tell_unused(config, options, console)
     if options.seeds > 1:
         with TerminalReporter(console, out / "tensorboard") as reporter:
             measured = train_seeds(options.seeds, options.config, options.overrides, options.data, out, reporter)
@@ -159,6 +161,17 @@ def _check(options: argparse.Namespace, console: Console) -> None:
     if others := unlisted(options.data, frames):
         console.print(
             f"{len(others):,} pictures that nothing lists left out, the first is {str(others[0])!a}", markup=False
+        )
+
+
+def _tell_unused(config: Config, options: argparse.Namespace, console: Console) -> None:
+    """Which frames of train the configuration leaves out: labelled, and yet nothing is learnt from them."""
+    for kind, count in unused_frames(config.data.mix, read_frames(options.data, "train")).items():
+        console.print(
+            f"{count:,} frames of train are {kind}, to which data.mix gives no share: nothing is learnt from them; "
+            f"--set data.mix.{kind}=0.1 gives them one",
+            markup=False,
+            soft_wrap=True,
         )
 
 

@@ -219,6 +219,13 @@ def possible_mix(mix: Mapping[Source, float], frames: Sequence[Frame]) -> dict[s
     return shares
 
 
+def unused_frames(mix: Mapping[Source, float], frames: Sequence[Frame]) -> dict[str, int]:
+    """How many frames of each kind no source with a share draws from."""
+    sources = [str(source) for source, share in mix.items() if share > 0]
+    drawn = {kind for source in sources for kind in _KINDS.get(source, (source,))}
+    return dict(Counter(frame.kind for frame in frames if frame.kind not in drawn))
+
+
 def feeds_decoys(frames: Sequence[Frame]) -> bool:
     """Whether there is a landscape to take pale things from."""
     return bool(_frames_of(frames, _OTHER))

@@ -1,9 +1,10 @@
 """Files by their names, and what is read of them: what lies in a folder beside them is left alone, and can be counted."""
 
+import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
@@ -19,19 +20,27 @@ class DataError(ValueError):
 
 def pictures_of(folder: Path) -> list[Path]:
     """Its pictures, by name."""
-    return [path for path in sorted(folder.glob("*")) if _is_picture(path)]
+    return [path for path in _inside(folder) if _is_picture(path)]
 
 
 def others_of(folder: Path) -> list[Path]:
     """What else lies there."""
-    return [path for path in sorted(folder.glob("*")) if not _is_picture(path)]
+    return [path for path in _inside(folder) if not _is_picture(path)]
 
 
 def files_of(folder: Path, suffix: str) -> list[Path]:
     """Its files of a suffix in whatever case, hidden ones left out, by name."""
-    return [
-        path for path in sorted(folder.glob("*")) if path.suffix.lower() == suffix and not path.name.startswith(".")
-    ]
+    return [path for path in _inside(folder) if path.suffix.lower() == suffix and not path.name.startswith(".")]
+
+
+def folders_of(folder: Path) -> list[Path]:
+    """Its folders, by name, but those that are hidden, or the file system's own."""
+    return [path for path in _inside(folder) if not left_alone(path.name) and path.is_dir()]
+
+
+def left_alone(folder: str) -> bool:
+    """Whether a folder of this name holds no data: hidden, or where a file system puts what it finds broken, which is root's alone."""
+    return folder.startswith(".") or folder == "lost+found"
 
 
 def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
@@ -42,6 +51,11 @@ def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
         if first is not path:
             raise DataError(f"{path}: of the same name as {first.name}; expected one file of a name")
     return found
+
+
+def closed(error: OSError) -> NoReturn:
+    """Raises DataError: what lies in a folder that cannot be looked into would be lost without a word."""
+    raise DataError(f"{error.filename}: found a folder that cannot be looked into: {error.strerror}") from error
 
 
 def expect_file(path: Path) -> None:
@@ -84,6 +98,17 @@ def expect_form(form: type[Form], content: object, path: Path) -> Form:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the whole"
         raise DataError(f"{path}: {where}: {first['msg']}, found {str(first['input'])[:_SHOWN]!r}") from error
+
+
+def _inside(folder: Path) -> list[Path]:
+    """What lies in a folder, by name; nothing where there is none. Raises DataError where it cannot be looked into."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(folder / entry.name for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        closed(error)
 
 
 def _is_picture(path: Path) -> bool:

@@ -65,9 +65,9 @@ def skipped(roots: Folders) -> list[Path]:
 
 
 def unlisted(roots: Folders, frames: Sequence[Frame]) -> list[Path]:
-    """Pictures below the folders that no layout lists, neither as a picture nor as a mask."""
+    """Pictures below the folders that no layout lists, neither as a picture nor as a mask, as far as one can look into them."""
     known = {path for frame in frames for path in (frame.image, frame.mask)}
-    folders = [folder for root in _folders(roots) for folder in picture_folders(root)]
+    folders = [folder for root in _folders(roots) for folder in picture_folders(root, _ignored)]
     return [path for folder in folders for path in pictures_of(folder) if path not in known]
 
 
@@ -104,6 +104,10 @@ def evenly_spaced(frames: Sequence[Frame], count: int) -> list[Frame]:
     """At most `count` frames, evenly over the sequence."""
     positions = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
     return [frames[position] for position in positions]
+
+
+def _ignored(error: OSError) -> None:
+    """What a manifest lists does not lie there, or it is refused for that."""
 
 
 def _folders(roots: Folders) -> list[Path]:

@@ -1,6 +1,8 @@
 """A picture on disk, what is known of its smoke, and both as arrays."""
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,6 +65,12 @@ class Frame:
     def origin(self) -> str:
         """Where to look when it is refused."""
         return f"{self.manifest}, line {self.line}" if self.line else str(self.manifest)
+
+
+def frames_sha256(frames: Sequence[Frame]) -> str:
+    """Identifies what is learnt from or scored on: pictures and what is known of them, by name and size, wherever the folder lies."""
+    told = [(*_identity(frame.image), *_identity(frame.mask), frame.kind, frame.group, frame.boxes) for frame in frames]
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def load_image(path: Path) -> RGB:
@@ -147,6 +155,16 @@ def load_known(frame: Frame, shape: tuple[int, ...]) -> Map:
         rows = slice(max(0, box.y - down), box.y + box.height + down)
         known[rows, max(0, box.x - across) : box.x + box.width + across] = 0.0
     return known
+
+
+def _identity(of: Path | Outlines | None) -> tuple[object, ...]:
+    """Name and bytes of a file, which is as well the same where it cannot be looked at; or what is drawn."""
+    if not isinstance(of, Path):
+        return (of and of.drawn,)
+    try:
+        return of.name, of.stat().st_size
+    except OSError:
+        return of.name, None
 
 
 def _expect_size(frame: Frame, mask: Map, shape: tuple[int, ...]) -> None:

@@ -31,6 +31,7 @@ class Checkpoint:
         average: State of their moving average, counter included: what is validated and shipped.
         optimisers: State of the phase's optimisers, by name.
         precision: State of the loss scaler of 16-bit precision; empty in others.
+        frames_sha256: Of the frames that it learns from; empty where an earlier version did not say.
 
     No generator's state: views, z and dropout are functions of the seed and the step.
     """
@@ -42,6 +43,7 @@ class Checkpoint:
     average: dict[str, Tensor]
     optimisers: dict[str, dict[str, Any]]
     precision: dict[str, Any]
+    frames_sha256: str = ""
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
@@ -70,12 +72,12 @@ def load(path: Path) -> Checkpoint:
     """
     with _refusal(path):
         state = torch.load(path, map_location="cpu", weights_only=True)
-        told = state | {"config": parse_config(json.loads(state["config"]), str(path))}
+        told = {"frames_sha256": ""} | state | {"config": parse_config(json.loads(state["config"]), str(path))}
         return Checkpoint(**{name: told[name] for name in Checkpoint.__slots__})  # earlier versions wrote more
 
 
-def load_to_resume(path: Path, config: Config) -> Checkpoint | None:
-    """The checkpoint of a run, if it has one. Raises CheckpointError where it was made with another configuration."""
+def load_to_resume(path: Path, config: Config, frames_sha256: str) -> Checkpoint | None:
+    """The checkpoint of a run, if it has one. Raises CheckpointError where it was made with another configuration or other frames."""
     if not path.is_file():
         return None
     found = load(path)
@@ -83,6 +85,11 @@ def load_to_resume(path: Path, config: Config) -> Checkpoint | None:
         raise CheckpointError(
             f"{path}: made with configuration {found.config.sha256()[:12]}, this one is {config.sha256()[:12]}; "
             "choose another --out, or start over by removing it"
+        )
+    if found.frames_sha256 not in ("", frames_sha256):
+        raise CheckpointError(
+            f"{path}: made with other frames of train than those of --data now; choose another --out, start over by removing it, "
+            f"or go on from its networks in another --out with --set initial={path}"
         )
     return found
 

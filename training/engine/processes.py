@@ -3,6 +3,7 @@
 A run that is asked to stop finishes the step in hand and saves.
 """
 
+import fcntl
 import os
 import signal
 import sys
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+
+from training.engine.checkpoint import CheckpointError
 
 _GRACE_S = 10.0
 
@@ -60,6 +63,25 @@ def _end_soon(*_: object) -> None:
     end = threading.Timer(_WORKER_GRACE_S, os._exit, (0,))
     end.daemon = True
     end.start()
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Hold the folder against another process, which would write into the same files. Raises CheckpointError where one holds it."""
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(folder)
+        raise CheckpointError(
+            f"{out}: another process trains in this folder; let it end, or choose another --out"
+        ) from None
+    except OSError:
+        """A network share without locks."""
+    try:
+        yield
+    finally:
+        os.close(folder)
 
 
 @contextmanager

@@ -15,12 +15,12 @@ from models.networks.segmenter import SmokeSegmenter
 from training.config import Config, Stage
 from training.data.batches import Batch
 from training.data.folders import Folders, read_frames
-from training.data.frames import Frame
+from training.data.frames import Frame, frames_sha256
 from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import Checkpoint
 from training.engine.devices import anywhere, build_fabric, launched, mean_of_all, share_statistics
 from training.engine.optimiser import Learner, moving_average
-from training.engine.processes import followers, stop_requests
+from training.engine.processes import alone, followers, stop_requests
 from training.engine.setup import (
     build_loader,
     estimator_learner,
@@ -85,17 +85,18 @@ def train(
 
     Raises:
         Interrupted: On SIGINT or SIGTERM, after saving.
-        CheckpointError: The checkpoint in `out` is damaged or was made with another configuration.
+        CheckpointError: The checkpoint in `out` is damaged or was made with another configuration or other frames.
         ConfigError: This machine has no such accelerator, or not so many devices.
         FollowerError: With several devices: the process of another one ended.
     """
     frames = read_frames(data, "train")
-    run = _Run(config, frames, out, reporter, validate)
-    # Only now is it known that no run with another configuration stands in this folder.
     out.mkdir(parents=True, exist_ok=True)
-    (out / RESOLVED).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    with followers(config.devices - 1, partial(_follow, config, frames, out)) as meeting:
-        run.phases(meeting)
+    with alone(out):
+        run = _Run(config, frames, out, reporter, validate)
+        # Only now is it known that no run with another configuration stands in this folder.
+        (out / RESOLVED).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        with followers(config.devices - 1, partial(_follow, config, frames, out)) as meeting:
+            run.phases(meeting)
     return out / checkpoints.LAST
 
 
@@ -130,7 +131,8 @@ class _Run(Generic[Seen]):
         self._config, self._frames, self._out, self._reporter, self._validate = config, frames, out, reporter, validate
         self._process, self._fabric = process, build_fabric(config, process)
         torch.manual_seed(config.seed)
-        self._resumed = checkpoints.load_to_resume(out / checkpoints.LAST, config)
+        self._frames_sha256 = frames_sha256(frames)
+        self._resumed = checkpoints.load_to_resume(out / checkpoints.LAST, config, self._frames_sha256)
         self._step_ended = time.monotonic()
         self._segmenter = start_segmenter(config, frames, resumed=self._resumed is not None)
         self._segmenter.to(self._fabric.device).to(memory_format=torch.channels_last)
@@ -233,6 +235,7 @@ class _Run(Generic[Seen]):
                 average=average.state_dict(),
                 optimisers={learner.name: learner.optimiser.state_dict() for learner in phase.learners},
                 precision=dict(self._fabric.strategy.precision.state_dict()),
+                frames_sha256=self._frames_sha256,
             ),
             self._out / checkpoints.LAST,
         )

@@ -67,6 +67,10 @@ def test_one_command_leads_from_frames_to_a_release_and_its_page(
     assert json.loads((out / "verdict.json").read_text()) == found
     assert main([str(part) for part in (*command, "--minutes", "5")]) == 2
     assert "begun with minutes 60.0, found 5.0" in capsys.readouterr().err
+    with (without_val / "manifest.csv").open("a") as stream:
+        stream.write("img/cam-a-0.png,,clear,cam-e,train\n")
+    assert main([str(part) for part in command]) == 2
+    assert "quick.json: begun with frames_sha256 " in capsys.readouterr().err
 
 
 def test_a_val_of_one_camera_is_refused_before_anything_is_taught(capsys, data, tiny_run: Run, tmp_path):

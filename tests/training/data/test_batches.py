@@ -12,7 +12,7 @@ import torch
 
 from models.geometry import Box
 from training.config import Data, Source, Stage, read_config
-from training.data.batches import Batch, Batches, _Source
+from training.data.batches import Batch, Batches, _Source, unused_frames
 from training.data.files import DataError
 from training.data.folders import read_frames
 from training.data.frames import Frame
@@ -161,6 +161,17 @@ def test_a_refusal_for_want_of_frames_names_settings_that_go(preset, kinds):
     Batches(frames, goes, STAGES, 1)
     weak = {"real_smoke_box", "real_smoke_scribble", "synthetic", "real_smoke"} & set(kinds)
     assert weak <= goes.mix.keys()
+
+
+def test_frames_that_no_source_with_a_share_draws_from_are_told():
+    kinds = ("real_smoke", "real_smoke_box", "real_smoke_box", "clear", "hard_negative", "synthetic")
+    frames = [Frame(Path(f"{number}.png"), None, kind, "cam") for number, kind in enumerate(kinds)]
+    assert unused_frames({"transplanted": 1.0, "synthetic": 0.0}, frames) == {
+        "real_smoke_box": 2,
+        "hard_negative": 1,
+        "synthetic": 1,
+    }
+    assert unused_frames({"real_smoke": 1.0, "rendered": 0.1, "real_smoke_box": 0.1}, frames) == {"synthetic": 1}
 
 
 def test_as_many_views_get_distractors_as_were_asked_for_and_no_mask_changes(data):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.training.conftest import same, tiny
-from training.engine.checkpoint import Checkpoint, CheckpointError, load, load_averaged, save
+from training.engine.checkpoint import Checkpoint, CheckpointError, load, load_averaged, load_to_resume, save
 
 
 @pytest.fixture
@@ -43,6 +43,14 @@ def test_what_earlier_versions_wrote_beside_it_is_passed_over(checkpoint, tmp_pa
     state = torch.load(tmp_path / "last.ckpt", weights_only=True)
     torch.save(state | {"random_state": torch.get_rng_state()}, tmp_path / "earlier.ckpt")
     assert load(tmp_path / "earlier.ckpt").step == 7
+
+
+def test_what_earlier_versions_did_not_write_is_not_asked_for(checkpoint, tmp_path):
+    save(checkpoint, tmp_path / "last.ckpt")
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    del state["frames_sha256"]
+    torch.save(state, tmp_path / "last.ckpt")
+    assert load_to_resume(tmp_path / "last.ckpt", checkpoint.config, "of these frames") is not None
 
 
 def test_the_averaged_networks_are_read_without_the_averages_own_counter(checkpoint, tmp_path):

@@ -17,6 +17,7 @@ from tests.training.conftest import Notes, Run, same, tiny, trained
 from training.data.files import DataError
 from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import CheckpointError
+from training.engine.processes import alone
 from training.engine.run import Interrupted, train
 from training.engine.step import NonFiniteLossError
 from training.evaluation.validation import Validation
@@ -163,6 +164,35 @@ def test_a_run_is_not_resumed_with_another_configuration(tiny_run: Run):
     ):
         trained(tiny("seed=2"), tiny_run.data, tiny_run.checkpoint.parent, Notes())
     assert tiny_run.checkpoint.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("found", "now"), [("img/cam-a-1.png,gt/cam-a-1.png,real_smoke", "img/cam-a-1.png,,clear"), (",cam-b,", ",cam-e,")]
+)
+def test_a_finished_run_is_not_taken_for_one_on_other_frames(tiny_run: Run, tmp_path: Path, found: str, now: str):
+    other = shutil.copytree(tiny_run.data, tmp_path / "other")
+    rows = (other / "manifest.csv").read_text()
+    assert found in rows
+    (other / "manifest.csv").write_text(rows.replace(found, now))
+    with pytest.raises(CheckpointError, match=r"last\.ckpt: made with other frames of train than those of --data now"):
+        trained(tiny_run.config, other, tiny_run.checkpoint.parent, Notes())
+
+
+def test_a_run_goes_on_where_its_data_were_moved_or_val_is_another(tiny_run: Run, tmp_path: Path):
+    moved, notes = shutil.copytree(tiny_run.data, tmp_path / "moved"), Notes()
+    rows = (moved / "manifest.csv").read_text().splitlines()
+    (moved / "manifest.csv").write_text("\n".join(rows[:-1]))
+    trained(tiny_run.config, moved, tiny_run.checkpoint.parent, notes)
+    assert notes.steps == []
+
+
+def test_two_processes_do_not_train_in_one_folder(tiny_run: Run):
+    with (
+        alone(tiny_run.checkpoint.parent),
+        pytest.raises(CheckpointError, match="another process trains in this folder"),
+    ):
+        trained(tiny_run.config, tiny_run.data, tiny_run.checkpoint.parent, Notes())
+    trained(tiny_run.config, tiny_run.data, tiny_run.checkpoint.parent, Notes())
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(data: Path, tmp_path: Path):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from training.data.files import DataError, expect_form, json_of
+from training.data.files import DataError, expect_form, files_of, folders_of, json_of
 from training.data.layouts.classes import smoke_classes
 from training.data.layouts.drawn import Corners, drawn_frame
 from training.data.layouts.manifest import Listed
@@ -55,10 +55,10 @@ def coco_files(root: Path) -> list[Path]:
     """The files below a root, or in its `annotations` or a split's folder, that are of this form.
 
     Raises:
-        DataError: A file there is no JSON; it may be one of these.
+        DataError: A file there is no JSON, or a folder cannot be looked into; it may be one of these.
     """
-    found = sorted({*root.glob("*.json"), *root.glob("*/*.json")})
-    return [path for path in found if not path.name.startswith(".") and not path.is_dir() and _is_coco(path)]
+    found = [path for folder in (root, *folders_of(root)) for path in files_of(folder, ".json")]
+    return [path for path in found if not path.is_dir() and _is_coco(path)]
 
 
 def read_coco(file: Path, root: Path) -> list[Listed]:
@@ -123,7 +123,8 @@ def _homes(file: Path, root: Path) -> list[Path]:
     return [
         place
         for home in dict.fromkeys((file.parent, root, file.parent.parent))
-        for place in (home, *(each for each in sorted(home.glob("*")) if each.name.lower() in names and each.is_dir()))
+        if home.is_relative_to(root)
+        for place in (home, *(each for each in folders_of(home) if each.name.lower() in names))
     ]
 
 

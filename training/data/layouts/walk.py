@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from training.data.files import DataError, by_stem, expect_file, files_of, pictures_of
+from training.data.files import DataError, by_stem, closed, expect_file, files_of, left_alone, pictures_of
 
 PICTURES = frozenset({"img", "imgs", "image", "images", "jpegimages", "frames", "rgb"})
 CLASSES = "classes.txt"
@@ -26,13 +26,13 @@ _SPLITS = {
 _ORIENTATION, _ON_ITS_SIDE = 274, (5, 6, 7, 8)
 
 
-def picture_folders(root: Path, closed: Callable[[OSError], object] | None = None) -> Iterator[Path]:
+def picture_folders(root: Path, onerror: Callable[[OSError], object] = closed) -> Iterator[Path]:
     """Every folder below the root, itself too, that holds pictures and is none of masks; hidden ones and links are left alone.
 
-    `closed` is told of each that cannot be looked into.
+    `onerror` is told of each that cannot be looked into. Raises DataError if it is not given.
     """
-    for name, folders, _ in os.walk(root, onerror=closed):
-        folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
+    for name, folders, _ in os.walk(root, onerror=onerror):
+        folders[:] = sorted(folder for folder in folders if not left_alone(folder))
         folder = Path(name)
         if not _holds_masks(folder, root) and pictures_of(folder):
             yield folder

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -272,6 +273,45 @@ def test_pictures_that_nothing_lists_are_counted(tmp_path):
     frames = of_coco(tmp_path, coco([CORNERS]))
     lost = picture(tmp_path / "train/images/lost.jpg")
     assert unlisted(tmp_path, frames) == [lost]
+
+
+def two_of(build: Callable[[Path], object]) -> Callable[[Path], object]:
+    """The same mess twice, in `train` and in `val`."""
+    return lambda root: (build(root / "train"), build(root / "val"))
+
+
+@pytest.mark.parametrize(
+    ("build", "closed"),
+    [
+        (two_of(lambda root: (picture(root / "img/a.jpg"), mask_file(root / "gt/a.png"))), "val"),
+        (two_of(lambda root: (picture(root / "img/a.jpg"), mask_file(root / "gt/a.png"))), "val/gt"),
+        (two_of(lambda root: of_coco(root, coco([CORNERS]))), "val"),
+        (two_of(of_labelme), "val"),
+        (two_of(lambda root: of_yolo(root, "0 .5 .5 .2 .2")), "val/labels"),
+        (two_of(lambda root: of_voc(root, "<xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax>")), "val"),
+    ],
+)
+def test_a_folder_that_may_not_be_looked_into_is_refused_and_its_frames_are_not_lost(
+    tmp_path, monkeypatch, build, closed
+):
+    build(tmp_path)
+    assert {split for split in ("train", "val") if read_frames(tmp_path, split)} == {"train", "val"}
+    scandir = os.scandir
+
+    def forbidding(path):
+        if Path(path) == tmp_path / closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", forbidding)
+    with pytest.raises(DataError, match=rf"{closed}: found a folder that cannot be looked into: Permission denied"):
+        read_frames(tmp_path, "all")
+
+
+def test_what_a_file_system_found_broken_is_root_s_alone_and_no_data(tmp_path):
+    of_yolo(tmp_path, "0 .5 .5 .2 .2")
+    picture(tmp_path / "lost+found/a.jpg")
+    assert [frame.image for frame in checked(tmp_path)] == [tmp_path / "images/a.jpg"]
 
 
 def test_a_picture_larger_than_opencv_takes_is_refused(tmp_path):
