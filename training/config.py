@@ -6,16 +6,34 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
+Part = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(ge=16, le=8192)]
+"""Of what the networks see, in pixels: below, nothing is left at the inference model's end; above, no memory holds a batch."""
 _LAST_STRIDE = 128
 """Of the inference model's last convolution, whose batch normalisation sees the fewest pixels."""
 _FEWEST_VIEWS = 2
 """Of a part of a batch: of each two views g_gamma is shown one as deployed and one as sampled."""
 Entropy = Literal["calibrated", "plain"]
+
+
+def _rising(found: tuple[float, float]) -> tuple[float, float]:
+    if found[0] > found[1]:
+        raise ValueError(f"found {found[0]} before {found[1]}, expected the smaller first")
+    return found
+
+
+def _odd(found: int) -> int:
+    if found % 2 == 0:
+        raise ValueError(f"found {found}, expected an odd number: a window has a pixel in its middle")
+    return found
+
+
+Range = Annotated[tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]], AfterValidator(_rising)]
 Source = Literal[
     "real_smoke",
     "real_smoke_box",
@@ -33,7 +51,7 @@ class ConfigError(ValueError):
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Network(_Section):
@@ -58,7 +76,7 @@ class Stage(_Section):
 
     steps: Positive
     batch: Positive
-    size_px: Positive
+    size_px: Side
     whole: bool = False
 
     @model_validator(mode="after")
@@ -80,23 +98,23 @@ class Data(_Section):
     `training.data.augment.take_colours`. The rest: see `training.data.augment`.
     """
 
-    size_px: Positive = 480
+    size_px: Side = 480
     mix: Mapping[Source, Share]
-    squashed_px: tuple[Positive, Positive] = (420, 680)
-    smoke_centred: Annotated[float, Field(ge=0, le=1)] = 0.75
-    strength: Annotated[float, Field(ge=0)] = 1.0
-    smoke_length: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.04, 0.5)
-    transplant_size: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.02, 0.35)
-    decoys: Share = 0.0
-    foreign_light: Share = 0.0
-    group_balance: Annotated[float, Field(ge=0, le=1)] = 0.5
+    squashed_px: Annotated[tuple[Side, Side], AfterValidator(_rising)] = (420, 680)
+    smoke_centred: Part = 0.75
+    strength: Share = 1.0
+    smoke_length: Range = (0.04, 0.5)
+    transplant_size: Range = (0.02, 0.35)
+    decoys: Part = 0.0
+    foreign_light: Part = 0.0
+    group_balance: Part = 0.5
     """0 draws every frame of a source as often as any other, 1 every camera group; between, a group of n frames as n ** (1 - it)."""
 
 
 class Objective(_Section):
     """Eq. 2, 4, 7, 8, 10 and 11: every constant, and where it comes from."""
 
-    pool_px: Positive = 31
+    pool_px: Annotated[Positive, AfterValidator(_odd)] = 31
     """Average pool of the structure loss. Source: the authors' code."""
     edge_gain: Share = 5.0
     """Weight of pixels near an edge. Source: Wei, Wang and Huang 2019, gamma of eq. 1."""
@@ -108,7 +126,7 @@ class Objective(_Section):
     """lambda1. Source: paper, below eq. 11."""
     coherence_scale: Annotated[float, Field(gt=0, le=1)] = 0.3
     """Of the input's size, at which the coherence is computed. Source: the authors' code."""
-    kernel_px: Annotated[int, Field(ge=3)] = 5
+    kernel_px: Annotated[int, Field(ge=3), AfterValidator(_odd)] = 5
     """K_m. Source: the authors' code."""
     sigma_position_px: Annotated[float, Field(gt=0)] = 3.0
     """sigma_P. Source: the authors' code."""
@@ -137,7 +155,7 @@ class Optimiser(_Section):
     weight_decay: Share = 0.01
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     decay: Literal["cosine", "step"] = "cosine"
-    final_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
+    final_fraction: Part = 0.01
     decay_step: Annotated[int, Field(ge=0)] = 0
     clip_norm: Annotated[float, Field(ge=0)] = 5.0
     """Of the gradient; 0 clips nothing. Source: ours."""
@@ -181,9 +199,10 @@ class Config(_Section):
     counting twice: they must come from one beginning. None: the encoder's weights and nothing else.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[^/.][^/]*$")]
+    """Of the release, and of the run's folder where no other is named."""
     initial: tuple[str, ...] = ()
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**62)] = 1
     accelerator: str = "auto"
     devices: Positive = 1
     """Processes, each on a device of its own, that share out every step's batch."""
@@ -193,7 +212,7 @@ class Config(_Section):
     workers: Annotated[int, Field(ge=0)] = 1
     epoch_steps: Positive = 250
     checkpoint_steps: Positive = 100
-    false_alarms: Annotated[float, Field(ge=0, le=1)] = 0.05
+    false_alarms: Part = 0.05
     network: Network
     data: Data
     generator: GeneratorTraining
@@ -283,7 +302,7 @@ def _wrong(error: ErrorDetails) -> str:
 def _apply(raw: dict[str, Any], override: str) -> None:
     """Set one `section.key=value` in place; the value is TOML, or text where it is no TOML."""
     key, equals, text = override.partition("=")
-    if not equals:
+    if not equals or not all(part.strip() for part in key.split(".")):
         raise ConfigError(f"override {override!r}: expected section.key=value")
     *sections, last = key.strip().split(".")
     target = raw

@@ -28,7 +28,7 @@ from training.config import Config, ConfigError, read_config
 from training.data.batches import unused_frames
 from training.data.checks import check_frames
 from training.data.files import DataError
-from training.data.folders import evenly_spaced, frames_to_score, read_frames, skipped, unlisted
+from training.data.folders import evenly_spaced, frames_to_score, frames_to_watch, read_frames, skipped, unlisted
 from training.data.frames import REAL_SMOKE
 from training.engine.checkpoint import CheckpointError
 from training.engine.networks import load_segmenter
@@ -108,7 +108,7 @@ def _train(options: argparse.Namespace, console: Console) -> None:
             measured = train_seeds(options.seeds, options.config, options.overrides, options.data, out, reporter)
         console.print(Markdown(seeds_table(measured)))
         return
-    val = frames_to_score(options.data, "val", None)
+    val = frames_to_watch(options.data)
     scored = partial(validate, frames=val, size_px=config.data.size_px, false_alarms=config.false_alarms)
     with TerminalReporter(console, out / "tensorboard") as reporter:
         last = train(config, options.data, out, reporter, scored)

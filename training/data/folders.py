@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from training.data.files import DataError, others_of, pictures_of
-from training.data.frames import BOXED, SCRIBBLED, SYNTHETIC, Frame
+from training.data.frames import BOXED, REAL_SMOKE, SCRIBBLED, SYNTHETIC, Frame
 from training.data.layouts.layout import read_layout
 from training.data.layouts.manifest import SYNTHETIC_FOLDER, Split
 from training.data.layouts.walk import picture_folders
 
 Folders = Path | Sequence[Path]
+_SPLIT_SAYS = {"val": "; `smoke-bvm-train split` makes one"}
 
 
 def read_frames(roots: Folders, split: Split) -> list[Frame]:
@@ -34,7 +35,7 @@ def read_frames(roots: Folders, split: Split) -> list[Frame]:
     _expect_apart([row for row in rows if row[1].kind != SYNTHETIC])
     frames = [frame for of, frame in rows if split in ("all", of)]
     if not frames:
-        raise DataError(f"{', '.join(map(str, folders))}: no frame of split {split!r}")
+        raise DataError(f"{', '.join(map(str, folders))}: no frame of split {split!r}{_SPLIT_SAYS.get(split, '')}")
     return frames
 
 
@@ -56,6 +57,17 @@ def frames_to_score(data: Folders, split: str, subset: Path | None) -> list[Fram
     unscored = (SYNTHETIC, BOXED, SCRIBBLED)
     frames = [frame for frame in read_frames(data, split) if frame.kind not in unscored]  # type: ignore[arg-type]
     return choose(frames, data, subset) if subset else frames
+
+
+def frames_to_watch(data: Folders) -> list[Frame]:
+    """Those of val by which a run is told to get better. Raises DataError where none shows smoke that is known by the pixel."""
+    frames = frames_to_score(data, "val", None)
+    if not any(frame.kind == REAL_SMOKE for frame in frames):
+        raise DataError(
+            f"{', '.join(map(str, _folders(data)))}: val has {len(frames)} frames to score, none of kind {REAL_SMOKE}; expected some "
+            "with smoke and its mask"
+        )
+    return frames
 
 
 def skipped(roots: Folders) -> list[Path]:

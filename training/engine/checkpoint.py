@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -114,5 +115,9 @@ def _refusal(path: Path) -> Iterator[None]:
         raise CheckpointError(f"{path}: not found") from None
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, ConfigError) as error:
         raise CheckpointError(f"{path}: not a checkpoint of this version: {error}") from error
+    except UnpicklingError:  # whose words say how to run what may be in it
+        raise CheckpointError(
+            f"{path}: not a checkpoint: found something else than weights, or a damaged file"
+        ) from None
     except Exception as error:  # damaged archives raise what their unpickler raises
         raise CheckpointError(f"{path}: damaged: {error}") from error

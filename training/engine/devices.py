@@ -46,7 +46,7 @@ def build_fabric(config: Config, number: int = 0) -> Fabric:
             precision=config.precision,
             strategy=together if config.devices > 1 else "auto",
         )
-    except (MisconfigurationException, RuntimeError, ValueError) as error:
+    except (MisconfigurationException, ModuleNotFoundError, RuntimeError, ValueError) as error:
         raise ConfigError(
             f"accelerator {config.accelerator!r}, devices {config.devices}, precision {config.precision!r}: "
             f"{' '.join(str(error).split())}"

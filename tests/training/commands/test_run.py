@@ -57,6 +57,7 @@ def refusal(capsys, *arguments: str | Path) -> str:
         (["network.encoder_weights=imagenet"], "network.encoder_weights=FILE"),
         (["network.encoder_weights=absent.pth"], "absent.pth"),
         (["data.mix={synthetic=1}"], "'synthetic'"),
+        (["accelerator=tpu"], "accelerator 'tpu', devices 1, precision '32-true': Requirement 'torch_xla"),
         (["accelerator=gpuu"], "accelerator 'gpuu', devices 1, precision '32-true': "),
     ],
 )
@@ -75,6 +76,29 @@ def test_a_folder_without_data_is_one_line_that_leaves_no_run_behind(capsys, tmp
     line = refusal(capsys, "train", "tiny", "--data", tmp_path, "--out", tmp_path / "run")
     assert "holds no pictures, and no manifest.csv" in line
     assert not (tmp_path / "run/config.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["clear", "real_smoke_box"])
+def test_a_val_that_shows_no_smoke_by_the_pixel_is_refused_before_the_first_step(capsys, data, tmp_path, kind):
+    copy = shutil.copytree(data, tmp_path / "data")
+    head, *rows = (copy / "manifest.csv").read_text().splitlines()
+    cells = [row.split(",") for row in rows]
+    boxes = "1 1 9 9" if kind == "real_smoke_box" else ""
+    kept = [row if row[4] == "train" else [row[0], "", kind, row[3], "val"] for row in cells]
+    lines = [",".join([*row, boxes if row[4] == "val" else ""]) for row in kept]
+    (copy / "manifest.csv").write_text("\n".join([f"{head},boxes", *lines]))
+    line = refusal(capsys, "train", "tiny", "--data", copy, "--out", tmp_path / "run")
+    assert "data: val has " in line
+    assert "frames to score, none of kind real_smoke; expected some with smoke and its mask" in line
+
+
+def test_frames_without_a_share_are_told_before_the_first_step(capsys, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "train", lambda *_: tmp_path / "last.ckpt")
+    command = ["train", "tiny", "--data", str(data), "--out", str(tmp_path / "run")]
+    assert main([*command, "--set", "data.mix={clear=1}"]) == 0
+    assert "8 frames of train are real_smoke, to which data.mix gives no share" in capsys.readouterr().out
+    assert main(command) == 0
+    assert "no share" not in capsys.readouterr().out
 
 
 def test_a_run_folder_that_is_a_file_is_one_line(capsys, data, tmp_path):

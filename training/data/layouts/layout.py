@@ -1,5 +1,6 @@
 """Which layout a folder has, and its frames."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def read_layout(root: Path) -> list[Listed]:
     """
     if not root.is_dir():
         raise DataError(f"{root}: not a folder")
-    if (root / MANIFEST).is_file():
+    if os.path.lexists(root / MANIFEST):
         return read_manifest(root)
     if files := coco_files(root):
         return [row for file in files for row in read_coco(file, root)]

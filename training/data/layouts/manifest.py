@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from models.geometry import Box
-from training.data.files import DataError, pictures_of
+from training.data.files import DataError, expect_file, pictures_of
 from training.data.frames import BOXED, REAL_SMOKE, SCRIBBLED, SMOKE_FREE, SYNTHETIC, Frame
 
 Split = Literal["train", "val", "all"]
@@ -31,6 +31,7 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 def read_manifest(root: Path) -> list[Listed]:
     """Its rows in its order, and the synthetic part after them. Raises DataError."""
     manifest = root / MANIFEST
+    expect_file(manifest)
     try:
         rows = [(row["split"], _frame(root, row, manifest, line)) for line, row in read_rows(manifest)]
     except ValueError as error:
@@ -46,13 +47,22 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         OSError: It cannot be read.
     """
     rows = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
+    found: list[tuple[int, dict[str, str]]] = []
+    begun = 1
     try:
         missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
         if missing:
-            raise ValueError(f"{path}: no column {', '.join(missing)}; found {rows.fieldnames}")
-        return list(_complete(rows, path))
+            raise ValueError(
+                f"{path}: no column {', '.join(missing)}; found {rows.fieldnames}, expected names with commas between"
+            )
+        begun = rows.line_num + 1
+        for line, row in _complete(rows, path):
+            found.append((line, row))
+            begun = line + 1
     except csv.Error as error:
-        raise ValueError(f"{path}, line {rows.reader.line_num}: no CSV: {error}") from error
+        # Where its row begins: a quote that nobody closes is noticed at the end of the file.
+        raise ValueError(f"{path}, line {begun}: no CSV: {error}") from error
+    return found
 
 
 def _complete(rows: "csv.DictReader[str]", path: Path) -> Iterator[tuple[int, dict[str, str]]]:

@@ -1,6 +1,8 @@
 """A manifest in which a row would be lost, or read as something else, is refused with the line."""
 
 import codecs
+import os
+from pathlib import Path
 
 import pytest
 
@@ -60,7 +62,7 @@ def test_a_file_that_is_listed_twice_is_refused_with_both_lines(tmp_path):
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", ": not UTF-8, but UTF-16 or no text at all"),
         (b"", ": no column file, mask, kind, group, split; found None"),
         (HEADER.replace(",", ";") + ROW.replace(",", ";"), ": no column file, mask, kind, group, split; found"),
-        (HEADER + '"a.png,,clear,cam-a,train\n' + ROW, ", line 3: no CSV: unexpected end of data"),
+        (HEADER + '"a.png,,clear,cam-a,train\n' + ROW, ", line 2: no CSV: unexpected end of data"),
         (HEADER + "a.png,,clear,cam, a,train\n", r", line 2: row of a\.png has 1 cells more than there are columns"),
         (HEADER + ",,clear,cam-a,train\n", ", line 2: row of '' has no file"),
         (HEADER + "a.png,,clear,,train\n", r", line 2: row of 'a\.png' has no group"),
@@ -68,6 +70,18 @@ def test_a_file_that_is_listed_twice_is_refused_with_both_lines(tmp_path):
 )
 def test_what_is_no_csv_in_utf_8_is_refused_in_words(tmp_path, text, words):
     refused(tmp_path, text, words)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")])
+def test_a_manifest_that_is_no_file_is_refused_and_no_other_layout_is_read(tmp_path, make):
+    for folder, name in (("img", "a.jpg"), ("gt", "a.png")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_bytes(b"")
+    make(tmp_path / "manifest.csv")
+    with pytest.raises(
+        DataError, match=r"manifest\.csv: (not found|found a folder, a pipe or a device, expected a file)"
+    ):
+        read_frames(tmp_path, "train")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
