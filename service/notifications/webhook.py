@@ -11,6 +11,7 @@ import base64
 import binascii
 import hmac
 import json
+import socket
 import ssl
 import time
 import uuid
@@ -32,6 +33,9 @@ _KEY_PREFIX: Final = b"whsec_"
 _TIMEOUT_S: Final = 5.0
 _IN_ALL_S: Final = 15.0
 """A receiver that answers a byte at a time holds up no other notification for longer."""
+_RECEIVE_BYTES: Final = 4096
+"""Room for what a receiver sends, where the system would keep megabytes: one that sends «100 Continue» without end has hardly any of it read
+at once, and all else goes on."""
 _WORTH_IT: Final = (AlarmState.ALARM, AlarmState.REVIEW)
 _FINAL: Final = (400, 410, 413, 415, 422)
 """What is said of the message itself. Others come and go: 404 while a receiver is replaced, 401 until a token is renewed."""
@@ -97,9 +101,11 @@ class Webhook:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        """Keep a connection; redirects are not followed and the environment's proxies not used."""
+        """Redirects are not followed and the environment's proxies not used."""
+        room = (socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
+        transport = httpx2.AsyncHTTPTransport(verify=self._verify, trust_env=False, socket_options=[room])
         async with httpx2.AsyncClient(
-            verify=self._verify, timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False
+            transport=transport, timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False
         ) as self._client:
             yield
 

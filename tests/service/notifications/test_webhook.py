@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import h11
 import pytest
 import trustme
 from starlette.testclient import TestClient
@@ -184,6 +185,38 @@ def test_a_receiver_that_answers_a_byte_at_a_time_is_a_failure_too(monkeypatch):
             await hung_up.wait()
 
     asyncio.run(run())
+
+
+def test_of_a_receiver_that_says_continue_thousands_of_times_little_is_read_at_once(monkeypatch):
+    """While 64 KiB of that were, again and again, nothing else went on for a third of a second."""
+    read_bytes, receive_data = [], h11.Connection.receive_data
+
+    def receive(connection: h11.Connection, data: bytes) -> None:
+        read_bytes.append(len(data))
+        receive_data(connection, data)
+
+    monkeypatch.setattr(h11.Connection, "receive_data", receive)
+
+    async def run() -> None:
+        hung_up = asyncio.Event()
+
+        async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 16_000 + b"HTTP/1.1 204 No Content\r\n\r\n")
+                await writer.drain()
+                await reader.read()
+            writer.close()
+            hung_up.set()
+
+        async with await asyncio.start_server(flood, "127.0.0.1", 0) as server:
+            webhook = Webhook(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", SECRET)
+            async with webhook.opened():
+                await webhook.deliver(RAISED)
+            await hung_up.wait()
+
+    asyncio.run(run())
+    # The first are of before the connection was given little room.
+    assert sum(size > 2**14 for size in read_bytes) < 4
 
 
 def test_the_headers_of_standard_webhooks_are_those_of_its_published_example():
