@@ -7,6 +7,7 @@ new version. Nothing here imports torch or onnxruntime.
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -156,6 +157,8 @@ class Manifest:
             ManifestError: The folder or the file is missing, is no JSON, or says something unknown or impossible.
         """
         path = folder / MANIFEST_FILE
+        if path.exists() and not path.is_file():  # reading a pipe or a device may never end
+            raise ManifestError(f"{path}: found a folder, a pipe or a device, expected a file")
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -199,9 +202,10 @@ class Manifest:
         Raises:
             ManifestError: A file is missing, truncated, altered, or lies outside the release.
         """
-        root = folder.resolve()
+        # Of links that lead in a circle, `Path.resolve` raises RuntimeError in Python 3.11.
+        root = Path(os.path.realpath(folder))
         for name, promised in self.files.items():
-            path = (root / name).resolve()
+            path = Path(os.path.realpath(root / name))
             if not path.is_relative_to(root):
                 raise ManifestError(f"{folder / name}: leads outside the release, expected a file inside it")
             if not path.is_file():

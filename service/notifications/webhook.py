@@ -34,8 +34,8 @@ _TIMEOUT_S: Final = 5.0
 _IN_ALL_S: Final = 15.0
 """A receiver that answers a byte at a time holds up no other notification for longer."""
 _RECEIVE_BYTES: Final = 4096
-"""Room for what a receiver sends, where the system would keep megabytes: one that sends «100 Continue» without end has hardly any of it read
-at once, and all else goes on."""
+"""Room for what a receiver sends, where the system would keep megabytes: of one that sends «100 Continue» without end little is read at
+once, and all else goes on."""
 _WORTH_IT: Final = (AlarmState.ALARM, AlarmState.REVIEW)
 _FINAL: Final = (400, 410, 413, 415, 422)
 """What is said of the message itself. Others come and go: 404 while a receiver is replaced, 401 until a token is renewed."""

@@ -1,5 +1,6 @@
 """From settings to the parts of the service: one function a part, so that nothing below reads the configuration."""
 
+import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -52,7 +53,7 @@ def load(settings: Settings) -> LoadedModel:
         SettingsInvalid: The release does not certify the false-alarm rate.
     """
     # Resolved: a link that is moved on names the next release, and must not make this one another when it is rebuilt.
-    folder, options = settings.release().resolve(), runtime_options(settings)
+    folder, options = Path(os.path.realpath(settings.release())), runtime_options(settings)
     model = open_model(folder, options)
     _check_rate(settings.false_alarm_rate, model.manifest)
     return LoadedModel(model, lambda: open_model(folder, options))

@@ -1,6 +1,7 @@
 """The contract: what is read is what was written, and a release that breaks its promise is refused in words."""
 
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -120,6 +121,26 @@ def test_a_link_that_leads_outside_is_refused(folder, tmp_path):
     (folder / "model.onnx").symlink_to(secret)
     with pytest.raises(ManifestError, match="leads outside the release"):
         Manifest.read(folder).verify(folder)
+
+
+def test_links_that_lead_in_a_circle_are_refused(folder, tmp_path):
+    manifest, (circle, other) = Manifest.read(folder), (tmp_path / "circle", tmp_path / "other")
+    circle.symlink_to(other)
+    other.symlink_to(circle)
+    with pytest.raises(ManifestError, match=r"not readable as JSON: .*Too many levels of symbolic links"):
+        Manifest.read(circle)
+    (folder / "model.onnx").unlink()
+    (folder / "model.onnx").symlink_to("model.onnx")
+    for release in (folder, circle):
+        with pytest.raises(ManifestError, match="missing, expected"):
+            manifest.verify(release)
+
+
+def test_a_manifest_that_is_a_pipe_is_refused_at_once(folder):
+    (folder / MANIFEST_FILE).unlink()
+    os.mkfifo(folder / MANIFEST_FILE)
+    with pytest.raises(ManifestError, match="found a folder, a pipe or a device"):
+        Manifest.read(folder)
 
 
 @pytest.mark.parametrize(
