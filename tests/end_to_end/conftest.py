@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
-START_S = 60.0
+START_S = 120.0
 
 
 class Server:

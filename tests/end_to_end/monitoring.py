@@ -24,7 +24,7 @@ DOCKER = ROOT / "docker"
 T = TypeVar("T")
 
 
-def wait_for(look: Callable[[], T], timeout_s: float = 60.0) -> T:
+def wait_for(look: Callable[[], T], timeout_s: float = 180.0) -> T:
     """What `look` finds, once it finds something."""
     end_s = time.monotonic() + timeout_s
     while not (found := look()):

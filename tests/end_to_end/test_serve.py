@@ -46,7 +46,7 @@ def metric(client, name: str) -> float:
     return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))
 
 
-def wait_until(holds, timeout_s: float = 60.0) -> None:
+def wait_until(holds, timeout_s: float = 120.0) -> None:
     end_s = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < end_s, "waited in vain"
