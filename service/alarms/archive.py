@@ -32,7 +32,7 @@ _DRAIN_S: Final = 3.0
 
 
 class PictureResult(StrEnum):
-    """What becomes of a frame: it is written; it cannot be, because of the disk or of the frame; too much waits already."""
+    """What becomes of a frame: it is kept; or failed, because of the disk or of the frame; or dropped, as too much waits already."""
 
     KEPT = "kept"
     FAILED = "failed"
@@ -100,7 +100,7 @@ class AlarmArchive:
         self._wake()
 
     def judge(self, alarm_id: str, judgement: Judgement) -> None:
-        """A person said what a known alarm was; the last word counts."""
+        """Note what a person said of a known alarm; the last word counts."""
         record = self.index.get(alarm_id)
         if record is not None:
             self.index.put(record.model_copy(update={"judgement": judgement}))

@@ -27,7 +27,7 @@ class AlarmLimits:
 
 
 class AlarmIndex:
-    """The alarms.
+    """The alarms that are remembered, by id.
 
     Args:
         limits: How much is remembered; the oldest that have ended go first.

@@ -56,7 +56,7 @@ class Answer:
         return self._mixed() if reply_type == MIXED else (self.json(), JSON)
 
     def headers(self) -> Mapping[str, str]:
-        """What a reply without JSON would leave unsaid: in a word, and whether the camera is in alarm."""
+        """What a reply without JSON would leave unsaid, as headers: the assessment in a word, and the state of the camera's alarm."""
         alarm = {"X-Smoke-Alarm": self.alarm.state.value} if self.alarm else {}
         return {"X-Smoke-Assessment": self.segmentation.result.assessment.value, **alarm}
 

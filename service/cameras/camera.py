@@ -199,7 +199,7 @@ class Camera:
         reference: Mapping[str, Histogram],
         persistence: tuple[float, ...] = (),
     ) -> None:
-        """What a frame, which did this to the alarm of its view, says of its camera beside that."""
+        """Take in what a frame says of its camera beside the alarm of its view: health, drift, recent findings."""
         stats, regions = frame.stats, frame.result.regions
         self.seen_s = self.last_frame_s = view.seen_s = frame.arrived_s
         self.frames += 1
@@ -257,7 +257,7 @@ class AlarmStatus(NamedTuple):
 
     @classmethod
     def unknown(cls) -> Self:
-        """The store that holds the camera's state cannot be reached."""
+        """The status where the store that holds the camera's state cannot be reached."""
         return cls(AlarmState.UNKNOWN, None, 0.0, 0, Arrival.UNKNOWN, restored=False)
 
     @classmethod

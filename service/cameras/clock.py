@@ -20,7 +20,15 @@ SKEW_MAX_S: Final = 60.0
 
 
 class Arrival(StrEnum):
-    """Whether a frame counts: yes; no, it is older than the newest; no, it was seen before; yes, as taken when it came; who knows."""
+    """Whether a frame counts for its camera's alarm.
+
+    Attributes:
+        COUNTED: It does.
+        LATE: It does not: it is older than the newest that did.
+        DUPLICATE: It does not: the same frame was seen before.
+        AHEAD: It does, as taken when it came: its stamp is in the future.
+        UNKNOWN: The store of the cameras' states does not answer.
+    """
 
     COUNTED = "counted"
     LATE = "late"
@@ -30,7 +38,7 @@ class Arrival(StrEnum):
 
     @property
     def counts(self) -> bool:
-        """Whether it does."""
+        """Whether a frame that came like this counts."""
         return self in (Arrival.COUNTED, Arrival.AHEAD)
 
 

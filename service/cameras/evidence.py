@@ -97,17 +97,17 @@ class Evidence:
 
     @property
     def most(self) -> float:
-        """Of any place; 0 where there is none."""
+        """The most evidence at any place; 0 where there is none."""
         return float(self.weighed.max(initial=0.0))
 
     @property
     def most_undoubted(self) -> float:
-        """The same without any doubt."""
+        """The most evidence at any place without the gate's doubt and that for damage; 0 where there is none."""
         return float(self.undoubted.max(initial=0.0))
 
     @property
     def most_frames(self) -> int:
-        """Frames with smoke at the place that most speaks for."""
+        """Frames with smoke at the place with the most evidence."""
         return int(self.hits[self.weighed.argmax()]) if len(self.hits) else 0
 
 

@@ -56,5 +56,5 @@ class RegionHistory:
         return tuple(float(seconds) for seconds in time_s - since_s)
 
     def shift(self, seconds: float) -> None:
-        """What was seen before is so much later: the camera's clock was set, or it looked elsewhere."""
+        """Move all that was seen by so many seconds: the camera's clock was set, or it looked elsewhere meanwhile."""
         self._frames = deque(_Frame(one.time_s + seconds, one.boxes, one.since_s + seconds) for one in self._frames)

@@ -50,7 +50,7 @@ class _Seen(NamedTuple):
 
 
 class Cameras:
-    """The cameras.
+    """The cameras that are remembered, by id.
 
     Args:
         most: How many have a label of their own; as many again share one.
@@ -226,12 +226,12 @@ class Cameras:
         self.on_update(camera)
 
     def refused(self, camera_id: str, reason: str) -> None:
-        """A frame got no answer; whoever sends nothing but such frames is not remembered for it."""
+        """Count a frame that got no answer; a camera that sends nothing but such frames is not remembered for it."""
         known = self._cameras.get(camera_id)
         self._metrics.refused(known.label if known else OTHER, reason)
 
     def judge(self, camera: Camera, verdict: str) -> None:
-        """A person said whether an alarm was one."""
+        """Count what a person said of a camera's alarm."""
         self._metrics.judged(camera.label, verdict)
 
     async def acknowledge(self, camera: Camera, by: str, now_s: float) -> Camera:
@@ -288,7 +288,7 @@ class Cameras:
         return max((camera.last_frame_s or 0.0 for camera in self), default=0.0)
 
     def clock_set(self, seconds: float) -> None:
-        """Our own clock was set by so much: nobody has been silent for longer because of that."""
+        """Move all times that are remembered: this machine's clock was set by so much, and nobody was silent for longer for that."""
         _LOG.warning("the clock of this machine was set", extra={"seconds": round(seconds, 1)})
         for camera in self:
             camera.seen_s += seconds

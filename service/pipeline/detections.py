@@ -20,7 +20,7 @@ REGIONS_MAX: Final = 32
 
 
 class Assessment(StrEnum):
-    """In a word: no region, or some."""
+    """What a frame shows, in a word: `smoke` where there is any region, else `clear`."""
 
     CLEAR = "clear"
     SMOKE = "smoke"
@@ -96,7 +96,7 @@ class FrameResult:
 
     @property
     def assessment(self) -> Assessment:
-        """In a word."""
+        """The frame in a word."""
         return Assessment.SMOKE if self.regions else Assessment.CLEAR
 
 

@@ -134,7 +134,7 @@ class Pipeline:
 
     @property
     def working_s(self) -> float:
-        """For how long the worker has been at it that has been at one thing for longest."""
+        """For how long the oldest work of the threads that decode and encode has been under way."""
         return self._working.longest_s
 
     def replaced_cost(self, context: RequestContext) -> int:

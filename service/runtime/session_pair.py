@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 
 class SessionPair:
-    """Runs on one or the other. Safe from several threads.
+    """Runs a batch on one of two sessions, by whether another batch is running. Safe from several threads.
 
     Args:
         alone: Takes what comes while nothing runs.

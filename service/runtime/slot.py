@@ -68,7 +68,7 @@ class ModelSlot:
 
     @property
     def healthy(self) -> bool:
-        """Whether it answers."""
+        """Whether the model in service works: not from a failure on until it is replaced."""
         return self._healthy
 
     @property
@@ -78,7 +78,7 @@ class ModelSlot:
 
     @property
     def given_up(self) -> bool:
-        """Whether a restart of the process is the better hope."""
+        """Whether it failed so often in a row that restarting the process is more likely to help than loading it again."""
         return self._failures >= self._failures_max
 
     def infer(self, frames: Sequence[RGB]) -> list[InferenceResult]:

@@ -24,7 +24,7 @@ class _Failures:
     last_s: float = 0.0
 
     def add(self, began_s: float) -> int:
-        """The task, begun then, has failed; returns how often it now has in a row."""
+        """Count a failure of the task, which was begun at `began_s`; returns how many there were in a row."""
         now_s = time.monotonic()
         self.count = 1 if now_s - began_s > _WELL_S else self.count + 1
         self.last_s = now_s

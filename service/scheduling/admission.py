@@ -92,7 +92,7 @@ class Admission:
 
 
 class AdmissionControl:
-    """The door. Belongs to the event loop's thread, but for what metrics read.
+    """Admission control: lets requests in or refuses them. Used by the event loop's thread alone, but for what metrics read.
 
     Args:
         limits: What may be in flight.

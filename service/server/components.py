@@ -96,7 +96,7 @@ def service_time_estimator(settings: Settings, model: Model) -> ServiceTimeEstim
 
 
 def admission_control(settings: Settings, estimator: ServiceTimeEstimator) -> AdmissionControl:
-    """The door, still closed."""
+    """Admission control, which refuses everybody until it is opened."""
     return AdmissionControl(in_flight_limits(settings), wait_policy(settings), estimator)
 
 
@@ -116,7 +116,7 @@ def wait_policy(settings: Settings) -> WaitPolicy:
 
 
 def keys(settings: Settings) -> ApiKeys | None:
-    """Who may do what; None: everybody everything.
+    """The API keys; None where there is no file of them, and everybody may do everything.
 
     Raises:
         SettingsInvalid: See `ApiKeys.read`.

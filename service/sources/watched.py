@@ -21,7 +21,14 @@ _BACKOFF: Final = Backoff(first_s=1.0, longest_s=60.0)
 
 
 class SourceState(StrEnum):
-    """It was started and gave no frame yet; gives frames; failed, or is silent, and will be tried again; has no more frames."""
+    """How a source is.
+
+    Attributes:
+        CONNECTING: It was started and gave no frame yet.
+        UP: It gives frames.
+        DOWN, STALLED: It failed, or fell silent, and will be started anew.
+        ENDED: It has no more frames.
+    """
 
     CONNECTING = "connecting"
     UP = "up"

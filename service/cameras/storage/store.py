@@ -29,7 +29,7 @@ class CameraStore(Protocol):
         ...
 
     async def forget(self, camera_id: str) -> None:
-        """A camera is gone for good."""
+        """Forget a camera that is gone for good."""
         ...
 
 
@@ -37,12 +37,12 @@ class ProcessStore:
     """The cameras are what this process knows of them."""
 
     async def exchange(self, camera: Camera, change: Callable[[Camera], Told]) -> tuple[Camera, Told]:
-        """Change a camera; nobody comes between."""
+        """Change a camera: nobody else changes it."""
         return camera, change(camera)
 
     async def news(self, versions: Mapping[str, int], room: int) -> list[Camera]:  # noqa: ARG002 - nobody else changes them
-        """None."""
+        """No cameras: nobody else changes them."""
         return []
 
     async def forget(self, camera_id: str) -> None:
-        """Nothing is kept here."""
+        """Do nothing: what this process knows is all there is."""
