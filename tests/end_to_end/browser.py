@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.tools import program
 
@@ -31,6 +31,7 @@ PHONE = {"width": 390, "height": 844}
 def chromium() -> Iterator[Browser]:
     """The browser, without a network of its own; its webcam shows a test picture."""
     # A whole Chromium opens a window for each page, which takes longer: twice the CPU in one pair of runs.
+    expect.set_options(timeout=_PATIENCE_MS)
     path = shutil.which("chromium-headless-shell") or program("chromium", "Debian's package chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))

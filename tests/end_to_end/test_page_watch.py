@@ -10,6 +10,7 @@ from service.api.auth import digest
 from tests.end_to_end.browser import DESK, PHONE, chromium, opened
 from tests.end_to_end.conftest import Server
 from tests.end_to_end.test_page_try import violations
+from tests.end_to_end.test_serve import wait_until
 from tests.pictures import file_of, plain, plume
 
 PLUME = file_of(plume(640, 480))
@@ -252,8 +253,7 @@ def test_no_events_are_read_while_neither_is_looked_at(browser, watched):
         expect(page.locator("#cameras .connection")).to_have_text("Live")
         assert readers(client) == 1
         page.click("nav a[href='#try']")
-        page.wait_for_timeout(300)
-        assert readers(client) == 0
+        wait_until(lambda: readers(client) == 0)
 
 
 def readers(client: httpx2.Client) -> float:
