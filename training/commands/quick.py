@@ -20,8 +20,7 @@ from training.commands.schedule import schedule
 from training.commands.verdict import measure_frames, paired, verdict
 from training.config import Config, ConfigError
 from training.data.checks import check_frames
-from training.data.files import DataError
-from training.data.folders import frames_to_score, read_frames
+from training.data.folders import frames_of_val, read_frames
 from training.data.frames import REAL_SMOKE, Frame, frames_sha256
 from training.data.layouts.layout import read_layout
 from training.engine.run import train
@@ -97,7 +96,7 @@ def quick(asked: Quick, console: Console) -> dict[str, Any]:
     _once(out / "audit/audit.json", lambda: write_audit(*audit(asked.folders), out / "audit"))
     console.print(f"audited: {out / 'audit/audit.html'}", markup=False, soft_wrap=True)
     data = _with_val(asked, console)
-    frames = _frames_of_val(data)
+    frames = frames_of_val(data)
     check_frames(read_frames(data, "all"))
     config = schedule(asked.start, asked.minutes, asked.overrides, data, out / "config.json")
     steps = config.generator.stages[0].steps
@@ -162,17 +161,6 @@ def _split(folders: Sequence[Path]) -> list[tuple[str, str, Frame]]:
         if len({group for split, group, frame in rows if split == "val" and frame.kind == REAL_SMOKE}) > 1:
             break
     return rows
-
-
-def _frames_of_val(data: Sequence[Path]) -> list[Frame]:
-    frames = frames_to_score(data, "val", None)
-    groups = {frame.group for frame in frames if frame.kind == REAL_SMOKE}
-    if len(groups) < 2:
-        raise DataError(
-            f"val has smoke of {len(groups)} camera groups or scenes in {len(frames)} frames, expected at least 2: the threshold for "
-            "one is fitted on the others"
-        )
-    return frames
 
 
 def _compare(asked: Quick, data: Sequence[Path], frames: Sequence[Frame], checkpoint: Path) -> dict[str, Any]:

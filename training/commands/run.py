@@ -28,7 +28,15 @@ from training.config import Config, ConfigError, read_config
 from training.data.batches import unused_frames
 from training.data.checks import check_frames
 from training.data.files import DataError
-from training.data.folders import evenly_spaced, frames_to_score, frames_to_watch, read_frames, skipped, unlisted
+from training.data.folders import (
+    evenly_spaced,
+    expect_groups,
+    frames_of_val,
+    frames_to_score,
+    read_frames,
+    skipped,
+    unlisted,
+)
 from training.data.frames import REAL_SMOKE
 from training.engine.checkpoint import CheckpointError
 from training.engine.networks import load_segmenter
@@ -103,12 +111,12 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     console.print(f"{config.name}, configuration {config.sha256()[:12]}, run in {out}")
     _check(options, console)
     _tell_unused(config, options, console)
+    val = frames_of_val(options.data, 1 if options.seeds == 1 else 2)
     if options.seeds > 1:
         with TerminalReporter(console, out / "tensorboard") as reporter:
             measured = train_seeds(options.seeds, options.config, options.overrides, options.data, out, reporter)
         console.print(Markdown(seeds_table(measured)))
         return
-    val = frames_to_watch(options.data)
     scored = partial(validate, frames=val, size_px=config.data.size_px, false_alarms=config.false_alarms)
     with TerminalReporter(console, out / "tensorboard") as reporter:
         last = train(config, options.data, out, reporter, scored)
@@ -119,6 +127,7 @@ def _ablate(options: argparse.Namespace, console: Console) -> None:
     config = read_config(options.config, options.overrides)
     out = options.out or Path("runs") / f"ablation-{options.table}-{config.name}"
     _check(options, console)
+    frames_of_val(options.data)
     rows = _rows(options, config, out, console)
     with TerminalReporter(console, out / "tensorboard") as reporter:
         measured = ablate(rows, options.config, options.overrides, options.data, out, reporter)
@@ -137,6 +146,7 @@ def _compare(options: argparse.Namespace, console: Console) -> None:
     config = read_config(options.config, options.overrides)
     out = options.out or Path("runs") / f"comparison-{config.name}"
     _check(options, console)
+    frames_of_val(options.data)
     asked = options.networks, options.config, options.overrides, options.data, out
     with TerminalReporter(console, out / "tensorboard") as reporter:
         if options.figure:
@@ -183,6 +193,7 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     if options.feedback:
         added["feedback"] = read_feedback(options.feedback)
     if predictor.threshold is None:
+        expect_groups(frames, options.split)
         predictor, added["calibration"] = calibrate(predictor, frames)
     if options.samples:
         added["sampling_free"] = _against_sampling(options)

@@ -35,7 +35,7 @@ def read_frames(roots: Folders, split: Split) -> list[Frame]:
     _expect_apart([row for row in rows if row[1].kind != SYNTHETIC])
     frames = [frame for of, frame in rows if split in ("all", of)]
     if not frames:
-        raise DataError(f"{', '.join(map(str, folders))}: no frame of split {split!r}{_SPLIT_SAYS.get(split, '')}")
+        raise DataError(f"{_named(roots)}: no frame of split {split!r}{_SPLIT_SAYS.get(split, '')}")
     return frames
 
 
@@ -53,21 +53,33 @@ def _expect_apart(rows: Sequence[tuple[str, Frame]]) -> None:
 
 
 def frames_to_score(data: Folders, split: str, subset: Path | None) -> list[Frame]:
-    """The real frames of a split whose smoke is known by the pixel, or those of them that a list names. Raises DataError."""
+    """The real frames of a split whose smoke is known by the pixel, or those of them that a list names. Raises DataError if none is."""
     unscored = (SYNTHETIC, BOXED, SCRIBBLED)
-    frames = [frame for frame in read_frames(data, split) if frame.kind not in unscored]  # type: ignore[arg-type]
+    read = read_frames(data, split)  # type: ignore[arg-type]
+    frames = [frame for frame in read if frame.kind not in unscored]
+    if not frames:
+        kinds = ", ".join(sorted({frame.kind for frame in read}))
+        raise DataError(
+            f"{_named(data)}: split {split!r} has {kinds} alone, which are not scored; expected frames with masks, or without smoke"
+        )
     return choose(frames, data, subset) if subset else frames
 
 
-def frames_to_watch(data: Folders) -> list[Frame]:
-    """Those of val by which a run is told to get better. Raises DataError where none shows smoke that is known by the pixel."""
+def frames_of_val(data: Folders, groups: int = 2) -> list[Frame]:
+    """What a run is scored on: frames of val, those with smoke of so many camera groups at least. Raises DataError."""
     frames = frames_to_score(data, "val", None)
-    if not any(frame.kind == REAL_SMOKE for frame in frames):
-        raise DataError(
-            f"{', '.join(map(str, _folders(data)))}: val has {len(frames)} frames to score, none of kind {REAL_SMOKE}; expected some "
-            "with smoke and its mask"
-        )
+    expect_groups(frames, "val", groups)
     return frames
+
+
+def expect_groups(frames: Sequence[Frame], split: str, fewest: int = 2) -> None:
+    """Raises DataError where frames with smoke are of fewer camera groups."""
+    groups = {frame.group for frame in frames if frame.kind == REAL_SMOKE}
+    if len(groups) < fewest:
+        fitted = ", since the threshold for one is fitted on the others" if fewest > 1 else ""
+        raise DataError(
+            f"split {split!r} has smoke frames of {len(groups)} camera groups, expected at least {fewest}{fitted}"
+        )
 
 
 def skipped(roots: Folders) -> list[Path]:
@@ -120,6 +132,10 @@ def evenly_spaced(frames: Sequence[Frame], count: int) -> list[Frame]:
 
 def _ignored(error: OSError) -> None:
     """What a manifest lists does not lie there, or it is refused for that."""
+
+
+def _named(roots: Folders) -> str:
+    return ", ".join(map(str, _folders(roots)))
 
 
 def _folders(roots: Folders) -> list[Path]:

@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 
 from models.geometry import RGB
-from training.data.files import DataError
-from training.data.folders import Folders, evenly_spaced, frames_to_score
+from training.data.folders import Folders, evenly_spaced, expect_groups, frames_to_score
 from training.data.frames import REAL_SMOKE, Frame
 from training.evaluation import measurements, plots
 from training.evaluation.measurements import reference
@@ -64,7 +63,7 @@ def evaluate(predictor: Predictor, data: Folders, split: str, subset: Path | Non
     """
     frames = frames_to_score(data, split, subset)
     if predictor.threshold is None:
-        _require_two_groups(frames, split)
+        expect_groups(frames, split)
     scores = score_model(predictor, frames)
     level = (
         choose_level(scores, predictor.false_alarms)
@@ -176,15 +175,6 @@ def _every_few(scores: Sequence[FrameScore]) -> list[Frame]:
     smoke = [score.frame for score in scores if score.frame.kind == REAL_SMOKE]
     free = [score.frame for score in scores if score.frame.kind != REAL_SMOKE]
     return evenly_spaced(smoke, _PICTURES * 3 // 4) + evenly_spaced(free, _PICTURES // 4)
-
-
-def _require_two_groups(frames: Sequence[Frame], split: str) -> None:
-    groups = {frame.group for frame in frames if frame.kind == REAL_SMOKE}
-    if len(groups) < 2:
-        raise DataError(
-            f"split {split!r} has smoke frames of {len(groups)} camera groups, expected at least 2, since the threshold for one is "
-            "fitted on the others"
-        )
 
 
 def _without_nan(value: object) -> object:

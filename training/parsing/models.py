@@ -83,9 +83,10 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--samples",
-        type=int,
+        type=whole_number,
         default=0,
-        help="compare g_gamma with this many Monte Carlo samples (a checkpoint; 0: do not)",
+        metavar="N",
+        help="compare g_gamma with this many Monte Carlo samples (of a checkpoint; default: do not)",
     )
     parser.add_argument(
         "--feedback",
@@ -139,7 +140,7 @@ def add_quantise(parser: argparse.ArgumentParser) -> None:
     """`quantise`."""
     parser.add_argument("release", type=Path, help="release folder")
     add_data(parser, "data folder: train calibrates, val measures")
-    parser.add_argument("--frames", type=int, default=304, help="frames to calibrate on (default: 304)")
+    parser.add_argument("--frames", type=whole_number, default=304, help="frames to calibrate on (default: 304)")
     parser.add_argument(
         "--float-features",
         type=int,

@@ -79,7 +79,7 @@ def test_a_val_of_one_camera_is_refused_before_anything_is_taught(capsys, data, 
     (copy / "manifest.csv").write_text("\n".join(row for row in rows if "cam-d" not in row) + "\n")
     command = ["quick", copy, "--model", tiny_run.checkpoint, "--out", tmp_path / "out", *TINY]
     assert main([str(part) for part in command]) == 2
-    assert "val has smoke of 1 camera groups" in capsys.readouterr().err
+    assert "split 'val' has smoke frames of 1 camera groups" in capsys.readouterr().err
     assert not (tmp_path / "out/run").exists()
 
 

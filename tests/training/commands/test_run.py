@@ -79,7 +79,13 @@ def test_a_folder_without_data_is_one_line_that_leaves_no_run_behind(capsys, tmp
 
 
 @pytest.mark.parametrize("kind", ["clear", "real_smoke_box"])
-def test_a_val_that_shows_no_smoke_by_the_pixel_is_refused_before_the_first_step(capsys, data, tmp_path, kind):
+@pytest.mark.parametrize(
+    "command",
+    [("train",), ("train", "--seeds", "2"), ("ablate",), ("compare",), ("compare", "--figure", "1"), ("evaluate",)],
+)
+def test_a_val_that_shows_no_smoke_by_the_pixel_is_refused_before_the_first_step(
+    capsys, data, tiny_run, tmp_path, kind, command
+):
     copy = shutil.copytree(data, tmp_path / "data")
     head, *rows = (copy / "manifest.csv").read_text().splitlines()
     cells = [row.split(",") for row in rows]
@@ -87,9 +93,13 @@ def test_a_val_that_shows_no_smoke_by_the_pixel_is_refused_before_the_first_step
     kept = [row if row[4] == "train" else [row[0], "", kind, row[3], "val"] for row in cells]
     lines = [",".join([*row, boxes if row[4] == "val" else ""]) for row in kept]
     (copy / "manifest.csv").write_text("\n".join([f"{head},boxes", *lines]))
-    line = refusal(capsys, "train", "tiny", "--data", copy, "--out", tmp_path / "run")
-    assert "data: val has " in line
-    assert "frames to score, none of kind real_smoke; expected some with smoke and its mask" in line
+    model = tiny_run.checkpoint if command[0] == "evaluate" else "tiny"
+    line = refusal(capsys, command[0], model, *command[1:], "--data", copy, "--out", tmp_path / "run")
+    assert "split 'val' has " in line
+    assert (
+        "smoke frames of 0 camera groups" if kind == "clear" else "real_smoke_box alone, which are not scored"
+    ) in line
+    assert not (tmp_path / "run/steps.csv").exists()
 
 
 def test_frames_without_a_share_are_told_before_the_first_step(capsys, data, tmp_path, monkeypatch):
