@@ -37,5 +37,21 @@ def append(data: bytes, path: Path) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
+def write_whole(content: bytes, path: Path, beside: Path) -> None:
+    """Write `beside`, which then takes the place of `path`: a reader sees the old file or the new one, whole.
+
+    Raises OSError, also for a pipe that nobody reads; then the old one is left, and nothing beside it.
+    """
+    try:
+        with os.fdopen(_at_once(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
 def _at_once(path: Path, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)

@@ -16,6 +16,7 @@ from typing import Final
 
 from service.alarms.record import AlarmRecord, KeptFile
 from service.cameras.alarm import ALARM_ID
+from service.files import write_whole
 
 _LOG = logging.getLogger("service.alarms")
 _RECORD: Final = "alarm.json"
@@ -95,13 +96,4 @@ class AlarmFolder:
 
 def _replace(file: Path, content: bytes) -> None:
     """Write a file as a whole, or not at all. Raises OSError."""
-    fresh = file.with_name(f".{file.name}.new")
-    try:
-        with fresh.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(file)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
+    write_whole(content, file, file.with_name(f".{file.name}.new"))

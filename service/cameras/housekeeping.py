@@ -18,6 +18,9 @@ _PERIOD_S: Final = 1.0
 _CLOCK_STEP_S: Final = 5.0
 """What is more than this is no drift of the clock."""
 
+_HANGS_S: Final = 10.0
+"""A disk that takes longer counts as failing until it is done."""
+
 
 @asynccontextmanager
 async def housekeeping(
@@ -106,7 +109,11 @@ class _State:
             return
         now = self._now()
         described = snapshot_of(self._cameras, time.time(), now[1])
-        saved = await asyncio.to_thread(_write, described, self._file)
+        writing = asyncio.ensure_future(asyncio.to_thread(_write, described, self._file))
+        if not (await asyncio.wait({writing}, timeout=_HANGS_S))[0]:
+            _LOG.error("state file is not written yet: the disk hangs", extra={"file": str(self._file)})
+            self._report(False)
+        saved = await writing
         self._report(saved)
         if saved:
             self._written = now

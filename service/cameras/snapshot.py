@@ -8,7 +8,6 @@ is `restored` until new frames confirm it or let it go.
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -23,7 +22,7 @@ from service.cameras.evidence import RelativeBox
 from service.cameras.pictures.health import PastCounts
 from service.cameras.pictures.scenes import was_found
 from service.cameras.registry import Cameras
-from service.files import read_file
+from service.files import read_file, write_whole
 from service.validation import in_words
 
 _LOG = logging.getLogger("service.cameras")
@@ -123,12 +122,7 @@ def _kept(camera: Camera, now_s: float) -> dict[str, Any] | None:
 
 def write_snapshot(snapshot: Mapping[str, Any], file: Path) -> None:
     """Replace the file: a reader sees the old one or the new one, whole. Raises OSError."""
-    fresh = beside(file)
-    with fresh.open("w", encoding="utf-8") as stream:
-        stream.write(json.dumps(snapshot))
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(file)
+    write_whole(json.dumps(snapshot).encode(), file, beside(file))
 
 
 def beside(file: Path) -> Path:

@@ -11,7 +11,7 @@ from service.api.auth import ApiKeys
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.rules import CameraFile
 from service.errors import SettingsInvalid
-from service.files import append, read_file, read_text
+from service.files import append, read_file, read_text, write_whole
 from service.server.named_files import check_files
 from service.settings import Settings
 from tests.service.api.test_auth import entry
@@ -62,6 +62,16 @@ def test_keys_that_become_a_pipe_are_refused_and_stay_as_they_were(tmp_path, pip
 def test_a_pipe_that_nobody_reads_takes_no_feedback(pipe):
     with pytest.raises(OSError, match="No such device"):
         append(b"line\n", pipe)
+
+
+def test_a_pipe_in_the_way_of_a_file_is_told_and_gone(tmp_path, pipe):
+    path = tmp_path / "state.json"
+    path.write_text("old")
+    with pytest.raises(OSError, match="No such device"):
+        write_whole(b"new", path, pipe)
+    assert path.read_text() == "old"
+    write_whole(b"new", path, pipe)
+    assert path.read_text() == "new"
 
 
 @pytest.mark.parametrize("name", ["state_file", "feedback_file"])

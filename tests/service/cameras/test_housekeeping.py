@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 
 from prometheus_client import CollectorRegistry
@@ -51,6 +52,23 @@ def test_a_disk_that_takes_nothing_is_said_and_tried_again(tmp_path, caplog):
             (tmp_path / "missing").mkdir()
             await until((tmp_path / "missing/state.json").exists)
         assert reports[-1]
+
+    asyncio.run(run())
+
+
+def test_a_disk_that_hangs_is_said_and_waited_for(tmp_path, caplog, monkeypatch):
+    free, write = threading.Event(), housekeeping_module.write_snapshot
+    monkeypatch.setattr(housekeeping_module, "_HANGS_S", 0.05)
+    monkeypatch.setattr(housekeeping_module, "write_snapshot", lambda *given: free.wait(60) and write(*given))
+
+    async def run() -> None:
+        known, reports = cameras(), []
+        async with housekeeping(known, tmp_path / "state.json", period_s=0.01, report=reports.append):
+            known.changes += 1
+            await until(lambda: reports == [False])
+            assert "the disk hangs" in caplog.text
+            free.set()
+            await until(lambda: True in reports)
 
     asyncio.run(run())
 
