@@ -141,7 +141,6 @@ class Cameras:
         try:
             after, seen = await self._exchange(camera, lambda now: self._see(now, frame, reference))
         except StateUnknown:
-            self._in_doubt.add(camera.id)
             self._metrics.state_unknown(camera.label)
             return AlarmStatus.unknown()
         return self._tell(after, frame, seen)
@@ -180,8 +179,12 @@ class Cameras:
         return told._replace(view=name, view_changed=camera.view_changed)
 
     async def _exchange(self, camera: Camera, change: Callable[[Camera], Told]) -> tuple[Camera, Told]:
-        """Change a camera, and remember how it is now. Raises StateUnknown."""
-        after, told = await self._store.exchange(camera, change)
+        """Change a camera, and remember how it is now. Raises StateUnknown, and whether it was changed is in doubt then."""
+        try:
+            after, told = await self._store.exchange(camera, change)
+        except StateUnknown:
+            self._in_doubt.add(camera.id)
+            raise
         after.label = camera.label
         self._remember(after)
         return after, told
@@ -222,7 +225,7 @@ class Cameras:
         if camera.alarm.state is not known.alarm.state:
             self.changes += 1
             if camera.id in self._in_doubt:
-                self._changed(camera, known.alarm.state, camera.leading, camera.alarm.id)
+                self._changed(camera, known.alarm.state, camera.leading, camera.alarm.id or known.alarm.id)
         self.on_update(camera)
 
     def refused(self, camera_id: str, reason: str) -> None:

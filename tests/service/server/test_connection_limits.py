@@ -110,7 +110,7 @@ def test_a_header_that_does_not_come_is_given_up_while_others_are_served(sent):
         assert await ask(*await connect()) == b"HTTP/1.1 200 OK"
         assert await closed_with(slow) == b"HTTP/1.1 408 Request Timeout"
 
-    assert serving(scenario, header_timeout_s=0.3)[:1] == [HEADER_TIMEOUT]
+    assert serving(scenario, header_timeout_s=1.0)[:1] == [HEADER_TIMEOUT]
 
 
 def test_a_header_that_dribbles_in_is_given_up_too():
@@ -134,7 +134,7 @@ def test_the_second_header_of_a_connection_is_timed_like_the_first():
         writer.write(b"\r\n")
         assert await closed_with(reader) == b"HTTP/1.1 408 Request Timeout"
 
-    assert serving(scenario, header_timeout_s=0.3) == [HEADER_TIMEOUT]
+    assert serving(scenario, header_timeout_s=1.0) == [HEADER_TIMEOUT]
 
 
 def test_a_slow_body_is_not_this_ones_business():
@@ -223,10 +223,13 @@ def test_where_every_connection_is_busy_a_reader_that_is_slow_makes_room(monkeyp
             _, writer = await connect()
             writer.transport.pause_reading()
             writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
-        await asyncio.sleep(0.5)
-        assert await ask(*await connect()) == b"HTTP/1.1 200 OK"
+        status = b""
+        while status != b"HTTP/1.1 200 OK":  # Refused until one of them has been slow for long enough.
+            reader, writer = await connect()
+            writer.write(GET + b"Connection: close\r\n\r\n")
+            status = await closed_with(reader)
 
-    assert serving(scenario, connections_max=2) == [NO_ROOM]
+    assert set(serving(scenario, connections_max=2)) == {NO_ROOM}
 
 
 @pytest.mark.parametrize(
