@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from service.sources.picture_files import is_picture, natural
+from service.sources.picture_files import is_picture, may_hold_pictures, natural
 from service.sources.readers.pace import Pace, ReadingFailed
 from service.sources.readers.pictures import is_whole
 from service.sources.spec import CameraFrame, SourceSpec
@@ -35,13 +35,18 @@ def read_folder(spec: SourceSpec) -> Iterator[CameraFrame | None]:
     """The newest whole picture in a folder and below it whenever there is a newer one; None where there is none.
 
     Raises:
-        ReadingFailed: There is no such folder.
+        ReadingFailed: There is no such folder, or of a folder without anything newer a part cannot be looked into.
     """
     folder, pace = Path(spec.address), Pace(spec.interval_s)
     newest = _File(int(spec.after_s * 1e9) + _ROUNDING_NS, [], folder)
     while True:
         time.sleep(pace.left_s)
-        found = _newest_whole(folder, newest)
+        closed: list[OSError] = []
+        found = _newest_whole(folder, newest, closed)
+        if found is None and closed and newest.path == folder:
+            raise ReadingFailed(
+                f"found a folder that cannot be looked into: {closed[0].filename}: {closed[0].strerror}"
+            )
         if found is None:
             yield None
             time.sleep(pace.poll_s())
@@ -51,9 +56,9 @@ def read_folder(spec: SourceSpec) -> Iterator[CameraFrame | None]:
         yield CameraFrame(newest.changed_ns / 1e9, body)
 
 
-def _newest_whole(folder: Path, than: _File) -> tuple[_File, bytes] | None:
-    """The newest of the files that are newer than one, with what it holds."""
-    files = sorted((file for file in _files(folder) if file > than), reverse=True)
+def _newest_whole(folder: Path, than: _File, closed: list[OSError]) -> tuple[_File, bytes] | None:
+    """The newest of the files that are newer than one, with what it holds; `closed` gets why folders cannot be looked into."""
+    files = sorted((file for file in _files(folder, closed) if file > than), reverse=True)
     for file in files[:_UNFINISHED_MAX]:
         body = _read(file)
         if body and (is_whole(body) or time.time_ns() - file.changed_ns > _SETTLED_S * 1e9):
@@ -61,10 +66,15 @@ def _newest_whole(folder: Path, than: _File) -> tuple[_File, bytes] | None:
     return None
 
 
-def _files(folder: Path) -> Iterator[_File]:
+def _files(folder: Path, closed: list[OSError]) -> Iterator[_File]:
+    def note(error: OSError) -> None:
+        seen = may_hold_pictures(Path(error.filename).relative_to(folder))
+        if seen and not isinstance(error, FileNotFoundError):
+            closed.append(error)
+
     if not folder.is_dir():
         raise ReadingFailed(f"found no folder {folder}, expected one")
-    for base, _, names in os.walk(folder):
+    for base, _, names in os.walk(folder, onerror=note):
         for name in names:
             path = Path(base, name)
             if is_picture(path.relative_to(folder)) and (file := _stated(path)):

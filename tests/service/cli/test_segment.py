@@ -69,6 +69,26 @@ def test_a_bad_picture_is_reported_and_does_not_stop_the_rest(release, folder, t
     assert "2 of 3 pictures segmented" in said
 
 
+def test_a_folder_that_may_not_be_looked_into_is_reported_and_does_not_stop_the_rest(
+    release, folder, tmp_path, capfd, monkeypatch
+):
+    for name in (".cache", "lost+found"):
+        (folder / name).mkdir()
+    scandir = os.scandir
+
+    def forbidding(path):
+        if Path(path).name in ("below", ".cache", "lost+found"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", forbidding)
+    (folder / "cut.webp").unlink()
+    assert segment(release, folder, "--out", tmp_path / "out", "--outputs", "mask") == 1
+    said = capfd.readouterr().err
+    assert "in/below: " in said
+    assert "1 of 2 pictures segmented" in " ".join(said.split())
+
+
 def test_a_picture_that_is_not_there_is_reported_and_does_not_stop_the_rest(release, folder, tmp_path, capfd):
     out = tmp_path / "out"
     assert segment(release, folder / "gone.png", folder / "plume.png", "--out", out, "--outputs", "mask") == 1

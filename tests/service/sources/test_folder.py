@@ -55,6 +55,26 @@ def test_each_picture_is_read_once_and_an_older_one_that_comes_late_is_not(tmp_p
     assert next(found).body == WEBP
 
 
+def test_a_folder_that_may_not_be_looked_into_is_a_failure_unless_there_is_a_picture_beside_it(
+    tmp_path, put, monkeypatch
+):
+    put("day/new.png", PNG, age_s=5)
+    scandir = os.scandir
+
+    def forbidding(path):
+        if Path(path).name == "day":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", forbidding)
+    with pytest.raises(ReadingFailed, match=r"found a folder that cannot be looked into: .*/day: Permission denied"):
+        next(frames(tmp_path))
+    put("beside.jpg", JPEG, age_s=60)
+    found = frames(tmp_path)
+    assert next(found).body == JPEG
+    assert next(found) is None
+
+
 def test_a_file_that_is_written_over_is_read_again(tmp_path, put):
     put("latest.jpg", JPEG, age_s=20)
     found = frames(tmp_path)
