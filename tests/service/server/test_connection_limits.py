@@ -84,6 +84,14 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> byt
     return head.partition(b"\r\n")[0]
 
 
+async def reads_nothing(connect: Connect, header: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection whose client has asked for 32 MiB and takes none of them."""
+    reader, writer = await connect()
+    writer.transport.pause_reading()
+    writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n" + header + b"\r\n")
+    return reader, writer
+
+
 async def closed_with(reader: asyncio.StreamReader) -> bytes:
     return (await reader.read()).partition(b"\r\n")[0]
 
@@ -220,9 +228,7 @@ def test_where_every_connection_is_busy_a_reader_that_is_slow_makes_room(monkeyp
 
     async def scenario(connect: Connect) -> None:
         for _ in range(2):
-            _, writer = await connect()
-            writer.transport.pause_reading()
-            writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reads_nothing(connect)
         status = b""
         while status != b"HTTP/1.1 200 OK":  # Refused until one of them has been slow for long enough.
             reader, writer = await connect()
@@ -284,9 +290,7 @@ def test_a_proxy_is_not_what_this_is():
 
 def test_a_reader_that_does_not_read_is_given_up():
     async def scenario(connect: Connect) -> None:
-        _, writer = await connect()
-        writer.transport.pause_reading()
-        writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reads_nothing(connect)
         while not reports:  # noqa: ASYNC110 - told by a plain list
             await asyncio.sleep(0.02)
 
@@ -296,9 +300,7 @@ def test_a_reader_that_does_not_read_is_given_up():
 
 def test_a_reader_that_does_not_read_is_given_up_even_if_it_goes_on_asking():
     async def scenario(connect: Connect) -> None:
-        _, writer = await connect()
-        writer.transport.pause_reading()
-        writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        _, writer = await reads_nothing(connect)
         await asyncio.sleep(0.1)
         writer.write(GET + b"\r\n")
         for _ in range(250):
@@ -321,11 +323,9 @@ def test_where_slow_readers_keep_too_much_waiting_the_slowest_makes_room_for_the
             await slow.readexactly(len(LARGE))
 
     async def slow_reader(connect: Connect) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await connect()
-        writer.transport.pause_reading()
-        writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        opened = await reads_nothing(connect)
         await asyncio.sleep(0.3)
-        return reader, writer
+        return opened
 
     reports: list[str] = []
     assert serving(scenario, reports, unread_max_bytes=len(LARGE)) == [UNREAD]
@@ -333,9 +333,7 @@ def test_where_slow_readers_keep_too_much_waiting_the_slowest_makes_room_for_the
 
 def test_one_large_reply_is_never_too_much():
     async def scenario(connect: Connect) -> None:
-        _, writer = await connect()
-        writer.transport.pause_reading()
-        writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reads_nothing(connect)
         await asyncio.sleep(0.3)
 
     assert serving(scenario, unread_max_bytes=1024) == []
@@ -343,9 +341,7 @@ def test_one_large_reply_is_never_too_much():
 
 def test_a_reader_that_leaves_the_rest_of_an_answer_is_given_up_when_the_connection_closes():
     async def scenario(connect: Connect) -> None:
-        _, writer = await connect()
-        writer.transport.pause_reading()
-        writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        await reads_nothing(connect, b"Connection: close\r\n")
         while not reports:  # noqa: ASYNC110 - told by a plain list
             await asyncio.sleep(0.02)
 
