@@ -41,10 +41,10 @@ def test_a_port_in_use_is_named():
 _SIGNALLED = """
 import builtins, os, sys
 load, number = builtins.__import__, int(sys.argv[1])
-def signalled(name, *rest):
+def signalled(name, *rest, **named):
     if name == "service.server.serve":
         os.kill(os.getpid(), number)
-    return load(name, *rest)
+    return load(name, *rest, **named)
 builtins.__import__ = signalled
 from service.__main__ import main
 sys.exit(main(["serve", "--port", "0", "--model-dir", "/nowhere"]))
