@@ -93,16 +93,25 @@ def test_a_camera_in_both_splits_of_a_manifest_is_a_leak_that_training_would_ref
         read_frames(tmp_path, "all")
 
 
-def test_faults_empty_masks_sizes_and_places_are_counted(leaky):
+def test_faults_kinds_sizes_and_places_are_counted(leaky):
     (leaky / "train/img/camera5_0005.png").write_bytes(b"no picture")
-    cv2.imwrite(str(leaky / "train/gt/camera4_0004.png"), np.zeros((9, 9), np.uint8))
+    cv2.imwrite(str(leaky / "train/gt/camera4_0004.png"), np.full((9, 9), 255, np.uint8))
     report, _ = audit([leaky])
     assert sorted("camera5" in fault for fault in report["faults"]) == [False, True]
-    assert [Path(file).stem for file in report["empty_masks"]] == ["fresh"]
-    assert report["frames"] == {"real_smoke": {"train": 6, "val": 5}}
+    assert report["frames"] == {"clear": {"train": 0, "val": 1}, "real_smoke": {"train": 6, "val": 4}}
     assert report["picture_sizes"] == {"128 x 96": 8, "200 x 150": 1}
-    assert report["smoke_sizes"]["none"] == 1
+    assert sum(report["smoke_sizes"].values()) == 8
     assert report["smoke_places"] == [1, 7, 0, 0, 0, 0, 0, 0, 0]  # the resized one is wider, its plume is not
+
+
+def test_smoke_of_a_manifest_whose_mask_is_empty_is_named(tmp_path):
+    for name in "ab":
+        put(tmp_path, "all", name, scene(ord(name)), smoke=name == "b")
+    rows = [f"all/img/{name}.png,all/gt/{name}.png,real_smoke,{name},train" for name in "ab"]
+    (tmp_path / "manifest.csv").write_text("\n".join(["file,mask,kind,group,split", *rows]), encoding="utf-8")
+    report, _ = audit([tmp_path])
+    assert [Path(file).stem for file in report["empty_masks"]] == ["a"]
+    assert report["smoke_sizes"]["none"] == 1
 
 
 def test_the_mask_that_a_model_finds_least_likely_comes_first(leaky):
@@ -129,6 +138,8 @@ def test_the_page_holds_its_pictures_and_the_text_its_numbers(leaky, tmp_path):
     page = (tmp_path / "out/audit.html").read_text(encoding="utf-8")
     assert page.count("data:image/jpeg;base64,") > 20
     assert "http" not in page
+    assert "4 of 5 (80%)" in page
+    assert "known by heart" in page
     assert "| leak: frames of val with a near-duplicate in train | 4 of 5 (80%) |" in as_text(report)
     assert table_row(report, "Mine") == "| Mine | 11 | Real |  | X |"
 

@@ -13,7 +13,8 @@ from training.data.layouts.segmentation import Size, checked, corners_of
 
 Corners = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels."""
-_NO_SMOKE = "clear"
+NO_SMOKE = "clear"
+"""Kind of a picture of which an annotation says that it shows none."""
 
 
 def drawn_frame(
@@ -43,7 +44,7 @@ def drawn_frame(
         boxes = tuple(_box(each, size) for each in (*corners, *around))
     except ValueError as error:
         raise DataError(f"{file}: {image.name}: {error}") from error
-    return Frame(image, None, BOXED if boxes else _NO_SMOKE, group, boxes, file)
+    return Frame(image, None, BOXED if boxes else NO_SMOKE, group, boxes, file)
 
 
 def _box(corners: Corners, size: Size) -> Box:

@@ -1,13 +1,17 @@
 """A folder of pictures and one of masks: SMOKE5K ({train,test}/{img,gt}), SYN70K (DS01/{img,mask}), and any of their like.
 
-A mask has its picture's name, or that and _mask, _gt or _label; its suffix may be another.
+A mask has its picture's name, or that and _mask, _gt or _label; its suffix may be another. An empty one says that there is no smoke.
 """
 
 import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 from training.data.files import DataError, pictures_of
-from training.data.frames import REAL_SMOKE, Frame
+from training.data.frames import REAL_SMOKE, Frame, read_mask
+from training.data.layouts.drawn import NO_SMOKE
 from training.data.layouts.manifest import Listed
 from training.data.layouts.walk import MASKS, beside, split_of
 
@@ -32,11 +36,33 @@ def read_pairs(folder: Path, root: Path) -> list[Listed] | None:
         raise DataError(
             f"{folder}: {len(lost)} pictures without a mask in {masks_in}, or masks without a picture; the first is {min(lost)}"
         )
-    return [(split_of(images[stem], root), _frame(images[stem], masks[stem], root)) for stem in sorted(images)]
+    stems = sorted(images)
+    smoke = _which_hold_smoke([masks[stem] for stem in stems])
+    return [
+        (split_of(images[stem], root), _frame(images[stem], masks[stem] if of else None, root))
+        for stem, of in zip(stems, smoke, strict=True)
+    ]
 
 
-def _frame(image: Path, mask: Path, root: Path) -> Frame:
-    return Frame(image, mask, REAL_SMOKE, image.relative_to(root).with_suffix("").as_posix(), manifest=image.parent)
+def _frame(image: Path, mask: Path | None, root: Path) -> Frame:
+    kind = REAL_SMOKE if mask else NO_SMOKE
+    return Frame(image, mask, kind, image.relative_to(root).with_suffix("").as_posix(), manifest=image.parent)
+
+
+def _which_hold_smoke(masks: Sequence[Path]) -> list[bool]:
+    """Of each mask; where none does, they are not written as was meant, and all count as smoke, for `checks` to refuse."""
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda mask: _holds_smoke(mask, mask.stat().st_mtime_ns), masks))
+    return found if any(found) else [True] * len(found)
+
+
+@cache
+def _holds_smoke(mask: Path, written_ns: int) -> bool:  # noqa: ARG001
+    """Whether it does, looked at once for each time at which it was written; one that cannot be read is for `checks` to refuse."""
+    try:
+        return bool(read_mask(mask).any())
+    except DataError:
+        return True
 
 
 def _by_stem(paths: list[Path]) -> dict[str, Path]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from models.geometry import Box
+from training.data.checks import check_frames
 from training.data.files import DataError
 from training.data.folders import read_frames
 from training.data.frames import BOXED, REAL_SMOKE, load_mask
@@ -101,6 +102,21 @@ def test_pictures_and_masks_in_folders_of_their_own_are_pairs(tmp_path, image, m
     (frame,) = read_frames(tmp_path, "all")
     assert frame.image == tmp_path / image
     assert np.array_equal(load_mask(frame, (HEIGHT, WIDTH)), smoke())
+
+
+def test_an_empty_mask_beside_others_is_a_frame_without_smoke(tmp_path):
+    smoke5k(tmp_path)
+    picture(tmp_path / "test/img/calm.jpg")
+    cv2.imwrite(str(tmp_path / "test/gt/calm.png"), np.zeros((HEIGHT, WIDTH), np.uint8))
+    found = {frame.image.stem: (frame.kind, frame.mask is None) for frame in read_frames(tmp_path, "val")}
+    assert found == {"b": (REAL_SMOKE, False), "calm": ("clear", True)}
+
+
+def test_masks_that_are_all_empty_are_refused_for_they_are_not_written_as_was_meant(tmp_path):
+    smoke5k(tmp_path)
+    cv2.imwrite(str(tmp_path / "test/gt/b.png"), np.zeros((HEIGHT, WIDTH), np.uint8))
+    with pytest.raises(DataError, match="the masks of all 1 frames of kind real_smoke are empty"):
+        check_frames(read_frames(tmp_path, "all"))
 
 
 @pytest.mark.parametrize("lonely", ["train/img/c.jpg", "train/gt/c.png"])
