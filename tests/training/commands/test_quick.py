@@ -15,6 +15,7 @@ from training.commands.schedule import start_from
 from training.config import ConfigError, Network
 from training.data.files import DataError
 from training.data.frames import Frame
+from training.evaluation.templates import render
 
 TINY = (
     *("--set", "generator.stages=[{steps=8,batch=2,size_px=64,whole=true}]"),
@@ -81,6 +82,22 @@ def test_a_val_of_one_camera_is_refused_before_anything_is_taught(capsys, data, 
     assert main([str(part) for part in command]) == 2
     assert "split 'val' has smoke frames of 1 camera groups" in capsys.readouterr().err
     assert not (tmp_path / "out/run").exists()
+
+
+@pytest.mark.parametrize("smoke_free", [0, 2])
+def test_the_page_says_where_nothing_is_known_of_false_alarms(smoke_free):
+    result = {
+        "verdict": "better",
+        "differences": {"f_beta": {"before": 0.5, "after": 0.7, "difference": 0.2, "interval": [0.1, 0.3]}},
+        "frames": 9 + smoke_free,
+        "smoke_frames": 9,
+        "because": ["f_beta"],
+        "groups": 4,
+        "serve": "smoke-bvm serve",
+    }
+    values = {"result": result, "start": "old", "views": 8, "split": True, "sheets": {}}
+    page = render(Path(quicking.__file__).with_name("quick.html.jinja"), values)
+    assert ("of false alarms nothing is known" in page) == (smoke_free == 0)
 
 
 def frame(kind: str) -> Frame:
