@@ -105,6 +105,7 @@ def quick(asked: Quick, console: Console) -> dict[str, Any]:
     )
     with TerminalReporter(console, out / "run/tensorboard") as reporter:
         checkpoint = train(config, data, out / "run", reporter)
+    console.print(f"scoring both on {len(frames)} frames of val", markup=False)
     found = _compare(asked, data, frames, checkpoint)
     release = out / "release" / f"{config.name}-{asked.version}"
     report = json.loads((out / "after/report.json").read_text(encoding="utf-8"))
