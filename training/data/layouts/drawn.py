@@ -13,7 +13,7 @@ from training.data.layouts.segmentation import Size, checked, corners_of
 
 Corners = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels."""
-NO_SMOKE = "clear"
+CLEAR = "clear"
 """Kind of a picture of which an annotation says that it shows none."""
 
 
@@ -44,7 +44,7 @@ def drawn_frame(
         boxes = tuple(_box(each, size) for each in (*corners, *around))
     except ValueError as error:
         raise DataError(f"{file}: {image.name}: {error}") from error
-    return Frame(image, None, BOXED if boxes else NO_SMOKE, group, boxes, file)
+    return Frame(image, None, BOXED if boxes else CLEAR, group, boxes, file)
 
 
 def _box(corners: Corners, size: Size) -> Box:

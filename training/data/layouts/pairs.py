@@ -11,7 +11,7 @@ from pathlib import Path
 
 from training.data.files import DataError, pictures_of
 from training.data.frames import REAL_SMOKE, Frame, read_mask
-from training.data.layouts.drawn import NO_SMOKE
+from training.data.layouts.drawn import CLEAR
 from training.data.layouts.manifest import Listed
 from training.data.layouts.walk import MASKS, beside, split_of
 
@@ -45,7 +45,7 @@ def read_pairs(folder: Path, root: Path) -> list[Listed] | None:
 
 
 def _frame(image: Path, mask: Path | None, root: Path) -> Frame:
-    kind = REAL_SMOKE if mask else NO_SMOKE
+    kind = REAL_SMOKE if mask else CLEAR
     return Frame(image, mask, kind, image.relative_to(root).with_suffix("").as_posix(), manifest=image.parent)
 
 
