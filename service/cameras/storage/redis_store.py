@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from service.cameras.camera import Camera
 from service.cameras.storage.encoding import camera_from_json, camera_to_json
 from service.cameras.storage.store import Told
-from service.errors import StateUnknown
+from service.errors import StateUnknown, in_one_line
 
 _LOG = logging.getLogger("service.cameras")
 _VERSIONS: Final = "smoke:versions"
@@ -78,7 +78,7 @@ class RedisStore:
         """See `CameraStore`."""
         if not self.connected:  # one that is full, or a replica, answers whoever reads
             await self._asked(self._redis.set(_TRIED, "", ex=_LEFT_S))
-        found = {_name(name): int(at) for name, at in (await self._asked(self._redis.hgetall(_VERSIONS))).items()}
+        found = await self._asked(self._versions())
         fresh = [name for name, version in found.items() if version > versions.get(name, 0)]
         names = [name for name in fresh if name in versions]
         names += [name for name in fresh if name not in versions][:room]
@@ -90,6 +90,9 @@ class RedisStore:
         # Not before: what was changed meanwhile is known first.
         self.connected = True
         return cameras
+
+    async def _versions(self) -> dict[str, int]:
+        return {_name(name): int(at) for name, at in (await self._redis.hgetall(_VERSIONS)).items()}
 
     async def _some(self, names: Sequence[str]) -> list[Camera]:
         """A few cameras; the versions of those that are gone, or cannot be read, go too, or they would be asked for every second."""
@@ -109,12 +112,12 @@ class RedisStore:
         await self._redis.aclose()
 
     async def _asked(self, question: Awaitable[Answered]) -> Answered:
-        """Redis' answer, or StateUnknown; the log says when it goes."""
+        """Redis' answer, or StateUnknown; the log says when it goes. What is no Redis makes redis-py raise anything."""
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 return await question
-        except (RedisError, OSError, TimeoutError) as error:
-            found = str(error) or f"no answer within {_PATIENCE_S:g} s"
+        except Exception as error:
+            found = f"no answer within {_PATIENCE_S:g} s" if isinstance(error, TimeoutError) else _words(error)
             if self.connected:
                 _LOG.error("Redis fails: the cameras' states are unknown", extra={"error": found})
             self.connected = False
@@ -123,6 +126,10 @@ class RedisStore:
 
 def _key(camera_id: str) -> str:
     return f"smoke:camera:{camera_id}"
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split()) if isinstance(error, RedisError) else in_one_line(error)
 
 
 def _name(name: bytes | str) -> str:

@@ -1,6 +1,7 @@
 """Several processes share the cameras: they come to the alarm that one would come to, and without Redis say that it is unknown."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -177,6 +178,40 @@ def lose_answers(replica: Replica, patch: pytest.MonkeyPatch) -> None:
         raise ConnectionResetError("lost")
 
     patch.setattr(replica.store._redis, "transaction", lost)
+
+
+@pytest.mark.parametrize("answer", [b"\xff" * 2**17, b"*1\r\n" * 2**16], ids=["noise", "nested"])
+def test_what_is_no_redis_counts_as_one_that_is_gone(answer, caplog):
+    """It kept the service from starting, and each frame of a camera from its answer."""
+
+    async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(2**16):
+                writer.write(answer)
+        writer.close()
+
+    async def ask() -> None:
+        async with await asyncio.start_server(answered, "127.0.0.1", 0) as server:
+            replica = Replica(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0")
+            try:
+                await replica.cameras.refresh(1_000.0)
+                replica.store.connected = True
+                assert (await replica.frame(0, region())).state is AlarmState.UNKNOWN
+            finally:
+                await replica.close()
+
+    asyncio.run(ask())
+    assert "Redis fails" in caplog.text
+
+
+def test_versions_that_are_no_numbers_are_told(redis, caplog):
+    redis.tell("hset", "smoke:versions", "ridge", "mint")
+
+    async def read(replica) -> None:
+        await replica.cameras.refresh(1_000.0)
+
+    run(read, redis.url)
+    assert "Redis fails" in caplog.text
 
 
 def test_a_change_whose_answer_was_lost_is_told_when_it_is_known(redis, monkeypatch):
