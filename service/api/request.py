@@ -4,8 +4,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.requests import Request
 
 from service.api.body import boundary_of, check_media_type, read_body, take_frame
@@ -16,6 +18,7 @@ from service.scheduling.context import RequestContext
 from service.settings import Settings
 
 DEADLINE_MAX_MS: Final = 600_000
+_MANY: Final = "outputs"
 Offload = Callable[[Callable[[], bytes]], Awaitable[bytes]]
 
 
@@ -56,15 +59,34 @@ async def read_frame(request: Request, settings: Settings, admission: Admission,
     return body if boundary is None else await offload(lambda: take_frame(body, boundary))
 
 
-async def refuse_repeats(request: Request) -> None:
-    """A parameter that takes one value has one: nobody can tell which of two was meant.
+def read_query(request: Request) -> SegmentQuery:
+    """The query of a frame. As a parameter of the route it would be read field by field, each asked for its type with every request.
 
     Raises:
-        ParameterInvalid: It has several.
+        ParameterInvalid: A parameter that takes one value has several: nobody can tell which of two was meant.
+        RequestValidationError: One has a value that it cannot have, or is unknown.
     """
-    names = [name for name, _ in set(request.query_params.multi_items()) if name != "outputs"]
-    if repeated := sorted({name[:32] for name in names if names.count(name) > 1}):
+    given: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        given.setdefault(name, []).append(value)
+    if repeated := sorted(name[:32] for name, values in given.items() if name != _MANY and len({*values}) > 1):
         raise ParameterInvalid(f"found several values of {', '.join(repeated[:8])}, expected one each")
+    chosen = {name: values if name == _MANY else values[0] for name, values in given.items()}
+    try:
+        return SegmentQuery.model_validate(chosen)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        raise RequestValidationError([{**problem, "loc": ("query", *problem["loc"])} for problem in problems]) from None
+
+
+def documented_query() -> list[dict[str, Any]]:
+    """Its parameters, for the OpenAPI document."""
+    schemas = SegmentQuery.model_json_schema()["properties"]
+    about = {"in": "query", "required": False}
+    return [
+        {"name": name, **about, "schema": schema, "description": schema["description"]}
+        for name, schema in schemas.items()
+    ]
 
 
 async def _held(chunks: AsyncIterator[bytes], admission: Admission) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Any, Final
 from zlib import crc32
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 
 from service.api.accept import JSON, NPZ, REPLY_TYPES, reply_type
 from service.api.access import require_scope
@@ -17,7 +17,15 @@ from service.api.auth import Scope
 from service.api.body import FORM, MEDIA_TYPES, PARTS, cancel_on_disconnect
 from service.api.problems import documented
 from service.api.query import NEVER_NULL, SegmentQuery
-from service.api.request import DEADLINE_MAX_MS, body_bytes, read_frame, refuse_repeats, request_context, until_deadline
+from service.api.request import (
+    DEADLINE_MAX_MS,
+    body_bytes,
+    documented_query,
+    read_frame,
+    read_query,
+    request_context,
+    until_deadline,
+)
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import SegmentResponse
 from service.api.state import AppState, AppStateDep
@@ -34,13 +42,14 @@ _FORM: Final[dict[str, Any]] = {
     "required": [PARTS[0]],
     "additionalProperties": False,
 }
-_BODY: Final[dict[str, Any]] = {
+_REQUEST: Final[dict[str, Any]] = {
+    "parameters": documented_query(),
     "requestBody": {
         "required": True,
         "description": "One frame as a JPEG, PNG or WebP file; the bytes themselves decide which. "
         f"Or a form with such a file as its only part, `{PARTS[0]}` (`{'` or `'.join(PARTS[1:])}` will do).",
         "content": {**{media_type: {"schema": _BINARY} for media_type in MEDIA_TYPES}, FORM: {"schema": _FORM}},
-    }
+    },
 }
 _ANSWER_HEADERS: Final[dict[str, Any]] = {
     "X-Request-ID": {"description": "The request's id, as in the log.", "schema": {"type": "string"}},
@@ -69,16 +78,15 @@ Deadline = Annotated[
 
 @router.post(
     "/segment",
-    dependencies=[Depends(require_scope(Scope.INFER)), Depends(refuse_repeats)],
+    dependencies=[Depends(require_scope(Scope.INFER))],
     summary="Find smoke in one camera frame",
     response_model=SegmentResponse,
     responses={200: {"description": _ANSWER, "headers": _ANSWER_HEADERS, "content": _FILES}, **documented()},
-    openapi_extra=_BODY,
+    openapi_extra=_REQUEST,
 )
-async def segment(
-    request: Request, query: Annotated[SegmentQuery, Query()], state: AppStateDep, x_deadline_ms: Deadline = None
-) -> Response:
+async def segment(request: Request, state: AppStateDep, x_deadline_ms: Deadline = None) -> Response:
     """Post the bytes of a JPEG, PNG or WebP file; the reply says if there is smoke, where, and how sure that is."""
+    query = read_query(request)
     media_type = reply_type(request.headers.get("accept", ""), query.options())
     context = request_context(query, x_deadline_ms, state.settings)
     expected_bytes = body_bytes(request.headers, state.settings.body_max_bytes)

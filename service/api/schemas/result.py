@@ -1,7 +1,6 @@
 """What a segmentation says, as fields of a body; every field says its unit and range, and OpenAPI repeats it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,7 +9,7 @@ from pydantic import BaseModel, Field
 from models.tile_layout import Tiles
 from service.api.schemas.model import ModelBody
 from service.api.schemas.outlines import PolygonsBody, RunLengthsBody
-from service.pipeline.detections import REGIONS_MAX, Assessment, MeanUncertainty, SmokeRegion
+from service.pipeline.detections import REGIONS_MAX, Assessment, MeanUncertainty, SmokeRegion, SmokeStats
 
 if TYPE_CHECKING:  # So that a client, which reads bodies and makes none, need not have what decodes pictures.
     from service.pipeline.pipeline import Segmentation, Stages
@@ -30,6 +29,16 @@ class SmokeBody(BaseModel):
     area_fraction: float = Field(description="Smoke pixels over all pixels, regions of any size.", ge=0, le=1)
     max_probability: float = Field(description="Highest probability of any pixel.", ge=0, le=1)
     region_count: int = Field(description="Regions found; `regions` lists the largest of them.", ge=0)
+
+    @classmethod
+    def of(cls, smoke: SmokeStats, region_count: int) -> Self:
+        """From what was found, and the number of regions."""
+        return cls(
+            detected=smoke.detected,
+            area_fraction=smoke.area_fraction,
+            max_probability=smoke.max_probability,
+            region_count=region_count,
+        )
 
 
 class BoxBody(BaseModel):
@@ -154,7 +163,7 @@ class SegmentResult(BaseModel):
             "damaged": segmentation.damaged,
             "tiles": segmentation.tiles,
             "assessment": result.assessment,
-            "smoke": SmokeBody(**asdict(result.smoke), region_count=len(result.regions)),
+            "smoke": SmokeBody.of(result.smoke, len(result.regions)),
             "regions": RegionBody.each(result.regions[:REGIONS_MAX], persistence),
             "uncertainty": UncertaintyBody(
                 frame=MeanUncertaintyBody.of(result.frame_uncertainty),

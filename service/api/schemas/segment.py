@@ -1,6 +1,5 @@
 """The bodies of the HTTP interface; every field says its unit and range, and OpenAPI repeats it."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pybase64
@@ -116,7 +115,7 @@ class FileReport(SegmentResult):
 
 
 def _scale(encoded: EncodedMap) -> dict[str, Any]:
-    return {name: value for name, value in asdict(encoded).items() if name != "data"}
+    return {name: getattr(encoded, name) for name in MapScale.model_fields}
 
 
 def _text(data: bytes) -> str:
