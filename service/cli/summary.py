@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -43,9 +43,15 @@ class SummaryTable:
         self._write({"source": source, "error": error})
 
     def _write(self, row: Mapping[str, object]) -> None:
-        if self._rows and self._stream:
+        if not (self._rows and self._stream):
+            return
+        try:
             self._rows.writerow(row)
             self._stream.flush()
+        except OSError as error:
+            with suppress(OSError):  # It would write what is left, and fail again.
+                self._stream.close()
+            raise OSError(error.errno, error.strerror, self._stream.name) from error
 
 
 @contextmanager

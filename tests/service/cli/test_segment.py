@@ -205,6 +205,12 @@ def test_a_summary_has_a_line_on_each_picture(release, folder, tmp_path):
     assert rows["cut.webp"]["assessment"] == ""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_summary_that_finds_the_disk_full_is_named(release, folder, tmp_path, capfd):
+    assert segment(release, folder, "--out", tmp_path / "out", "--csv", "/dev/full") == 1
+    assert "No space left on device: '/dev/full'" in capfd.readouterr().err
+
+
 def test_a_name_that_is_no_utf_8_is_segmented_as_any_other(release, tmp_path, capfd):
     (tmp_path / "in").mkdir()
     for name in (b"h\xfcgel.png", b"h\xfcgel.jpg", b"\xff.webp"):
