@@ -125,9 +125,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         _expect(self.schema == SCHEMA, f"schema {self.schema!r}", f"schema {SCHEMA}")
-        _expect(bool(_NAME.fullmatch(self.name)), f"name {self.name!r}", "small letters, digits and hyphens")
-        _expect(bool(_VERSION.fullmatch(self.version)), f"version {self.version!r}", "three numbers, as in 0.1.0")
-        _expect(0.0 < self.threshold < 1.0, f"threshold {self.threshold!r}", "a number between 0 and 1")
+        expect_possible(self.name, self.version, self.threshold)
         _expect(0.0 <= self.minimum_region < 1.0, f"minimum_region {self.minimum_region!r}", "a fraction of the frame")
         outputs = [output.name for output in self.outputs]
         _expect(outputs == list(OUTPUTS), f"outputs {outputs}", f"{list(OUTPUTS)}")
@@ -230,6 +228,14 @@ def describe(path: Path) -> File:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return File(sha256=digest, bytes=path.stat().st_size)
+
+
+def expect_possible(name: str, version: str, threshold: float) -> None:
+    """Raises ManifestError where no release can be called so, or run at that threshold."""
+    _expect(bool(_NAME.fullmatch(name)), f"name {name!r}", "small letters, digits and hyphens")
+    _expect(bool(_VERSION.fullmatch(version)), f"version {version!r}", "three numbers, as in 0.1.0")
+    number = isinstance(threshold, int | float) and 0.0 < threshold < 1.0
+    _expect(number, f"threshold {threshold!r}", "a number between 0 and 1")
 
 
 def newest_release(root: Path = RELEASED) -> Path:

@@ -15,7 +15,7 @@ import torch
 from models.drift import Histogram
 from models.gate import Gate
 from models.geometry import RGB, Map, fit
-from models.manifest import OUTPUTS, Golden, Input, Manifest, describe
+from models.manifest import OUTPUTS, Golden, Input, Manifest, describe, expect_possible
 from models.maps import SegmentationMaps
 from models.networks.segmenter import SmokeSegmenter
 from models.operating_points import OperatingPoints
@@ -60,6 +60,8 @@ def export(
         CheckpointError, ManifestError: The checkpoint or the name or version is not what it must be.
     """
     found = checkpoints.load(checkpoint)
+    # Before minutes of proofs.
+    expect_possible(name or found.config.name, version, report.get("threshold", _UNFITTED_THRESHOLD))
     _require_estimator(checkpoint, found)
     segmenter, config = load_segmenter(checkpoint)
     _calibrate(segmenter, report)

@@ -161,6 +161,25 @@ def test_a_name_or_version_that_the_contract_does_not_know_is_refused_and_nothin
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "version", "report"),
+    [
+        ("My Model", "0.1.0", {}),
+        (None, "1.0", {}),
+        (None, "0.1.0", {"threshold": None}),
+        (None, "0.1.0", {"threshold": "x"}),
+        (None, "0.1.0", {"threshold": 1.5}),
+    ],
+)
+def test_what_no_release_can_be_is_refused_before_minutes_of_proofs(
+    tiny_run, tmp_path, monkeypatch, name, version, report
+):
+    monkeypatch.setattr(exporting, "to_onnx", lambda *_: pytest.fail("traced"))
+    with pytest.raises(ManifestError, match=r"^(found )?(name|version|threshold) "):
+        export(tiny_run.checkpoint, tmp_path / "out", name, version, report)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_checkpoint_that_is_none_is_refused_before_anything_is_made(tmp_path):
     with pytest.raises(CheckpointError, match="not found"):
         export(tmp_path / "absent.ckpt", tmp_path / "out", None, "0.1.0", {})
