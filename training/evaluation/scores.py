@@ -175,13 +175,16 @@ def choose_level(scores: Sequence[FrameScore], false_alarms: float) -> int:
     """The level with the highest mean F-beta among those that keep image-level false alarms at or under a rate.
 
     Where none keeps it, the level with the fewest false alarms, and the highest F-beta among those. Where no frame is smoke-free,
-    none can raise a false alarm, and F-beta decides alone.
+    none can raise a false alarm, and F-beta decides alone. Where so few are that the rate is half an alarm or more but not a whole one,
+    one is allowed: else a single odd frame would decide.
     """
     summaries = {int(level): summarise(scores, int(level)) for level in REGION_LEVELS}
     alarms = {
         level: summary.false_alarm_rate if summary.smoke_free_frames else 0.0 for level, summary in summaries.items()
     }
-    allowed = max(false_alarms, min(alarms.values()))
+    free = sum(score.frame.kind in SMOKE_FREE for score in scores)
+    one = 1.0 / free if false_alarms * free >= 0.5 else 0.0
+    allowed = max(false_alarms, one, min(alarms.values()))
     return max((level for level in summaries if alarms[level] <= allowed), key=lambda level: summaries[level].f_beta)
 
 

@@ -137,6 +137,13 @@ def test_where_no_level_keeps_the_target_the_fewest_alarms_win():
     assert summarise(scores, 200).false_alarm_rate == 0.5
 
 
+@pytest.mark.parametrize(("smoke_free", "level"), [(9, 248), (17, 96), (21, 96)])
+def test_of_few_smoke_free_frames_one_may_alarm_where_the_rate_is_nearly_one_alarm(smoke_free, level):
+    odd, calm = made("clear", alarms_below=244), made("clear", alarms_below=64)
+    scores = [made("real_smoke", {96: 0.9, 248: 0.1}), odd, *[calm] * (smoke_free - 1)]
+    assert choose_level(scores, false_alarms=0.05) == level
+
+
 def test_without_a_smoke_free_frame_f_beta_decides_alone():
     assert choose_level([made("real_smoke", {64: 0.3, 160: 0.8})], false_alarms=0.05) == 160
 
