@@ -94,8 +94,7 @@ class Data(_Section):
 
     Shares need not sum to 1. `smoke_length` is of rendered smoke, `transplant_size` of transplanted smoke: see
     `training.data.copy_paste.paste_plume`. `decoys` is the share of views that get up to three pale things of other frames: see
-    `training.data.distractors.paste_distractor`. `foreign_light` is the share of views that take the colours of another frame: see
-    `training.data.augment.take_colours`. The rest: see `training.data.augment`.
+    `training.data.distractors.paste_distractor`. The rest: see `training.data.augment`.
     """
 
     size_px: Side = 480
@@ -106,7 +105,6 @@ class Data(_Section):
     smoke_length: Range = (0.04, 0.5)
     transplant_size: Range = (0.02, 0.35)
     decoys: Part = 0.0
-    foreign_light: Part = 0.0
     group_balance: Part = 0.5
     """0 draws every frame of a source as often as any other, 1 every camera group; between, a group of n frames as n ** (1 - it)."""
 

@@ -89,24 +89,6 @@ def change_light(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
     return _to_uint8(pixels)
 
 
-def take_colours(image: RGB, other: RGB, rng: np.random.Generator) -> RGB:
-    """The picture in the light of another: mean and spread of each channel of CIELAB go some way towards the other's.
-
-    Source: Reinhard et al. 2001, «Color Transfer between Images», eq. 10 and 11, there in another space of opponent colours.
-
-    Args:
-        image: (height, width, 3) uint8.
-        other: The same, of any size.
-        rng: Source of how far, from nowhere to all the way.
-    """
-    lab, wanted = (cv2.cvtColor(np.float32(rgb) / np.float32(255), cv2.COLOR_RGB2LAB) for rgb in (image, other))
-    (mean, spread), (new_mean, new_spread) = (cv2.meanStdDev(pixels) for pixels in (lab, wanted))
-    share = rng.random()
-    factor = np.clip((new_spread + 1.0) / (spread + 1.0), 0.5, 2.0) ** share
-    moved = (lab - mean[:, 0]) * factor[:, 0] + (mean + share * (new_mean - mean))[:, 0]
-    return _to_uint8(np.asarray(cv2.cvtColor(moved.astype(np.float32), cv2.COLOR_LAB2RGB), np.float32))
-
-
 def add_haze_bank(image: RGB, rng: np.random.Generator, strength: float) -> RGB:
     """Now and then, ragged haze across the whole view, as lies in valleys: smoke has ends, such a bank has none.
 

@@ -34,13 +34,11 @@ TRANSPLANTED = "transplanted"
 """Another: smoke lifted off one frame and laid over another, of landscapes with or without smoke of their own."""
 _DONOR = "transplanted smoke"
 _OTHER = "decoys"
-_LIGHT = "foreign light"
 _KINDS = {
     RENDERED: SMOKE_FREE,
     TRANSPLANTED: (REAL_SMOKE, "clear"),
     _DONOR: (REAL_SMOKE,),
     _OTHER: (REAL_SMOKE, "clear"),
-    _LIGHT: (REAL_SMOKE, BOXED, SCRIBBLED, *SMOKE_FREE),
 }
 """Which frames a source draws from that is no kind itself. Transplanted smoke before the skies of hard negatives looks like clouds."""
 _WANTED = {
@@ -48,10 +46,7 @@ _WANTED = {
     TRANSPLANTED: "landscapes to lay smoke over",
     _DONOR: "frames with smoke to lift",
     _OTHER: "landscapes to take pale things from",
-    _LIGHT: "camera frames to take colours from",
 }
-_SETTINGS = {_OTHER: "data.decoys", _LIGHT: "data.foreign_light"}
-"""What asks for a source that is none of `data.mix`."""
 _LIFTS = 4
 """Frames that are tried for smoke to lift: of about one in ten it is too faint, or fills the frame."""
 
@@ -101,8 +96,7 @@ class Batches(Dataset[Batch]):
     ) -> None:
         shares = {str(source): share for source, share in data.mix.items() if share > 0}
         self._names = list(shares)
-        lent = {_DONOR: TRANSPLANTED in self._names, _OTHER: data.decoys > 0, _LIGHT: data.foreign_light > 0}
-        needed = [*self._names, *(name for name, wanted in lent.items() if wanted)]
+        needed = [*self._names, *([_DONOR] if TRANSPLANTED in self._names else []), *([_OTHER] if data.decoys else [])]
         _expect_frames(needed, frames, data)
         self._sources = {name: _Source(_frames_of(frames, name), data.group_balance) for name in needed}
         self._shares = np.array(list(shares.values()), np.float64)
@@ -153,9 +147,6 @@ class Batches(Dataset[Batch]):
         seen = View(image, mask, transmission(image), known)
         view = augment.flip(self._cut(seen, rng, stage.size_px, whole=whole), rng)
         image = view.image
-        lender = rng.spawn(1)[0]
-        if lender.random() < self._data.foreign_light:
-            image = augment.take_colours(image, load_image(self._sources[_LIGHT].draw(lender).image), lender)
         for change in (augment.add_haze_bank, augment.add_sun, augment.change_light, augment.change_quality):
             image = change(image, rng, self._data.strength)
         return replace(view, image=image), str(frame.image)
@@ -243,8 +234,8 @@ def _expect_frames(needed: Sequence[str], frames: Sequence[Frame], data: Data) -
     kinds = sorted({frame.kind for frame in frames})
     mix = possible_mix(data.mix, frames) or dict.fromkeys(kinds, 1.0)
     shares = ", ".join(f"{source} = {share:.3g}" for source, share in mix.items())
-    remedy = [f'--set "data.mix={{ {shares} }}"'] if not _SETTINGS.keys() >= set(lacking) else []
-    remedy += [f"--set {setting}=0" for name, setting in _SETTINGS.items() if name in lacking]
+    remedy = [f'--set "data.mix={{ {shares} }}"'] if lacking != [_OTHER] else []
+    remedy += ["--set data.decoys=0"] if _OTHER in lacking else []
     raise DataError(
         f"the configuration asks for {lacking[0]!r}, that is for {_WANTED.get(lacking[0], 'frames')} of this split; found "
         f"{', '.join(kinds)} alone. What goes with these: {' '.join(remedy)}"

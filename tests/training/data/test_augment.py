@@ -4,17 +4,7 @@ import numpy as np
 import pytest
 
 from tests.pictures import noisy
-from training.data.augment import (
-    View,
-    add_haze_bank,
-    add_sun,
-    change_light,
-    change_quality,
-    crop,
-    flip,
-    take_colours,
-    whole,
-)
+from training.data.augment import View, add_haze_bank, add_sun, change_light, change_quality, crop, flip, whole
 
 
 def rng(seed: int) -> np.random.Generator:
@@ -179,19 +169,3 @@ def test_the_sun_is_brightest_high_in_the_view_and_dims_what_is_far_from_it(seed
 def test_the_sun_is_seldom_in_view():
     dark = np.zeros((12, 16, 3), np.uint8)
     assert 10 < sum(add_sun(dark, rng(seed), 1.0).any() for seed in range(200)) < 45
-
-
-def test_a_picture_takes_colours_some_way_towards_anothers_and_keeps_its_shapes():
-    own, other = noisy(1, 96, 96) // 2, noisy(2, 64, 80) // 4 + 128
-    wanted = float(other.mean()) - float(own.mean())
-    gone = [float(take_colours(own, other, rng(seed)).mean() - own.mean()) / wanted for seed in range(40)]
-    assert min(gone) > -0.02
-    assert max(gone) < 1.1
-    assert 0.3 < np.mean(gone) < 0.7
-    moved = take_colours(own, other, rng(3))
-    assert np.corrcoef(own.mean(axis=2).ravel(), moved.mean(axis=2).ravel())[0, 1] > 0.9
-
-
-def test_a_picture_in_its_own_light_stays_as_it_is():
-    own = noisy(1, 96, 96)
-    assert np.abs(take_colours(own, own, rng(0)).astype(int) - own).max() <= 1

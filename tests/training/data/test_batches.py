@@ -189,19 +189,6 @@ def test_as_many_views_get_distractors_as_were_asked_for_and_no_mask_changes(dat
         assert torch.equal(one.image * one.mask, calm.image * calm.mask)
 
 
-def test_as_many_views_take_foreign_colours_as_were_asked_for_and_no_mask_changes(data):
-    frames, stages = read_frames(data, "train"), whole(200)
-    own, some, all_ = (
-        Batches(frames, views({"real_smoke": 1.0}, strength=0.0, foreign_light=share), stages, seed=3)[0]
-        for share in (0.0, 0.4, 1.0)
-    )
-    changed = [(one.image != own.image).flatten(1).any(1).float().mean().item() for one in (some, all_)]
-    assert changed == [pytest.approx(0.4, abs=0.1), pytest.approx(1.0, abs=0.05)]
-    for one in (some, all_):
-        assert one.files == own.files
-        assert torch.equal(one.mask, own.mask)
-
-
 def test_distractors_without_landscapes_to_take_them_from_are_refused(data):
     skies = [frame for frame in read_frames(data, "train") if frame.kind == "hard_negative"]
     with pytest.raises(DataError, match="'decoys', that is for landscapes to take pale things from"):
