@@ -52,6 +52,7 @@ def fill_from_release(segmenter: SmokeSegmenter, folder: Path, frames: Tensor) -
     segmenter.eval()
     pairs = [pair for pair in _pairs(segmenter, frames) if f"{pair[0]}.weight_bias" in tensors]
     _copy(segmenter, _whole(segmenter, graph, tensors), pairs, file)
+    segmenter.generator.deep_feature_norm.reset_running_stats()  # it is in the encoder now, whoever filled the networks before
     _put_back_norms(segmenter, frames, {norm: tensors[f"{conv}.weight_bias"] for conv, norm in pairs}, pairs)
     _require_same_answers(segmenter, OnnxModel(file), frames[:2], manifest, file)
 

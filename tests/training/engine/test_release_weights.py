@@ -51,6 +51,15 @@ def test_the_networks_answer_as_the_release_does(release: Path, frames: Tensor):
         assert np.abs(own.numpy() - theirs).max() < 1e-4
 
 
+def test_networks_that_were_filled_before_answer_as_the_release_does(release: Path, tiny_run: Run, frames: Tensor):
+    segmenter = load_segmenter(tiny_run.checkpoint)[0]
+    fill_from_release(segmenter, release, frames)
+    with torch.no_grad():
+        answers = segmenter(frames)
+    released = OnnxModel(release / "model.onnx").run(frames.numpy())
+    assert np.abs(answers.total.numpy() - released[1]).max() < 1e-4
+
+
 def test_the_probability_is_raw_again_as_training_knows_it(release: Path, tiny_run: Run, frames: Tensor):
     segmenter, trained = fresh(), load_segmenter(tiny_run.checkpoint)[0]
     fill_from_release(segmenter, release, frames)
