@@ -152,7 +152,7 @@ def test_a_manifest_that_is_a_pipe_is_refused_at_once(folder):
         ({"version": "1.0"}, "found version '1.0', expected three numbers"),
         ({"threshold": 0.0}, "found threshold 0.0, expected a number between 0 and 1"),
         ({"threshold": 1.5}, "found threshold 1.5"),
-        ({"threshold": "0.5"}, "expected the keys"),
+        ({"threshold": "0.5"}, "found threshold '0.5', expected a number between 0 and 1"),
         ({"minimum_region": 1.0}, "found minimum_region 1.0"),
         ({"models": {"int8": "model.onnx"}}, "expected at least fp32"),
         ({"models": {"fp32": "other.onnx"}}, "'other.onnx' without a checksum"),

@@ -176,12 +176,12 @@ def _scored_once(config: Config, checkpoint: Path, data: Folders) -> dict[str, A
         "configuration_sha256": config.sha256(),
         "frames_sha256": frames_sha256(frames_to_score(data, "val", None)),
     }
-    before = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
-    if before.items() >= of.items():
-        return dict(before["scores"])
-    scores = _scores(checkpoint, data)
-    kept.write_text(json.dumps({**of, "scores": scores}, indent=2) + "\n", encoding="utf-8")
-    return scores
+    scored = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    if not scored.items() >= of.items():
+        text = json.dumps({**of, "scores": _scores(checkpoint, data)}, indent=2)
+        kept.write_text(text + "\n", encoding="utf-8")
+        scored = json.loads(text)
+    return dict(scored["scores"])
 
 
 def _scores(checkpoint: Path, data: Folders) -> dict[str, tuple[float, Sequence[float]]]:

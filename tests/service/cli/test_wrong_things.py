@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import service.__main__
 import service.cli.segment
 from service.__main__ import main
 from service.server import serve
@@ -21,7 +22,7 @@ def _quiet_serve(monkeypatch: pytest.MonkeyPatch) -> None:
     """`serve` in this process leaves its signals and its log alone."""
     monkeypatch.setattr(serve, "start_logging", lambda *_, **__: None)
     monkeypatch.setattr(serve, "limit_heap", lambda: None)
-    monkeypatch.setattr(serve.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(service.__main__, "_heed_signals", lambda: None)
 
 
 Call = Callable[[Path, Path, Path], list[str]]
