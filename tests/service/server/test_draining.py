@@ -89,3 +89,37 @@ def test_a_server_that_is_told_to_stop_as_it_starts_stops():
     server.handle_exit(signal.SIGTERM, None)
     control.open()
     assert tick(server)
+
+
+_HUNG_UP = """
+import signal, threading, uvicorn
+from service.scheduling.admission import AdmissionControl
+from service.scheduling.backlog import WaitPolicy
+from service.scheduling.in_flight import InFlightLimits
+from service.scheduling.service_time import ServiceTimeEstimator
+from service.server.draining import DrainingServer
+
+lock = threading.Lock()
+
+class Server(DrainingServer):
+    async def on_tick(self, counter):
+        if counter == 1:
+            with lock:
+                signal.raise_signal(signal.SIGHUP)
+        return await super().on_tick(counter)
+
+def hang_up():
+    print("free" if lock.acquire(timeout=1) else "held")
+    server.should_exit = True
+
+control = AdmissionControl(InFlightLimits(2, 2, 1, 1), WaitPolicy(2.0, 30.0), ServiceTimeEstimator())
+server = Server(uvicorn.Config(lambda *_: None, port=0, lifespan="off", log_config=None), control, 0.0)
+server.on_hangup = hang_up
+server.run()
+"""
+
+
+def test_a_hangup_is_heeded_when_the_code_it_interrupts_holds_no_lock():
+    command = [sys.executable, "-c", _HUNG_UP]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.split() == ["free"], done.stderr
