@@ -17,6 +17,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from models.geometry import fit
 from models.manifest import OUTPUTS, Manifest
 from models.networks.segmenter import SmokeSegmenter
 from training.engine.checkpoint import CheckpointError
@@ -38,7 +39,8 @@ def fill_from_release(segmenter: SmokeSegmenter, folder: Path, frames: Tensor) -
     Args:
         segmenter: As built from the configuration that the release names.
         folder: Of the release.
-        frames: (batch, size, size, 3) uint8, some that training will see: for the statistics of the normalisations.
+        frames: (batch, size, size, 3) uint8, some that training will see: for the statistics of the normalisations. Their size may
+            be another than the release's: training goes on at that.
 
     Raises:
         ManifestError: The folder is no release, or breaks its promise.
@@ -54,7 +56,8 @@ def fill_from_release(segmenter: SmokeSegmenter, folder: Path, frames: Tensor) -
     _copy(segmenter, _whole(segmenter, graph, tensors), pairs, file)
     segmenter.generator.deep_feature_norm.reset_running_stats()  # it is in the encoder now, whoever filled the networks before
     _put_back_norms(segmenter, frames, {norm: tensors[f"{conv}.weight_bias"] for conv, norm in pairs}, pairs)
-    _require_same_answers(segmenter, OnnxModel(file), frames[:2], manifest, file)
+    asked = np.stack([fit(frame, manifest.input.size_px) for frame in frames[:2].numpy()])
+    _require_same_answers(segmenter, OnnxModel(file), torch.from_numpy(asked), manifest, file)
 
 
 def _pairs(segmenter: SmokeSegmenter, frames: Tensor) -> list[Pair]:

@@ -60,6 +60,14 @@ def test_networks_that_were_filled_before_answer_as_the_release_does(release: Pa
     assert np.abs(answers.total.numpy() - released[1]).max() < 1e-4
 
 
+def test_training_goes_on_at_another_size_than_the_release_has(release: Path, frames: Tensor):
+    segmenter = fresh()
+    fill_from_release(segmenter, release, torch.from_numpy(render_frames(96, 4)))
+    with torch.no_grad():
+        total = segmenter(frames).total.numpy()
+    assert np.abs(total - OnnxModel(release / "model.onnx").run(frames.numpy())[1]).max() < 1e-4
+
+
 def test_the_probability_is_raw_again_as_training_knows_it(release: Path, tiny_run: Run, frames: Tensor):
     segmenter, trained = fresh(), load_segmenter(tiny_run.checkpoint)[0]
     fill_from_release(segmenter, release, frames)
