@@ -21,6 +21,8 @@ from models.operating_points import OperatingPointError, OperatingPoints
 SCHEMA = 1
 MANIFEST_FILE = "manifest.json"
 RELEASED = Path(__file__).resolve().parent / "released"
+DEFAULT_NAME = "smoke-embedded"
+"""Of the releases that are served where none is chosen."""
 MINIMUM_REGION = 0.0002
 """Smallest region that counts, as a fraction of the frame, where a release does not say otherwise."""
 OUTPUTS = ("probability", "total", "aleatoric", "epistemic")
@@ -239,14 +241,17 @@ def expect_possible(name: str, version: str, threshold: float) -> None:
 
 
 def newest_release(root: Path = RELEASED) -> Path:
-    """The release folder with the highest version below `root`.
+    """The release folder with the highest version below `root`, of those named as the default is; others are chosen by their folder.
 
     Raises:
         ManifestError: There is none.
     """
-    releases = [(version, path) for path in sorted(root.glob("*/")) if (version := _version_of(path))]
+    folders = sorted(root.glob(f"{DEFAULT_NAME}-*/"))
+    releases = [(version, path) for path in folders if (version := _version_of(path))]
     if not releases:
-        raise ManifestError(f"{root}: no release found, expected a folder <name>-<version> with a {MANIFEST_FILE}")
+        raise ManifestError(
+            f"{root}: no release found, expected a folder {DEFAULT_NAME}-<version> with a {MANIFEST_FILE}"
+        )
     return max(releases)[1]
 
 

@@ -224,17 +224,24 @@ def test_an_impossible_manifest_cannot_be_made_either(folder):
 
 
 def test_the_newest_release_has_the_highest_version_as_a_number(tmp_path):
-    for name in ("smoke-embedded-0.9.0", "smoke-embedded-0.10.0", "smoke-embedded-0.2.11", ".unfinished-abc", "notes"):
+    for name in (
+        "smoke-embedded-0.9.0",
+        "smoke-embedded-0.10.0",
+        "smoke-embedded-0.2.11",
+        "smoke-sharp-1.0.0",
+        ".unfinished",
+        "notes",
+    ):
         (tmp_path / name).mkdir()
         (tmp_path / name / MANIFEST_FILE).write_text("{}")
     assert newest_release(tmp_path).name == "smoke-embedded-0.10.0"
 
 
 def test_a_folder_without_a_manifest_is_not_the_newest_release(tmp_path):
-    for name in ("smoke-1.0.0", "smoke-2.0.0"):
+    for name in ("smoke-embedded-1.0.0", "smoke-embedded-2.0.0"):
         (tmp_path / name).mkdir()
-    (tmp_path / "smoke-1.0.0" / MANIFEST_FILE).write_text("{}")
-    assert newest_release(tmp_path).name == "smoke-1.0.0"
+    (tmp_path / "smoke-embedded-1.0.0" / MANIFEST_FILE).write_text("{}")
+    assert newest_release(tmp_path).name == "smoke-embedded-1.0.0"
 
 
 @pytest.mark.parametrize("root", ["empty", "missing"])
