@@ -34,7 +34,14 @@ PACKAGES = ("service", "training", "models", "docker")
 BELOW = ("service/cameras", "service/server", "service/cli", "tests/performance")
 """Folders whose document is for other readers than that of the folder above."""
 DOCUMENTS = (
-    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docker/SCALE.md"),
+    *(
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docker/SCALE.md",
+        "training/PAPER.md",
+        "training/EXPERIMENTS.md",
+    ),
     *(f"{name}/README.md" for name in PACKAGES + BELOW),
 )
 
@@ -204,9 +211,9 @@ def test_the_rows_of_the_dashboard_are_named():
     assert [row for row in rows if f"| {row} |" not in DOCKER] == []
 
 
-@pytest.mark.parametrize("folder", ["service", "docker", *BELOW])
-def test_a_document_says_first_for_whom_it_is(folder: str):
-    assert re.search(r"\bfor those who\b", read(f"{folder}/README.md").split("\n\n")[1], re.IGNORECASE)
+@pytest.mark.parametrize("document", DOCUMENTS[3:])
+def test_a_document_says_first_for_whom_it_is(document: str):
+    assert re.search(r"\bfor those who\b", read(document).split("\n\n")[1], re.IGNORECASE)
 
 
 @pytest.mark.parametrize("folder", PACKAGES)

@@ -27,7 +27,7 @@ DOCUMENTS = (
     *(f"{folder}/README.md" for folder in ("service", "service/cameras", "service/server", "service/cli")),
     "tests/performance/README.md",
 )
-"""docker/README.md needs Docker; those of models and training the data sets (tests/training/test_readme.py reads their commands)."""
+"""docker/README.md needs Docker; those of models and training the data sets (tests/training/test_documents.py reads their commands)."""
 NOT_RUN = {
     r"^make (serve|test)": "installs into a new environment; tests/test_documents.py holds targets to the Makefile",
     r"^make ": "measures for minutes; tests/performance",

@@ -48,7 +48,7 @@ def knowledge_gap(maps: SegmentationMaps) -> tuple[float, float]:
         score = sqrt(share) mean(epistemic over the pixels that are not sure), in nats
 
     Between the mean, by which the edge of one plume outranks a bank of cloud that is taken for smoke, and the sum, by which no small
-    plume is ever asked for. Source: ours; measured in training/README.md.
+    plume is ever asked for. Source: ours; measured in training/EXPERIMENTS.md.
     """
     low, high = UNSURE
     unsure = (maps.probability >= low) & (maps.probability <= high)
