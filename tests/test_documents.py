@@ -120,6 +120,8 @@ def test_the_reply_it_shows_has_the_fields_of_a_reply_and_no_others(document: st
     reply = SegmentResponse.model_validate_json(shown, strict=True)
     assert reply.model_dump(mode="json", exclude_unset=True) == json.loads(shown)
     assert SegmentResponse.model_fields.keys() - reply.model_fields_set == left_out
+    parts = [reply.model, reply.frame, reply.smoke, reply.uncertainty, reply.latency_ms, *reply.regions]
+    assert [type(part).model_fields.keys() - part.model_fields_set for part in parts] == [set()] * len(parts)
 
 
 def test_the_answer_to_the_first_request_is_what_the_newest_release_says_of_its_golden_frame():

@@ -10,7 +10,7 @@ class FrameRateColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """As `11.3 frames/s`; nothing before the first frames."""
-        rate = task.finished_speed or task.speed
+        rate = task.completed / task.finished_time if task.finished_time else task.speed
         return Text("" if rate is None else f"{rate:.1f} frames/s")
 
 
