@@ -14,7 +14,7 @@ from service.api.accept import JSON, MIXED, NPZ, PNG
 from service.api.query import SegmentQuery
 from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import SegmentResponse
-from service.cameras.camera import AlarmStatus
+from service.cameras.alarm_status import AlarmStatus
 from service.cameras.clock import Stamp
 from service.pipeline.pipeline import Segmentation
 from service.pipeline.render import Rendering

@@ -4,13 +4,13 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Final, NamedTuple, Self
+from typing import Annotated, Final, NamedTuple
 
 from models.drift import Histogram
 from service.cameras.alarm import COUNTED_REGIONS_MAX, Acknowledgement, AlarmState, AlarmUpdate, CameraAlarm
 from service.cameras.clock import Arrival
 from service.cameras.evidence import AlarmPolicy, BoxPx, RelativeBox
-from service.cameras.observation import FrameObservation, relative_box
+from service.cameras.observation import FrameObservation, region_observations, relative_box
 from service.cameras.persistence import RegionHistory
 from service.cameras.pictures.health import (
     CameraHealth,
@@ -21,6 +21,7 @@ from service.cameras.pictures.health import (
     quality_flags,
 )
 from service.cameras.pictures.scenes import NEW_AFTER, SceneTracker, view_edges, was_found
+from service.cameras.rules import Rules
 from service.cameras.storage.arrays import at_most
 from service.pipeline.detections import REGIONS_MAX, Assessment, MeanUncertainty, SmokeRegion
 from service.runtime.model import ModelInfo
@@ -64,6 +65,15 @@ class RecentFrame(NamedTuple):
     doubted: int
     area_fraction: float
     uncertainty: MeanUncertainty
+
+
+class FrameEffect(NamedTuple):
+    """What a frame did to its camera: the state before it, the view that it shows, what became of that view's alarm, persistence."""
+
+    before: AlarmState
+    view: str
+    update: AlarmUpdate
+    persistence: tuple[float, ...]
 
 
 @dataclass(slots=True)
@@ -134,14 +144,28 @@ class Camera:
         """The camera's alarm: that of the leading view."""
         return self.views[self.leading].alarm
 
-    def turn(self, frame: FrameObservation) -> str:
+    def observe(self, frame: FrameObservation, rules: Rules, reference: Mapping[str, Histogram]) -> FrameEffect:
+        """Take a frame in, held against the release of the model that answered it. Writes to the camera alone."""
+        before, name = self.alarm.state, self._turn(frame)
+        rule, view = rules.of(self.id, frame.view), self.views[name]
+        regions = region_observations(frame.result, frame.size_px, rule, damaged=frame.damaged)
+        view.boxes, view.boxes_px = tuple(seen.box for seen in regions), tuple(seen.box_px for seen in regions)
+        view.area_fraction = sum(seen.area_fraction for seen in regions)
+        policy = self._paced(rule.policy, frame.view)
+        update = view.alarm.observe(frame.captured_s, frame.arrived_s, regions, policy, frame.body)
+        persistence = _persistence_of(frame, view, update, policy)
+        if update.arrival is not Arrival.DUPLICATE:
+            self._take(frame, view, update, reference, persistence)
+        return FrameEffect(before, name, update, persistence)
+
+    def _turn(self, frame: FrameObservation) -> str:
         """The name of the view that a frame shows: the one that it names, or else the one that its picture tells.
 
         A view comes back as it was when the camera turned away; a new one begins with the frames that made it one.
         """
         told = not frame.view and not quality_flags(frame.stats) and self.scenes.take(view_edges(frame.stats.thumbnail))
         wanted, before = frame.view or self.scenes.showing, self.views.get(self.showing)
-        new, name = wanted not in self.views, self.view(wanted)
+        new, name = wanted not in self.views, self._view(wanted)
         view = self.views[name]
         if told and before is not None and view is not before:
             if new:
@@ -154,7 +178,7 @@ class Camera:
             self.view_changed_s = frame.arrived_s
         return name
 
-    def view(self, name: str) -> str:
+    def _view(self, name: str) -> str:
         """The name under which a view is remembered: its own, or "" where there are too many and none of them is clear."""
         self.crowded = name not in self.views and len(self.views) > VIEWS_MAX
         if self.crowded:
@@ -178,6 +202,15 @@ class Camera:
         silent = (name for name, view in self.views.items() if view.seen_s < until_s)
         return [name for name in silent if name or self.views[""].alarm.state is not AlarmState.CLEAR]
 
+    def clock_set(self, seconds: float) -> None:
+        """Move all times that are remembered by this machine's clock, which was set by so much."""
+        self.seen_s += seconds
+        if self.last_frame_s is not None:
+            self.last_frame_s += seconds
+        for view in self.views.values():
+            view.seen_s += seconds
+            view.alarm.counted_s += seconds
+
     def acknowledge(self, by: str, now_s: float) -> list[str]:
         """Somebody has taken on its alarms; returns the views of those that nobody had: the first to do so stays."""
         alarms = {name: view.alarm for name, view in self.views.items()}
@@ -186,18 +219,18 @@ class Camera:
             alarms[name].acknowledged = Acknowledgement(by, now_s)
         return new
 
-    def paced(self, policy: AlarmPolicy, view: str) -> AlarmPolicy:
+    def _paced(self, policy: AlarmPolicy, view: str) -> AlarmPolicy:
         """A policy for a view: a camera that turns to n presets shows each n times as rarely, so its window is n times as long."""
         presets = sum(not was_found(name) for name in self.views) if view else 1
         return policy.model_copy(update={"window_s": presets * policy.window_s}) if presets > 1 else policy
 
-    def take(
+    def _take(
         self,
         frame: FrameObservation,
         view: CameraView,
         update: AlarmUpdate,
         reference: Mapping[str, Histogram],
-        persistence: tuple[float, ...] = (),
+        persistence: tuple[float, ...],
     ) -> None:
         """Take in what a frame says of its camera beside the alarm of its view: health, drift, recent findings."""
         stats, regions = frame.stats, frame.result.regions
@@ -236,65 +269,13 @@ class KeptCamera(NamedTuple):
     past: Mapping[str, PastCounts] = {}
 
 
-class AlarmStatus(NamedTuple):
-    """What a reply says of its camera's alarm; see `CameraAlarm`. `since_s` is None until a first frame was counted.
-
-    `id` is that of the present alarm, None while there is none. `persistence` says for how many seconds there has been smoke at the
-    place of each of the frame's regions that a reply lists, if the frame counts. `view` is the view that the frame shows, and
-    `view_changed` says whether that is another than before.
-    """
-
-    state: AlarmState
-    since_s: float | None
-    score: float
-    frames: int
-    arrival: Arrival
-    restored: bool
-    id: str | None = None
-    persistence: tuple[float, ...] = ()
-    view: str = ""
-    view_changed: bool = False
-
-    @classmethod
-    def unknown(cls) -> Self:
-        """The status where the store that holds the camera's state cannot be reached."""
-        return cls(AlarmState.UNKNOWN, None, 0.0, 0, Arrival.UNKNOWN, restored=False)
-
-    @classmethod
-    def of(cls, alarm: CameraAlarm, arrival: Arrival = Arrival.COUNTED, persistence: tuple[float, ...] = ()) -> Self:
-        """From the alarm after a frame that arrived like this, on which smoke has been there for so long."""
-        alarm_id = alarm.id if alarm.state is AlarmState.ALARM else None
-        told = (alarm.since_s or None, alarm.score, alarm.frames, arrival, alarm.restored, alarm_id)
-        return cls(alarm.state, *told, persistence)
-
-
-class AlarmTransition(NamedTuple):
-    """A camera went from one state to another, raised one more alarm, or somebody acknowledged its alarm.
-
-    `view` says in which of its views, where it has any; `alarm_id` is that of the alarm that began or goes on, or else ended, None
-    where no alarm did.
-    """
-
-    camera_id: str
-    before: AlarmState
-    after: AlarmState
-    since_s: float
-    score: float
-    frames: int
-    boxes: tuple[RelativeBox, ...]
-    boxes_px: tuple[BoxPx, ...] = ()
-    view: str | None = None
-    alarm_id: str | None = None
-    acknowledged: Acknowledgement | None = None
-
-
 def _recent(frame: FrameObservation) -> RecentFrame:
     result, doubted = frame.result, sum(region.doubted for region in frame.result.regions)
     counts = (len(result.regions), doubted)
     return RecentFrame(frame.arrived_s, *counts, result.smoke.area_fraction, result.frame_uncertainty)
 
 
-def persistence_of(
+def _persistence_of(
     frame: FrameObservation, view: CameraView, update: AlarmUpdate, policy: AlarmPolicy
 ) -> tuple[float, ...]:
     """Take the regions that a reply lists into a view's history; returns each one's persistence in seconds, if the frame counts."""

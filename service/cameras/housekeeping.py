@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from service.cameras.registry import Cameras
-from service.cameras.snapshot import snapshot_of, write_snapshot
+from service.cameras.storage.snapshot import snapshot_of, write_snapshot
 from service.runtime.supervision import Supervisor
 
 _LOG = logging.getLogger("service.cameras")

@@ -1,9 +1,7 @@
-"""Every camera's state: which cameras are remembered, what a frame does to its own, and what is told of it. Belongs to the event loop.
+"""Every camera's state: what a frame does to its camera, and what is told of it. Belongs to the event loop.
 
-Ids come from outside, so their number is bounded: so many cameras have a label of their own in the metrics, as many again share
-`other`. Room is made by evicting the one that is longest silent. One in whose frames there was smoke of late goes last, or ids made
-up between its frames would keep it from an alarm; one that alarms or waits for review never does. But whichever is silent for a day
-is evicted, for a camera that was taken down must not alarm for ever. Every eviction is counted, and every frame without room.
+How many cameras are remembered, and which makes room for another: see `CameraCache`. Whichever is silent for a day is evicted, for a
+camera that was taken down must not alarm for ever. Every eviction is counted, and every frame without room.
 
 Where several processes share a store, what is remembered here is what they know as of a second ago; what a frame does is decided there.
 """
@@ -12,41 +10,23 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from models.drift import Histogram
-from service.cameras.alarm import AlarmState, AlarmUpdate, CameraAlarm
-from service.cameras.camera import (
-    AlarmStatus,
-    AlarmTransition,
-    Camera,
-    CameraView,
-    KeptCamera,
-    persistence_of,
-)
+from service.cameras.alarm import AlarmState, CameraAlarm
+from service.cameras.alarm_status import AlarmStatus, AlarmTransition
+from service.cameras.camera import Camera, CameraView, FrameEffect, KeptCamera
 from service.cameras.clock import Arrival, Stamp
 from service.cameras.metrics import OTHER, ROOM, SILENCE, CameraMetrics
-from service.cameras.observation import FrameObservation, region_observations
+from service.cameras.observation import FrameObservation
 from service.cameras.rules import CameraFile
+from service.cameras.storage.cache import CameraCache
 from service.cameras.storage.store import CameraStore, ProcessStore, Told
 from service.errors import StateUnknown
 from service.pipeline.pipeline import Segmentation
 
 _LOG = logging.getLogger("service.cameras")
-_SILENT_S: Final = 3600.0
 _GONE_S: Final = 86_400.0
-_STALE_S: Final = 900.0
-"""A suspicion without a frame for so long is as good as none."""
-_HELD: Final = (AlarmState.ALARM, AlarmState.REVIEW)
-
-
-class _Seen(NamedTuple):
-    """What a frame did to its camera: the state before it, the view that it shows, and what became of that view's alarm."""
-
-    before: AlarmState
-    view: str
-    update: AlarmUpdate
-    persistence: tuple[float, ...]
 
 
 class Cameras:
@@ -76,22 +56,21 @@ class Cameras:
         store: CameraStore | None = None,
     ) -> None:
         self.file = file
-        self._most = most
+        self._cache = CameraCache(most, self._made_room)
         self._metrics = metrics
         self._notify = notify
         self._store = store or ProcessStore()
-        self._cameras: dict[str, Camera] = {}
         self._in_doubt: set[str] = set()
         self._left: set[str] = set()
         self._working: set[asyncio.Task[AlarmStatus]] = set()
         self.changes = 0
 
     def __iter__(self) -> Iterator[Camera]:
-        return iter(self._cameras.values())
+        return iter(self._cache)
 
     def get(self, camera_id: str) -> Camera | None:
         """One camera, if it is remembered."""
-        return self._cameras.get(camera_id)
+        return self._cache.get(camera_id)
 
     async def take(
         self, camera_id: str | None, view: str, stamp: Stamp, segmentation: Segmentation
@@ -125,7 +104,7 @@ class Cameras:
         self, camera_id: str, frame: FrameObservation, reference: Mapping[str, Histogram]
     ) -> AlarmStatus | None:
         """Take a frame in; returns the camera's alarm, or None where there was no room to remember the camera."""
-        camera = self._cameras.get(camera_id) or self._add(camera_id, frame.arrived_s)
+        camera = self.get(camera_id) or self._cache.add(camera_id, frame.arrived_s)
         if camera is None:
             self._metrics.unwatched()
             return None
@@ -139,27 +118,13 @@ class Cameras:
         self, camera: Camera, frame: FrameObservation, reference: Mapping[str, Histogram]
     ) -> AlarmStatus:
         try:
-            after, seen = await self._exchange(camera, lambda now: self._see(now, frame, reference))
+            after, seen = await self._exchange(camera, lambda now: now.observe(frame, self.file.rules, reference))
         except StateUnknown:
             self._metrics.state_unknown(camera.label)
             return AlarmStatus.unknown()
         return self._tell(after, frame, seen)
 
-    def _see(self, camera: Camera, frame: FrameObservation, reference: Mapping[str, Histogram]) -> _Seen:
-        """What a frame does to its camera. Writes to the camera alone: see `CameraStore.exchange`."""
-        before, name = camera.alarm.state, camera.turn(frame)
-        rule, view = self.file.rules.of(camera.id, frame.view), camera.views[name]
-        regions = region_observations(frame.result, frame.size_px, rule, damaged=frame.damaged)
-        view.boxes, view.boxes_px = tuple(seen.box for seen in regions), tuple(seen.box_px for seen in regions)
-        view.area_fraction = sum(seen.area_fraction for seen in regions)
-        policy = camera.paced(rule.policy, frame.view)
-        update = view.alarm.observe(frame.captured_s, frame.arrived_s, regions, policy, frame.body)
-        persistence = persistence_of(frame, view, update, policy)
-        if update.arrival is not Arrival.DUPLICATE:
-            camera.take(frame, view, update, reference, persistence)
-        return _Seen(before, name, update, persistence)
-
-    def _tell(self, camera: Camera, frame: FrameObservation, seen: _Seen) -> AlarmStatus:
+    def _tell(self, camera: Camera, frame: FrameObservation, seen: FrameEffect) -> AlarmStatus:
         """Tell of what a frame did to its camera."""
         before, name, update, persistence = seen
         view, alarm, label = camera.views[name], camera.alarm, camera.label
@@ -186,21 +151,13 @@ class Cameras:
             self._in_doubt.add(camera.id)
             raise
         after.label = camera.label
-        self._remember(after)
+        self._cache.update(after)
         return after, told
-
-    def _remember(self, camera: Camera) -> None:
-        """A camera as the store has it, unless it is known by now how it was later, or it has been evicted."""
-        known = self._cameras.get(camera.id)
-        if known is not None and camera.version >= known.version:
-            camera.label = known.label
-            self._cameras[camera.id] = camera
 
     async def refresh(self, now_s: float) -> None:
         """Take in what others that share the store have done to the cameras, as far as there is room: none makes room for theirs."""
         try:
-            room = 2 * self._most - len(self._cameras)
-            news = await self._store.news({camera.id: camera.version for camera in self}, room)
+            news = await self._store.news({camera.id: camera.version for camera in self}, self._cache.room)
             for camera in news:
                 if self.get(camera.id) is None and _gone(camera, now_s):
                     await self._store.forget(camera.id)
@@ -209,13 +166,13 @@ class Cameras:
         for camera in news:
             known = self.get(camera.id) or self._join(camera, now_s)
             if known is not None and camera.version > known.version:
-                self._remember(camera)
+                self._cache.update(camera)
                 self._follow(camera, known)
         self._in_doubt.clear()
 
     def _join(self, camera: Camera, now_s: float) -> Camera | None:
         """Remember a camera of others, unless it is gone, or there is no room."""
-        return None if _gone(camera, now_s) else self._add(camera.id, now_s, make_room=False)
+        return None if _gone(camera, now_s) else self._cache.add(camera.id, now_s, make_room=False)
 
     def _follow(self, camera: Camera, known: Camera) -> None:
         """Tell of a camera that was changed elsewhere, which tells of its alarm; unless that was here, and only the answer was lost."""
@@ -230,7 +187,7 @@ class Cameras:
 
     def refused(self, camera_id: str, reason: str) -> None:
         """Count a frame that got no answer; a camera that sends nothing but such frames is not remembered for it."""
-        known = self._cameras.get(camera_id)
+        known = self.get(camera_id)
         self._metrics.refused(known.label if known else OTHER, reason)
 
     def judge(self, camera: Camera, verdict: str) -> None:
@@ -252,7 +209,7 @@ class Cameras:
 
     def restore(self, camera_id: str, kept: KeptCamera, now_s: float) -> None:
         """Take a camera in as it was before a restart, which starts its day without a frame anew."""
-        camera = self.get(camera_id) or self._add(camera_id, now_s)
+        camera = self.get(camera_id) or self._cache.add(camera_id, now_s)
         if camera is None:
             return
         camera.views |= {name: CameraView(alarm, now_s) for name, alarm in kept.views.items()}
@@ -268,7 +225,7 @@ class Cameras:
             for camera in list(self):
                 await self._evict_silent(camera, now_s)
             for camera_id in list(self._left):
-                if camera_id not in self._cameras:
+                if self.get(camera_id) is None:
                     await self._store.forget(camera_id)
                 self._left.discard(camera_id)
         except StateUnknown:
@@ -283,7 +240,8 @@ class Cameras:
                     self.on_update(camera)
         if _gone(camera, now_s) and self.get(camera.id) is camera:
             await self._store.forget(camera.id)
-            self._remove(camera, SILENCE)
+            self._cache.remove(camera)
+            self._forgotten(camera, SILENCE)
 
     @property
     def newest_s(self) -> float:
@@ -294,34 +252,14 @@ class Cameras:
         """Move all times that are remembered: this machine's clock was set by so much, and nobody was silent for longer for that."""
         _LOG.warning("the clock of this machine was set", extra={"seconds": round(seconds, 1)})
         for camera in self:
-            camera.seen_s += seconds
-            if camera.last_frame_s is not None:
-                camera.last_frame_s += seconds
-            for view in camera.views.values():
-                view.seen_s += seconds
-                view.alarm.counted_s += seconds
+            camera.clock_set(seconds)
 
     def _changed(self, camera: Camera, before: AlarmState, name: str, alarm_id: str | None) -> None:
         """Tell of a change by a view's alarm; the id is of the alarm that changed, should one begin or end."""
         self.changes += 1
-        view = camera.views[name]
-        alarm, named = view.alarm, name or None
-        alarmed = AlarmState.ALARM in (before, alarm.state)
-        told = (
-            alarm.since_s,
-            alarm.score,
-            alarm.frames,
-            view.boxes,
-            view.boxes_px,
-            named,
-            alarm_id if alarmed else None,
-            alarm.acknowledged,
-        )
-        change = AlarmTransition(camera.id, before, alarm.state, *told)
-        _LOG.info(
-            "camera changed",
-            extra={"camera": camera.id, "before": before, "after": alarm.state, "view": named} | _by(alarm),
-        )
+        change = AlarmTransition.of(camera, before, name, alarm_id)
+        told = {"camera": camera.id, "before": before, "after": change.after, "view": change.view}
+        _LOG.info("camera changed", extra=told | _by(camera.views[name].alarm))
         self._notify(change)
 
     def _states(self, camera: Camera) -> Iterator[AlarmState]:
@@ -330,44 +268,14 @@ class Cameras:
             return iter((camera.alarm.state,))
         return (other.alarm.state for other in self if other.label == OTHER)
 
-    def _add(self, camera_id: str, now_s: float, *, make_room: bool = True) -> Camera | None:
-        """Remember a new camera, under its own label if there is one left or, where room may be made, one long silent."""
-        named = sum(camera.label != OTHER for camera in self)
-        own = named < self._most or (make_room and self._evict_named(now_s))
-        label = camera_id if camera_id != OTHER and own else OTHER
-        if label == OTHER and len(self._cameras) - named >= self._most and not (make_room and self._evict_other(now_s)):
-            if make_room:
-                _LOG.warning("no room for another camera; its frames are answered but raise no alarm")
-            return None
-        camera = self._cameras[camera_id] = Camera(camera_id, label)
-        return camera
+    def _made_room(self, camera: Camera) -> None:
+        """A camera was evicted for another. Ids that somebody makes up must not fill the store."""
+        self._forgotten(camera, ROOM)
+        if camera.alarm.state is AlarmState.CLEAR:
+            self._left.add(camera.id)
 
-    def _evict_named(self, now_s: float) -> bool:
-        """Make room for a label: evict a named camera that is clear and has been silent for an hour."""
-        silent = [c for c in self if c.label != OTHER and now_s - c.seen_s > _SILENT_S]
-        return self._evict_one(silent, now_s)
-
-    def _evict_other(self, now_s: float) -> bool:
-        return self._evict_one([camera for camera in self if camera.label == OTHER], now_s)
-
-    def _evict_one(self, candidates: list[Camera], now_s: float) -> bool:
-        """The longest silent of those without fresh smoke; else, of those with the least evidence, the one that came last."""
-
-        def order(camera: Camera) -> tuple[float, float]:
-            suspected = camera.alarm.state is AlarmState.SUSPECTED and now_s - camera.seen_s <= _STALE_S
-            return (camera.alarm.score, -camera.seen_s) if suspected else (-1.0, camera.seen_s)
-
-        movable = [camera for camera in candidates if camera.alarm.state not in _HELD]
-        if movable:
-            leaving = min(movable, key=order)
-            self._remove(leaving, ROOM)
-            if leaving.alarm.state is AlarmState.CLEAR:
-                # Ids that somebody makes up must not fill the store.
-                self._left.add(leaving.id)
-        return bool(movable)
-
-    def _remove(self, camera: Camera, reason: str) -> None:
-        del self._cameras[camera.id]
+    def _forgotten(self, camera: Camera, reason: str) -> None:
+        """Tell of a camera that is no longer remembered."""
         self._metrics.evicted(reason)
         if camera.label == OTHER:
             self._metrics.stands(OTHER, self._states(camera))

@@ -22,7 +22,8 @@ from typing import Final, NamedTuple
 import aiomqtt
 
 from service.cameras.alarm import AlarmState
-from service.cameras.camera import AlarmTransition, Camera
+from service.cameras.alarm_status import AlarmTransition
+from service.cameras.camera import Camera
 from service.notifications.broker import BrokerOptions, connection
 from service.notifications.links import AlarmLinks
 from service.notifications.topics import EXPIRE_S, Topics, state_body

@@ -10,7 +10,8 @@ from typing import Any, Final, Protocol
 
 from pydantic import ConfigDict, TypeAdapter
 
-from service.cameras.camera import CAMERA_ID, AlarmTransition
+from service.cameras.alarm_status import AlarmTransition
+from service.cameras.camera import CAMERA_ID
 from service.errors import in_one_line
 from service.files import read_text
 
@@ -98,7 +99,7 @@ class Notifier:
 
 
 def _read(file: Path) -> dict[str, list[AlarmTransition]]:
-    """None where there is no file; of one that is no JSON at all `service.cameras.snapshot` says so, and sets it aside."""
+    """None where there is no file; of one that is no JSON at all `service.cameras.storage.snapshot` says so, and sets it aside."""
     try:
         saved = _CHANGES.validate_python(json.loads(read_text(file)).get("undelivered", {}))
     except FileNotFoundError:

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from service.cameras.camera import AlarmTransition
+from service.cameras.alarm_status import AlarmTransition
 from service.runtime.supervision import Supervisor
 
 _LOG = logging.getLogger("service.notifications")

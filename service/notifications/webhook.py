@@ -22,7 +22,7 @@ from typing import Final
 import httpx2
 
 from service.cameras.alarm import AlarmState
-from service.cameras.camera import AlarmTransition
+from service.cameras.alarm_status import AlarmTransition
 from service.errors import SettingsInvalid
 from service.notifications.links import AlarmLinks
 from service.notifications.outbox import DeliveryFailed

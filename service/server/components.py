@@ -18,7 +18,7 @@ from service.cameras.camera import Camera
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile, Rules
-from service.cameras.snapshot import restore
+from service.cameras.storage.snapshot import restore
 from service.cameras.storage.store import CameraStore, ProcessStore
 from service.errors import SettingsInvalid
 from service.notifications.broker import BrokerOptions

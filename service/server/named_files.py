@@ -5,7 +5,7 @@ import os
 import ssl
 from pathlib import Path
 
-from service.cameras.snapshot import beside
+from service.cameras.storage.snapshot import beside
 from service.errors import SettingsInvalid
 from service.files import append
 from service.settings import Settings

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.api.schemas.notifications import AcknowledgementBody
 from service.api.schemas.result import MeanUncertaintyBody, RegionBody
 from service.cameras.alarm import ALARM_ID, AlarmState
-from service.cameras.camera import AlarmStatus, Camera, RecentFrame
+from service.cameras.alarm_status import AlarmStatus
+from service.cameras.camera import Camera, RecentFrame
 from service.cameras.clock import Arrival
 from service.pipeline.detections import Assessment
 from service.timestamps import instant, rfc3339

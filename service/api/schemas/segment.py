@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from service.api.query import SegmentQuery
 from service.api.schemas.cameras import FrameAlarmBody
 from service.api.schemas.result import LatencyBody, SegmentResult
-from service.cameras.camera import AlarmStatus
+from service.cameras.alarm_status import AlarmStatus
 from service.pipeline.encode import EncodedMap, Picture
 from service.pipeline.options import MapEncoding, PictureEncoding
 

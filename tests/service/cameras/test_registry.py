@@ -10,7 +10,8 @@ from models.detection import Detection
 from models.drift import Histogram
 from models.geometry import Box, Region
 from service.cameras.alarm import Acknowledgement, AlarmState, Arrival
-from service.cameras.camera import VIEWS_MAX, AlarmTransition
+from service.cameras.alarm_status import AlarmTransition
+from service.cameras.camera import VIEWS_MAX
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.observation import FrameObservation

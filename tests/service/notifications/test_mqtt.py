@@ -21,7 +21,8 @@ from starlette.testclient import TestClient
 
 from service.api.schemas.notifications import MqttStateBody
 from service.cameras.alarm import Acknowledgement, AlarmState, CameraAlarm
-from service.cameras.camera import AlarmTransition, Camera, CameraView
+from service.cameras.alarm_status import AlarmTransition
+from service.cameras.camera import Camera, CameraView
 from service.errors import SettingsInvalid
 from service.notifications import mqtt as mqtt_module
 from service.notifications.broker import BrokerOptions

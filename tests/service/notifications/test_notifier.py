@@ -6,7 +6,7 @@ import math
 import pytest
 
 from service.cameras.alarm import AlarmState
-from service.cameras.camera import AlarmTransition
+from service.cameras.alarm_status import AlarmTransition
 from service.notifications.notifier import Notifier
 from service.notifications.outbox import Outbox
 from service.notifications.webhook import Webhook

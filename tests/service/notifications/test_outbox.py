@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from service.cameras.alarm import AlarmState
-from service.cameras.camera import AlarmTransition
+from service.cameras.alarm_status import AlarmTransition
 from service.notifications.outbox import DeliveryFailed, Outbox, RetryPolicy
 
 SHORT = RetryPolicy(pending_max=4, pause_s=0.001, pause_max_s=0.004, drain_s=30.0)

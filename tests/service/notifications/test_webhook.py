@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 
 from service.api.schemas.notifications import WebhookBody
 from service.cameras.alarm import Acknowledgement, AlarmState
-from service.cameras.camera import AlarmTransition
+from service.cameras.alarm_status import AlarmTransition
 from service.errors import SettingsInvalid
 from service.notifications.outbox import DeliveryFailed, Outbox, RetryPolicy
 from service.notifications.webhook import Webhook, headers_of, message

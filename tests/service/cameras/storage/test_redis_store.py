@@ -11,7 +11,8 @@ pytest.importorskip("redis", reason="redis-py is not installed: pip install 'smo
 from prometheus_client import CollectorRegistry
 
 from service.cameras.alarm import AlarmState, Arrival
-from service.cameras.camera import AlarmStatus, AlarmTransition, FrameObservation
+from service.cameras.alarm_status import AlarmStatus, AlarmTransition
+from service.cameras.camera import FrameObservation
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras

@@ -2,7 +2,6 @@
 
 Of each camera is kept its state, when its last frame came, and how its frames looked day by day, but no frame: after a restart an alarm
 is `restored` until new frames confirm it or let it go.
-`housekeeping` is what is done for the cameras beside the frames, once a second: those that are gone, the file of rules, the snapshot.
 """
 
 import json

@@ -7,13 +7,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from service.cameras import snapshot
 from service.cameras.alarm import Acknowledgement, AlarmState, CameraAlarm
 from service.cameras.camera import Camera, CameraView
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
+from service.cameras.storage import snapshot
 from service.runtime.slot import LoadedModel
 from service.server.app import create_app
 from service.settings import Settings
