@@ -11,10 +11,9 @@ from service.errors import SettingsInvalid
 from service.notifications.links import AlarmLinks
 from service.notifications.topics import Topics
 from tests.pictures import array_of, file_of, plain, plume
-from tests.service.notifications.test_mqtt import Mosquitto, broker, port, retained
-from tests.service.notifications.test_webhook import eventually, receiver
+from tests.service.notifications.mosquitto import Mosquitto, retained
+from tests.service.notifications.receiver import eventually
 
-__all__ = ["broker", "port", "receiver"]
 ALARM_ID = "20260801T120000123Z-0123456789abcdef"
 
 

@@ -3,142 +3,44 @@
 import asyncio
 import gc
 import json
-import os
-import shutil
-import socket
 import ssl
-import subprocess
 import time
-from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import aiomqtt
 import pytest
 import trustme
-from starlette.testclient import TestClient
 
 from service.api.schemas.notifications import MqttStateBody
 from service.cameras.alarm import Acknowledgement, AlarmState, CameraAlarm
 from service.cameras.alarm_status import AlarmTransition
 from service.cameras.camera import Camera, CameraView
-from service.errors import SettingsInvalid
 from service.notifications import mqtt as mqtt_module
 from service.notifications.broker import BrokerOptions
 from service.notifications.mqtt import Mqtt
 from service.notifications.topics import Topics, state_body
-from service.runtime.slot import LoadedModel
-from service.server.app import create_app
-from service.settings import Settings
 from service.timestamps import instant
-from tests.pictures import file_of, plain, plume
-from tests.ports import free_port
+from tests.service.notifications.mosquitto import (
+    AVAILABILITY,
+    CONFIG,
+    PATIENCE_S,
+    STATE,
+    Mosquitto,
+    heard,
+    held,
+    retained,
+)
 
-MOSQUITTO = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
-if MOSQUITTO is None and os.environ.get("SMOKE_TEST_REQUIRE_ALL") != "1":
-    pytest.skip("mosquitto is not installed (Debian: apt-get install mosquitto)", allow_module_level=True)
-
-PATIENCE_S = 60.0
 SINCE_S = 1_767_268_800.0
 ALARM = {"state": "alarm", "since": "2026-01-01T12:00:00.000Z", "score": 1.0, "frames": 3}
 CLEAR = {"state": "clear", "since": None, "score": 0.0, "frames": 0}
 RAISED = AlarmTransition("ridge", AlarmState.SUSPECTED, AlarmState.ALARM, SINCE_S, 1.0, 3, ())
-CONFIG = "homeassistant/binary_sensor/smoke_ridge/config"
-STATE = "smoke/camera/ridge/state"
-AVAILABILITY = "smoke/camera/ridge/availability"
 
 
 def camera(state: str = "alarm", camera_id: str = "ridge", silent_s: float = 0.0) -> Camera:
     alarm = CameraAlarm() if state == "clear" else CameraAlarm(AlarmState(state), SINCE_S, 1.0, 3)
     return Camera(camera_id, camera_id, {"": CameraView(alarm)}, last_frame_s=time.time() - silent_s)
-
-
-class Mosquitto:
-    """A broker process on a port of its own; a password where one is given."""
-
-    def __init__(self, folder: Path, port: int, password: str | None = None, *more: str) -> None:
-        lines = [f"listener {port} 127.0.0.1", "persistence false", *more]
-        lines += (
-            ["allow_anonymous true"] if password is None else ["allow_anonymous false", f"password_file {folder}/users"]
-        )
-        if password is not None:
-            (folder / "users").touch(mode=0o600)
-            subprocess.run(["mosquitto_passwd", "-b", str(folder / "users"), "smoke", password], check=True)
-        # Started by root it would become the user mosquitto, who may not read the test's folder.
-        (folder / "mosquitto.conf").write_text("\n".join([*lines, "user root"]) + "\n")
-        assert MOSQUITTO, "mosquitto is required"
-        self.port = port
-        command = [MOSQUITTO, "-c", str(folder / "mosquitto.conf")]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self._await_port()
-
-    def _await_port(self) -> None:
-        for _ in range(1200):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                return
-        raise AssertionError("mosquitto did not start")
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(60)
-
-
-@pytest.fixture
-def port() -> int:
-    return free_port()
-
-
-@pytest.fixture
-def broker(tmp_path: Path, port: int) -> Iterator[Mosquitto]:
-    mosquitto = Mosquitto(tmp_path, port)
-    yield mosquitto
-    mosquitto.stop()
-
-
-async def retained(port: int, wanted: Callable[[dict[str, bytes]], bool]) -> dict[str, bytes]:
-    """What a subscriber is told until it has heard what is wanted."""
-    found: dict[str, bytes] = {}
-    async with aiomqtt.Client("127.0.0.1", port) as client, asyncio.timeout(PATIENCE_S):
-        await client.subscribe("#")
-        async for message in client.messages:
-            found[message.topic.value] = message.payload
-            if wanted(found):
-                return found
-    return found
-
-
-async def held(port: int, wanted: Callable[[dict[str, bytes]], bool]) -> dict[str, bytes]:
-    """All that the broker holds, once it is what is wanted: what is retained comes before what is published after subscribing."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            found: dict[str, bytes] = {}
-            async with aiomqtt.Client("127.0.0.1", port) as client:
-                await client.subscribe("#")
-                await client.publish("end")
-                async for message in client.messages:
-                    if message.topic.value == "end":
-                        break
-                    if message.retain:
-                        found[message.topic.value] = message.payload
-            if wanted(found):
-                return found
-
-
-async def heard(port: int, state: str | None, availability: str = "online", status: str = "online") -> dict[str, bytes]:
-    """Wait until the broker holds this of `ridge`; None for a state that is cleared."""
-
-    def fits(found: dict[str, bytes]) -> bool:
-        told = found.get(STATE) or b""
-        now = json.loads(told)["state"] if told else None
-        rest = (found.get(AVAILABILITY, b"").decode(), found.get("smoke/status", b"").decode())
-        return (now, *rest) == (state, availability, status)
-
-    return await retained(port, fits)
 
 
 def publisher(port: int, cameras: list[Camera], results: list[str] | None = None, **more: float) -> Mqtt:
@@ -392,65 +294,3 @@ def test_ids_that_home_assistant_would_take_for_one_stay_two():
     topics = {Topics("smoke").discovery(camera_id)[0] for camera_id in ("a.b", "a_b", "a-b")}
     assert len(topics) == 3
     assert all(topic.split("/")[2].replace("-", "").replace("_", "").isalnum() for topic in topics)
-
-
-def test_the_service_publishes_its_cameras_with_the_password_from_a_file(open_client, tmp_path, port):
-    mosquitto = Mosquitto(tmp_path, port, password="over the hill")
-    try:
-        (tmp_path / "password").write_text("over the hill\n")
-        client = open_client(
-            mqtt_host="127.0.0.1", mqtt_port=port, mqtt_username="smoke", mqtt_password_file=tmp_path / "password"
-        )
-        for minute in range(3):
-            query = f"camera_id=ridge&captured_at=2026-05-01T12:{minute:02}:00Z&outputs="
-            assert client.post(f"/segment?{query}", content=file_of(plume())).status_code == 200
-
-        async def alarmed() -> None:
-            login = {"username": "smoke", "password": "over the hill"}
-            async with aiomqtt.Client("127.0.0.1", port, **login) as subscriber, asyncio.timeout(PATIENCE_S):
-                await subscriber.subscribe("smoke/camera/ridge/state")
-                async for message in subscriber.messages:
-                    if json.loads(message.payload)["state"] == "alarm":
-                        return
-
-        asyncio.run(alarmed())
-        assert 'smoke_notifications_total{channel="mqtt",result="delivered"}' in client.get("/metrics").text
-    finally:
-        mosquitto.stop()
-
-
-def post(client: TestClient, minute: int, frame) -> dict:
-    query = f"camera_id=ridge&captured_at=2026-05-01T12:{minute:02}:00Z&outputs="
-    return client.post(f"/segment?{query}", content=file_of(frame)).json()["alarm"]
-
-
-@pytest.mark.parametrize("remembered", [True, False])
-def test_a_service_that_starts_again_tells_what_it_knows(model, tmp_path, broker, remembered):
-    """With a state file the alarm is in force still, and told to a broker that has forgotten it; without, it is not known."""
-    file = {"state_file": tmp_path / "state.json"} if remembered else {}
-    settings = Settings.load(wait_max_ms=600_000, mqtt_host="127.0.0.1", mqtt_port=broker.port, **file)
-
-    def started() -> TestClient:
-        return TestClient(create_app(settings, lambda: LoadedModel(model, lambda: model)))
-
-    with started() as client:
-        post(client, 0, plain(0, 0, 0))
-        asyncio.run(heard(broker.port, "clear"))
-        for minute in range(1, 4):
-            post(client, minute, plume())
-        asyncio.run(heard(broker.port, "alarm"))
-    if remembered:
-        broker.stop()
-        broker.__init__(tmp_path, broker.port)
-    with started() as client:
-        asyncio.run(heard(broker.port, "alarm" if remembered else None, "online" if remembered else "offline"))
-        assert 'smoke_notifications_connected{channel="mqtt"} 1.0' in client.get("/metrics").text
-        post(client, 9, plain(0, 0, 0))
-        asyncio.run(heard(broker.port, "alarm" if remembered else "clear"))
-
-
-def test_certificates_without_tls_or_that_cannot_be_read_are_refused_at_the_start(open_client, tmp_path):
-    with pytest.raises(SettingsInvalid, match="SMOKE_MQTT_TLS where SMOKE_MQTT_CA_FILE is set"):
-        open_client(mqtt_host="127.0.0.1", mqtt_ca_file=tmp_path / "authority.pem")
-    with pytest.raises(SettingsInvalid, match=r"SMOKE_MQTT_CA_FILE: .*authority.pem"):
-        open_client(mqtt_host="127.0.0.1", mqtt_tls=True, mqtt_ca_file=tmp_path / "authority.pem")

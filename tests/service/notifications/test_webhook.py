@@ -8,10 +8,7 @@ import hmac
 import json
 import re
 import ssl
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import h11
@@ -29,6 +26,7 @@ from service.runtime.slot import LoadedModel
 from service.server.app import create_app
 from service.settings import Settings
 from tests.pictures import file_of, plume
+from tests.service.notifications.receiver import Receiver, eventually
 
 SECRET = b"a secret between two"
 RAISED = AlarmTransition(
@@ -43,46 +41,6 @@ RAISED = AlarmTransition(
 )
 
 
-class Receiver(ThreadingHTTPServer):
-    """Answers with the statuses that it is given, then with 204; keeps what came."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
-        self.statuses: list[int] = []
-        self.broken = False
-        self.free = threading.Event()
-        self.free.set()
-        self.came: list[tuple[dict[str, str], bytes]] = []
-        self.one_came = threading.Semaphore(0)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hook"
-
-
-class _Answer(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        assert self.server.free.wait(60)
-        self.server.came.append((dict(self.headers), body))
-        healthy = 500 if self.server.broken else 204
-        self.send_response(self.server.statuses.pop(0) if self.server.statuses else healthy)
-        self.send_header("Location", self.server.url)
-        self.end_headers()
-        self.server.one_came.release()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing on standard error."""
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        yield from serving(server)
-
-
 @pytest.fixture
 def private(receiver: Receiver, tmp_path: Path) -> Path:
     """The receiver speaks TLS with a certificate of an authority of its own, whose file this is."""
@@ -92,14 +50,6 @@ def private(receiver: Receiver, tmp_path: Path) -> Path:
     receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     return tmp_path / "authority.pem"
-
-
-def serving(server: Receiver) -> Iterator[Receiver]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
 
 
 def deliver(url: str, change: AlarmTransition = RAISED) -> None:
@@ -353,16 +303,6 @@ def test_what_waits_is_on_disk_while_the_service_runs_so_that_a_kill_loses_nothi
         eventually(lambda: "undelivered" in (tmp_path / "state.json").read_text())
         receiver.broken = False
         eventually(lambda: "undelivered" not in (tmp_path / "state.json").read_text())
-
-
-def eventually(look: Callable[[], object]) -> None:
-    """Wait until it is true; a file that is not there yet is no answer."""
-    for _ in range(600):
-        with contextlib.suppress(FileNotFoundError):
-            if look():
-                return
-        time.sleep(0.1)
-    raise AssertionError("waited in vain")
 
 
 def post(client, minute: int) -> None:

@@ -9,8 +9,8 @@ from service.cameras.alarm import AlarmState
 from service.cameras.observation import FrameObservation
 from service.cameras.pictures.scenes import NEW_AFTER, SCENES_MAX, SceneTracker, view_edges
 from service.pipeline.image_stats import image_stats
+from tests.service.cameras.fleet import Fleet, region, result
 from tests.service.cameras.pictures.test_health import foggy, presets
-from tests.service.cameras.test_registry import Fleet, region, result
 
 PICTURES = {number: image_stats(presets(number)) for number in range(SCENES_MAX + 2)}
 

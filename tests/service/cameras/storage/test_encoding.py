@@ -9,7 +9,7 @@ import pytest
 from service.cameras.camera import Camera
 from service.cameras.storage.arrays import _array
 from service.cameras.storage.encoding import camera_from_json, camera_to_json
-from tests.service.cameras.test_registry import Fleet, region
+from tests.service.cameras.fleet import Fleet, region
 
 
 def seen(views=("", "east")) -> Camera:

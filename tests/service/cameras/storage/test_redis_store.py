@@ -20,7 +20,7 @@ from service.cameras.rules import CameraFile
 from service.cameras.storage import redis_store
 from service.cameras.storage.redis_store import RedisStore
 from tests.redis_server import RedisServer, redis_server
-from tests.service.cameras.test_registry import region, result, stats
+from tests.service.cameras.fleet import region, result, stats
 
 
 @pytest.fixture
