@@ -1,10 +1,8 @@
-"""The resolved configuration: presets in `training/configs`, overridden on the command line, validated; unknown keys are errors."""
+"""The resolved configuration: everything that decides a training run, each value with its source; unknown keys are errors."""
 
 import hashlib
-import tomllib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -262,27 +260,6 @@ class Config(_Section):
         return hashlib.sha256(alone.model_dump_json(exclude={"accumulate"}).encode()).hexdigest()
 
 
-def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Read a TOML file and apply overrides such as `generator.optimiser.learning_rate=1e-4`.
-
-    A path that does not exist is looked up among the presets, so that `embedded` and `training/configs/embedded.toml` both work
-    from anywhere.
-
-    Raises:
-        ConfigError: No such file, no TOML, an unknown key or an impossible value.
-    """
-    source = path if path.is_file() else Path(__file__).parent / "configs" / f"{path.stem}.toml"
-    try:
-        raw = tomllib.loads(source.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file, nor a preset of that name in {source.parent}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{source}: not readable as TOML: {error}") from error
-    for override in overrides:
-        _apply(raw, override)
-    return parse_config(raw, str(source))
-
-
 def parse_config(raw: object, source: str) -> Config:
     """Validate decoded TOML or JSON. Raises ConfigError that names `source` and every wrong key."""
     try:
@@ -295,24 +272,3 @@ def _wrong(error: ErrorDetails) -> str:
     """Key, what is wrong, and what was found there; of no single key, what is wrong."""
     key = ".".join(map(str, error["loc"]))
     return f"{key}: {error['msg']} (found {error['input']!r})" if key else error["msg"]
-
-
-def _apply(raw: dict[str, Any], override: str) -> None:
-    """Set one `section.key=value` in place; the value is TOML, or text where it is no TOML."""
-    key, equals, text = override.partition("=")
-    if not equals or not all(part.strip() for part in key.split(".")):
-        raise ConfigError(f"override {override!r}: expected section.key=value")
-    *sections, last = key.strip().split(".")
-    target = raw
-    for section in sections:
-        target = target.setdefault(section, {})
-        if not isinstance(target, dict):
-            raise ConfigError(f"override {override!r}: {section!r} is a value, not a section")
-    target[last] = _value(text.strip())
-
-
-def _value(text: str) -> object:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text

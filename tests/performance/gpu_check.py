@@ -30,7 +30,7 @@ from tests.performance.bench.load import Load, load
 from tests.performance.bench.null_model import camera_frame, jpeg_of
 from tests.performance.bench.systems import ROOT, Running
 from tests.training.rendered import write_data_folder
-from training.config import read_config
+from training.commands.config_file import read_config
 
 _CLIENTS = (1, 16, 48)
 _PLACEMENTS = {"cpu": ("CPU",), "cuda": ("CPU", "CUDA", "CUDA without graphs")}

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from models.networks.backbone import Backbone, normalisation
 from models.networks.segmenter import SmokeSegmenter
-from training.config import read_config
+from training.commands.config_file import read_config
 from training.engine.networks import build_segmenter
 
 _BARE = "tf_efficientnet_lite0"

@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
-from training.config import Config, read_config
+from training.commands.config_file import read_config
+from training.config import Config
 from training.data.batches import Batch
 from training.engine.setup import estimator_learner, generator_learner, start_segmenter
 

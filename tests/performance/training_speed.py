@@ -16,7 +16,8 @@ from torch import Tensor
 
 from models.networks.segmenter import SmokeSegmenter
 from tests.performance.unfolded import unfolded_coherence
-from training.config import Config, read_config
+from training.commands.config_file import read_config
+from training.config import Config
 from training.data.folders import read_frames
 from training.engine.monte_carlo import dropout_only, in_evaluation, sample_probabilities
 from training.engine.networks import build_segmenter

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from tests.training.rendered import write_data_folder
-from training.config import Config, read_config
+from training.commands.config_file import read_config
+from training.config import Config
 from training.data.folders import read_frames
 from training.engine.run import Reporter, train
 from training.evaluation.validation import Validation, validate

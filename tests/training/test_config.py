@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.training.conftest import tiny
-from training.config import ConfigError, parse_config, read_config
+from training.commands.config_file import read_config
+from training.config import ConfigError, parse_config
 from training.engine.optimiser import rate_factor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,7 +197,7 @@ def test_a_value_that_no_run_could_use_is_refused_before_it_starts(override):
 
 
 def test_reading_a_configuration_loads_no_torch():
-    code = """import sys; from pathlib import Path; from training.config import read_config
+    code = """import sys; from pathlib import Path; from training.commands.config_file import read_config
 read_config(Path("tiny"))
 print("torch" in sys.modules)"""
     read = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from training.__main__ import _parser
-from training.config import read_config
+from training.commands.config_file import read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ("training/README.md", "training/PAPER.md", "training/EXPERIMENTS.md", "models/README.md")

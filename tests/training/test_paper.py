@@ -7,7 +7,8 @@ import pytest
 from tests.performance.paper_preset import fall, losses_on_one_batch
 from tests.training.conftest import Notes, trained
 from tests.training.engine.test_run import StopsAt
-from training.config import Config, read_config
+from training.commands.config_file import read_config
+from training.config import Config
 from training.engine import checkpoint as checkpoints
 from training.engine.run import Interrupted
 

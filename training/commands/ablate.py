@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from training.config import Config, read_config
+from training.commands.config_file import read_config
+from training.config import Config
 from training.data.folders import Folders, frames_to_score
 from training.data.frames import frames_sha256
 from training.engine.run import Reporter, train

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from models.networks.segmenter import SmokeSegmenter
 from training.commands.ablate import SHOWN_SCORES, Row, score_cell, train_rows
-from training.config import read_config
+from training.commands.config_file import read_config
 from training.data.folders import Folders
 from training.engine.checkpoint import LAST
 from training.engine.networks import build_segmenter, load_segmenter

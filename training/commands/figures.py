@@ -10,7 +10,8 @@ import numpy as np
 from models.geometry import RGB, Map, fit, fit_map
 from training.commands.ablate import TABLES, Row
 from training.commands.compare import rows_to_compare
-from training.config import ConfigError, read_config
+from training.commands.config_file import read_config
+from training.config import ConfigError
 from training.data.folders import evenly_spaced, frames_to_score
 from training.data.frames import REAL_SMOKE, Frame, load_image, load_mask
 from training.data.layouts.layout import read_layout
@@ -24,7 +25,6 @@ from training.metrics.calibration import Calibration
 from training.metrics.reliability import RAW
 from training.metrics.segmentation import Curve
 
-FIGURES = (1, 3, 4, 6)
 _SHOWN = 4
 _WITHOUT_COHERENCE, _WITH_COHERENCE = TABLES["paper"][:2]
 
@@ -59,11 +59,7 @@ def draw_figure(
     if figure == 3:
         plots.error_bars(_errors(data, run), path)
         return path
-    ours, cvae, *library = rows_to_compare(names if figure == 4 else ())
-    rows = {1: [_WITHOUT_COHERENCE, _WITH_COHERENCE], 4: [*library, cvae, ours], 6: [cvae, _WITH_COHERENCE, ours]}[
-        figure
-    ]
-    models = {row.what: run(row, data) for row in rows}
+    models = {row.what: run(row, data) for row in _rows(figure, names)}
     if figure == 6:
         plots.reliability_diagrams({what: _reliability(model, data) for what, model in models.items()}, path)
     else:
@@ -71,6 +67,14 @@ def draw_figure(
         shown = [_side_by_side(frame, models, figure) for frame in evenly_spaced(smoke, _SHOWN)]
         plots.picture_grid(shown, path)
     return path
+
+
+def _rows(figure: int, names: Sequence[str]) -> list[Row]:
+    """What is trained for a figure whose models all learn from the same data, in the order in which it is drawn."""
+    ours, cvae, *library = rows_to_compare(names if figure == 4 else ())
+    if figure == 1:
+        return [_WITHOUT_COHERENCE, _WITH_COHERENCE]
+    return [*library, cvae, ours] if figure == 4 else [cvae, _WITH_COHERENCE, ours]
 
 
 def _trained(

@@ -17,14 +17,15 @@ from models.networks.backbone import EncoderError, WeightsError
 from models.networks.library import LibraryError
 from training.commands.ablate import TABLES, AblationError, Row, ablate, ablation_table, card_section
 from training.commands.compare import compare_networks, comparison_table
+from training.commands.config_file import read_config
 from training.commands.figures import draw_figure
 from training.commands.own_data import run_audit, run_split, run_synthesize
 from training.commands.progress import TerminalReporter
-from training.commands.quick import run_quick
+from training.commands.quick.command import run_quick
 from training.commands.rank import run_rank
 from training.commands.seeds import seeds_section, seeds_table, train_seeds
 from training.commands.variants import LABELS, RANKED, half_rows, label_rows
-from training.config import Config, ConfigError, read_config
+from training.config import Config, ConfigError
 from training.data.batches import unused_frames
 from training.data.checks import check_frames
 from training.data.files import DataError

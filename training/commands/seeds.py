@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from training.commands.ablate import Row, ablation_table, mean_line, read_measured, train_rows
-from training.config import read_config
+from training.commands.config_file import read_config
 from training.data.folders import Folders
 from training.engine.run import Reporter
 

@@ -9,7 +9,8 @@ import pytest
 from tests.training.conftest import Notes
 from training.commands import ablate as ablation
 from training.commands.ablate import TABLES, AblationError, ablate, ablation_table, card_section
-from training.config import ConfigError, read_config
+from training.commands.config_file import read_config
+from training.config import ConfigError
 
 SHORT = (
     "generator.stages=[{steps=6,batch=2,size_px=64}]",

@@ -9,7 +9,7 @@ from models.networks.library import LibraryError
 from tests.training.commands.test_ablate import SHORT
 from tests.training.conftest import Notes, tiny
 from training.commands.compare import ABSENT, compare_networks, comparison_table, rows_to_compare
-from training.config import read_config
+from training.commands.config_file import read_config
 from training.engine.networks import build_segmenter
 from training.engine.setup import generator_learner
 

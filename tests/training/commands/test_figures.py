@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from tests.training.conftest import Notes
 from tests.training.rendered import write_data_folder
-from training.commands.figures import FIGURES, draw_figure
+from training.commands.figures import draw_figure
 from training.config import ConfigError
 from training.evaluation.evaluate import evaluate
 from training.evaluation.predictor import load_predictor
@@ -103,4 +103,4 @@ def test_the_command_knows_the_figures_that_can_be_drawn(capsys: pytest.CaptureF
 
     with pytest.raises(SystemExit):
         main(["compare", "--help"])
-    assert f"{{{','.join(map(str, FIGURES))}}}" in capsys.readouterr().out
+    assert "{1,3,4,6}" in capsys.readouterr().out

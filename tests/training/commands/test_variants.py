@@ -12,9 +12,9 @@ from tests.training.conftest import Run, tiny
 from training.__main__ import main
 from training.commands import variants
 from training.commands.ablate import AblationError, ablation_table
+from training.commands.config_file import read_config
 from training.commands.rank import score_files
 from training.commands.variants import half_rows, label_rows
-from training.config import read_config
 from training.data.checks import check_frames
 from training.data.folders import read_frames
 from training.data.frames import load_image, load_mask, read_scribble

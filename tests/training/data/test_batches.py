@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from models.geometry import Box
-from training.config import Data, Source, Stage, read_config
+from training.commands.config_file import read_config
+from training.config import Data, Source, Stage
 from training.data.batches import Batch, Batches, _Source, unused_frames
 from training.data.files import DataError
 from training.data.folders import read_frames

@@ -7,7 +7,7 @@ import pytest
 
 from tests.training.conftest import Run
 from tests.training.engine.test_run import SHORT, StopsAt
-from training.config import read_config
+from training.commands.config_file import read_config
 from training.engine.run import Interrupted, train
 from training.engine.step_log import STEPS, StepLog
 

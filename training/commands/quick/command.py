@@ -16,8 +16,8 @@ from training.audit.audit import audit, write_audit
 from training.audit.split import KEYS, split_without_leaks, write_split
 from training.audit.survey import survey
 from training.commands.progress import TerminalReporter
-from training.commands.schedule import schedule
-from training.commands.verdict import measure_frames, paired, verdict
+from training.commands.quick.schedule import schedule
+from training.commands.quick.verdict import measure_frames, paired, verdict
 from training.config import Config, ConfigError
 from training.data.checks import check_frames
 from training.data.folders import frames_of_val, read_frames
@@ -211,7 +211,7 @@ def _write_page(asked: Quick, result: dict[str, Any], config: Config) -> None:
         "leakage": audited["leakage"],
         "sheets": {name: {side: _picture(out / side / name) for side in ("before", "after")} for name in _SHEETS},
     }
-    (out / PAGE).write_text(render(Path(__file__).with_name("quick.html.jinja"), values), encoding="utf-8")
+    (out / PAGE).write_text(render(Path(__file__).with_name("page.html.jinja"), values), encoding="utf-8")
 
 
 def _picture(path: Path) -> str:

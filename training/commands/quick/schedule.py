@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.manifest import Manifest
-from training.config import Config, ConfigError, Network, parse_config, read_config
+from training.commands.config_file import read_config
+from training.config import Config, ConfigError, Network, parse_config
 from training.data.batches import feeds_decoys, possible_mix
 from training.data.files import DataError
 from training.data.folders import Folders, read_frames

@@ -10,8 +10,8 @@ import pytest
 from models.manifest import Manifest, newest_release
 from tests.training.conftest import Run
 from training.__main__ import main
-from training.commands import quick as quicking
-from training.commands.schedule import start_from
+from training.commands.quick import command as quicking
+from training.commands.quick.schedule import start_from
 from training.config import ConfigError, Network
 from training.data.files import DataError
 from training.data.frames import Frame
@@ -96,7 +96,7 @@ def test_the_page_says_where_nothing_is_known_of_false_alarms(smoke_free):
         "serve": "smoke-bvm serve",
     }
     values = {"result": result, "start": "old", "views": 8, "split": True, "sheets": {}}
-    page = render(Path(quicking.__file__).with_name("quick.html.jinja"), values)
+    page = render(Path(quicking.__file__).with_name("page.html.jinja"), values)
     assert ("of false alarms nothing is known" in page) == (smoke_free == 0)
 
 

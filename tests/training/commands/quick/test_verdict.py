@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.commands.verdict import BETTER, paired, verdict
+from training.commands.quick.verdict import BETTER, paired, verdict
 
 GROUPS = [f"cam-{number}" for number in range(8)]
 
