@@ -15,43 +15,60 @@ class Found(NamedTuple):
     others: int
 
 
-def collect(inputs: Iterable[Path], out: Path) -> Found:
-    """Pictures named or found in named folders (and below), each once; what lies in `out` is left alone.
+def collect(inputs: Iterable[Path], out: Path | None) -> Found:
+    """Pictures named or found in named folders (and below), each once; what lies in `out`, where that is below one, is left alone.
 
     A folder that cannot be looked into stands among them, so that it is said to fail as a picture is.
     """
     found: dict[Path, None] = {}
-    closed: list[Path] = []
+    closed: dict[Path, None] = {}
     others: set[Path] = set()
-    inside = out.resolve()
+    written = _real(out) if out else None
     for path in inputs:
-        below = _below(path, closed) if path.is_dir() else []
-        files = [file for file in below if _is_file(file) and not file.resolve().is_relative_to(inside)]
-        others |= {file for file in files if not is_picture(file.relative_to(path))}
-        found |= dict.fromkeys(file for file in files if is_picture(file.relative_to(path)))
         if not path.is_dir():
             found[path] = None
-    found |= dict.fromkeys(folder for folder in closed if not folder.resolve().is_relative_to(inside))
-    return Found(list(found), len(others - found.keys()))
+            continue
+        left_alone = None if written and _real(path).is_relative_to(written) else written
+        files, unseen = _below(path, left_alone)
+        others |= {file for file in files if not is_picture(file.relative_to(path))}
+        found |= dict.fromkeys(file for file in files if is_picture(file.relative_to(path)))
+        closed |= dict.fromkeys(unseen)
+    return Found([*found, *closed], len(others - found.keys()))
 
 
-def _below(folder: Path, closed: list[Path]) -> list[Path]:
-    """What lies in a folder and below it; those of the folders that cannot be looked into are added to `closed`."""
+def _below(folder: Path, left_alone: Path | None) -> tuple[list[Path], list[Path]]:
+    """Files in a folder and below it, links to folders included; and the folders among those that cannot be looked into."""
+    files: list[Path] = []
+    closed: list[Path] = []
+    seen = {left_alone}
 
     def note(error: OSError) -> None:
         path = Path(error.filename)
         if may_hold_pictures(path.relative_to(folder)):
             closed.append(path)
 
-    return sorted((Path(base, name) for base, _, names in os.walk(folder, onerror=note) for name in names), key=natural)
+    for base, folders, names in os.walk(folder, onerror=note, followlinks=True):
+        place = _real(Path(base))
+        if place in seen:  # by a link, which may lead in a circle
+            folders.clear()
+            continue
+        seen.add(place)
+        folders.sort()
+        files += (file for name in names if may_be_file(file := Path(base, name)))
+    return sorted(files, key=natural), closed
 
 
-def _is_file(path: Path) -> bool:
-    """Whether it is one, as far as one can see: the rest is said when it is read."""
+def may_be_file(path: Path) -> bool:
+    """Whether it is one, as far as one can see: the rest, as of a link that leads nowhere, is said when it is read."""
     try:
-        return path.is_file()
+        return path.is_file() or not path.exists()
     except OSError:
         return True
+
+
+def _real(path: Path) -> Path:
+    """Where it is, links followed; of a link that leads to itself as far as that goes."""
+    return Path(os.path.realpath(path))
 
 
 def readable(path: Path | str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from service.cli.pictures import readable
+from service.cli.pictures import may_be_file, readable
 from service.errors import SettingsInvalid
 from service.sources.picture_files import is_picture, natural
 
@@ -50,7 +50,7 @@ def read_recording(folder: Path) -> Recording:
         raise SettingsInvalid(
             f"{readable(folder)}: found {'a file' if folder.exists() else 'nothing'}, expected a folder of frames"
         )
-    files = (path for path in folder.glob("*") if is_picture(Path(path.name)) and path.is_file())
+    files = (path for path in folder.glob("*") if is_picture(Path(path.name)) and may_be_file(path))
     frames = tuple(sorted(files, key=natural))
     if not frames:
         raise SettingsInvalid(f"{readable(folder)}: found no JPEG, PNG or WebP file")

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -106,15 +107,21 @@ def _replay(options: ReplayOptions, settings: Settings, base: AlarmPolicy, conso
     slot, workers, limits = ModelSlot(load(settings)), worker_options(settings), Limits(settings.pixels_max)
     wanted = SegmentOptions((), threshold=options.threshold, false_alarm_rate=options.false_alarm_rate)
     at_once = frames_at_once(slot.model, workers, wanted.frames)
-    shown = shaken(recordings, options.repeat, options.shift_px, limits) if options.repeat else recorded(recordings)
+    files = (recordings, settings.body_max_bytes)
+    shown = shaken(*files, options.repeat, options.shift_px, limits) if options.repeat else recorded(*files)
     with Pipeline(slot, workers, limits) as pipeline:
         frames = in_order(shown, _observer(pipeline, wanted, base), at_once)
         seen = asyncio.run(_watched(frames, _count(recordings, options), console))
     cameras = [camera for camera in _cameras(seen) if not options.repeat or any(camera.frames)]
     alarms = alarms_of(cameras, options.interval_s, base)
-    for line in _lines(cameras, alarms, options, base):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    _conclude(cameras, alarms, options, base, slot.model, console)
+    try:
+        for line in _lines(cameras, alarms, options, base):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        _conclude(cameras, options, base, slot.model, console)
+    finally:  # Whoever read the lines may have left.
+        if options.out:
+            numbers = _numbers(cameras, alarms, options, base, slot.model)
+            options.out.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
     return sum(isinstance(frame.found, Exception) for frame in seen)
 
 
@@ -168,31 +175,36 @@ def _lines(
 
 
 def _conclude(
+    cameras: Sequence[WatchedCamera], options: ReplayOptions, base: AlarmPolicy, model: Model, console: Console
+) -> None:
+    """The table."""
+    identity = model.identity
+    threshold = threshold_in_force(model.manifest, options.threshold, options.false_alarm_rate)
+    totals = compare([camera.frames for camera in cameras], options.interval_s, base)
+    title = f"{identity.name} {identity.version} at threshold {threshold.value:g}"
+    console.print(replay_table(totals, f"{title}; {frames_with_smoke(cameras)}"))
+
+
+def _numbers(
     cameras: Sequence[WatchedCamera],
     alarms: Sequence[AlarmEntry],
     options: ReplayOptions,
     base: AlarmPolicy,
     model: Model,
-    console: Console,
-) -> None:
-    """The table, and the numbers as JSON."""
-    identity, manifest = model.identity, model.manifest
-    threshold = threshold_in_force(manifest, options.threshold, options.false_alarm_rate)
+) -> dict[str, Any]:
+    """The table and the alarms, for JSON."""
+    threshold = threshold_in_force(model.manifest, options.threshold, options.false_alarm_rate)
     totals = compare([camera.frames for camera in cameras], options.interval_s, base)
-    title = f"{identity.name} {identity.version} at threshold {threshold.value:g}"
-    console.print(replay_table(totals, f"{title}; {frames_with_smoke(cameras)}"))
-    if options.out:
-        point = OperatingPointBody.of(threshold)
-        numbers = {
-            "model": asdict(identity),
-            "threshold": threshold.value,
-            "operating_point": point.model_dump() if point else None,
-            "interval_s": options.interval_s,
-            "policy": base.model_dump(),
-            "totals": {name: asdict(total) for name, total in totals.items()},
-            "alarms": [asdict(alarm) for alarm in alarms],
-        }
-        options.out.write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+    point = OperatingPointBody.of(threshold)
+    return {
+        "model": asdict(model.identity),
+        "threshold": threshold.value,
+        "operating_point": point.model_dump() if point else None,
+        "interval_s": options.interval_s,
+        "policy": base.model_dump(),
+        "totals": {name: asdict(total) for name, total in totals.items()},
+        "alarms": [asdict(alarm) for alarm in alarms],
+    }
 
 
 def _tell_strangers(recordings: Sequence[Recording]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from models.geometry import RGB
 from service.cli.pictures import readable
 from service.cli.recordings import Label, Recording
+from service.files import read_file
 from service.pipeline.decoding.decode import Limits, decode
 
 _SEED: Final = 20261123
@@ -28,25 +29,26 @@ class ShownFrame:
     label: Label | None
 
 
-def recorded(recordings: Sequence[Recording]) -> Iterator[ShownFrame]:
-    """Every frame of each recording, a camera each."""
+def recorded(recordings: Sequence[Recording], most_bytes: int) -> Iterator[ShownFrame]:
+    """Every frame of each recording, a camera each; files of more bytes are not read."""
     for number, recording in enumerate(recordings):
         # A frame that the labels leave out was looked at by nobody.
         labels = recording.labels or {}
         for file in recording.frames:
-            yield ShownFrame(
-                (number, recording.name), file, readable(file.name), file.read_bytes, labels.get(file.name)
-            )
+            camera, read = (number, recording.name), partial(read_file, file, most_bytes)
+            yield ShownFrame(camera, file, readable(file.name), read, labels.get(file.name))
 
 
-def shaken(recordings: Sequence[Recording], times: int, shift_px: int, limits: Limits) -> Iterator[ShownFrame]:
+def shaken(
+    recordings: Sequence[Recording], most_bytes: int, times: int, shift_px: int, limits: Limits
+) -> Iterator[ShownFrame]:
     """Every picture as a smoke-free camera of its own, shown so often as a shaking camera would send it."""
     files = [file for recording in recordings for file in recording.frames]
     smoke_free = Label(smoke=False, boxes=())
     for number, file in enumerate(files):
         camera = (number, readable(file.name))
         try:
-            picture = decode(file.read_bytes(), limits)
+            picture = decode(read_file(file, most_bytes), limits)
         except Exception as error:  # noqa: BLE001 - whatever a picture brings about, the others are shown
             yield ShownFrame(camera, file, "time 1", partial(_fail, error), smoke_free)
             continue

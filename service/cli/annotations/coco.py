@@ -25,7 +25,7 @@ class CocoWriter:
     def __init__(self, folder: Path, sources: Iterable[Path]) -> None:
         self._file = folder / "instances.json"
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._root = os.path.commonpath([path.resolve().parent for path in sources])
+        self._root = os.path.commonpath([Path(os.path.realpath(path)).parent for path in sources])
         self._images: list[dict[str, Any]] = []
         self._annotations: list[dict[str, Any]] = []
 

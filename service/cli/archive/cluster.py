@@ -17,7 +17,7 @@ from ray.exceptions import RayError
 
 from service.cli.archive.plan import PictureBlock
 from service.cli.archive.segmenter import ArchiveJob, BlockDone, BlockSegmenter
-from service.errors import SettingsInvalid
+from service.errors import SettingsInvalid, in_one_line
 
 LOCAL: Final = "local"
 _OBJECTS_BYTES: Final = 128 * 2**20
@@ -30,8 +30,11 @@ class _Worker:
         self._segmenter = BlockSegmenter(job).__enter__()
 
     def __call__(self, block: dict[str, Any]) -> dict[str, Any]:
-        done = asdict(self._segmenter.segment(PictureBlock(**block)))
-        return {**done, "node": ray.get_runtime_context().get_node_id()}
+        try:
+            done = self._segmenter.segment(PictureBlock(**block))
+        except Exception as error:  # noqa: BLE001 - Ray would tell of an error of its own in its place
+            done = BlockDone(0, stopped=in_one_line(error))
+        return {**asdict(done), "node": ray.get_runtime_context().get_node_id()}
 
 
 @contextmanager
@@ -56,13 +59,15 @@ def ray_cluster(address: str) -> Iterator[None]:
 
 
 def segment_blocks(job: ArchiveJob, blocks: Sequence[PictureBlock]) -> Iterator[BlockDone]:
-    """Answer blocks, told as they are done. Raises what the workers raised."""
+    """Answer blocks, told as they are done. Raises OSError where one cannot be, and what a worker raised as it began."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     dataset = ray.data.from_items([block._asdict() for block in blocks], override_num_blocks=len(blocks))
     try:
         for row in dataset.map(_Worker, fn_constructor_args=(job,), **_places(len(blocks))).iter_rows():
+            if row["stopped"]:
+                raise OSError(row["stopped"])
             yield BlockDone(row["frames"], [(source, error) for source, error in row["failed"]], row["node"])
     except RayError as error:
         raise _cause(error) from error

@@ -12,6 +12,7 @@ from service.cli.archive.cluster import ray_cluster, segment_blocks
 from service.cli.archive.plan import ArchivePlan, plan_archive
 from service.cli.archive.segmenter import ArchiveJob
 from service.cli.archive.storage import open_folder, pictures_below, read_whole, write_file
+from service.cli.pictures import readable
 from service.cli.progress import frame_progress
 from service.errors import SOME_FAILED, SettingsInvalid
 from service.pipeline.options import SegmentOptions
@@ -19,6 +20,7 @@ from service.pipeline.threshold import threshold_in_force
 from service.runtime.model import Model
 from service.server.components import load
 from service.settings import Settings
+from service.validation import parsed
 
 _ABOUT: Final = "archive.json"
 _ABOUT_MAX_BYTES: Final = 2**16
@@ -31,14 +33,19 @@ def run_archive(chosen: argparse.Namespace) -> int:
     if source.equals(out):
         raise SettingsInvalid(f"--out {chosen.out} is the folder of the pictures, expected a folder of its own")
     pictures = pictures_below(source, out)
+    unnamed = [name for name in pictures if readable(name) != name]
+    for name in unnamed:
+        words = f"{readable(name)}: found a name that is no UTF-8, expected one that is; left out"
+        console.print(words, style="red", markup=False, highlight=False, soft_wrap=True)
     if not pictures:
         console.print(f"{chosen.folder}: found no JPEG, PNG or WebP files", style="red", markup=False, soft_wrap=True)
         return SOME_FAILED
     job = _job(chosen, out)
-    plan = plan_archive(pictures, out, chosen.block)
+    plan = plan_archive([name for name in pictures if name not in unnamed], out, chosen.block)
     if plan.frames_done:
         console.print(f"going on: {plan.frames_done} pictures have their findings, {plan.frames_left} are left")
-    return SOME_FAILED if plan.left and _work(job, plan, chosen.cluster, console) else 0
+    failed = len(unnamed) + (_work(job, plan, chosen.cluster, console) if plan.left else 0)
+    return SOME_FAILED if failed else 0
 
 
 def _job(chosen: argparse.Namespace, out: SubTreeFileSystem) -> ArchiveJob:
@@ -75,7 +82,10 @@ def _keep_to(about: dict[str, Any], out: SubTreeFileSystem, name: str) -> None:
     if not out.get_file_info(_ABOUT).is_file:
         write_file(out, _ABOUT, json.dumps(about, indent=2).encode())
         return
-    before = json.loads(read_whole(out, _ABOUT, _ABOUT_MAX_BYTES))
+    try:
+        before = dict(parsed(json.loads, read_whole(out, _ABOUT, _ABOUT_MAX_BYTES).decode()))
+    except (ValueError, TypeError):
+        raise SettingsInvalid(f"--out {name}: found {_ABOUT} that is none of an archive, expected one") from None
     for key, wanted in about.items():
         if before.get(key) != wanted:
             found = f"found {key} {before.get(key)!r} in {_ABOUT}"

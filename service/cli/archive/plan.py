@@ -13,6 +13,7 @@ from pyarrow import parquet
 from pyarrow.fs import SubTreeFileSystem
 
 from service.cli.archive.storage import files_in, read_whole, write_file
+from service.errors import SettingsInvalid
 
 FINDINGS: Final = "findings"
 _PLAN: Final = "plan"
@@ -45,6 +46,9 @@ def plan_archive(pictures: Sequence[str], out: SubTreeFileSystem, block_frames: 
         pictures: By their names, each once.
         out: Where the archive goes.
         block_frames: How many pictures a new block has.
+
+    Raises:
+        SettingsInvalid: What an earlier run wrote down cannot be read.
     """
     plans = files_in(out, _PLAN)
     blocks = [block for name in plans for block in _read(out, f"{_PLAN}/{name}")]
@@ -68,5 +72,9 @@ def _write(out: SubTreeFileSystem, number: int, pictures: Sequence[str], block_f
 
 
 def _read(out: SubTreeFileSystem, name: str) -> list[PictureBlock]:
-    rows = parquet.read_table(io.BytesIO(read_whole(out, name, _PLAN_MAX_BYTES))).to_pylist()
+    body = read_whole(out, name, _PLAN_MAX_BYTES)
+    try:
+        rows = parquet.read_table(io.BytesIO(body), columns=["block", "sources"]).to_pylist()
+    except pa.ArrowInvalid as error:
+        raise SettingsInvalid(f"{name}: {error}; expected a plan that this command wrote") from error
     return [PictureBlock(row["block"], row["sources"]) for row in rows]

@@ -1,9 +1,10 @@
 """A worker of the archive: holds the model, and takes blocks of pictures to their findings and masks."""
 
 import asyncio
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from service.cli.archive.findings import as_parquet, failed_row, found_row
 from service.cli.archive.plan import FINDINGS, PictureBlock
@@ -17,6 +18,9 @@ from service.runtime.model import ModelInfo
 from service.runtime.slot import ModelSlot
 from service.server.components import load, worker_options
 from service.settings import Settings
+
+_OF_THE_PICTURE: Final = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG)
+"""Gone, not ours to read, a link to itself, or a name that leaves no room for that of its mask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,15 @@ class ArchiveJob:
 
 @dataclass(frozen=True, slots=True)
 class BlockDone:
-    """A block whose findings are written: how many pictures, those that got no answer with the reason, and which node it was."""
+    """A block whose findings are written: how many pictures, those that got no answer with the reason, and which node it was.
+
+    `stopped` says why there are no findings, where there are none.
+    """
 
     frames: int
     failed: list[tuple[str, str]] = field(default_factory=list)
     node: str = ""
+    stopped: str = ""
 
 
 class BlockSegmenter:
@@ -84,8 +92,10 @@ class BlockSegmenter:
             return await self._answer(source)
         except ModelUnavailable:
             raise
-        except (RequestError, FileNotFoundError, PermissionError) as error:
+        except (RequestError, OSError) as error:
             # The picture's own fault. Any other, such as a store out of reach, ends the run, and the next one goes on from there.
+            if isinstance(error, OSError) and error.errno not in _OF_THE_PICTURE:
+                raise
             return failed_row(source, error)
 
     async def _answer(self, source: str) -> dict[str, Any]:

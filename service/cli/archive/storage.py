@@ -5,6 +5,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from pyarrow import ArrowInvalid
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem, SubTreeFileSystem
 
+from service.cli.pictures import collect
 from service.errors import BodyTooLarge, SettingsInvalid
 from service.sources.picture_files import is_picture, natural
 
@@ -33,10 +34,19 @@ def pictures_below(folder: SubTreeFileSystem, out: SubTreeFileSystem) -> list[st
     Raises:
         OSError: The folder is not there, or cannot be listed.
     """
+    found = folder.get_file_info(FileSelector("", recursive=not _on_disk(folder)))
+    if _on_disk(folder):  # Arrow does not end where a link leads in a circle.
+        root = Path(folder.base_path)
+        pictures = collect([root], Path(out.base_path) if _on_disk(out) else None).pictures
+        return [path.relative_to(root).as_posix() for path in pictures]
     inside = _below(folder, out)
-    names = [info.path for info in folder.get_file_info(FileSelector("", recursive=True)) if info.type == FileType.File]
+    names = [info.path for info in found if info.type == FileType.File]
     paths = [Path(name) for name in names if is_picture(Path(name)) and not _is_in(inside, name)]
     return [path.as_posix() for path in sorted(paths, key=natural)]
+
+
+def _on_disk(folder: SubTreeFileSystem) -> bool:
+    return str(folder.base_fs.type_name) == LocalFileSystem().type_name
 
 
 def _below(folder: SubTreeFileSystem, out: SubTreeFileSystem) -> PurePath | None:

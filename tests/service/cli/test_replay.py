@@ -1,6 +1,8 @@
 """The command on the closed-form release."""
 
 import json
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
 
 import pytest
 
@@ -154,3 +156,26 @@ def test_a_rate_that_is_not_certified_is_refused_in_words(release, recording, ca
     assert "SMOKE_FALSE_ALARM_RATE: found a false-alarm rate of 0.07 and release smoke-test" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([*arguments, "--false-alarm-rate", "0.07", "--threshold", "0.5"])
+
+
+@pytest.mark.parametrize("repeat", [(), ("--repeat", "2")])
+def test_a_file_past_the_byte_limit_is_named_and_not_read(release, recording, capsys, repeat):
+    with (recording / "004.png").open("wb") as stream:
+        stream.truncate(2**40)
+    assert replayed(release, recording, *repeat) == 1
+    assert "004.png: [Errno 27] found a file of more than" in capsys.readouterr().err
+
+
+def test_a_link_that_leads_nowhere_is_a_frame_that_cannot_be_read(release, recording, capsys):
+    (recording / "001.png").unlink()
+    (recording / "001.png").symlink_to("nowhere")
+    assert replayed(release, recording, "--timeline") == 1
+    assert "0:01:00  ridge  001.png  unreadable\n" in capsys.readouterr().out
+
+
+def test_whoever_reads_no_line_gets_the_numbers_all_the_same(release, recording, tmp_path):
+    """`| head` took them: they were written after the lines."""
+    out = tmp_path / "numbers.json"
+    with suppress(OSError), Path("/dev/full").open("w") as full, redirect_stdout(full):
+        replayed(release, recording, "--out", out)
+    assert json.loads(out.read_text())["totals"]["alarm"]["fires"] == 1

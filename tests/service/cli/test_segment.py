@@ -306,3 +306,31 @@ def test_a_pipe_is_reported_and_not_waited_for(release, tmp_path, capfd):
     os.mkfifo(tmp_path / "pipe.jpg")
     assert segment(release, tmp_path / "pipe.jpg", "--out", tmp_path / "out") == 1
     assert "found a pipe or a device, expected a file" in " ".join(capfd.readouterr().err.split())
+
+
+def test_links_are_followed_but_not_in_a_circle_and_one_that_leads_nowhere_is_named(release, folder, tmp_path, capfd):
+    (folder / "cut.webp").rename(tmp_path / "cut.webp")
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "plume.png").rename(tmp_path / "elsewhere/plume.png")
+    for name, target in {
+        "disk": tmp_path / "elsewhere",
+        "up": folder,
+        "gone.png": "nowhere",
+        "self.png": "self.png",
+    }.items():
+        (folder / name).symlink_to(target)
+    out = tmp_path / "out"
+    assert segment(release, folder, "--out", out, "--outputs", "", "--tree", "--format", "coco") == 1
+    assert (written(out), written(out / "disk")) == (["below", "coco", "disk"], ["plume.json"])
+    said = capfd.readouterr().err
+    assert "2 of 4 pictures" in said
+    assert "gone.png: [Errno 2]" in said
+    assert "self.png: [Errno 40]" in said
+
+
+def test_answers_beside_the_folder_of_the_pictures_leave_it_to_be_read(release, folder, monkeypatch):
+    (folder / "cut.webp").unlink()
+    monkeypatch.chdir(folder.parent)
+    for _ in range(2):
+        assert segment(release, folder, "--out", ".", "--outputs", "") == 0
+        assert {"calm.json", "plume.json"} <= set(written(folder.parent))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 import signal
 import subprocess
@@ -208,6 +209,61 @@ def test_findings_that_lie_below_the_pictures_are_no_pictures(pictures):
     assert len(names) == FRAMES
     assert names[:3] == ["camera-0/0.png", "camera-0/2.png", "camera-0/4.png"]
     assert names.index("camera-0/10.png") == 5
+
+
+def test_links_are_followed_but_not_in_a_circle(pictures, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/7.png").touch()
+    for name, target in {"disk": tmp_path / "elsewhere", "up": pictures, "camera-0/down": pictures}.items():
+        (pictures / name).symlink_to(target)
+    names = pictures_below(open_folder(str(pictures)), open_folder(str(tmp_path)))
+    assert len(names) == FRAMES + 1
+    assert "disk/7.png" in names
+
+
+def test_a_name_that_no_findings_can_hold_is_told_and_the_rest_is_planned(release, tmp_path, capfd, monkeypatch):
+    from service.cli.archive import command
+
+    plans = []
+    monkeypatch.setattr(command, "_work", lambda *given: plans.append(given[1]) or 0)
+    (tmp_path / "in").mkdir()
+    for name in (b"plume.png", b"h\xfcgel.png"):
+        Path(os.fsdecode(os.fsencode(tmp_path / "in") + b"/" + name)).touch()
+    asked = ["archive", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--model-dir", str(release)]
+    assert main(asked) == 1
+    assert "h\\xfcgel.png: found a name that is no UTF-8" in capfd.readouterr().err
+    assert [block.sources for block in plans[0].left] == [["plume.png"]]
+
+
+def test_a_name_that_leaves_no_room_for_its_masks_is_a_row_with_its_reason(release, tmp_path):
+    name = f"{'y' * 250}.png"
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / name).write_bytes(file_of(plume()))
+    with BlockSegmenter(job_of(release, tmp_path / "in", tmp_path / "out")) as segmenter:
+        segmenter.segment(PictureBlock("00000-000000", [name]))
+    assert "File name too long" in rows_of(open_folder(str(tmp_path / "out")))[name][0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content"), [("archive.json", b'{"a"'), ("archive.json", b"[1]"), ("plan/00000.parquet", b"no table")]
+)
+def test_what_is_none_of_an_archive_is_refused_in_words(release, pictures, tmp_path, capfd, file, content):
+    broken = tmp_path / "out" / file
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(content)
+    assert main(["archive", str(pictures), "--out", str(tmp_path / "out"), "--model-dir", str(release)]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert file in line
+    assert broken.read_bytes() == content
+
+
+def test_what_a_worker_fails_of_is_told(release, pictures, tmp_path):
+    (tmp_path / "out/findings").mkdir(parents=True)
+    (tmp_path / "out/masks").write_text("no folder")
+    command = archive(release, pictures, "--out", tmp_path / "out")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("smoke-bvm: [Errno 20]")
 
 
 def test_a_name_of_no_store_is_refused_in_words():
