@@ -5,6 +5,7 @@ the decoder says what is wrong with it.
 """
 
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,10 +83,17 @@ def _files(folder: Path, closed: list[OSError]) -> Iterator[_File]:
 
 
 def _stated(path: Path) -> _File | None:
+    """None where it is gone since it was listed, or a pipe, which would be waited for."""
     try:
-        return _File(path.stat().st_mtime_ns, natural(path), path)
+        found = path.stat()
     except OSError:
-        return None  # Gone since it was listed.
+        return None
+    return _File(_changed_ns(found), natural(path), path) if stat.S_ISREG(found.st_mode) else None
+
+
+def _changed_ns(found: os.stat_result) -> int:
+    """When it was written to. A camera may set a time to come, after which nothing would be newer; when that was done it cannot set."""
+    return min(found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _read(file: _File) -> bytes | None:
@@ -93,7 +101,7 @@ def _read(file: _File) -> bytes | None:
     try:
         with file.path.open("rb") as stream:
             body = stream.read(BODY_MAX_BYTES + 1)
-            unchanged = os.fstat(stream.fileno()).st_mtime_ns == file.changed_ns
+            unchanged = _changed_ns(os.fstat(stream.fileno())) == file.changed_ns
     except OSError:
         return None
     return body if unchanged and len(body) <= BODY_MAX_BYTES else None

@@ -10,13 +10,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 REALM, NONCE = "camera", "c0ffee"
+MULTIPART = "multipart/x-mixed-replace; boundary=frame"
 
 
 class Camera:
     """What it shows and how it behaves; `picture` and `behaviour` may be changed at any time.
 
     Behaviours: `well`; `failing` answers 503; `login` sends a page; `garbage` sends bytes that are no picture; `silent` accepts and
-    sends nothing; `cut` ends streams after a picture; `slow` sends one every two seconds.
+    sends nothing; `cut` ends streams after a picture; `slow` sends one every two seconds; `endless` sends one that never ends.
     """
 
     def __init__(self, picture: bytes, scheme: str = "", username: str = "viewer", password: str = "geheim") -> None:
@@ -120,13 +121,15 @@ def whole(handler: BaseHTTPRequestHandler, status: int, kind: str, body: bytes) 
 def stream(handler: BaseHTTPRequestHandler, camera: Camera, gone: threading.Event) -> None:
     handler.close_connection = True
     handler.send_response(200)
-    handler.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+    handler.send_header("Content-Type", MULTIPART)
     handler.end_headers()
     while not gone.is_set():
         if camera.behaviour == "silent":
             gone.wait(60)
         body = b"\x00garbage" * 999 if camera.behaviour == "garbage" else camera.picture
         head = b"" if camera.behaviour == "garbage" else part_head(body)
+        if camera.behaviour == "endless":
+            head, body = (part_head(b"") if not camera.parts else b""), b"\xff" * 2**16
         try:
             handler.wfile.write(head + body + b"\r\n")
         except OSError:
@@ -134,7 +137,8 @@ def stream(handler: BaseHTTPRequestHandler, camera: Camera, gone: threading.Even
         if camera.behaviour == "cut":
             return
         camera.parts += 1
-        gone.wait(2.0 if camera.behaviour == "slow" else 0.05)
+        if camera.behaviour != "endless":
+            gone.wait(2.0 if camera.behaviour == "slow" else 0.05)
 
 
 def part_head(body: bytes) -> bytes:

@@ -112,6 +112,22 @@ def test_what_is_no_picture_by_its_name_is_left_alone(tmp_path, put):
     assert next(frames(tmp_path)) is None
 
 
+def test_a_picture_from_the_future_does_not_hold_up_those_that_come_after_it(tmp_path, put):
+    put("1.jpg", JPEG, age_s=-86_400)
+    found = frames(tmp_path)
+    frame = next(found)
+    assert frame.body == JPEG
+    assert frame.captured_s <= time.time()
+    put("2.webp", WEBP)
+    assert next(found).body == WEBP
+
+
+def test_a_pipe_is_not_waited_for(tmp_path, put):
+    put("1.jpg", JPEG, age_s=5)
+    os.mkfifo(tmp_path / "2.jpg")
+    assert next(frames(tmp_path)).body == JPEG
+
+
 def test_what_was_taken_before_a_restart_is_not_taken_again(tmp_path, put):
     path = put("1.jpg", JPEG, age_s=5)
     assert next(frames(tmp_path, after_s=path.stat().st_mtime_ns / 1e9)) is None

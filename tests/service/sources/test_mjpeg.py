@@ -5,9 +5,11 @@ import itertools
 import av
 import pytest
 
+from service.sources.readers import mjpeg
 from service.sources.readers.mjpeg import read_mjpeg
 from service.sources.readers.pace import ReadingFailed
 from tests.pictures import file_of, noisy, plume
+from tests.service.sources import camera_server
 from tests.service.sources.camera_server import Camera, serving
 from tests.service.sources.specs import spec_of
 
@@ -62,4 +64,20 @@ def test_garbage_gives_no_frame():
     with serving(Camera(PICTURE)) as camera:
         camera.behaviour = "garbage"
         with pytest.raises((ReadingFailed, av.error.FFmpegError)):
+            next(read_mjpeg(spec_of("mjpeg", camera.url("/stream.mjpg"))))
+
+
+def test_the_type_of_a_stream_may_be_written_in_capitals(monkeypatch):
+    monkeypatch.setattr(camera_server, "MULTIPART", "Multipart/X-Mixed-Replace; boundary=frame")
+    with serving(Camera(PICTURE)) as camera:
+        frames = read_mjpeg(spec_of("mjpeg", camera.url("/stream.mjpg")))
+        assert next(frames).body == PICTURE
+        frames.close()
+
+
+def test_a_picture_without_an_end_is_given_up_before_it_fills_the_memory(monkeypatch):
+    monkeypatch.setattr(mjpeg, "BODY_MAX_BYTES", 2**20)
+    with serving(Camera(PICTURE)) as camera:
+        camera.behaviour = "endless"
+        with pytest.raises(ReadingFailed, match="more than 1048576 bytes without"):
             next(read_mjpeg(spec_of("mjpeg", camera.url("/stream.mjpg"))))
