@@ -46,7 +46,7 @@ def pictures_below(folder: SubTreeFileSystem, out: SubTreeFileSystem) -> list[st
 
 
 def _on_disk(folder: SubTreeFileSystem) -> bool:
-    return str(folder.base_fs.type_name) == LocalFileSystem().type_name
+    return bool(folder.base_fs.type_name == LocalFileSystem().type_name)
 
 
 def _below(folder: SubTreeFileSystem, out: SubTreeFileSystem) -> PurePath | None:
