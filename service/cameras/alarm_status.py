@@ -35,9 +35,16 @@ class AlarmStatus(NamedTuple):
     @classmethod
     def of(cls, alarm: CameraAlarm, arrival: Arrival = Arrival.COUNTED, persistence: tuple[float, ...] = ()) -> Self:
         """From the alarm after a frame that arrived like this, on which smoke has been there for so long."""
-        alarm_id = alarm.id if alarm.state is AlarmState.ALARM else None
-        told = (alarm.since_s or None, alarm.score, alarm.frames, arrival, alarm.restored, alarm_id)
-        return cls(alarm.state, *told, persistence)
+        return cls(
+            alarm.state,
+            alarm.since_s or None,
+            alarm.score,
+            alarm.frames,
+            arrival,
+            restored=alarm.restored,
+            id=alarm.id if alarm.state is AlarmState.ALARM else None,
+            persistence=persistence,
+        )
 
 
 class AlarmTransition(NamedTuple):

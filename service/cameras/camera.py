@@ -270,9 +270,14 @@ class KeptCamera(NamedTuple):
 
 
 def _recent(frame: FrameObservation) -> RecentFrame:
-    result, doubted = frame.result, sum(region.doubted for region in frame.result.regions)
-    counts = (len(result.regions), doubted)
-    return RecentFrame(frame.arrived_s, *counts, result.smoke.area_fraction, result.frame_uncertainty)
+    result = frame.result
+    return RecentFrame(
+        frame.arrived_s,
+        regions=len(result.regions),
+        doubted=sum(region.doubted for region in result.regions),
+        area_fraction=result.smoke.area_fraction,
+        uncertainty=result.frame_uncertainty,
+    )
 
 
 def _persistence_of(

@@ -48,8 +48,17 @@ def region_observations(
         detection = found.detection
         box = relative_box(detection.region, size_px)
         if not rule.ignores(box):
-            told = (detection.mean_probability, found.doubted, detection.silent_above, astuple(found.box), damaged)
-            counted.append(RegionObservation(box, *told, detection.area_fraction))
+            counted.append(
+                RegionObservation(
+                    box,
+                    detection.mean_probability,
+                    found.doubted,
+                    detection.silent_above,
+                    box_px=astuple(found.box),
+                    damaged=damaged,
+                    area_fraction=detection.area_fraction,
+                )
+            )
         if len(counted) == COUNTED_REGIONS_MAX:
             break
     return counted

@@ -129,8 +129,9 @@ def _observer(pipeline: Pipeline, options: SegmentOptions, base: AlarmPolicy) ->
     async def observe(frame: ShownFrame) -> ReplayFrame:
         body = await pipeline.offload(frame.read)
         segmentation = await pipeline.segment(body, options)
-        found = (segmentation.result, segmentation.map_px, Rule(base))
-        regions = region_observations(*found, damaged=segmentation.damaged)
+        regions = region_observations(
+            segmentation.result, segmentation.map_px, Rule(base), damaged=segmentation.damaged
+        )
         size, label = (segmentation.frame.width, segmentation.frame.height), frame.label
         return ReplayFrame(tuple(regions), label.smoke if label else None, _truth(label, *size))
 

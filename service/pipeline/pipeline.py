@@ -21,7 +21,7 @@ from service.pipeline.detections import DetectionOptions, FrameResult, detect_sm
 from service.pipeline.encode import Size
 from service.pipeline.image_stats import ImageStats
 from service.pipeline.options import SegmentOptions
-from service.pipeline.prepare import Preparation
+from service.pipeline.prepare import Preparation, PreparedFrame
 from service.pipeline.render import Rendering, render
 from service.pipeline.threshold import Threshold, threshold_in_force
 from service.pipeline.tiling import (
@@ -33,7 +33,7 @@ from service.pipeline.tiling import (
 from service.pipeline.workers import DecodeWorkers, Rank, RankedPool, WorkerOptions, WorkingSince
 from service.runtime.model import ModelInfo
 from service.runtime.slot import InferenceResult, ModelSlot
-from service.scheduling.batcher import Batcher, BatchingOptions, no_report
+from service.scheduling.batcher import Batcher, BatchingOptions, BatchResult, no_report
 from service.scheduling.context import RequestContext
 from service.scheduling.service_time import ServiceTimeEstimator
 
@@ -161,27 +161,45 @@ class Pipeline:
         """
         started_s = time.perf_counter()
         watched = context is not None and context.camera is not None
-        wanted = Preparation(self._limits, options, self._slot.model.manifest.input.size_px, watched)
-        frame = await self.offload(lambda: self._decoders.prepare(body, wanted, hold_pixels))
-        inputs, size = frame.inputs, frame.size
-        if not options.at_frame_size:
-            hold_pixels(0)  # What waits for the model is small: a hundred large frames may.
+        frame = await self._prepare(body, options, watched, hold_pixels)
         decoded_s = time.perf_counter()
-        context = replace(context or RequestContext(), cost=len(inputs))
-        done = await asyncio.wrap_future(self._batcher.submit(inputs, context))
+        done = await self._infer(frame.inputs, context or RequestContext())
         inferred_s = time.perf_counter()
-        self._estimator.record_run(done.run_s / done.rounds, full=done.full)
-        model, side = done.value[0].model, inputs[0].shape[0]
+        model, tiled = done.value[0].model, len(frame.inputs) > 1
         threshold = threshold_in_force(model.manifest, options.threshold, options.false_alarm_rate)
         result, rendering, probability = await self.offload(
-            lambda: self._postprocess(body, size, merge_results(done.value), options, threshold.value), Rank.FINISH
+            lambda: self._postprocess(body, frame.size, merge_results(done.value), options, threshold.value),
+            Rank.FINISH,
         )
-        encode_s = time.perf_counter() - inferred_s
-        stages = Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s)
-        tiles, map_px = (options.tiles, canvas_px(side)) if len(inputs) > 1 else (None, side)
-        about = (stages, frame.stats, tiles, map_px, model.manifest.reference or {}, frame.damaged)
-        kept = probability if watched else None
-        return Segmentation(model.identity, threshold, size, result, rendering, *about, kept)
+        side, encode_s = frame.inputs[0].shape[0], time.perf_counter() - inferred_s
+        return Segmentation(
+            model.identity,
+            threshold,
+            frame.size,
+            result,
+            rendering,
+            Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s),
+            image_stats=frame.stats,
+            tiles=options.tiles if tiled else None,
+            map_px=canvas_px(side) if tiled else side,
+            reference=model.manifest.reference or {},
+            damaged=frame.damaged,
+            probability=probability if watched else None,
+        )
+
+    async def _prepare(
+        self, body: bytes, options: SegmentOptions, watched: bool, hold_pixels: Callable[[int], None]
+    ) -> PreparedFrame:
+        wanted = Preparation(self._limits, options, self._slot.model.manifest.input.size_px, watched)
+        frame = await self.offload(lambda: self._decoders.prepare(body, wanted, hold_pixels))
+        if not options.at_frame_size:
+            hold_pixels(0)  # What waits for the model is small: a hundred large frames may.
+        return frame
+
+    async def _infer(self, inputs: ModelInputs, context: RequestContext) -> BatchResult[InferenceResults]:
+        done = await asyncio.wrap_future(self._batcher.submit(inputs, replace(context, cost=len(inputs))))
+        self._estimator.record_run(done.run_s / done.rounds, full=done.full)
+        return done
 
     async def offload(self, work: Callable[[], _T], rank: Rank = Rank.BEGIN) -> _T:
         """Run something short but not instant off the event loop; of those that wait, what ends a frame first."""
