@@ -1,6 +1,7 @@
 """The bench's own code on tiny settings: the service on the closed-form release, loops, tables and plots; no peers."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import pytest
 
 from tests.performance.bench import __main__ as command
 from tests.performance.bench import systems
-from tests.performance.bench.load import Load, check_same
+from tests.performance.bench.load import Load, check_same, load
 from tests.performance.bench.plan import Plan, Scene
 from tests.performance.bench.results import Ground, Ratio, Results
 from tests.performance.bench.roofline import ROOFLINE, Loop, Pace, measure, table
-from tests.performance.bench.systems import OURS, PEERS
+from tests.performance.bench.systems import OURS, PEERS, Running
 from tests.performance.bench.tables import ground_table, systems_table
 from tests.pictures import array_of
 from tests.tools import program
@@ -44,6 +45,22 @@ def test_a_tiny_run_measures_the_service_and_writes_tables_plots_and_numbers(rel
     assert (tmp_path / "out/bench.md").read_text().startswith("a machine\n\n| frame, maps | clients | system |")
     assert len(json.loads((tmp_path / "out/bench.json").read_text())["loads"]) == 1
     assert array_of((tmp_path / "out/bench.png").read_bytes()).shape == (800, 1200, 4)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process does is read from /proc")
+def test_a_system_is_left_once_it_is_done_with_the_frames_of_callers_who_hung_up(tmp_path):
+    told = '{"answers": 1, "seconds": 1.0, "refused": 0, "broken": 0, "p50_s": 0.1, "p99_s": 0.1}'
+    generator = tmp_path / "generator"
+    generator.write_text(f"#!/bin/sh\necho '{told}'\n")
+    generator.chmod(0o755)
+    done = tmp_path / "done"
+    work = f"import time, pathlib\nwhile time.process_time() < 1: pass\npathlib.Path({str(done)!r}).touch()\ntime.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", work]) as system:
+        try:
+            load(Running("http://127.0.0.1/segment", system.pid), tmp_path / "frame.jpg", 1, 1, str(generator))
+            assert done.exists()
+        finally:
+            system.kill()
 
 
 def a_load(per_s: float, p99_ms: float = 100.0) -> Load:

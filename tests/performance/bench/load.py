@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from tests.pictures import array_of
 _SCRIPT = Path(__file__).with_name("peers") / "post.lua"
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _LOOK_S = 0.25
+_REST_LOOK_S, _REST_LOOKS, _REST_MAX_S = 0.05, 5, 120.0
+"""At rest is who does nothing however often it is looked at."""
 _APART_LEVELS = 2.0
 """Mean difference of two systems' maps, of 255 levels, up to which it is the same work: decoders and resizing round as they will."""
 
@@ -47,7 +50,11 @@ class Load:
 
 
 def load(system: Running, frame: Path, clients: int, seconds: float, wrk: str = "wrk") -> Load:
-    """Post a file again and again. Raises RuntimeError, with its words, where the generator fails."""
+    """Post a file again and again, and wait until the system is at rest.
+
+    Raises:
+        RuntimeError: The generator fails, with its words; or the system does not come to rest.
+    """
     command = [wrk, "-t1", f"-c{clients}", f"-d{max(1, round(seconds))}s", "--timeout", "600s"]
     command += ["-s", str(_SCRIPT), system.url, "--", str(frame)]
     with _memory(system.pid) as seen:
@@ -59,6 +66,7 @@ def load(system: Running, frame: Path, clients: int, seconds: float, wrk: str = 
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)}: {words}")
+    _await_rest(system.pid)
     found = json.loads(words.splitlines()[-1])
     return Load(
         (found["answers"] - found["refused"]) / found["seconds"],
@@ -69,6 +77,25 @@ def load(system: Running, frame: Path, clients: int, seconds: float, wrk: str = 
         (usage.ru_utime + usage.ru_stime) / found["seconds"] / cores(),
         max(seen),
     )
+
+
+def _await_rest(pid: int) -> None:
+    """Frames whose callers have hung up are answered nonetheless by most: whoever is asked next would have half a machine."""
+    looks, until_s = 0, time.monotonic() + _REST_MAX_S
+    while looks < _REST_LOOKS:
+        if time.monotonic() > until_s:
+            raise RuntimeError(f"found a system that works {_REST_MAX_S:g} s after it was asked, expected it at rest")
+        time.sleep(_REST_LOOK_S)
+        looks = 0 if any(map(_works, family(pid))) else looks + 1
+
+
+def _works(pid: int) -> bool:
+    """Whether a thread of a process runs, or would if there were a core or a disk for it."""
+    try:
+        states = [file.read_text().rpartition(") ")[2][0] for file in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except OSError:
+        return False
+    return not {"R", "D"}.isdisjoint(states)
 
 
 def maps_of(system: Running, frame: Path) -> dict[str, np.ndarray]:
