@@ -75,7 +75,7 @@ def thumbnail(frame: RGB) -> npt.NDArray[np.uint8]:
 
 
 def bins(values: npt.ArrayLike, edges: Sequence[float]) -> npt.NDArray[np.intp]:
-    """The bin of each value; what lies outside the edges falls into the first or the last one."""
+    """The bin of each value, (n,) from 0; what lies outside the rising edges, one more than bins, is in the first or last."""
     inner = np.asarray(edges[1:-1], np.float64)
     return np.searchsorted(inner, np.atleast_1d(np.asarray(values, np.float64)), side="right")
 

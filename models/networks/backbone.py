@@ -42,7 +42,7 @@ class Normalise(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
     def forward(self, image: Tensor) -> Tensor:
-        """RGB in [0, 255] -> about [-1, 1] or ImageNet's unit variance."""
+        """RGB in [0, 255], (batch, 3, h, w) -> the same shape, about [-1, 1] or ImageNet's unit variance."""
         return (image.float() - self.mean) / self.std
 
 

@@ -38,7 +38,7 @@ class LibraryGenerator(nn.Module):
         self.backbone = backbone
 
     def encode(self, image: Tensor) -> Tensor:
-        """The image: nothing of its answer is shared by samples, for all are alike."""
+        """The normalised image, (batch, 3, h, w), as it is: samples share nothing of the answer, for all are alike."""
         return image
 
     def decode(self, encoding: Tensor, latent: Tensor) -> Tensor:  # noqa: ARG002

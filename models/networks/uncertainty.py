@@ -25,7 +25,7 @@ def _entropy_term(probability: Tensor) -> Tensor:
 
 
 def entropy_of_logits(logits: Tensor) -> Tensor:
-    """H(sigmoid(s)) = softplus(s) - s sigmoid(s): the same as `binary_entropy`, with a finite slope everywhere."""
+    """H(sigmoid(s)) = softplus(s) - s sigmoid(s), in nats, of the same shape: as `binary_entropy`, with a finite slope everywhere."""
     return torch.nn.functional.softplus(logits) - logits * torch.sigmoid(logits)
 
 

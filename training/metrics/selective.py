@@ -38,7 +38,7 @@ def squared_error_by_doubt(maps: SegmentationMaps, truth: Mask) -> Sums:
 
 
 def risk_coverage(sums: Sums) -> dict[str, npt.NDArray[np.float64]]:
-    """Risk at each of COVERAGE, per order; within a bin pixels are taken in no order."""
+    """Mean squared error at each of COVERAGE, (len(COVERAGE),) in [0, 1], per order; within a bin pixels are taken in no order."""
     return {order: _risk(rows) for order, rows in zip(ORDERS, sums, strict=True)}
 
 
