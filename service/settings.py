@@ -52,7 +52,8 @@ class Settings(BaseSettings):
         "auto", description="Where the model runs; auto takes CUDA if it works."
     )
     precision: Literal["auto"] | Precision = Field(
-        "auto", description="Which model of the release: auto takes int8 on a CPU where it answers as released."
+        "auto",
+        description="Which model of the release: auto takes fp16 on CUDA and int8 on a CPU, where it answers as released.",
     )
     false_alarm_rate: float | None = Field(
         None,

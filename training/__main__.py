@@ -26,7 +26,7 @@ _COMMANDS = (
     ("quick", own_data.add_quick, "from a folder of frames to a model of one's own, and whether to use it: all in one"),
     ("synthesize", own_data.add_synthesize, "render smoke, fog, low cloud and dust over pictures, with masks"),
     ("export", models.add_export, "write a release, or nothing"),
-    ("quantise", models.add_quantise, "measure an int8 form of a release, and write one with both"),
+    ("quantise", models.add_quantise, "measure an int8 or fp16 form of a release, and write one with both"),
 )
 """Name, what adds its options, and what it does, in the order of the help."""
 

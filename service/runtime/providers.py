@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
-Precision = Literal["fp32", "int8"]
+Precision = Literal["fp32", "fp16", "int8"]
 Arena = Literal["exact", "doubling"]
 
 
@@ -28,7 +28,8 @@ class RuntimeOptions:
         cuda_memory_max_bytes: Most GPU memory; 0 for no bound.
         cuda_graphs: Record the work of each batch size once, and replay it; without, CUDA runs one frame at a time.
         tensorrt_cache_dir: Where TensorRT keeps its engines.
-        precision: Which of the release's models: fp32, int8, or auto for int8 where it answers as released.
+        precision: Which of the release's models: fp32, fp16, int8, or auto: see `second_models`.
+        cuda_nhwc: Have CUDA keep the channels of maps last; no setting, but there to be measured.
     """
 
     provider: Literal["auto"] | Provider = "auto"
@@ -41,6 +42,7 @@ class RuntimeOptions:
     cuda_graphs: bool = True
     tensorrt_cache_dir: Path | None = None
     precision: Literal["auto"] | Precision = "auto"
+    cuda_nhwc: bool = False
 
 
 NAMES: Final = {
@@ -77,9 +79,20 @@ def fell_back(options: RuntimeOptions, used: str, available: Collection[str]) ->
     return used != options.provider
 
 
+def tries_cuda(options: RuntimeOptions, available: Collection[str]) -> bool:
+    """Whether a session would run on CUDA, if the GPU can be used."""
+    return options.provider in ("auto", "cuda") and NAMES["cuda"] in available
+
+
 def tries_graphs(options: RuntimeOptions, available: Collection[str]) -> bool:
     """Whether a session would record CUDA graphs, if the GPU can be used."""
-    return options.provider in ("auto", "cuda") and options.cuda_graphs and NAMES["cuda"] in available
+    return tries_cuda(options, available) and options.cuda_graphs
+
+
+def second_models(options: RuntimeOptions, available: Collection[str]) -> dict[str, Provider]:
+    """The precisions that `auto` tries before fp32, and where each must come to run; beside TensorRT fp16 is not tried."""
+    on_cuda: dict[str, Provider] = {"fp16": "cuda"} if tries_cuda(options, available) else {}
+    return on_cuda | {"int8": "cpu"}
 
 
 def batches(used: str, options: RuntimeOptions) -> bool:
@@ -109,6 +122,8 @@ def _cuda(options: RuntimeOptions) -> dict[str, str]:
     # One provider records, and the whole graph must be its own.
     if options.cuda_graphs and options.provider != "tensorrt":
         provider_options["enable_cuda_graph"] = "1"
+    if options.cuda_nhwc:
+        provider_options["prefer_nhwc"] = "1"
     return provider_options
 
 

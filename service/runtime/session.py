@@ -70,7 +70,7 @@ def open_model(folder: Path, options: RuntimeOptions) -> OnnxModel:
     if options.precision != "auto":
         model = _opened(folder, manifest, options, options.precision)
     else:
-        model = _int8_or_none(folder, manifest, options) or _opened(folder, manifest, options, "fp32")
+        model = _second_or_none(folder, manifest, options) or _opened(folder, manifest, options, "fp32")
     identity = model.identity
     _LOG.info(
         "model ready",
@@ -83,16 +83,19 @@ def open_model(folder: Path, options: RuntimeOptions) -> OnnxModel:
     return model
 
 
-def _int8_or_none(folder: Path, manifest: Manifest, options: RuntimeOptions) -> OnnxModel | None:
-    """The release's int8 model where it has one that answers here as it did at the release, on a CPU; a GPU gains nothing by it."""
-    if "int8" not in manifest.models:
-        return None
-    try:
-        model = _opened(folder, manifest, options, "int8")
-    except ModelUnusable as error:
-        _LOG.warning("int8 does not answer here as released: running fp32", extra={"reason": str(error)})
-        return None
-    return model if model.identity.provider == "cpu" else None
+def _second_or_none(folder: Path, manifest: Manifest, options: RuntimeOptions) -> OnnxModel | None:
+    """The release's fp16 model on CUDA or its int8 model on a CPU, where it has one that answers here as it did at the release."""
+    for precision, provider in providers.second_models(options, ort.get_available_providers()).items():
+        if precision not in manifest.models:
+            continue
+        try:
+            model = _opened(folder, manifest, options, precision)
+        except ModelUnusable as error:
+            _LOG.warning(f"{precision} does not answer here as released: running fp32", extra={"reason": str(error)})
+            continue
+        if model.identity.provider == provider:
+            return model
+    return None
 
 
 def _opened(folder: Path, manifest: Manifest, options: RuntimeOptions, precision: str) -> OnnxModel:

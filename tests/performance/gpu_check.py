@@ -1,9 +1,10 @@
 """`make gpu-check`: whether all of it works on a GPU host, and how fast: train, export, answer as a CPU does, batches, served frames.
 
 The preset `tiny` is trained on the GPU, on frames that are rendered, and exported; that release and the newest one must answer their
-golden frames there as they did on a CPU when they were made. Then batches and served frames of the newest release are timed. With
-`--data` the paper's configuration is also trained for twenty steps. A table is printed and written; a step that fails is told, and
-those that do not need it go on. `--device cpu` goes through all of it without a GPU.
+golden frames there as they did on a CPU when they were made, in fp32 and, where they have such a model, in fp16. Then batches and
+served frames of the newest release are timed in each. With `--data` the paper's configuration is also trained for twenty steps. A table
+is printed and written; a step that fails is told, and those that do not need it go on. `--device cpu` goes through all of it without a
+GPU.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from models import golden
-from models.manifest import OUTPUTS, newest_release
+from models.manifest import OUTPUTS, Manifest, ManifestError, newest_release
 from service.errors import in_one_line
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import open_model
@@ -33,7 +34,10 @@ from tests.training.rendered import write_data_folder
 from training.commands.config_file import read_config
 
 _CLIENTS = (1, 16, 48)
-_PLACEMENTS = {"cpu": ("CPU",), "cuda": ("CPU", "CUDA", "CUDA without graphs")}
+_PLACEMENTS = {
+    "cpu": ("CPU", "CPU, fp16"),
+    "cuda": ("CPU", "CUDA", "CUDA without graphs", "CUDA, fp16", "CUDA, fp16, channels last"),
+}
 _STEPS = 20
 
 
@@ -63,9 +67,9 @@ class Report:
         return "\n".join([f"| on {device} | result | took |", "| --- | --- | --- |", *rows, "", *self.tables])
 
 
-def check(device: str, data: Path | None, rounds: int, seconds: float, wrk: str) -> Report:
+def check(device: str, newest: Path, data: Path | None, rounds: int, seconds: float, wrk: str) -> Report:
     """All steps, on `cpu` or `cuda`."""
-    report, newest = Report(), newest_release()
+    report = Report()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with report.step("train `tiny`") as words:
@@ -73,20 +77,22 @@ def check(device: str, data: Path | None, rounds: int, seconds: float, wrk: str)
         with report.step("export it") as words:
             words.append(_run("export", str(folder / "run/last.ckpt"), "--version", "0.0.1", "--out", str(folder)))
         for release in (folder / "smoke-tiny-0.0.1", newest):
-            with report.step(f"golden frame of {release.name}, beside the CPU's answer") as words:
-                words.append(differences(release, device))
+            for precision in precisions(release):
+                with report.step(f"golden frame of {release.name} in {precision}, beside the CPU's answer") as words:
+                    words.append(differences(release, device, precision))
         if data:
             with report.step(f"{_STEPS} steps of `paper`") as words:
                 words.append(_paper(device, data))
         with report.step("batches") as words:
             rows = [
                 gpu_speed.measure(placement, gpu_speed.PLACEMENTS[placement], newest, rounds)
-                for placement in _PLACEMENTS[device]
+                for placement in gpu_speed.possible(newest, _PLACEMENTS[device])
             ]
             report.tables.append(gpu_speed.table(rows))
             words.append(f"{len(rows)} placements, see below")
         with report.step("served frames") as words:
-            report.tables.append(served_table(served(newest, device, folder, seconds, wrk)))
+            loads = {name: served(newest, device, name, folder, seconds, wrk) for name in precisions(newest)}
+            report.tables.append(served_table(loads))
             words.append(f"{' and '.join(map(str, _CLIENTS))} clients, see below")
     return report
 
@@ -107,10 +113,19 @@ def _run(*arguments: str) -> str:
     return "done"
 
 
-def differences(release: Path, device: str) -> str:
+def precisions(release: Path) -> list[str]:
+    """What a release can be run in on a GPU; fp32 alone where it cannot be read, which opening it will tell."""
+    try:
+        models = Manifest.read(release).models
+    except ManifestError:
+        return ["fp32"]
+    return [precision for precision in ("fp32", "fp16") if precision in models]
+
+
+def differences(release: Path, device: str, precision: str) -> str:
     """Largest difference of each map from that which the release keeps; more than it allows is an error."""
-    model = open_model(release, RuntimeOptions(provider=device, require=device))
-    promised = model.manifest.golden
+    model = open_model(release, RuntimeOptions(provider=device, require=device, precision=precision))
+    promised = model.manifest.goldens.get(precision, model.manifest.golden)
     frame, expected = golden.read(release, promised, model.manifest.input.size_px)
     (found,) = model.predict([frame])
     apart = {name: float(np.abs(getattr(found, name) - expected[name]).max()) for name in OUTPUTS}
@@ -126,13 +141,13 @@ def _paper(device: str, data: Path) -> str:
     return f"loss from {first:.4f} to {last:.4f}"
 
 
-def served(release: Path, device: str, folder: Path, seconds: float, wrk: str) -> dict[int, Load]:
+def served(release: Path, device: str, precision: str, folder: Path, seconds: float, wrk: str) -> dict[int, Load]:
     """Frames of 1280 x 720 as JPEG, the mask back, by so many clients on the same machine."""
     if shutil.which(wrk) is None:
         raise RuntimeError(f"found no {wrk}, expected the load generator: apt-get install wrk, or --wrk PATH")
     frame = folder / "frame.jpg"
     frame.write_bytes(jpeg_of(camera_frame(1280, 720)))
-    server = Server(release, SMOKE_PROVIDER=device, SMOKE_REQUIRE_PROVIDER=device)
+    server = Server(release, SMOKE_PROVIDER=device, SMOKE_REQUIRE_PROVIDER=device, SMOKE_PRECISION=precision)
     try:
         system = Running(f"{server.url}/segment?outputs=mask", server.process.pid)
         load(system, frame, 4, 1, wrk)
@@ -141,12 +156,16 @@ def served(release: Path, device: str, folder: Path, seconds: float, wrk: str) -
         server.end()
 
 
-def served_table(loads: dict[int, Load]) -> str:
-    """A row a number of clients."""
-    lines = ["| clients | frames/s | median | 99th percentile | refused, broken |", "| --- | --- | --- | --- | --- |"]
-    for clients, one in loads.items():
-        times = f"{one.p50_ms:.0f} ms | {one.p99_ms:.0f} ms"
-        lines.append(f"| {clients} | {one.per_s:.0f} | {times} | {one.refused}, {one.broken} |")
+def served_table(loads: dict[str, dict[int, Load]]) -> str:
+    """A row a number of clients, precision by precision."""
+    lines = [
+        "| | clients | frames/s | median | 99th percentile | refused, broken |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for precision, by_clients in loads.items():
+        for clients, one in by_clients.items():
+            times = f"{one.p50_ms:.0f} ms | {one.p99_ms:.0f} ms"
+            lines.append(f"| {precision} | {clients} | {one.per_s:.0f} | {times} | {one.refused}, {one.broken} |")
     return "\n".join(lines) + "\n"
 
 
@@ -154,13 +173,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check, print and write; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=list(_PLACEMENTS), default="cuda")
+    parser.add_argument("--release", type=Path, help="release folder (default: the newest)")
     parser.add_argument("--data", type=Path, help="data folder for the paper's configuration")
     parser.add_argument("--rounds", type=int, default=100, help="of each batch size")
     parser.add_argument("--seconds", type=float, default=10.0, help="for each number of clients")
     parser.add_argument("--wrk", default="wrk", metavar="PATH", help="the load generator")
     parser.add_argument("--out", type=Path, default=Path("runs/gpu-check.md"), metavar="FILE")
     chosen = parser.parse_args(arguments)
-    report = check(chosen.device, chosen.data, chosen.rounds, chosen.seconds, chosen.wrk)
+    report = check(
+        chosen.device, chosen.release or newest_release(), chosen.data, chosen.rounds, chosen.seconds, chosen.wrk
+    )
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(report.text(chosen.device), encoding="utf-8")
     sys.stdout.write(report.text(chosen.device))

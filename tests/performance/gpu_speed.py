@@ -8,22 +8,27 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from models.manifest import newest_release
+from models.manifest import Manifest, newest_release
 from service.runtime.process import gpu_memory
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import OnnxModel, open_model
 
+_CPU = RuntimeOptions(provider="cpu", require="cpu", precision="fp32")
+_CUDA = RuntimeOptions(provider="cuda", require="cuda", precision="fp32")
 PLACEMENTS = {
-    "CPU": RuntimeOptions(provider="cpu", require="cpu"),
-    "CUDA": RuntimeOptions(provider="cuda", require="cuda"),
-    "CUDA, memory claimed by doubling": RuntimeOptions(provider="cuda", require="cuda", cuda_arena="doubling"),
-    "CUDA without graphs": RuntimeOptions(provider="cuda", require="cuda", cuda_graphs=False),
+    "CPU": _CPU,
+    "CPU, fp16": replace(_CPU, precision="fp16"),
+    "CUDA": _CUDA,
+    "CUDA, memory claimed by doubling": replace(_CUDA, cuda_arena="doubling"),
+    "CUDA without graphs": replace(_CUDA, cuda_graphs=False),
+    "CUDA, fp16": replace(_CUDA, precision="fp16"),
+    "CUDA, fp16, channels last": replace(_CUDA, precision="fp16", cuda_nhwc=True),
 }
 """`require`: a provider that is not to be had ends the measurement, instead of another being measured under its name."""
 _SIZES = (1, 2, 4, 8)
@@ -54,6 +59,12 @@ def milliseconds(model: OnnxModel, size: int, rounds: int) -> float:
         if turn >= _WARM_UP:
             taken.append(1e3 * (time.perf_counter() - started))
     return statistics.median(taken)
+
+
+def possible(folder: Path, names: Iterable[str] = PLACEMENTS) -> list[str]:
+    """The placements for which the release has a model."""
+    models = Manifest.read(folder).models
+    return [name for name in names if PLACEMENTS[name].precision in models]
 
 
 def measure(name: str, options: RuntimeOptions, folder: Path, rounds: int) -> Row:
@@ -87,9 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model-dir", type=Path, default=newest_release())
     parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--placements", nargs="+", choices=list(PLACEMENTS), default=list(PLACEMENTS))
+    parser.add_argument(
+        "--placements", nargs="+", choices=list(PLACEMENTS), help="default: all that the release has a model for"
+    )
     options = parser.parse_args(arguments)
-    rows = [measure(name, PLACEMENTS[name], options.model_dir, options.rounds) for name in options.placements]
+    names = options.placements or possible(options.model_dir)
+    rows = [measure(name, PLACEMENTS[name], options.model_dir, options.rounds) for name in names]
     sys.stdout.write(table(rows))
     return 0
 

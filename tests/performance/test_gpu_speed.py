@@ -6,7 +6,7 @@ import pytest
 
 from service.errors import ProviderUnusable
 from service.runtime.providers import RuntimeOptions
-from tests.performance.gpu_speed import Row, measure, table
+from tests.performance.gpu_speed import Row, measure, possible, table
 
 
 def test_the_rate_is_that_of_the_best_batch_size():
@@ -27,3 +27,7 @@ def test_a_batch_where_frames_run_one_at_a_time_is_so_many_calls(release: Path):
 def test_a_gpu_that_is_not_there_is_not_measured_under_its_name(release: Path):
     with pytest.raises(ProviderUnusable):
         measure("CUDA", RuntimeOptions(provider="cuda", require="cuda"), release, rounds=1)
+
+
+def test_what_a_release_has_no_model_for_is_left_out(release: Path):
+    assert possible(release, ["CPU", "CPU, fp16", "CUDA, fp16"]) == ["CPU"]

@@ -51,11 +51,11 @@ from training.evaluation.predictor import load_predictor
 from training.evaluation.report import ReportError, headline
 from training.evaluation.sampling_agreement import compare_with_sampling
 from training.evaluation.validation import validate
+from training.release.criteria import table
 from training.release.export import ExportError, export
-from training.release.int8.criteria import table
-from training.release.int8.quantise import QuantiseError
-from training.release.int8.release import quantised_release
+from training.release.graph import QuantiseError
 from training.release.parity import ParityError
+from training.release.second_model import fp16, int8, release_with
 
 _REFUSALS = (
     AblationError,
@@ -237,10 +237,9 @@ def _export(options: argparse.Namespace, console: Console) -> None:
 
 def _quantise(options: argparse.Namespace, console: Console) -> None:
     _check(options, console)
-    criteria, folder = quantised_release(
-        options.release, options.data, options.out, options.frames, options.float_features
-    )
-    console.print(Markdown(table(criteria)))
+    chosen = int8(options.data, options.frames, options.float_features) if options.precision == "int8" else fp16()
+    criteria, folder = release_with(chosen, options.release, options.data, options.out)
+    console.print(Markdown(table(criteria, options.precision)))
     missed = [criterion.name for criterion in criteria if not criterion.holds]
     console.print(f"released: {folder}" if folder else f"nothing written; missed: {', '.join(missed) or 'nothing'}")
 

@@ -140,15 +140,21 @@ def add_quantise(parser: argparse.ArgumentParser) -> None:
     """`quantise`."""
     parser.add_argument("release", type=Path, help="release folder")
     add_data(parser, "data folder: train calibrates, val measures")
-    parser.add_argument("--frames", type=whole_number, default=304, help="frames to calibrate on (default: 304)")
+    parser.add_argument(
+        "--precision",
+        choices=("int8", "fp16"),
+        default="int8",
+        help="int8: for CPUs, where it must be faster; fp16: for GPUs, its speed is not measured (default: int8)",
+    )
+    parser.add_argument("--frames", type=whole_number, default=304, help="int8: frames to calibrate on (default: 304)")
     parser.add_argument(
         "--float-features",
         type=int,
         choices=(1, 2, 3, 4),
         nargs="+",
         default=(1, 2),
-        help="keep the encoder in float up to this feature: more is slower and nearer to fp32; the first with which all criteria hold "
-        "is taken (default: 1, then 2)",
+        help="int8: keep the encoder in float up to this feature: more is slower and nearer to fp32; the first with which all "
+        "criteria hold is taken (default: 1, then 2)",
     )
     parser.add_argument(
         "--out", type=Path, help="where the release with both models is made, if all criteria hold (default: nowhere)"

@@ -31,7 +31,7 @@ class ModelBody(BaseModel):
     version: str
     sha256: str = Field(description="Of the fp32 model file: which weights these are.")
     provider: str = Field(description="cpu, cuda or tensorrt.")
-    precision: str = Field(description="fp32 or int8.")
+    precision: str = Field(description="fp32, fp16 or int8.")
     threshold: float = Field(description="Probability from which on a pixel is smoke.", gt=0, lt=1)
     operating_point: OperatingPointBody | None = Field(
         None, description="Null where the threshold is the release's own, or was asked for."

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from service.runtime.providers import RuntimeOptions, batches, fell_back, found, tries_graphs, wanted
+from service.runtime.providers import RuntimeOptions, batches, fell_back, found, second_models, tries_graphs, wanted
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 GPU_BUILD = (TENSORRT, CUDA, CPU)
@@ -39,6 +39,24 @@ def test_cuda_searches_by_heuristic_and_claims_what_it_needs():
         "arena_extend_strategy": "kSameAsRequested",
         "enable_cuda_graph": "1",
     }
+
+
+def test_cuda_lays_out_maps_otherwise_only_where_that_is_asked_for():
+    assert provider_options(RuntimeOptions("cuda", cuda_nhwc=True), CUDA)["prefer_nhwc"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("provider", "available", "expected"),
+    [
+        ("auto", GPU_BUILD, ["fp16", "int8"]),
+        ("cuda", GPU_BUILD, ["fp16", "int8"]),
+        ("tensorrt", GPU_BUILD, ["int8"]),
+        ("cpu", GPU_BUILD, ["int8"]),
+        ("auto", (CPU,), ["int8"]),
+    ],
+)
+def test_fp16_is_tried_where_cuda_may_be_used_and_before_int8(provider, available, expected):
+    assert list(second_models(RuntimeOptions(provider), available)) == expected
 
 
 def test_cuda_memory_can_be_bounded_and_claimed_otherwise():

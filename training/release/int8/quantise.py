@@ -20,7 +20,7 @@ from onnxruntime.quantization import QDQQuantizer, QuantType, quant_pre_process
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 
 from training.engine.onnx_model import Frames, OnnxModel
-from training.release.int8.graph import between, convolution, float_tensors, rewritten, summed
+from training.release.graph import QuantiseError, between, convolution, float_tensors, rewritten, taps
 
 _GENERATOR = (
     "Add",
@@ -51,10 +51,6 @@ class _Drawn(NamedTuple):
     values: _Values
     lowest: float
     highest: float
-
-
-class QuantiseError(RuntimeError):
-    """A graph cannot be quantised by this recipe; the message says why."""
 
 
 def quantise(model: Path, frames: Iterable[Frames], out: Path, *, reduce_range: bool, float_features: int = 1) -> None:
@@ -97,9 +93,9 @@ def chosen(model: onnx.ModelProto, float_features: int) -> list[onnx.NodeProto]:
         from_latent = convolution(model, "generator.deep_from_latent").output[0]
         second = convolution(model, "estimator.encoder.1.0").input[0]
         last = [convolution(model, f"estimator.{head}.2").input[0] for head in ("total", "aleatoric")]
+        maps = [node.input[0] for node in taps(model)]
     except LookupError as error:
         raise QuantiseError(f"no graph of a SmokeSegmenter: {error}") from error
-    maps = [node.input[0] for node in _head(model)]
     generator = between(model, after=[deepest, from_latent], until=maps)
     estimator = between(model, after=[second], until=last)
     return [
@@ -155,14 +151,6 @@ def rounding_error(values: _Values, lowest: float, highest: float) -> float:
     rounded = np.clip(np.round(values / step) + zero, 0, _STEPS)
     distance = np.abs((rounded - zero) * step - values)
     return float(np.mean(distance * distance * distance))
-
-
-def _head(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """The generator's last layer: the pointwise convolutions to nine taps, whose sum is padded."""
-    found = [parts for node in model.graph.node if node.op_type == "Pad" and (parts := summed(model, node.input[0]))]
-    if len(found) != 1:
-        raise QuantiseError(f"no graph of a SmokeSegmenter: {len(found)} sums of taps, expected one")
-    return found[0]
 
 
 def _prepared(model: Path, folder: Path) -> onnx.ModelProto:

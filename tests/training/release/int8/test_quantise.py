@@ -14,7 +14,8 @@ from tests.training.conftest import Run
 from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
 from training.release.export import to_onnx
-from training.release.int8.quantise import QuantiseError, activation_ranges, least_error_range, quantise, rounding_error
+from training.release.graph import QuantiseError
+from training.release.int8.quantise import activation_ranges, least_error_range, quantise, rounding_error
 from training.release.parity import render_frames
 
 FLOAT_HEADS = ("estimator.total.2.weight", "estimator.aleatoric.2.weight", "estimator.encoder.0.0.weight")

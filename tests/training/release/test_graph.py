@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from training.release.int8.graph import between, convolution, float_tensors, rewritten, summed
+from training.release.graph import between, convolution, float_tensors, rewritten, summed
 
 
 def summing_graph() -> onnx.ModelProto:

@@ -1,4 +1,4 @@
-"""The graph as int8 wants it, and which of its nodes lie between two places.
+"""The graph of a SmokeSegmenter: which of its nodes lie between two places, and the same graph as int8 wants it.
 
 DenseASPP convolves maps without concatenating them: pointwise convolutions whose outputs are added. In float that saves a copy; in int8
 each of them would be rounded, and each of the sums again. One convolution of the concatenated maps adds up in 32 bits.
@@ -13,6 +13,10 @@ import onnx
 from onnx import helper, numpy_helper
 
 _HEIGHT_AND_WIDTH = [2, 3]
+
+
+class QuantiseError(RuntimeError):
+    """A release gets no second model; the message says why."""
 
 
 def rewritten(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -56,6 +60,18 @@ def summed(model: onnx.ModelProto, name: str) -> list[onnx.NodeProto]:
     """The pointwise convolutions whose outputs add up to a tensor."""
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     return [node for node in _Sums(model.graph.node, weights).tree(name) if node.op_type == "Conv"]
+
+
+def taps(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """The generator's last layer: the pointwise convolutions to nine taps, whose sum is padded.
+
+    Raises:
+        LookupError: There is none, or more than one.
+    """
+    found = [parts for node in model.graph.node if node.op_type == "Pad" and (parts := summed(model, node.input[0]))]
+    if len(found) != 1:
+        raise LookupError(f"found {len(found)} sums of taps, expected one")
+    return found[0]
 
 
 def between(model: onnx.ModelProto, after: Iterable[str], until: Iterable[str]) -> list[onnx.NodeProto]:
