@@ -89,7 +89,7 @@ class Manifest:
     Attributes:
         name, version: Together the folder's name; the version is three numbers.
         files: Every file of the release but the manifest, by relative path.
-        models: Model file per precision, `{"fp32": "model.onnx"}`, and beside it perhaps "int8".
+        models: Model file per precision, `{"fp32": "model.onnx"}`, and beside it perhaps "fp16" and "int8".
         threshold: Probability from which on a pixel counts as smoke.
         minimum_region: Area of the smallest region that counts as a detection, as a fraction of the frame.
         golden: The frame checked before the service reports ready, and what the fp32 model makes of it.

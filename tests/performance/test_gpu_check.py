@@ -68,8 +68,8 @@ def test_the_whole_check_writes_its_tables_and_fails_if_a_step_did(with_fp16, tm
     text = out.read_text()
     assert capsys.readouterr().out == text
     assert "| train `tiny` | done |" in text
-    assert "| golden frame of smoke-tiny-0.0.1 in fp32, beside the CPU's answer | failed: " in text
     for precision in ("fp32", "fp16"):
+        assert f"| golden frame of smoke-tiny-0.0.1 in {precision}, beside the CPU's answer | failed: " in text
         assert (
             f"| golden frame of smoke-test-0.0.1 in {precision}, beside the CPU's answer | at most probability 0.0e+00"
             in text

