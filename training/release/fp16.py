@@ -21,7 +21,7 @@ def to_fp16(model: Path, out: Path) -> None:
         QuantiseError: The graph is none of a SmokeSegmenter.
     """
     made = onnx.load(model)
-    kept = {node.name for node in made.graph.node} - set(chosen(made))
+    kept = {node.name for node in made.graph.node} - set(halved(made))
     # The exporter notes a shape for weights too, and the converter would cast those.
     del made.graph.value_info[:]
     converter = OnnxModel(made)
@@ -35,7 +35,7 @@ def to_fp16(model: Path, out: Path) -> None:
     onnx.save(converter.model, out)
 
 
-def chosen(model: onnx.ModelProto) -> list[str]:
+def halved(model: onnx.ModelProto) -> list[str]:
     """The names of the nodes that work in fp16. Raises QuantiseError where the graph has not the layers that the choice goes by."""
     try:
         seen = convolution(model, "estimator.encoder.0.0").input[0]
