@@ -14,6 +14,7 @@ from models.geometry import RGB
 from training.audit.doubtful import doubtful_masks
 from training.audit.leaks import duplicates, leakage, pairs_of
 from training.audit.survey import Surveyed, survey
+from training.data.files import write_whole
 from training.data.frames import BOXED, SCRIBBLED, SYNTHETIC, Frame, load_image, load_mask
 from training.evaluation.pictures import outline
 from training.evaluation.predictor import Predictor
@@ -67,10 +68,10 @@ def audit(roots: Sequence[Path], predictor: Predictor | None = None) -> tuple[di
 def write_audit(report: dict[str, Any], surveyed: Sequence[Surveyed], out: Path) -> None:
     """`audit.json`, `audit.md` and `audit.html`, which holds its pictures and needs no other file."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "audit.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    (out / "audit.md").write_text(as_text(report), encoding="utf-8")
+    (out / "audit.md").write_text(as_text(report), encoding="utf-8", errors="backslashreplace")
     page = render(Path(__file__).with_name("page.html.jinja"), {"report": report, "sheets": _sheets(report, surveyed)})
-    (out / "audit.html").write_text(page, encoding="utf-8")
+    (out / "audit.html").write_text(page, encoding="utf-8", errors="backslashreplace")
+    write_whole(json.dumps(report, indent=2) + "\n", out / "audit.json")
 
 
 def as_text(report: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """A split without leaks: what belongs together, by camera, name, folder or scene, lands on one side."""
 
 import csv
+import io
 import os
 import re
 from collections import defaultdict
@@ -15,7 +16,7 @@ from models.geometry import Box
 from training.audit.descriptor import NearPair, clusters
 from training.audit.leaks import pairs_of
 from training.audit.survey import Surveyed
-from training.data.files import DataError
+from training.data.files import DataError, write_whole
 from training.data.frames import BOXED, SCRIBBLED, SYNTHETIC, Frame, Outlines, load_image, load_mask
 from training.data.layouts.manifest import COLUMNS, MANIFEST
 
@@ -54,18 +55,19 @@ def write_split(rows: Sequence[tuple[str, str, Frame]], out: Path) -> Path:
     """A `manifest.csv` in `out`, which leaves pictures where they are; smoke that was drawn becomes masks in `out/masks`.
 
     Raises:
-        DataError: There is a manifest already.
+        DataError: There is a manifest already, or a file's name is no UTF-8.
     """
     manifest = out / MANIFEST
     if manifest.exists():
         raise DataError(f"{manifest}: is there already; choose another folder")
     out.mkdir(parents=True, exist_ok=True)
-    with manifest.open("w", encoding="utf-8", newline="") as stream:
-        table = csv.writer(stream)
-        table.writerow((*COLUMNS, "boxes"))
-        for number, (split, group, frame) in enumerate(rows):
-            boxes = ";".join(_corners(box) for box in frame.boxes)
-            table.writerow((_relative(frame.image, out), _mask(frame, out, number), frame.kind, group, split, boxes))
+    stream = io.StringIO(newline="")
+    table = csv.writer(stream)
+    table.writerow((*COLUMNS, "boxes"))
+    for number, (split, group, frame) in enumerate(rows):
+        boxes = ";".join(_corners(box) for box in frame.boxes)
+        table.writerow((_relative(frame.image, out), _mask(frame, out, number), frame.kind, group, split, boxes))
+    write_whole(stream.getvalue(), manifest)
     return manifest
 
 

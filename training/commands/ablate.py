@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from training.commands.config_file import read_config
 from training.config import Config
+from training.data.files import write_whole
 from training.data.folders import Folders, frames_to_score
 from training.data.frames import frames_sha256
 from training.engine.run import Reporter, train
@@ -180,7 +181,7 @@ def _scored_once(config: Config, checkpoint: Path, data: Folders) -> dict[str, A
     scored = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
     if not scored.items() >= of.items():
         text = json.dumps({**of, "scores": _scores(checkpoint, data)}, indent=2)
-        kept.write_text(text + "\n", encoding="utf-8")
+        write_whole(text + "\n", kept)
         scored = json.loads(text)
     return dict(scored["scores"])
 

@@ -29,8 +29,15 @@ def run_audit(options: argparse.Namespace, console: Console) -> None:
 
 def run_split(options: argparse.Namespace, console: Console) -> None:
     """`split`: a manifest.csv that leaves the pictures where they are."""
-    rows = split_without_leaks(survey(options.folders), options.by, options.val, options.seed)
+    surveyed = survey(options.folders)
+    rows = split_without_leaks(surveyed, options.by, options.val, options.seed)
     manifest = write_split(rows, options.out)
+    if faults := [each.fault for each in surveyed if each.fault]:
+        console.print(
+            f"{len(faults):,} frames left out, which cannot be used, the first: {faults[0]}",
+            markup=False,
+            soft_wrap=True,
+        )
     for split in ("train", "val"):
         of = [(group, frame) for name, group, frame in rows if name == split]
         console.print(f"{split}: {len(of):,} frames of {len({group for group, _ in of}):,} groups", markup=False)

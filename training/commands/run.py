@@ -193,6 +193,7 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     added: dict[str, Any] = {"beside": _beside(options.beside)} if options.beside else {}
     if options.feedback:
         added["feedback"] = read_feedback(options.feedback)
+    options.out.mkdir(parents=True, exist_ok=True)  # Where that cannot be, nothing is scored in vain.
     if predictor.threshold is None:
         expect_groups(frames, options.split)
         predictor, added["calibration"] = calibrate(predictor, frames)

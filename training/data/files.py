@@ -18,6 +18,25 @@ class DataError(ValueError):
     """A data folder, an image or a mask is not what was expected; the message names the file."""
 
 
+def write_whole(text: str, path: Path) -> None:
+    """Write a file that takes its place when it is whole: one that was cut off would be taken for all there is.
+
+    Raises:
+        DataError: It names a file whose name is no UTF-8.
+        OSError: It cannot be written; then nothing is left of it.
+    """
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        unfinished.write_bytes(text.encode())
+        unfinished.replace(path)
+    except UnicodeEncodeError as error:
+        line = text[: error.start].rpartition("\n")[2] + text[error.start :].partition("\n")[0]
+        raise DataError(f"{line!a:.200}: found a name that is no UTF-8, expected one that is") from None
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
 def pictures_of(folder: Path) -> list[Path]:
     """Its pictures, by name."""
     return [path for path in _inside(folder) if _is_picture(path)]

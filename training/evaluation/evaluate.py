@@ -87,7 +87,7 @@ def write(evaluation: Evaluation, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     report = evaluation.report
     (out / "report.json").write_text(json.dumps(_without_nan(report), indent=2) + "\n", encoding="utf-8")
-    (out / "report.md").write_text(markdown(report), encoding="utf-8")
+    (out / "report.md").write_text(markdown(report), encoding="utf-8", errors="backslashreplace")
     plots.reliability_diagrams(plots.reliability_columns(report), out / "reliability.png")
     plots.plot_risk_coverage(report["selective"], out / "risk_coverage.png")
     if evaluation.panel:

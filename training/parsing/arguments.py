@@ -12,6 +12,13 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def seed(text: str) -> int:
+    """A whole number from 0 to 4,294,967,295. Raises ArgumentTypeError."""
+    if not (text.isdecimal() and len(text) <= 10 and int(text) < 2**32):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
 def share(text: str) -> float:
     """A number between 0 and 1. Raises ArgumentTypeError."""
     return _number(text, lambda number: 0.0 < number < 1.0, "a share between 0 and 1")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from training.parsing.arguments import add_folders, add_overrides, correlation, minutes, share, whole_number
+from training.parsing.arguments import add_folders, add_overrides, correlation, minutes, seed, share, whole_number
 
 
 def add_audit(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def add_split(parser: argparse.ArgumentParser) -> None:
         help="what belongs together beside near-duplicates: group of the manifest, name without counters, folder (default: group)",
     )
     parser.add_argument("--val", type=share, default=0.2, help="share of the frames for val (default: 0.2)")
-    parser.add_argument("--seed", type=int, default=0, help="of the order in which groups are drawn (default: 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="of the order in which groups are drawn (default: 0)")
     parser.add_argument("--out", type=Path, required=True, help="folder for manifest.csv, and masks of what was drawn")
 
 
@@ -76,7 +76,7 @@ def add_synthesize(parser: argparse.ArgumentParser) -> None:
     """`synthesize`."""
     parser.add_argument("backgrounds", type=Path, metavar="BACKGROUNDS", help="folder of pictures without smoke")
     parser.add_argument("--count", type=whole_number, default=100, metavar="N", help="how many scenes (default: 100)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is drawn (default: 0)")
+    parser.add_argument("--seed", type=seed, default=0, metavar="S", help="of all that is drawn (default: 0)")
     parser.add_argument(
         "--beside", type=Path, metavar="DATA", help="data folder whose real smoke the contact sheet shows below"
     )

@@ -1,6 +1,8 @@
 """Scenes as a data folder that `train` reads: pictures, masks, transmission maps, `manifest.csv`, and a contact sheet to look at."""
 
 import csv
+import io
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import cv2
 import numpy as np
 
 from models.geometry import RGB, Map, regions
-from training.data.files import DataError, pictures_of
+from training.data.files import DataError, pictures_of, write_whole
 from training.data.folders import evenly_spaced, frames_to_score
 from training.data.frames import REAL_SMOKE, SYNTHETIC, load_image, load_mask
 from training.data.layouts.manifest import COLUMNS, MANIFEST
@@ -46,13 +48,14 @@ def write_scenes(backgrounds: Path, count: int, seed: int, out: Path, beside: Pa
     for folder in _FOLDERS:
         (out / folder).mkdir(parents=True, exist_ok=True)
     tiles: list[RGB] = []
-    with (out / MANIFEST).open("w", encoding="utf-8", newline="") as stream:
-        table = csv.writer(stream)
-        table.writerow((*COLUMNS, "what", "transmission", "light", "background"))
-        for number, scene, background in _scenes(pictures, count, seed):
-            table.writerow(_row(_write(scene, out, f"{number:06d}.png"), scene, background))
-            if number < 2 * _SHOWN:
-                tiles.append(_tile(scene.image, scene.mask))
+    stream = io.StringIO(newline="")
+    table = csv.writer(stream)
+    table.writerow((*COLUMNS, "what", "transmission", "light", "background"))
+    for number, scene, background in _scenes(pictures, count, seed):
+        table.writerow(_row(_write(scene, out, f"{number:06d}.png"), scene, background))
+        if number < 2 * _SHOWN:
+            tiles.append(_tile(scene.image, scene.mask))
+    write_whole(stream.getvalue(), out / MANIFEST)
     sheet = out / "contact_sheet.png"
     _save(sheet, _grid([*tiles, *real]))
     return sheet
@@ -79,8 +82,9 @@ def _row(name: str, scene: Scene, background: Path) -> tuple[str, ...]:
     smoke = scene.what == SMOKE
     mask, kind = (f"gt/{name}", SYNTHETIC) if smoke else ("", "hard_negative")
     light = " ".join(str(int(value)) for value in scene.light)
-    group = f"synthetic-{background.stem}"
-    return f"img/{name}", mask, kind, group, "train", scene.what, f"transmission/{name}", light, background.name
+    drawn_over = os.fsencode(background.name).decode("utf-8", "replace")
+    group = f"synthetic-{Path(drawn_over).stem}"
+    return f"img/{name}", mask, kind, group, "train", scene.what, f"transmission/{name}", light, drawn_over
 
 
 def _save(path: Path, pixels: np.ndarray) -> None:

@@ -1,5 +1,6 @@
 """Planted faults and leaks of each kind are found, and a split has none."""
 
+import errno
 from pathlib import Path
 
 import cv2
@@ -155,6 +156,47 @@ def test_a_split_has_no_leak_whatever_it_goes_by(leaky, tmp_path, key):
     leak = leakage(surveyed, pairs_of(surveyed))
     assert [leak[kind]["frames"] for kind in ("same_picture", "near_duplicate", "same_group")] == [0, 0, 0]
     assert (leak["train"] + leak["val"], leak["val"]) == (11, pytest.approx(3.3, abs=1.4))
+
+
+def test_a_split_that_cannot_be_written_leaves_no_part_of_it(leaky, tmp_path, monkeypatch):
+    """Half a manifest was taken for all of the data, by `quick` above all, which does not split again."""
+    rows = split_without_leaks(survey([leaky]), "group", 0.3, seed=0)
+    real = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        real(path, content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_split(rows, tmp_path / "split")
+    assert list((tmp_path / "split").iterdir()) == []
+
+
+def test_names_that_are_no_utf_8_are_audited_and_no_split_is_written_that_cannot_name_them(
+    leaky, tmp_path_factory, capfd
+):
+    out = tmp_path_factory.mktemp("out")
+    for path in [*leaky.rglob("camera0_*")]:
+        path.rename(path.with_name(f"h\udcfc{path.name}"))
+    assert main(["audit", str(leaky), "--out", str(out / "audit")]) == 0
+    assert main(["split", str(leaky), "--by", "scene", "--out", str(out / "split")]) == 2
+    assert "found a name that is no UTF-8" in capfd.readouterr().err
+    assert list((out / "split").iterdir()) == []
+
+
+def test_frames_that_no_split_can_have_are_said_to_be_left_out(leaky, tmp_path, capfd):
+    (broken,) = leaky.rglob("img*/camera0_*")
+    broken.write_bytes(b"no picture")
+    assert main(["split", str(leaky), "--by", "scene", "--out", str(tmp_path / "split")]) == 0
+    assert f"1 frames left out, which cannot be used, the first: {broken}" in capfd.readouterr().out.replace("\n", "")
+
+
+@pytest.mark.parametrize("seed", ["-1", "many", "9" * 5000])
+def test_a_seed_that_is_none_is_refused_in_words(tmp_path, capfd, seed):
+    with pytest.raises(SystemExit):
+        main(["split", str(tmp_path), "--out", str(tmp_path / "split"), "--seed", seed])
+    assert "expected a whole number from 0" in capfd.readouterr().err
 
 
 def test_frames_of_one_name_but_for_their_counters_stay_together(tmp_path):

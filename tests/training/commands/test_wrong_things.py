@@ -98,6 +98,14 @@ def test_a_wrong_thing_is_refused_in_one_line(tiny_run, tmp_path, capfd, call, t
     assert said.splitlines()[-1].startswith(f"smoke-bvm-train {arguments[0]}: ")
 
 
+def test_a_place_that_takes_no_report_is_told_before_anything_is_scored(tiny_run, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(running, "calibrate", broken)
+    (tmp_path / "file").touch()
+    arguments = ["evaluate", str(tiny_run.checkpoint), "--data", str(tiny_run.data), "--out", str(tmp_path / "file")]
+    assert main(arguments) == 2
+    assert "File exists" in capfd.readouterr().err
+
+
 def broken(*_: object) -> None:
     raise RuntimeError("two\nlines")
 

@@ -1,7 +1,9 @@
 """Rendered scenes: Koschmieder's law holds at every pixel of what is written, and the mask is where the veil can be seen."""
 
 import csv
+import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ from training.data.files import DataError
 from training.data.folders import frames_to_score, read_frames
 from training.data.frames import load_image, read_mask
 from training.data.synthetic import render_landscape, seen_through
+from training.synthesis import folder as synthesis
 from training.synthesis.folder import write_scenes
 from training.synthesis.scene import horizon_of, smoke_free_scene, smoke_scene
 
@@ -114,3 +117,24 @@ def test_a_folder_without_pictures_and_one_that_is_taken_are_refused(tmp_path, b
         write_scenes(tmp_path, 1, 0, tmp_path / "out")
     with pytest.raises(DataError, match=r"manifest\.csv: is there already"):
         write_scenes(backgrounds, 1, 0, written)
+
+
+def test_scenes_that_were_not_all_drawn_are_no_data_set_and_the_next_run_draws_them(tmp_path, backgrounds, monkeypatch):
+    def stopped(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(synthesis, "smoke_free_scene", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        write_scenes(backgrounds, 4, 0, tmp_path / "out")
+    monkeypatch.undo()
+    assert not (tmp_path / "out/manifest.csv").exists()
+    write_scenes(backgrounds, 4, 0, tmp_path / "out")
+    assert len((tmp_path / "out/manifest.csv").read_text().splitlines()) == 5
+
+
+def test_a_picture_whose_name_is_no_utf_8_is_drawn_over_too(tmp_path, backgrounds):
+    shutil.copytree(backgrounds, tmp_path / "in")
+    for path in list((tmp_path / "in").iterdir()):
+        path.rename(path.with_name(f"h\udcfc{path.name}"))
+    write_scenes(tmp_path / "in", 1, 0, tmp_path / "out")
+    assert "synthetic-h\N{REPLACEMENT CHARACTER}" in (tmp_path / "out/manifest.csv").read_text(encoding="utf-8")

@@ -20,6 +20,7 @@ from training.commands.quick.schedule import schedule
 from training.commands.quick.verdict import measure_frames, paired, verdict
 from training.config import Config, ConfigError
 from training.data.checks import check_frames
+from training.data.files import write_whole
 from training.data.folders import frames_of_val, read_frames
 from training.data.frames import REAL_SMOKE, Frame, frames_sha256
 from training.data.layouts.layout import read_layout
@@ -136,7 +137,7 @@ def _expect_same(asked: Quick) -> None:
         "frames_sha256": frames_sha256([frame for folder in asked.folders for _, frame in read_layout(folder)]),
     }
     if not begun.exists():
-        begun.write_text(json.dumps(here, indent=2) + "\n", encoding="utf-8")
+        write_whole(json.dumps(here, indent=2) + "\n", begun)
     found = json.loads(begun.read_text(encoding="utf-8"))
     if other := [name for name in here if name in found and found[name] != here[name]]:
         raise ConfigError(
@@ -185,7 +186,7 @@ def _compare(asked: Quick, data: Sequence[Path], frames: Sequence[Frame], checkp
         "smoke_frames": len(smoke),
         "groups": len({frame.group for frame in frames}),
     }
-    kept.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_whole(json.dumps(result, indent=2) + "\n", kept)
     return result
 
 

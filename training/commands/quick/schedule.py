@@ -10,7 +10,7 @@ from models.manifest import Manifest
 from training.commands.config_file import read_config
 from training.config import Config, ConfigError, Network, parse_config
 from training.data.batches import feeds_decoys, possible_mix
-from training.data.files import DataError
+from training.data.files import DataError, write_whole
 from training.data.folders import Folders, read_frames
 from training.data.frames import SMOKE_FREE, Frame
 from training.engine.checkpoint import load
@@ -40,7 +40,7 @@ def schedule(start: Path, minutes: float, overrides: Sequence[str], data: Folder
     affordable = int(60.0 * _SHARE_OF_TRAINING * minutes / _seconds_a_step(config, data))
     stage = config.generator.stages[0]
     config = _with_steps(config, max(_FEWEST_STEPS, min(stage.steps, affordable)))
-    kept.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_whole(config.model_dump_json(indent=2) + "\n", kept)
     return config
 
 
