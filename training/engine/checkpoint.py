@@ -57,12 +57,16 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     unfinished = path.with_suffix(".unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state | {"config": checkpoint.config.model_dump_json()}, unfinished)
+        with unfinished.open("wb") as stream:
+            torch.save(state | {"config": checkpoint.config.model_dump_json()}, stream)
         unfinished.replace(path)
     except (OSError, RuntimeError) as error:
         with suppress(OSError):
             unfinished.unlink()
-        raise CheckpointError(f"{path}: not written, the last good checkpoint stays: {error}") from error
+        # torch's own words say where in its code a disk was full.
+        cause = error.__context__ if isinstance(error.__context__, OSError) else error
+        stays = "the last good checkpoint stays" if path.is_file() else "there is none yet"
+        raise CheckpointError(f"{path}: not written, {stays}: {cause}") from error
 
 
 def load(path: Path) -> Checkpoint:

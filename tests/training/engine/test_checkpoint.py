@@ -1,8 +1,10 @@
 """State on disk: it comes back as it went, and nothing that is damaged is taken for it."""
 
 import pickle
+import resource
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -133,8 +135,8 @@ def test_a_failed_write_keeps_the_last_good_checkpoint_and_leaves_no_litter(chec
     save(checkpoint, path)
     good = path.read_bytes()
 
-    def write_half(_: object, target: Path) -> None:
-        target.write_bytes(good[:100])
+    def write_half(_: object, target: BinaryIO) -> None:
+        target.write(good[:100])
         raise error
 
     monkeypatch.setattr(torch, "save", write_half)
@@ -144,6 +146,16 @@ def test_a_failed_write_keeps_the_last_good_checkpoint_and_leaves_no_litter(chec
         save(replace(checkpoint, step=8), path)
     assert path.read_bytes() == good
     assert [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_disk_that_is_full_is_said_to_be(checkpoint, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))
+    try:
+        with pytest.raises(CheckpointError, match=r"last\.ckpt: not written, there is none yet: .*File too large"):
+            save(checkpoint, tmp_path / "last.ckpt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_run_folder_that_is_a_file_is_refused_in_words(checkpoint, tmp_path):
