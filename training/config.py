@@ -205,7 +205,7 @@ class Config(_Section):
     accumulate: Positive = 1
     """Parts of a process's share that are computed one after the other, where memory does not hold it at once."""
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
-    workers: Annotated[int, Field(ge=0)] = 1
+    workers: Annotated[int, Field(ge=0, le=256)] = 1
     epoch_steps: Positive = 250
     checkpoint_steps: Positive = 100
     false_alarms: Part = 0.05

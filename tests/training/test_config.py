@@ -73,6 +73,7 @@ def test_a_later_override_wins():
         ("nework.encoder=x", "nework: Extra inputs"),
         ("name=../../elsewhere", "name: String should match"),
         ("name=", "name: String should match"),
+        ("workers=100000", "workers: Input should be less than or equal to 256"),
         ("seed=99999999999999999999", "seed: Input should be less than"),
         ("generator.optimiser.learning_rate=1e400", r"learning_rate: Input should be a finite number \(found inf\)"),
         ("data.strength=inf", "data.strength: Input should be a finite number"),
