@@ -129,7 +129,8 @@ def test_the_answer_to_the_first_request_is_what_the_newest_release_says_of_its_
     manifest = Manifest.read(folder)
     (shown,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
     reply = SegmentResponse.model_validate_json(shown)
-    _, maps = golden.read(folder, manifest.golden, manifest.input.size_px)
+    shown_by = manifest.goldens.get(reply.model.precision, manifest.golden)
+    _, maps = golden.read(folder, shown_by, manifest.input.size_px)
     options = DetectionOptions(manifest.threshold, manifest.minimum_region, manifest.gate)
     found = detect_smoke(
         SegmentationMaps(*(maps[name].astype(np.float32) for name in OUTPUTS)),

@@ -120,11 +120,11 @@ def test_package_data_names_the_newest_release():
     assert project["tool"]["setuptools"]["package-data"]["models"] == [f"released/{newest_release().name}/**/*"]
 
 
-def test_every_release_keeps_its_promise_and_weighs_at_most_thirty_megabytes():
+def test_every_release_keeps_its_promise_and_weighs_at_most_thirty_megabytes_or_two_more_with_int8():
     folders = [path for path in RELEASED.iterdir() if (path / MANIFEST_FILE).is_file()]
     assert folders
     for folder in folders:
         manifest = Manifest.read(folder)
         manifest.verify(folder)
         assert folder.name == f"{manifest.name}-{manifest.version}"
-        assert sum(file.bytes for file in manifest.files.values()) <= 30 * 2**20
+        assert sum(file.bytes for file in manifest.files.values()) <= (32e6 if "int8" in manifest.models else 30e6)
