@@ -97,7 +97,13 @@ def _segment_s(release: Path, frame: Path, resolution: str, count: int) -> tuple
         command = [sys.executable, "-m", "service", "segment", str(pictures), "--out", f"{folder}/out"]
         options = ["--outputs", "mask,total,aleatoric", "--resolution", resolution, "--model-dir", str(release)]
         started_s, before_s = time.perf_counter(), _children_s()
-        subprocess.run([*command, *options], cwd=ROOT, capture_output=True, check=True)
+        subprocess.run(
+            [*command, *options],
+            cwd=ROOT,
+            env=os.environ | {"SMOKE_PRECISION": "fp32"},
+            capture_output=True,
+            check=True,
+        )
         return time.perf_counter() - started_s, _children_s() - before_s
 
 

@@ -61,8 +61,8 @@ class Running:
 
 @contextmanager
 def ours(release: Path, resolution: str) -> Iterator[Running]:
-    """The service as it comes, but for limits that refuse somebody."""
-    server = Server(release, SMOKE_DEADLINE_S=_DEADLINE_S)
+    """The service as it comes, but for limits that refuse somebody, and with the model file that the peers have."""
+    server = Server(release, SMOKE_DEADLINE_S=_DEADLINE_S, SMOKE_PRECISION="fp32")
     try:
         yield Running(f"{server.url}/segment?resolution={resolution}", server.process.pid)
     finally:
