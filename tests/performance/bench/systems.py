@@ -60,9 +60,9 @@ class Running:
 
 
 @contextmanager
-def ours(release: Path, resolution: str) -> Iterator[Running]:
-    """The service as it comes, but for limits that refuse somebody, and with the model file that the peers have."""
-    server = Server(release, SMOKE_DEADLINE_S=_DEADLINE_S, SMOKE_PRECISION="fp32")
+def ours(release: Path, resolution: str, precision: str = "fp32") -> Iterator[Running]:
+    """The service as it comes, but for limits that refuse somebody, and by default with the model file that the peers have."""
+    server = Server(release, SMOKE_DEADLINE_S=_DEADLINE_S, SMOKE_PRECISION=precision)
     try:
         yield Running(f"{server.url}/segment?resolution={resolution}", server.process.pid)
     finally:
