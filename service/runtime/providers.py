@@ -28,7 +28,7 @@ class RuntimeOptions:
         cuda_memory_max_bytes: Most GPU memory; 0 for no bound.
         cuda_graphs: Record the work of each batch size once, and replay it; without, CUDA runs one frame at a time.
         tensorrt_cache_dir: Where TensorRT keeps its engines.
-        precision: Which of the release's models: fp32, fp16, int8, or auto: see `second_models`.
+        precision: Which of the release's models: fp32, fp16, int8, or auto: see `service.runtime.session`.
         cuda_nhwc: Have CUDA keep the channels of maps last; no setting, but there to be measured.
     """
 
@@ -89,10 +89,9 @@ def tries_graphs(options: RuntimeOptions, available: Collection[str]) -> bool:
     return tries_cuda(options, available) and options.cuda_graphs
 
 
-def second_models(options: RuntimeOptions, available: Collection[str]) -> dict[str, Provider]:
-    """The precisions that `auto` tries before fp32, and where each must come to run; beside TensorRT fp16 is not tried."""
-    on_cuda: dict[str, Provider] = {"fp16": "cuda"} if tries_cuda(options, available) else {}
-    return on_cuda | {"int8": "cpu"}
+def tries_gpu(options: RuntimeOptions, available: Collection[str]) -> bool:
+    """Whether a session would run on a GPU, if it can be used."""
+    return any(kind != "cpu" and NAMES[kind] in available for kind in _ORDER[options.provider])
 
 
 def batches(used: str, options: RuntimeOptions) -> bool:

@@ -70,7 +70,7 @@ def open_model(folder: Path, options: RuntimeOptions) -> OnnxModel:
     if options.precision != "auto":
         model = _opened(folder, manifest, options, options.precision)
     else:
-        model = _second_or_none(folder, manifest, options) or _opened(folder, manifest, options, "fp32")
+        model = _preferred(folder, manifest, options)
     identity = model.identity
     _LOG.info(
         "model ready",
@@ -83,19 +83,33 @@ def open_model(folder: Path, options: RuntimeOptions) -> OnnxModel:
     return model
 
 
-def _second_or_none(folder: Path, manifest: Manifest, options: RuntimeOptions) -> OnnxModel | None:
-    """The release's fp16 model on CUDA or its int8 model on a CPU, where it has one that answers here as it did at the release."""
-    for precision, provider in providers.second_models(options, ort.get_available_providers()).items():
-        if precision not in manifest.models:
-            continue
-        try:
-            model = _opened(folder, manifest, options, precision)
-        except ModelUnusable as error:
-            _LOG.warning(f"{precision} does not answer here as released: running fp32", extra={"reason": str(error)})
-            continue
-        if model.identity.provider == provider:
-            return model
-    return None
+def _preferred(folder: Path, manifest: Manifest, options: RuntimeOptions) -> OnnxModel:
+    """What `auto` runs: fp16 on CUDA and int8 on a CPU, each where it answers here as at the release, else fp32.
+
+    Where there may be a GPU int8 is opened last, once none was found: there it would cost a start and gain nothing.
+    """
+    available, model = ort.get_available_providers(), None
+    if providers.tries_cuda(options, available):
+        model = _second_or_none(folder, manifest, options, "fp16", "cuda")
+    if model is None and providers.tries_gpu(options, available):
+        model = _opened(folder, manifest, options, "fp32")
+    if model is None or model.identity.provider == "cpu":
+        model = _second_or_none(folder, manifest, options, "int8", "cpu") or model
+    return model or _opened(folder, manifest, options, "fp32")
+
+
+def _second_or_none(
+    folder: Path, manifest: Manifest, options: RuntimeOptions, precision: str, provider: str
+) -> OnnxModel | None:
+    """A second model where the release has it and it runs on that provider, as released."""
+    if precision not in manifest.models:
+        return None
+    try:
+        model = _opened(folder, manifest, options, precision)
+    except ModelUnusable as error:
+        _LOG.warning(f"{precision} does not answer here as released: running fp32", extra={"reason": str(error)})
+        return None
+    return model if model.identity.provider == provider else None
 
 
 def _opened(folder: Path, manifest: Manifest, options: RuntimeOptions, precision: str) -> OnnxModel:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from service.runtime.providers import RuntimeOptions, batches, fell_back, found, second_models, tries_graphs, wanted
+from service.runtime.providers import RuntimeOptions, batches, fell_back, found, tries_gpu, tries_graphs, wanted
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 GPU_BUILD = (TENSORRT, CUDA, CPU)
@@ -48,15 +48,16 @@ def test_cuda_lays_out_maps_otherwise_only_where_that_is_asked_for():
 @pytest.mark.parametrize(
     ("provider", "available", "expected"),
     [
-        ("auto", GPU_BUILD, ["fp16", "int8"]),
-        ("cuda", GPU_BUILD, ["fp16", "int8"]),
-        ("tensorrt", GPU_BUILD, ["int8"]),
-        ("cpu", GPU_BUILD, ["int8"]),
-        ("auto", (CPU,), ["int8"]),
+        ("auto", GPU_BUILD, True),
+        ("cuda", GPU_BUILD, True),
+        ("tensorrt", GPU_BUILD, True),
+        ("cpu", GPU_BUILD, False),
+        ("auto", (CPU,), False),
+        ("tensorrt", (CPU,), False),
     ],
 )
-def test_fp16_is_tried_where_cuda_may_be_used_and_before_int8(provider, available, expected):
-    assert list(second_models(RuntimeOptions(provider), available)) == expected
+def test_a_gpu_is_tried_where_it_is_wanted_and_the_build_has_it(provider, available, expected):
+    assert tries_gpu(RuntimeOptions(provider), available) is expected
 
 
 def test_cuda_memory_can_be_bounded_and_claimed_otherwise():

@@ -228,8 +228,16 @@ def test_on_cuda_auto_runs_fp16(three, asked, runs):
 
 
 @pytest.mark.usefixtures("cuda")
-def test_on_cuda_auto_runs_fp32_where_there_is_int8_alone(both):
+def test_on_cuda_auto_runs_fp32_where_there_is_int8_alone_and_does_not_open_that(both, caplog):
+    spoil(both, "int8")
     assert open_model(both, RuntimeOptions()).identity.precision == "fp32"
+    assert "int8" not in caplog.text
+
+
+@pytest.mark.usefixtures("cuda")
+def test_a_gpu_build_whose_gpu_cannot_be_used_runs_int8(three, monkeypatch):
+    monkeypatch.setattr("service.runtime.providers.found", lambda _: "cpu")
+    assert open_model(three, RuntimeOptions()).identity.precision == "int8"
 
 
 @pytest.mark.usefixtures("cuda")
