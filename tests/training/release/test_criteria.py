@@ -80,13 +80,18 @@ def test_the_rest_is_not_measured_where_speed_does_not_hold(release, frames):
     assert all("processor time" in criterion.name for criterion in found)
 
 
-def test_a_model_that_finds_the_opposite_fails(release, frames, tmp_path):
+def answering(release: Path, operator: str, constant: float, file: Path) -> None:
+    """Write the release's model with another probability: the operator of the constant and what it was."""
     model = onnx.load(release / "model.onnx")
     node = next(node for node in model.graph.node if "probability" in node.output)
     node.output[0] = "red_share"
-    model.graph.initializer.append(numpy_helper.from_array(np.float32(1.0), "one"))
-    model.graph.node.append(helper.make_node("Sub", ["one", "red_share"], ["probability"]))
-    onnx.save(model, tmp_path / "opposite.onnx")
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(constant), "constant"))
+    model.graph.node.append(helper.make_node(operator, ["constant", "red_share"], ["probability"]))
+    onnx.save(model, file)
+
+
+def test_a_model_that_finds_the_opposite_fails(release, frames, tmp_path):
+    answering(release, "Sub", 1.0, tmp_path / "opposite.onnx")
     manifest = replace(Manifest.read(release), threshold=0.75)
     found = by_name(compare_precisions(manifest, release / "model.onnx", tmp_path / "opposite.onnx", frames, ANY_SPEED))
     lost = found["F-beta at the threshold"]
@@ -97,12 +102,7 @@ def test_a_model_that_finds_the_opposite_fails(release, frames, tmp_path):
 
 
 def test_more_is_as_far_from_fp32_as_less(release, frames, tmp_path):
-    model = onnx.load(release / "model.onnx")
-    node = next(node for node in model.graph.node if "probability" in node.output)
-    node.output[0] = "red_share"
-    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.5), "half"))
-    model.graph.node.append(helper.make_node("Mul", ["half", "red_share"], ["probability"]))
-    onnx.save(model, tmp_path / "half.onnx")
+    answering(release, "Mul", 0.5, tmp_path / "half.onnx")
     files = (release / "model.onnx", tmp_path / "half.onnx")
     there, back = (
         by_name(compare_precisions(Manifest.read(release), *order, frames, BOUNDS["fp16"]))
