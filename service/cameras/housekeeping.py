@@ -97,6 +97,7 @@ class _State:
         self._undelivered = undelivered
         self._report = report
         self._written = self._now()
+        self._writing = asyncio.Lock()
 
     async def keep(self) -> None:
         """Write what has changed."""
@@ -104,19 +105,20 @@ class _State:
             await self.save()
 
     async def save(self) -> None:
-        """Write what there is."""
+        """Write what there is, after a writing that is under way: two at once would spoil each other's file."""
         if self._file is None:
             return
-        now = self._now()
-        described = snapshot_of(self._cameras, time.time(), now[1])
-        writing = asyncio.ensure_future(asyncio.to_thread(_write, described, self._file))
-        if not (await asyncio.wait({writing}, timeout=_HANGS_S))[0]:
-            _LOG.error("state file is not written yet: the disk hangs", extra={"file": str(self._file)})
-            self._report(False)
-        saved = await writing
-        self._report(saved)
-        if saved:
-            self._written = now
+        async with self._writing:
+            now = self._now()
+            described = snapshot_of(self._cameras, time.time(), now[1])
+            writing = asyncio.ensure_future(asyncio.to_thread(_write, described, self._file))
+            if not (await asyncio.wait({writing}, timeout=_HANGS_S))[0]:
+                _LOG.error("state file is not written yet: the disk hangs", extra={"file": str(self._file)})
+                self._report(False)
+            saved = await writing
+            self._report(saved)
+            if saved:
+                self._written = now
 
     def _now(self) -> tuple[int, Mapping[str, Any], int]:
         """Changes, what was not told yet, and the minute of the last frame: what frames leave behind is written once a minute."""

@@ -1,7 +1,8 @@
-"""Pictures on disk: those that a command line names or that lie in a folder, in the order in which a person counts."""
+"""Files that a command line means: in the order in which a person counts, and under which name each is answered."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,3 +75,43 @@ def _real(path: Path) -> Path:
 def readable(path: Path | str) -> str:
     """A file's name as text, whatever bytes it is made of: those that are no UTF-8 are written by their numbers."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentTask:
+    """A picture or video, the stem of the files written for it, and the folder below `--out` for them."""
+
+    source: Path
+    stem: str
+    folder: Path = Path()
+
+
+def name_tasks(pictures: Iterable[Path], mirrored: Sequence[Path] = ()) -> list[SegmentTask]:
+    """Give each file its own stem: the second `plume` of a folder becomes `plume-2`, so that nothing is overwritten.
+
+    Args:
+        pictures: In order.
+        mirrored: Folders whose trees are made anew below `--out`; what is in none of them goes to the top.
+    """
+    placed = [(_place(picture, mirrored), picture) for picture in pictures]
+    taken = {(folder, picture.stem) for folder, picture in placed}
+    used: set[tuple[Path, str]] = set()
+    tasks = []
+    for folder, picture in placed:
+        stem = picture.stem if (folder, picture.stem) not in used else _free_stem(folder, picture.stem, taken)
+        taken.add((folder, stem))
+        used.add((folder, stem))
+        tasks.append(SegmentTask(picture, stem, folder))
+    return tasks
+
+
+def _place(picture: Path, mirrored: Iterable[Path]) -> Path:
+    inputs = [root for root in mirrored if root != picture and picture.is_relative_to(root)]
+    return picture.parent.relative_to(inputs[0]) if inputs else Path()
+
+
+def _free_stem(folder: Path, stem: str, taken: Container[tuple[Path, str]]) -> str:
+    number = 2
+    while (folder, f"{stem}-{number}") in taken:
+        number += 1
+    return f"{stem}-{number}"

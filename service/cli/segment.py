@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import time
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from service.api.schemas.result import LatencyBody
 from service.api.schemas.segment import FileReport, MapFile
 from service.cli.annotations.writers import Annotations, open_annotations
 from service.cli.overlap import frames_at_once, in_order, side_by_side
-from service.cli.pictures import collect, readable
+from service.cli.pictures import SegmentTask, collect, name_tasks, readable
 from service.cli.progress import frame_progress
 from service.cli.reports import report_of, write_report
 from service.cli.summary import SummaryTable, open_summary
@@ -30,15 +30,6 @@ from service.runtime.model import Model
 from service.runtime.slot import ModelSlot
 from service.server.components import load, worker_options
 from service.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentTask:
-    """One picture, the stem of the files written for it, and the folder below `--out` for them."""
-
-    source: Path
-    stem: str
-    folder: Path = Path()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,30 +119,6 @@ def _left(tasks: Iterable[SegmentTask], job: SegmentJob, model: Model, console: 
     return left
 
 
-def name_tasks(pictures: Iterable[Path], mirrored: Sequence[Path] = ()) -> list[SegmentTask]:
-    """Give each picture its own stem: the second `plume` of a folder becomes `plume-2`, so that nothing is overwritten.
-
-    Args:
-        pictures: In order.
-        mirrored: Folders whose trees are made anew below `--out`; what is in none of them goes to the top.
-    """
-    placed = [(_place(picture, mirrored), picture) for picture in pictures]
-    taken = {(folder, picture.stem) for folder, picture in placed}
-    used: set[tuple[Path, str]] = set()
-    tasks = []
-    for folder, picture in placed:
-        stem = picture.stem if (folder, picture.stem) not in used else _free_stem(folder, picture.stem, taken)
-        taken.add((folder, stem))
-        used.add((folder, stem))
-        tasks.append(SegmentTask(picture, stem, folder))
-    return tasks
-
-
-def _place(picture: Path, mirrored: Iterable[Path]) -> Path:
-    inputs = [root for root in mirrored if root != picture and picture.is_relative_to(root)]
-    return picture.parent.relative_to(inputs[0]) if inputs else Path()
-
-
 async def segment_files(tasks: Sequence[SegmentTask], job: SegmentJob, console: Console) -> int:
     """Answer each task, many at once, and report in their order on the console.
 
@@ -224,10 +191,3 @@ def _write(task: SegmentTask, out: Path, segmentation: Segmentation, fields: dic
     report = FileReport(source=readable(task.source), maps=maps, overlay=shown, **fields)
     write_report(report, out / f"{task.stem}.json")
     return report
-
-
-def _free_stem(folder: Path, stem: str, taken: Container[tuple[Path, str]]) -> str:
-    number = 2
-    while (folder, f"{stem}-{number}") in taken:
-        number += 1
-    return f"{stem}-{number}"

@@ -73,6 +73,34 @@ def test_a_disk_that_hangs_is_said_and_waited_for(tmp_path, caplog, monkeypatch)
     asyncio.run(run())
 
 
+def test_the_last_state_waits_for_a_writing_under_way(tmp_path, monkeypatch):
+    """Two at once would write into the same file beside it, and what takes the place of the old one could be a mixture."""
+    free, begun, write = threading.Event(), [], housekeeping_module.write_snapshot
+
+    def slowly(*given) -> None:
+        begun.append(given)
+        assert free.wait(60)
+        write(*given)
+
+    monkeypatch.setattr(housekeeping_module, "write_snapshot", slowly)
+
+    async def run() -> None:
+        known = cameras()
+        keeping = housekeeping(known, tmp_path / "state.json", period_s=0.01)
+        await keeping.__aenter__()
+        known.changes += 1
+        await until(lambda: begun)
+        known.restore("ridge", KeptCamera({"": CameraAlarm(AlarmState.ALARM)}), time.time())
+        leaving = asyncio.create_task(keeping.__aexit__(None, None, None))
+        await asyncio.wait({leaving}, timeout=0.1)
+        assert len(begun) == 1
+        free.set()
+        await leaving
+        assert "ridge" in json.loads((tmp_path / "state.json").read_text())["cameras"]
+
+    asyncio.run(run())
+
+
 def test_a_camera_that_is_gone_is_forgotten_by_and_by(tmp_path):
     async def run() -> None:
         known = cameras()

@@ -9,8 +9,7 @@ import pytest
 from models.geometry import fit
 from models.operating_points import OperatingPoint, OperatingPoints
 from service.__main__ import main
-from service.cli.pictures import collect
-from service.cli.segment import name_tasks
+from service.cli.pictures import collect, name_tasks
 from tests.conftest import build_release, closed_form
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
 

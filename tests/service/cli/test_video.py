@@ -29,6 +29,19 @@ def test_a_video_is_segmented_frame_by_frame_and_its_frames_are_kept(release, fi
     assert sorted(file.stem for file in (out / "yolo/labels").iterdir()) == frames
 
 
+def test_videos_of_one_name_keep_their_own_frames(release, film, tmp_path):
+    (tmp_path / "calm").mkdir()
+    calm = write_video(tmp_path / "calm/film.mp4", [plain(26, 51, 128, 64, 48)] * 2 * RATE)
+    named = [str(video) for video in (calm, film, calm)]
+    arguments = ["--out", str(tmp_path / "out"), "--model-dir", str(release), "--every", "1", "--outputs", ""]
+    assert main(["segment", *named, *arguments]) == 0
+    answered = {file.stem: json.loads(file.read_text())["assessment"] for file in (tmp_path / "out").glob("*.json")}
+    assert answered == {
+        **{f"film-0000{second}.0": "clear" for second in range(2)},
+        **{f"film-2-0000{second}.0": said for second, said in enumerate(["clear", "clear", "smoke", "smoke"])},
+    }
+
+
 def test_a_resumed_run_goes_on_within_a_video(release, film, tmp_path, capfd):
     out = tmp_path / "out"
     assert segment(release, film, out, "--outputs", "") == 0
