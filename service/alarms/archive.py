@@ -149,6 +149,8 @@ class AlarmArchive:
         self._woken.set()
 
     async def _work(self) -> None:
+        if self._folder is not None:
+            await asyncio.to_thread(self._folder.sweep, list(self.index))
         while True:
             self._woken.clear()
             self.index.reconcile(self._cameras, time.time())

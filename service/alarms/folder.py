@@ -8,7 +8,7 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from re import fullmatch
@@ -36,25 +36,38 @@ class AlarmFolder:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
     def read(self) -> list[AlarmRecord]:
-        """Every alarm that is there; what was begun and never finished goes. Raises OSError."""
-        found = (self._read(folder) for folder in sorted(self.path.iterdir()) if fullmatch(ALARM_ID, folder.name))
+        """Every alarm that is there; nothing is written or dropped. Raises OSError."""
+        found = (self._read(folder) for folder in self._folders())
         return [record for record in found if record is not None]
+
+    def sweep(self, records: Iterable[AlarmRecord]) -> None:
+        """Drop what a crash left behind: frames that none of these names, and alarms that were never written down."""
+        known = {record.id: record for record in records}
+        for folder in self._folders():
+            try:
+                if folder.name in known:
+                    self._drop_unnamed(known[folder.name])
+                elif not (folder / _RECORD).exists():
+                    self.remove(folder.name)
+            except OSError as error:
+                _LOG.error("what a crash left of an alarm stays", extra={"file": str(folder), "error": str(error)})
+
+    def _folders(self) -> list[Path]:
+        return sorted(folder for folder in self.path.iterdir() if fullmatch(ALARM_ID, folder.name))
 
     def _read(self, folder: Path) -> AlarmRecord | None:
         try:
             record = AlarmRecord.model_validate_json((folder / _RECORD).read_bytes())
             if record.id != folder.name:
                 raise ValueError(f"found the alarm {record.id}, expected that of the folder's name")
+            return record
         except FileNotFoundError:
-            self.remove(folder.name)
             return None
         except (OSError, ValueError) as error:
             _LOG.error(
                 "a kept alarm cannot be read; it is left alone", extra={"file": str(folder), "error": str(error)}
             )
             return None
-        self._sweep(record)
-        return record
 
     def write_frame(self, alarm_id: str, number: int, files: Mapping[KeptFile, bytes]) -> None:
         """Write a frame's files; where one cannot be written none is left. Raises OSError."""
@@ -73,9 +86,9 @@ class AlarmFolder:
         folder = self.path / record.id
         folder.mkdir(exist_ok=True)
         _replace(folder / _RECORD, record.model_dump_json().encode())
-        self._sweep(record)
+        self._drop_unnamed(record)
 
-    def _sweep(self, record: AlarmRecord) -> None:
+    def _drop_unnamed(self, record: AlarmRecord) -> None:
         named = {str(frame.number) for frame in record.frames.values()}
         for file in (self.path / record.id).iterdir():
             if file.name != _RECORD and file.name.partition(".")[0] not in named:

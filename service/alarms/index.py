@@ -45,6 +45,9 @@ class AlarmIndex:
         self.changed: set[str] = set()
         self.gone: set[str] = set()
 
+    def __iter__(self) -> Iterator[AlarmRecord]:
+        return iter(self._records.values())
+
     def get(self, alarm_id: str) -> AlarmRecord | None:
         """One alarm, if it is remembered."""
         return self._records.get(alarm_id)

@@ -15,6 +15,7 @@ from service.errors import AddressUnusable, ModelUnusable, ProviderUnusable, Set
 from service.runtime.slot import LoadedModel
 from service.server.app import create_app
 from service.server.components import load
+from service.server.named_files import check_files
 from service.server.serve import bind
 from service.settings import Settings, unknown_variables
 
@@ -111,8 +112,12 @@ def _speed(settings: Settings, loaded: LoadedModel) -> str:
 
 
 def _files(settings: Settings, loaded: LoadedModel) -> str:
-    """Keys, rules, secrets and certificates are read, and what is written can be: by putting the service together."""
-    create_app(settings, lambda: loaded)
+    """Keys, rules, secrets and certificates are read, and what is written can be: by putting the service together.
+
+    Without its state, which it would set aside where that is broken.
+    """
+    check_files(settings)
+    create_app(settings.model_copy(update={"state_file": None}), lambda: loaded)
     named = [name for name, value in settings if isinstance(value, Path) and name != "model_dir"]
     return f"can be used: {', '.join(f'SMOKE_{name.upper()}' for name in named)}" if named else "none is named"
 

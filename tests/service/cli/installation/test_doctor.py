@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from service.__main__ import main
+from service.cameras.alarm import new_alarm_id
 from tests.conftest import build_release
 
 
@@ -55,6 +56,19 @@ def test_a_file_that_cannot_be_written_is_told(release, capsys, monkeypatch, tmp
     code, found = examined(capsys, "--model-dir", str(release))
     assert code == 2
     assert "SMOKE_FEEDBACK_FILE" in found["files"]["found"]
+
+
+def test_what_a_service_beside_it_has_written_is_left_as_it_is(release, capsys, monkeypatch, tmp_path):
+    """A broken state file, and a frame of an alarm that is not written down yet."""
+    state = tmp_path / "state.json"
+    frame = tmp_path / "alarms" / new_alarm_id(60.0) / "0.frame.jpg"
+    frame.parent.mkdir(parents=True)
+    for file in (state, frame):
+        file.write_text("{")
+    monkeypatch.setenv("SMOKE_STATE_FILE", str(state))
+    monkeypatch.setenv("SMOKE_ALARM_DIR", str(tmp_path / "alarms"))
+    assert examined(capsys, "--model-dir", str(release))[0] == 0
+    assert (state.read_text(), frame.read_text()) == ("{", "{")
 
 
 def test_a_port_in_use_is_told_with_another(release, capsys, monkeypatch):
