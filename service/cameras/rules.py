@@ -44,10 +44,15 @@ _Polygon = Annotated[list[_Point], Field(min_length=3, max_length=256)]
 
 
 class _Table(AlarmPolicy):
-    """A table of the file: any field of a policy, a rate, polygons in which nothing counts, and tables of the same kind by view."""
+    """A table of the file: any field of a policy, a rate, polygons in which nothing counts."""
 
     false_alarm_rate: float | None = Field(None, ge=0, le=1)
     ignore: list[_Polygon] | None = None
+
+
+class _CameraTable(_Table):
+    """A camera's table, which may hold one for each of its views."""
+
     view: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
@@ -126,7 +131,8 @@ class Rules:
         except ValidationError as error:
             raise ValueError(in_words(error, _TABLES)) from None
         default = _rule("default", file.default, Rule(base))
-        return cls(default, {name: _rule(f"camera.{name}", table, default) for name, table in file.camera.items()})
+        cameras = {name: _rule(f"camera.{name}", table, default, _CameraTable) for name, table in file.camera.items()}
+        return cls(default, cameras)
 
 
 class CameraFile:
@@ -162,16 +168,13 @@ class CameraFile:
             stamp = (stat.st_mtime_ns, stat.st_size)
             if stamp == self._stamp:
                 return
-            text = read_text(self._path)
             self._stamp = stamp
-            rules = parsed(lambda text: Rules.parse(text, self._base), text)
+            rules = parsed(lambda text: Rules.parse(text, self._base), read_text(self._path))
             self._check(rules)
             self.rules = rules
-        except (OSError, OperatingPointError) as error:
-            self._stamp = None  # Tried again: the file may come back, and another model may certify the rate.
-            self._say(f"{self._path}: {error}")
-        except ValueError as error:
-            self._stamp = stamp
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError | OperatingPointError):
+                self._stamp = None  # Tried again: the file may come back, and another model may certify the rate.
             self._say(f"{self._path}: {error}")
         else:
             self.error, self.read_s = None, time.time()
@@ -183,16 +186,16 @@ class CameraFile:
         self.error = error
 
 
-def _rule(name: str, table: Mapping[str, Any], base: Rule) -> Rule:
+def _rule(name: str, table: Mapping[str, Any], base: Rule, model: type[_Table] = _Table) -> Rule:
     try:
-        checked = _Table.model_validate({**base.policy.model_dump(), **table})
+        checked = model.model_validate({**base.policy.model_dump(), **table})
     except ValidationError as error:
-        raise ValueError(in_words(error, _EXPECTED, name)) from None
+        raise ValueError(in_words(error, {key: _EXPECTED[key] for key in model.model_fields}, name)) from None
     policy = AlarmPolicy(**checked.model_dump(include=set(AlarmPolicy.model_fields)))
     rate = base.false_alarm_rate if checked.false_alarm_rate is None else checked.false_alarm_rate
     rule = Rule(policy, base.ignored if checked.ignore is None else _grid(checked.ignore), rate)
-    views = {view: _rule(f"{name}.view.{view}", inner, rule) for view, inner in checked.view.items()}
-    return replace(rule, views=views)
+    views = checked.view if isinstance(checked, _CameraTable) else {}
+    return replace(rule, views={view: _rule(f"{name}.view.{view}", inner, rule) for view, inner in views.items()})
 
 
 def _bounds(field: FieldInfo) -> str:
