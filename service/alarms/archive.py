@@ -87,10 +87,10 @@ class AlarmArchive:
     def take(self, camera_id: str, frame: AlarmFrame) -> None:
         """Follow a camera's alarm after a frame that the camera has just taken in, and keep the frame; returns at once."""
         camera = self._cameras.get(camera_id)
-        if camera is None or not frame.counted:
+        view = camera.views.get(frame.view) if camera else None
+        if camera is None or view is None or not frame.counted:
             return
-        view = camera.views[camera.showing]
-        record = self.index.follow((camera_id, camera.showing), view.alarm)
+        record = self.index.follow((camera_id, frame.view), view.alarm)
         if record is not None:
             self._keep(self.index.see(record, camera), _Pending(frame, view.alarm.score, view.area_fraction))
 

@@ -28,6 +28,7 @@ class AlarmFrame:
         body: Its file.
         segmentation: What was found on it.
         stamp: When it was taken and came.
+        view: The view that it shows.
         counted: Whether it counted for the alarm.
         reply: What the service said of it, as JSON; may take a while.
     """
@@ -36,6 +37,7 @@ class AlarmFrame:
     segmentation: Segmentation
     request_id: str
     stamp: Stamp
+    view: str
     counted: bool
     reply: Callable[[], bytes]
 

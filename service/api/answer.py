@@ -71,11 +71,11 @@ class Answer:
             pieces += [b'"', *_base64(data), b'"', after]
         return b"".join(pieces)
 
-    def alarm_frame(self, body: bytes, stamp: Stamp) -> AlarmFrame:
+    def alarm_frame(self, body: bytes, stamp: Stamp, alarm: AlarmStatus) -> AlarmFrame:
         """The frame as it is kept, if there is an alarm, with the reply without maps."""
         bare = replace(self, segmentation=replace(self.segmentation, rendering=_NOTHING))
-        counted = self.alarm is not None and self.alarm.arrival.counts
-        return AlarmFrame(body, bare.segmentation, self.request_id, stamp, counted, bare.json)
+        counted = alarm.arrival.counts
+        return AlarmFrame(body, bare.segmentation, self.request_id, stamp, alarm.view, counted, bare.json)
 
     def _told(self, segmentation: Segmentation) -> SegmentResponse:
         return SegmentResponse.of(segmentation, self.latency, self.request_id, self.query, self.alarm)

@@ -45,7 +45,7 @@ async def events(state: AppStateDep) -> Response:
     if state.events.readers >= READERS_MAX:
         found = f"found {state.events.readers} readers of events, expected fewer than {READERS_MAX}"
         raise errors.ServiceFull(found, _RETRY_S)
-    stream = state.events.read(_current(list(state.cameras)))
+    stream = state.events.read(_current(state.cameras))
     return StreamingResponse(stream, media_type=_MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
 
 
@@ -55,8 +55,9 @@ def publish_changes(cameras: Cameras, events: Broadcast) -> None:
     cameras.on_forget = lambda camera: events.publish(lambda: sse("forgotten", json.dumps({"camera_id": camera.id})))
 
 
-def _current(known: Iterable[Camera]) -> Iterator[bytes]:
-    known = list(known)
+def _current(cameras: Iterable[Camera]) -> Iterator[bytes]:
+    """As of when the first is asked for: from then on a reader is told of changes."""
+    known = list(cameras)
     yield sse("current", json.dumps({"cameras": len(known)}))
     yield from (_camera(camera, newest=len(camera.recent)) for camera in known)
 

@@ -106,7 +106,7 @@ async def segment(request: Request, state: AppStateDep, x_deadline_ms: Deadline 
             alarm = await state.cameras.take(query.camera_id, query.view or "", stamp, segmentation)
             answer = Answer(segmentation, latency, request.state.request_id, query, alarm)
             if query.camera_id is not None and alarm is not None:
-                state.alarms.take(query.camera_id, answer.alarm_frame(body, stamp))
+                state.alarms.take(query.camera_id, answer.alarm_frame(body, stamp, alarm))
             return await _respond(state, answer, media_type)
 
 

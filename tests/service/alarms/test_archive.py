@@ -12,6 +12,12 @@ import pytest
 
 from service.alarms import archive
 from service.alarms.folder import AlarmFolder
+from service.alarms.index import AlarmIndex, AlarmLimits
+from service.alarms.pictures import AlarmFrame
+from service.cameras.alarm import AlarmState, CameraAlarm, new_alarm_id
+from service.cameras.camera import Camera, CameraView
+from service.cameras.clock import Stamp
+from service.runtime.supervision import Supervisor
 from tests.pictures import file_of, noisy
 
 MISSING = "No space left on device"
@@ -73,6 +79,16 @@ def test_a_full_disk_costs_the_picture_and_never_the_alarm(open_client, small_di
     assert client.get(f"/alarms/{alarm_id}/frame.jpg").status_code == 200
     assert set(client.get(f"/alarms/{alarm_id}").json()["frames"]) == {"first", "strongest", "latest"}
     assert result(client, "kept") == 1
+
+
+def test_a_frame_belongs_to_the_alarm_of_the_view_that_it_shows():
+    """Its camera may have turned by the time that it is handed over."""
+    alarms = {view: CameraAlarm(AlarmState.ALARM, 60.0, id=new_alarm_id(60.0)) for view in ("east", "west")}
+    views = {view: CameraView(alarm, area_fraction=0.1) for view, alarm in alarms.items()}
+    cameras = {"ridge": Camera("ridge", "ridge", views, showing="west")}
+    kept = archive.AlarmArchive(AlarmIndex(AlarmLimits()), cameras, None, None, None, None, Supervisor())
+    kept.take("ridge", AlarmFrame(b"", None, "r", Stamp(60.0, 60.0), "east", counted=True, reply=bytes))
+    assert [(record.view, record.area_fraction) for record in kept.index] == [("east", 0.1)]
 
 
 @pytest.fixture
