@@ -63,11 +63,11 @@ class Answer:
     def json(self) -> bytes:
         """The findings, with files in base64. Those go to their places once all else is JSON, and are copied once."""
         told, files = self._described()
-        for described, _ in files:
+        for _, described, _ in files:
             described["data"] = _PLACE
         first, *others = orjson.dumps(told).split(orjson.dumps(_PLACE))
         pieces = [first]
-        for (_, data), after in zip(files, others, strict=True):
+        for (_, _, data), after in zip(files, others, strict=True):
             pieces += [b'"', *_base64(data), b'"', after]
         return b"".join(pieces)
 
@@ -77,28 +77,22 @@ class Answer:
         counted = alarm.arrival.counts
         return AlarmFrame(body, bare.segmentation, self.request_id, stamp, alarm.view, counted, bare.json)
 
-    def _told(self, segmentation: Segmentation) -> SegmentResponse:
-        return SegmentResponse.of(segmentation, self.latency, self.request_id, self.query, self.alarm)
-
-    def _described(self) -> tuple[dict[str, Any], list[tuple[dict[str, Any], bytes]]]:
-        """The findings, in them a description of each file without its data, and those again with their data, in the same order."""
+    def _described(self) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any], bytes]]]:
+        """The findings, and of each file its name, what they say of it, and its data, which they leave empty."""
         made = self.segmentation.rendering
-        told = self._told(replace(self.segmentation, rendering=_without_data(made))).model_dump(mode="json")
-        files = [(told["maps"][name], encoded.data) for name, encoded in made.maps.items()]
-        return told, files + ([(told["overlay"], made.picture.data)] if made.picture else [])
+        bare = replace(self.segmentation, rendering=_without_data(made))
+        told = SegmentResponse.of(bare, self.latency, self.request_id, self.query, self.alarm).model_dump(mode="json")
+        files = [(name, told["maps"][name], encoded.data) for name, encoded in made.maps.items()]
+        return told, files + ([("overlay", told["overlay"], made.picture.data)] if made.picture else [])
 
     def _mixed(self) -> tuple[bytes, str]:
         """The findings without files' data, then each file as it is, in parts of their names."""
-        made = self.segmentation.rendering
-        files: list[tuple[str, str, bytes]] = [
-            (name, encoded.encoding, encoded.data) for name, encoded in made.maps.items()
-        ]
-        files += [("overlay", made.picture.encoding, made.picture.data)] if made.picture else []
-        told, all_described = self._described()
-        for described, _ in all_described:
+        told, files = self._described()
+        for _, described, _ in files:
             del described["data"]
         parts = [_part(JSON, 'inline; name="result"', orjson.dumps(told))]
-        for name, encoding, data in files:
+        for name, described, data in files:
+            encoding = described["encoding"]
             parts.append(_part(_FILE_TYPES[encoding], f'attachment; name="{name}"; filename="{name}.{encoding}"', data))
         boundary = f"smoke-{self.request_id}"
         framed = [piece for part in parts for piece in (b"--", boundary.encode(), b"\r\n", *part, b"\r\n")]

@@ -41,15 +41,7 @@ class ModelBody(BaseModel):
     def of(cls, identity: ModelInfo, threshold: Threshold) -> Self:
         """From the model's identity and the threshold in force."""
         point = OperatingPointBody.of(threshold)
-        return cls(
-            name=identity.name,
-            version=identity.version,
-            sha256=identity.sha256,
-            provider=identity.provider,
-            precision=identity.precision,
-            threshold=threshold.value,
-            operating_point=point,
-        )
+        return cls(**asdict(identity), threshold=threshold.value, operating_point=point)
 
 
 class ReleaseBody(ModelBody):

@@ -1,6 +1,7 @@
 """What a segmentation says, as fields of a body; every field says its unit and range, and OpenAPI repeats it."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,12 +34,7 @@ class SmokeBody(BaseModel):
     @classmethod
     def of(cls, smoke: SmokeStats, region_count: int) -> Self:
         """From what was found, and the number of regions."""
-        return cls(
-            detected=smoke.detected,
-            area_fraction=smoke.area_fraction,
-            max_probability=smoke.max_probability,
-            region_count=region_count,
-        )
+        return cls(**asdict(smoke), region_count=region_count)
 
 
 class BoxBody(BaseModel):
