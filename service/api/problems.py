@@ -56,6 +56,10 @@ STATUS: Final[Mapping[type[errors.RequestError], int]] = {
 
 ENTRY: Final = (errors.KeyMissing, errors.KeyInsufficient, errors.RateExceeded)
 """What may come of a key, on every route that asks for one."""
+CHANGE: Final = (*ENTRY, *(cause for cause in STATUS if issubclass(cause, errors.ChangeRefused)))
+"""What may come of a change of the model."""
+FRAME: Final = tuple(cause for cause in STATUS if not issubclass(cause, errors.ChangeRefused | errors.CameraRefused))
+"""What may come of a frame, with or without a key."""
 
 
 class Problem(BaseModel):
@@ -88,16 +92,6 @@ def respond(
         request_id=request_id,
     )
     return Response(problem.model_dump_json(), status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
-
-
-def documented(*, changes: bool = False) -> dict[int | str, dict[str, Any]]:
-    """The problem responses of `POST /segment`, or of a change of the model, for the OpenAPI document."""
-    others = (e for e in STATUS if not issubclass(e, errors.ChangeRefused | errors.CameraRefused))
-    return (
-        described(*ENTRY, *(e for e in STATUS if issubclass(e, errors.ChangeRefused)))
-        if changes
-        else described(*others)
-    )
 
 
 def described(*causes: type[errors.RequestError]) -> dict[int | str, dict[str, Any]]:

@@ -47,7 +47,7 @@ def replica_application() -> Starlette:
     limit_heap()
     cv2.setNumThreads(1)
     settings = _on_claimed_cores(Settings.load())
-    start_logging(settings.log_level, sentences=settings.log_format == "text")
+    start_logging(settings.log_level, "text" if settings.log_format == "text" else "json")
     if settings.admin_port is None:
         return create_app(settings, partial(load, settings))
     listener = bind(settings.admin_host, settings.admin_port)

@@ -53,7 +53,7 @@ class ConnectionLimits:
 
 def limited(limits: ConnectionLimits, report: Callable[[str], None]) -> type["LimitedProtocol"]:
     """A protocol for `uvicorn.Config(http=...)`; `report` is told why a connection was closed."""
-    return type("LimitedProtocol", (LimitedProtocol,), {"limits": limits, "reports": (report,)})
+    return type("LimitedProtocol", (LimitedProtocol,), {"limits": limits, "report": staticmethod(report)})
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -63,7 +63,7 @@ class LimitedProtocol(HttpToolsProtocol):
     """
 
     limits: ClassVar[ConnectionLimits]
-    reports: ClassVar[tuple[Callable[[str], None]]]
+    report: Callable[[str], None] = staticmethod(lambda _: None)
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*arguments, **named)
@@ -190,7 +190,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Drop what the reader has not taken, and the connection with it."""
         self._stop_timers()
         self.slow_since_s = 0.0
-        self.reports[0](reason)
+        self.report(reason)
         self.transport.abort()
 
     def _bound_unread(self) -> None:
@@ -214,7 +214,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Say why, and close; there is no request yet that a route could answer."""
         self._refused = True
         self._stop_timers()
-        self.reports[0](reason)
+        self.report(reason)
         if not self.transport.is_closing():
             if self._awaits_words:
                 self.transport.write(_problem(status, reason))

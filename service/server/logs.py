@@ -6,7 +6,7 @@ import threading
 import time
 import warnings
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pythonjsonlogger import json
 
@@ -45,15 +45,20 @@ class ConsoleFormatter(logging.Formatter):
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
-def start_logging(level: str, *, sentences: bool) -> None:
-    """Send every logger's records, and Python's warnings, to standard error, as sentences or as JSON lines.
+def in_sentences(form: Literal["auto", "text", "json"]) -> bool:
+    """Whether a form is that of sentences; `auto` takes them on a terminal."""
+    return sys.stderr.isatty() if form == "auto" else form == "text"
+
+
+def start_logging(level: str, form: Literal["auto", "text", "json"]) -> None:
+    """Send every logger's records, and Python's warnings, to standard error.
 
     They are written by a thread: a pipe that nobody empties, or a terminal that was stopped, would hold up the service. Where a table
     is drawn on a terminal they go through what draws it.
     """
     drawn = sys.stderr.isatty() and sys.stderr is not sys.__stderr__
     handler = logging.StreamHandler(sys.stderr) if drawn else QueuedHandler(sys.stderr.fileno())
-    handler.setFormatter(ConsoleFormatter() if sentences else JsonFormatter())
+    handler.setFormatter(ConsoleFormatter() if in_sentences(form) else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     threading.excepthook = _log_death

@@ -7,7 +7,6 @@ import math
 import os
 import resource
 import socket
-import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -47,7 +46,7 @@ def serve(settings: Settings) -> None:
     Raises:
         StartError: The address cannot be bound, or the model, the keys or the certificate cannot be used.
     """
-    start_logging(settings.log_level, sentences=_in_sentences(settings))
+    start_logging(settings.log_level, settings.log_format)
     if unknown := unknown_variables():
         _LOG.warning("variables named like settings that nothing reads", extra={"variables": ", ".join(unknown)})
     limit_heap()
@@ -67,10 +66,6 @@ def serve(settings: Settings) -> None:
             _leave(reloader)
     if not server.started:
         raise StartError("the service did not start; the log says why")
-
-
-def _in_sentences(settings: Settings) -> bool:
-    return sys.stderr.isatty() if settings.log_format == "auto" else settings.log_format == "text"
 
 
 def _leave(reloader: Reloader) -> None:

@@ -13,7 +13,7 @@ from service import errors
 from service.api.access import require_scope
 from service.api.auth import Scope
 from service.api.metrics import CONTENT_TYPE
-from service.api.problems import ENTRY, described, documented
+from service.api.problems import CHANGE, ENTRY, described
 from service.api.schemas.model import HealthBody, ReleaseBody
 from service.api.state import AppState, AppStateDep
 from service.runtime.model import Model
@@ -25,7 +25,7 @@ private = APIRouter()
 admin = APIRouter(
     prefix="/admin",
     dependencies=[Depends(require_scope(Scope.ADMIN))],
-    responses=documented(changes=True),
+    responses=described(*CHANGE),
     tags=["admin"],
 )
 _UNHEALTHY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": HealthBody, "description": "Not now."}}

@@ -15,7 +15,7 @@ from service.api.access import require_scope
 from service.api.answer import Answer
 from service.api.auth import Scope
 from service.api.body import FORM, MEDIA_TYPES, PARTS, cancel_on_disconnect
-from service.api.problems import documented
+from service.api.problems import FRAME, described
 from service.api.query import NEVER_NULL, SegmentQuery
 from service.api.request import (
     DEADLINE_MAX_MS,
@@ -81,7 +81,7 @@ Deadline = Annotated[
     dependencies=[Depends(require_scope(Scope.INFER))],
     summary="Find smoke in one camera frame",
     response_model=SegmentResponse,
-    responses={200: {"description": _ANSWER, "headers": _ANSWER_HEADERS, "content": _FILES}, **documented()},
+    responses={200: {"description": _ANSWER, "headers": _ANSWER_HEADERS, "content": _FILES}, **described(*FRAME)},
     openapi_extra=_REQUEST,
 )
 async def segment(request: Request, state: AppStateDep, x_deadline_ms: Deadline = None) -> Response:

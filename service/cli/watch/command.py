@@ -62,7 +62,7 @@ async def _watch(specs: Sequence[SourceSpec], chosen: argparse.Namespace, settin
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     sources: list[WatchedSource] = []
     with _screen(sources):
-        start_logging(settings.log_level, sentences=_in_sentences(settings))
+        start_logging(settings.log_level, settings.log_format)
         async with posting(chosen.server, key) if chosen.server else embedded(settings) as (client, metrics):
             sources.extend(_sources(specs, client))
             port = chosen.metrics_port
@@ -124,7 +124,3 @@ def _screen(sources: Sequence[WatchedSource]) -> Iterator[None]:
     )
     with shown:
         yield
-
-
-def _in_sentences(settings: Settings) -> bool:
-    return sys.stderr.isatty() if settings.log_format == "auto" else settings.log_format == "text"

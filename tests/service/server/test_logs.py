@@ -5,9 +5,7 @@ import threading
 
 import pytest
 
-from service.server import serve
-from service.server.logs import ConsoleFormatter, JsonFormatter, start_logging
-from service.settings import Settings
+from service.server.logs import ConsoleFormatter, JsonFormatter, in_sentences, start_logging
 
 
 def record_of(message: str, exc_info=None, **extra) -> logging.LogRecord:
@@ -55,14 +53,14 @@ def test_a_client_cannot_forge_a_sentence_or_steer_the_terminal():
 )
 def test_the_form_of_the_log_can_be_chosen(monkeypatch, chosen, terminal, sentences):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
-    assert serve._in_sentences(Settings.load(log_format=chosen)) == sentences
+    assert in_sentences(chosen) == sentences
 
 
 def test_the_address_of_a_webhook_does_not_reach_the_log():
     root, client = logging.getLogger(), logging.getLogger("httpx2")
     before = (root.level, list(root.handlers), client.level)
     try:
-        start_logging("info", sentences=False)
+        start_logging("info", "json")
         assert not client.isEnabledFor(logging.INFO)
     finally:
         logging.captureWarnings(capture=False)
@@ -73,7 +71,7 @@ def test_the_address_of_a_webhook_does_not_reach_the_log():
 
 def test_a_thread_that_dies_says_so_in_the_log(capfd, monkeypatch):
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    start_logging("info", sentences=False)
+    start_logging("info", "json")
     (handler,) = logging.getLogger().handlers
 
     def work() -> None:
