@@ -27,11 +27,11 @@ from service.cameras.camera import Camera
 from service.notifications.broker import BrokerOptions, connection
 from service.notifications.links import AlarmLinks
 from service.notifications.topics import EXPIRE_S, Topics, state_body
+from service.runtime.backoff import Backoff
 from service.runtime.supervision import Supervisor, end_if_cancelled
 
 _LOG = logging.getLogger("service.notifications")
-_PAUSE_S: Final = 2.0
-_PAUSE_MAX_S: Final = 60.0
+_BACKOFF: Final = Backoff(first_s=2.0, longest_s=60.0)
 _PERIOD_S: Final = 1.0
 _DRAIN_S: Final = 3.0
 _AGAIN_S: Final = EXPIRE_S / 5
@@ -58,7 +58,7 @@ class Mqtt:
         broker: See there.
         cameras: Gives the cameras as they are now.
         report: Told the channel and the result of each change: delivered or dropped.
-        pause_s: Before the second attempt to connect, doubled before each further one.
+        backoff: Before a connection that was lost, or did not come about, is tried again.
         period_s: How often it is looked for differences when no change is told.
         supervisor: Keeps the connection's task going.
         links: Where the state sends people.
@@ -74,7 +74,7 @@ class Mqtt:
         broker: BrokerOptions,
         cameras: Callable[[], Iterable[Camera]],
         report: Callable[[str, str], None],
-        pause_s: float = _PAUSE_S,
+        backoff: Backoff = _BACKOFF,
         period_s: float = _PERIOD_S,
         supervisor: Supervisor | None = None,
         links: AlarmLinks | None = None,
@@ -87,7 +87,7 @@ class Mqtt:
         self._topics = Topics(broker.prefix)
         self._cameras = cameras
         self._report = report
-        self._pause_s = pause_s
+        self._backoff = backoff
         self._period_s = period_s
         self._changed: dict[str, float] = {}
         self._told: dict[str, _Told] = {}
@@ -138,11 +138,11 @@ class Mqtt:
             self._drop(camera_id)
 
     async def _keep(self) -> None:
-        pause_s = self._pause_s
+        failures = 0
         while True:
             try:
                 async with connection(self._broker, self._topics.status) as client:
-                    pause_s, self.connected = self._pause_s, True
+                    failures, self.connected = 0, True
                     await self._serve(client)
             except (aiomqtt.MqttError, OSError) as error:
                 _LOG.warning("mqtt connection lost", extra={"host": self._broker.host, "error": str(error)})
@@ -151,8 +151,8 @@ class Mqtt:
             finally:
                 self.connected = False
             end_if_cancelled()
-            await asyncio.sleep(pause_s)
-            pause_s = min(_PAUSE_MAX_S, 2 * pause_s)
+            failures += 1
+            await asyncio.sleep(self._backoff.after(failures))
 
     async def _serve(self, client: aiomqtt.Client) -> None:
         """Say everything, then every difference, until the connection is lost."""

@@ -6,7 +6,6 @@ change of a camera takes the place of its older one. Given up is only what the r
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -14,10 +13,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from service.cameras.alarm_status import AlarmTransition
+from service.runtime.backoff import Backoff
 from service.runtime.supervision import Supervisor
 
 _LOG = logging.getLogger("service.notifications")
-_DOUBLINGS_MAX: Final = 16
+_BACKOFF: Final = Backoff(first_s=0.5, longest_s=60.0)
 
 
 class DeliveryFailed(Exception):  # noqa: N818 - as in service.errors
@@ -57,19 +57,13 @@ class RetryPolicy:
 
     Attributes:
         pending_max: Most cameras of which something waits.
-        pause_s, pause_max_s: Before the second attempt, doubled before each further one, up to the most; a random part is left off.
+        backoff: Before the second attempt and each further one.
         drain_s: Longest time to send the rest at shutdown.
     """
 
     pending_max: int = 1024
-    pause_s: float = 0.5
-    pause_max_s: float = 60.0
+    backoff: Backoff = _BACKOFF
     drain_s: float = 3.0
-
-    def pause(self, attempts: int) -> float:
-        """How long to wait after so many failed attempts; at random, so that many do not come back at once."""
-        longest_s = self.pause_s * 2.0 ** min(attempts - 1, _DOUBLINGS_MAX)
-        return min(self.pause_max_s, longest_s) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 @dataclass(slots=True, eq=False)
@@ -203,7 +197,7 @@ class Outbox:
                 del self._pending[entry.change.camera_id]
         elif newest:
             entry.attempts += 1
-            entry.due_s = time.monotonic() + self._policy.pause(entry.attempts)
+            entry.due_s = time.monotonic() + self._policy.backoff.scattered(entry.attempts)
         else:
             self._report(self.name, "replaced")
 

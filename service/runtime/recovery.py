@@ -3,26 +3,14 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Self
 
+from service.runtime.backoff import Backoff
 from service.runtime.slot import LoadedModel, ModelSlot
 
 _LOG = logging.getLogger("service.recovery")
 REBUILT: Final = "rebuilt"
 FAILED: Final = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """Pause before an attempt: none after the first failure, then doubling from `first_s` up to `longest_s`."""
-
-    first_s: float = 0.5
-    longest_s: float = 30.0
-
-    def after(self, failures: int) -> float:
-        """The pause after so many failures in a row."""
-        return 0.0 if failures <= 1 else float(min(self.longest_s, self.first_s * 2 ** min(failures - 2, 32)))
 
 
 class ModelRebuilder:
@@ -31,7 +19,7 @@ class ModelRebuilder:
     Args:
         slot: Where the model is.
         report: Told REBUILT or FAILED after each attempt.
-        backoff: Between attempts.
+        backoff: Before the second attempt and each further one.
     """
 
     def __init__(self, slot: ModelSlot, report: Callable[[str], None], backoff: Backoff | None = None) -> None:
@@ -57,7 +45,7 @@ class ModelRebuilder:
         thread.start()
 
     def _rebuild(self, failed: LoadedModel) -> None:
-        while self._slot.is_failed(failed) and not self._stopped.wait(self._backoff.after(self._slot.failures)):
+        while self._slot.is_failed(failed) and not self._stopped.wait(self._backoff.after(self._slot.failures - 1)):
             if self._attempt(failed):
                 return
 

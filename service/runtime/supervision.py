@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from service.runtime.recovery import Backoff
+from service.runtime.backoff import Backoff
 
 _LOG = logging.getLogger("service.background")
 _FAILURES_MAX: Final = 5
@@ -86,7 +86,7 @@ class Supervisor:
                 end_if_cancelled()
                 _LOG.exception("background task failed, and is begun again", extra={"task": name})
             self._report(name, 1)
-            await asyncio.sleep(self._backoff.after(failures.add(began_s) + 1))
+            await asyncio.sleep(self._backoff.after(failures.add(began_s)))
 
 
 def end_if_cancelled() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from service.errors import in_one_line
-from service.runtime.recovery import Backoff
+from service.runtime.backoff import Backoff
 from service.sources.process import SourceFailed, SourceStalled, source_process
 from service.sources.spec import CameraFrame, SourceSpec
 
@@ -78,7 +77,7 @@ class WatchedSource:
     Args:
         spec: What is read.
         take: Does with a frame what is wanted, one at a time; the newest that came meanwhile is the next.
-        backoff: Before it is started anew.
+        backoff: Before it is started anew for the second time, and each further one.
     """
 
     def __init__(self, spec: SourceSpec, take: TakeFrame, backoff: Backoff = _BACKOFF) -> None:
@@ -110,7 +109,7 @@ class WatchedSource:
             else:
                 self._enter(SourceState.ENDED)
                 return
-            await asyncio.sleep(self._backoff.after(failures) * random.uniform(0.5, 1.0))  # noqa: S311 - so that not all come at once
+            await asyncio.sleep(self._backoff.scattered(failures - 1))
             self.status.reconnects += 1
 
     async def _read_once(self) -> None:

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from service.runtime.recovery import Backoff
+from service.runtime.backoff import Backoff
 from tests.service.test_faults import BODY, counts, post, wait_until
 
 

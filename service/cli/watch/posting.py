@@ -5,12 +5,12 @@ from typing import Any, Final
 
 import httpx2
 
-from service.notifications.outbox import RetryPolicy
+from service.runtime.backoff import Backoff
 from service.sources.spec import CameraFrame, SourceSpec
 from service.sources.watched import FrameOutcome
 from service.timestamps import instant
 
-_RETRY: Final = RetryPolicy(pause_s=1.0, pause_max_s=30.0)
+_BACKOFF: Final = Backoff(first_s=1.0, longest_s=30.0)
 _LATER: Final = (429, 502, 503)
 _PAUSE_S: Final = 5.0
 """Of who says «later» and not when."""
@@ -41,7 +41,9 @@ class FramePoster:
         except httpx2.HTTPError as error:
             self._failures += 1
             words = " ".join(f"{type(error).__name__} {error}".split())
-            return FrameOutcome(problem=f"found no answer of the server: {words}", pause_s=_RETRY.pause(self._failures))
+            return FrameOutcome(
+                problem=f"found no answer of the server: {words}", pause_s=_BACKOFF.scattered(self._failures)
+            )
         self._failures = 0
         if answer.status_code in _LATER:
             return FrameOutcome(problem=_problem(answer), pause_s=_seconds(answer.headers.get("retry-after", "")))

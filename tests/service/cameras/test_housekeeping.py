@@ -15,7 +15,7 @@ from service.cameras.housekeeping import housekeeping
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
-from service.runtime.recovery import Backoff
+from service.runtime.backoff import Backoff
 from service.runtime.supervision import Supervisor
 
 

@@ -20,6 +20,7 @@ from service.notifications import mqtt as mqtt_module
 from service.notifications.broker import BrokerOptions
 from service.notifications.mqtt import Mqtt
 from service.notifications.topics import Topics, state_body
+from service.runtime.backoff import Backoff
 from service.timestamps import instant
 from tests.service.notifications.mosquitto import (
     AVAILABILITY,
@@ -45,7 +46,7 @@ def camera(state: str = "alarm", camera_id: str = "ridge", silent_s: float = 0.0
 
 def publisher(port: int, cameras: list[Camera], results: list[str] | None = None, **more: float) -> Mqtt:
     told = [] if results is None else results
-    options = {"pause_s": 0.05, "period_s": 0.05, **more}
+    options = {"backoff": Backoff(0.05), "period_s": 0.05, **more}
     return Mqtt(
         BrokerOptions("127.0.0.1", port), lambda: list(cameras), lambda _, result: told.append(result), **options
     )
@@ -272,7 +273,7 @@ def test_a_broker_with_a_certificate_of_ones_own_authority_is_believed_where_tha
 
     async def connected(context: ssl.SSLContext) -> bool:
         options = BrokerOptions("127.0.0.1", port, tls=context)
-        mqtt = Mqtt(options, lambda: [camera()], lambda *_: None, pause_s=0.05)
+        mqtt = Mqtt(options, lambda: [camera()], lambda *_: None, backoff=Backoff(0.05))
         async with mqtt.running(), asyncio.timeout(PATIENCE_S):
             while not mqtt.connected and not refused():  # noqa: ASYNC110 - told by the log
                 await asyncio.sleep(0.02)

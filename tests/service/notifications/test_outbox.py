@@ -10,8 +10,9 @@ import pytest
 from service.cameras.alarm import AlarmState
 from service.cameras.alarm_status import AlarmTransition
 from service.notifications.outbox import DeliveryFailed, Outbox, RetryPolicy
+from service.runtime.backoff import Backoff
 
-SHORT = RetryPolicy(pending_max=4, pause_s=0.001, pause_max_s=0.004, drain_s=30.0)
+SHORT = RetryPolicy(pending_max=4, backoff=Backoff(0.001, 0.004), drain_s=30.0)
 
 
 def change(number: int, before: str = "suspected", after: str = "alarm") -> AlarmTransition:
@@ -94,13 +95,6 @@ def test_an_unexpected_fault_holds_up_its_own_notification_alone(caplog):
     assert results == ["delivered", "dropped"]
     assert channel.delivered == ["camera-2"]
     assert "notification failed unexpectedly" in caplog.text
-
-
-def test_pauses_double_up_to_a_minute_and_part_of_them_is_left_to_chance():
-    policy = RetryPolicy()
-    for attempts, longest_s in ((1, 0.5), (2, 1.0), (5, 8.0), (8, 60.0), (5000, 60.0)):
-        pauses_s = {policy.pause(attempts) for _ in range(200)}
-        assert longest_s / 2 <= min(pauses_s) < max(pauses_s) <= longest_s
 
 
 def test_one_that_the_receiver_cannot_take_does_not_hold_up_the_others():
@@ -211,7 +205,7 @@ def test_what_cannot_be_sent_in_time_is_dropped_unless_it_is_kept_for_the_next_s
 
 
 def test_at_the_end_what_pauses_is_tried_once_more_at_once():
-    channel, policy = Obedient(failures=1), RetryPolicy(pause_s=3600.0, drain_s=30.0)
+    channel, policy = Obedient(failures=1), RetryPolicy(backoff=Backoff(3600.0, 3600.0), drain_s=30.0)
     assert run(channel, 1, policy=policy, until=lambda: channel.attempts) == ["delivered"]
 
 

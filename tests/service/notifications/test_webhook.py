@@ -22,6 +22,7 @@ from service.cameras.alarm_status import AlarmTransition
 from service.errors import SettingsInvalid
 from service.notifications.outbox import DeliveryFailed, Outbox, RetryPolicy
 from service.notifications.webhook import Webhook, headers_of, message
+from service.runtime.backoff import Backoff
 from service.runtime.slot import LoadedModel
 from service.server.app import create_app
 from service.settings import Settings
@@ -222,7 +223,7 @@ def test_a_receiver_that_refuses_for_good_is_left_alone_and_one_that_is_busy_is_
     results: list[str] = []
 
     async def run() -> None:
-        policy = RetryPolicy(pause_s=0.001, pause_max_s=0.01)
+        policy = RetryPolicy(backoff=Backoff(0.001, 0.01))
         outbox = Outbox(Webhook(receiver.url, SECRET), lambda _, result: results.append(result), policy)
         async with outbox.running():
             outbox.notify(RAISED)

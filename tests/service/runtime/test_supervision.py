@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.runtime.recovery import Backoff
+from service.runtime.backoff import Backoff
 from service.runtime.supervision import Supervisor
 
 AT_ONCE = Backoff(0.0, 0.0)
@@ -60,10 +60,6 @@ def test_a_task_that_fails_again_and_again_is_a_reason_to_restart_only_where_it_
             assert supervisor.failing == ("chore" if needed else None)
 
     asyncio.run(run())
-
-
-def test_pauses_grow():
-    assert [Backoff().after(failures + 1) for failures in (1, 2, 3, 20)] == [0.5, 1.0, 2.0, 30.0]
 
 
 def test_leaving_ends_the_task():

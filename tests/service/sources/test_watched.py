@@ -9,6 +9,7 @@ from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 
+from service.runtime.backoff import Backoff
 from service.sources import watched
 from service.sources.process import SourceFailed
 from service.sources.spec import CameraFrame, SourceSpec
@@ -124,7 +125,7 @@ def test_pauses_grow_while_a_source_fails(monkeypatch):
 
     monkeypatch.setattr(watched, "source_process", failing)
     monkeypatch.setattr(watched.asyncio, "sleep", sleep)
-    monkeypatch.setattr(watched.random, "uniform", lambda *_: 1.0)
+    monkeypatch.setattr(Backoff, "scattered", Backoff.after)
     source = WatchedSource(spec_of("rtsp", "rtsp://x/"), lambda _: asyncio.sleep(0))
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(source.run())

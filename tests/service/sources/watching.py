@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
-from service.runtime.recovery import Backoff
+from service.runtime.backoff import Backoff
 from service.sources.spec import CameraFrame, SourceSpec
 from service.sources.watched import FrameOutcome, WatchedSource
 from tests.service.sources.processes import children_of, lives, processes_of
