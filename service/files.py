@@ -28,6 +28,18 @@ def read_text(path: Path) -> str:
     return read_file(path).decode("utf-8-sig")
 
 
+def read_secret(file: Path) -> str:
+    """What a file holds without the line's end; a pipe will do, as a shell gives for `<(pass show key)`. Raises ValueError."""
+    try:
+        secret = file.read_text(encoding="utf-8-sig").strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no text in UTF-8"
+        raise ValueError(f"found {file}: {reason}, expected a file with the secret") from None
+    if not secret:
+        raise ValueError(f"found {file} empty, expected a file with the secret")
+    return secret
+
+
 def append(data: bytes, path: Path) -> None:
     """Write to the end of a file, all of it or nothing. Raises OSError, also for a pipe that nobody reads."""
     with os.fdopen(_at_once(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab", buffering=0) as stream:

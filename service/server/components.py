@@ -210,9 +210,9 @@ def _sinks(
 ) -> list[Sink]:
     """Those that are switched on, each counting from zero."""
     sinks: list[Sink] = []
-    if settings.webhook_url is not None:
+    if settings.webhook_url is not None and settings.webhook_secret_file is not None:
         kept = settings.state_file is not None
-        webhook = _webhook(settings, settings.webhook_url)
+        webhook = _webhook(settings, settings.webhook_url, settings.webhook_secret_file)
         sinks.append(Outbox(webhook, metrics.notified, supervisor=supervisor, kept=kept))
     if settings.mqtt_host is not None:
         broker, links = _broker(settings, settings.mqtt_host), _links(settings)
@@ -228,9 +228,8 @@ def _links(settings: Settings) -> AlarmLinks:
     return AlarmLinks(settings.public_url or "", settings.alarm_dir is not None)
 
 
-def _webhook(settings: Settings, url: str) -> Webhook:
-    secret = named_secret("SMOKE_WEBHOOK_SECRET_FILE", settings.webhook_secret_file)
-    file = settings.webhook_ca_file
+def _webhook(settings: Settings, url: str, secret_file: Path) -> Webhook:
+    secret, file = named_secret("SMOKE_WEBHOOK_SECRET_FILE", secret_file), settings.webhook_ca_file
     authority = named_authority("SMOKE_WEBHOOK_CA_FILE", file) if file else None
     try:
         return Webhook(url, secret.encode(), authority=authority, links=_links(settings))

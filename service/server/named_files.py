@@ -7,7 +7,7 @@ from pathlib import Path
 
 from service.cameras.storage.snapshot import beside
 from service.errors import SettingsInvalid
-from service.files import append
+from service.files import append, read_secret
 from service.settings import Settings
 
 
@@ -46,12 +46,9 @@ def named_authority(name: str, file: Path | None) -> ssl.SSLContext:
         raise SettingsInvalid(f"{name}: {file}: {error}") from error
 
 
-def named_secret(name: str, file: Path | None) -> str:
+def named_secret(name: str, file: Path) -> str:
     """What the file that a setting names holds. Raises SettingsInvalid: no secret can be read there."""
     try:
-        secret = file.read_text(encoding="utf-8").strip() if file else ""
-    except (OSError, ValueError) as error:
-        raise SettingsInvalid(f"{name}: {error}") from error
-    if not secret:
-        raise SettingsInvalid(f"{name}: found no secret, expected a file that holds one")
-    return secret
+        return read_secret(file)
+    except ValueError as error:
+        raise SettingsInvalid(f"{name}: {error}") from None

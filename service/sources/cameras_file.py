@@ -23,7 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from service.cameras.camera import CAMERA_ID
 from service.errors import SettingsInvalid
-from service.sources.credentials import expanded, is_variable, read_secret, spellings
+from service.files import read_secret
+from service.sources.credentials import expanded, is_variable, spellings
 from service.sources.spec import FROM_URL, Kind, SourceSpec, Transport
 from service.validation import in_words, parsed
 
@@ -127,7 +128,7 @@ def read_sources(file: Path, environment: Mapping[str, str]) -> list[SourceSpec]
         SettingsInvalid: With file, key, what was found and what was expected.
     """
     try:
-        sources = list(_sources(parsed(tomllib.loads, file.read_text(encoding="utf-8")), environment))
+        sources = list(_sources(parsed(tomllib.loads, file.read_text(encoding="utf-8-sig")), environment))
     except OSError as error:
         raise SettingsInvalid(f"{file}: {error.strerror}, expected a TOML file of cameras") from error
     except ValueError as error:

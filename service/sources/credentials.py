@@ -1,8 +1,7 @@
-"""Names and passwords of cameras: they come from files or the environment, never from the text that names the camera."""
+"""Names and passwords of cameras: they come from the environment or from files, never from the text that names the camera."""
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -24,18 +23,6 @@ def expanded(text: str, environment: Mapping[str, str]) -> tuple[str, tuple[str,
 def is_variable(text: str) -> bool:
     """Whether a text is `${NAME}` and nothing else."""
     return _VARIABLE.fullmatch(text) is not None
-
-
-def read_secret(file: Path) -> str:
-    """What a file holds, without the line's end. Raises ValueError."""
-    try:
-        secret = file.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no text in UTF-8"
-        raise ValueError(f"found {file}: {reason}, expected a file with the secret") from None
-    if not secret:
-        raise ValueError(f"found {file} empty, expected a file with the secret")
-    return secret
 
 
 def spellings(secret: str) -> tuple[str, ...]:

@@ -65,8 +65,7 @@ class SourceSpec:
 
     def redacted(self, text: str) -> str:
         """A text without the secrets; libraries put whole URLs into their errors."""
-        for secret in sorted(filter(None, (self.address if self.kind in FROM_URL else "", *self.secrets)), key=len)[
-            ::-1
-        ]:
+        hidden = filter(None, (self.address if self.kind in FROM_URL else "", *self.secrets))
+        for secret in sorted(hidden, key=len, reverse=True):
             text = text.replace(secret, _HIDDEN)
         return text

@@ -11,7 +11,7 @@ from service.api.auth import ApiKeys
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.rules import CameraFile
 from service.errors import SettingsInvalid
-from service.files import append, read_file, read_text, write_whole
+from service.files import append, read_file, read_secret, read_text, write_whole
 from service.server.named_files import check_files
 from service.settings import Settings
 from tests.service.api.test_auth import entry
@@ -26,6 +26,12 @@ def pipe(tmp_path: Path) -> Path:
 def test_a_mark_at_the_beginning_is_no_part_of_the_text(tmp_path):
     (tmp_path / "file").write_bytes(b"\xef\xbb\xbfa = 1")
     assert read_text(tmp_path / "file") == "a = 1"
+
+
+@pytest.mark.parametrize("written", [b"geheim", b"geheim\n", b"\xef\xbb\xbfgeheim\r\n"])
+def test_a_secret_is_what_a_person_typed(tmp_path, written):
+    (tmp_path / "secret").write_bytes(written)
+    assert read_secret(tmp_path / "secret") == "geheim"
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])

@@ -19,11 +19,11 @@ from service.cli.watch.application import embedded, posting
 from service.cli.watch.posting import FramePoster
 from service.cli.watch.table import status_table, summary
 from service.errors import SettingsInvalid
+from service.files import read_secret
 from service.runtime.process import limit_heap
 from service.server.logs import start_logging
 from service.settings import Settings, environment
 from service.sources.cameras_file import read_sources
-from service.sources.credentials import read_secret
 from service.sources.metrics import metrics_server
 from service.sources.spec import SourceSpec
 from service.sources.watched import WatchedSource

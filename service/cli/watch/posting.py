@@ -8,7 +8,7 @@ import httpx2
 from service.runtime.backoff import Backoff
 from service.sources.spec import CameraFrame, SourceSpec
 from service.sources.watched import FrameOutcome
-from service.timestamps import instant
+from service.timestamps import rfc3339
 
 _BACKOFF: Final = Backoff(first_s=1.0, longest_s=30.0)
 _LATER: Final = (429, 502, 503)
@@ -34,7 +34,7 @@ class FramePoster:
 
     async def post(self, frame: CameraFrame) -> FrameOutcome:
         """What became of it; whoever says «later» is asked again then, and one that does not answer after growing pauses."""
-        query = self._query | {"captured_at": instant(frame.captured_s) or ""}
+        query = self._query | {"captured_at": rfc3339(frame.captured_s)}
         headers = {"Content-Type": "application/octet-stream"}
         try:
             answer = await self._client.post("/segment", params=query, content=frame.body, headers=headers)
