@@ -42,8 +42,8 @@ def test_what_is_unsure_is_neither_of_the_kind_nor_of_the_others(data):
 
 
 def test_the_auroc_is_the_share_of_pairs_in_which_the_unseen_frame_is_doubted_more():
-    unseen = [Doubt("a", 0.3, 0.1), Doubt("b", 0.2, 0.1)]
-    seen = [Doubt("c", 0.25, 0.2), Doubt("d", 0.1, 0.2)]
+    unseen = [Doubt("a", True, 0.3, 0.1), Doubt("b", True, 0.2, 0.1)]
+    seen = [Doubt("c", False, 0.25, 0.2), Doubt("d", True, 0.1, 0.2)]
     assert ranked(unseen, seen, "epistemic")[0] == 0.75
     assert ranked(unseen, seen, "total") == (0.0, [0.0, 0.0])
 
@@ -59,6 +59,7 @@ def test_a_kind_is_left_out_trained_without_and_measured_and_a_second_time_not_t
     table = capsys.readouterr().out
     assert [line.split(" | ")[1:4] for line in table.splitlines()[2:]] == [
         ["trained without it", "3", "9"],
+        ["the same, others alike as to smoke", "3", "1"],
         ["the same, on val alone", "2", "9"],
         ["smoke-test-0.0.1, on val alone", "2", "9"],
     ]

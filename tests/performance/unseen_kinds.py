@@ -24,7 +24,7 @@ from training.commands.config_file import read_config
 from training.commands.progress import TerminalReporter
 from training.config import Config
 from training.data.folders import Folders, choose, frames_to_score, read_frames
-from training.data.frames import Frame, load_image
+from training.data.frames import SMOKE_FREE, Frame, load_image
 from training.data.layouts.manifest import MANIFEST
 from training.engine.run import Interrupted, train
 from training.evaluation.predictor import Predictor, load_predictor
@@ -38,9 +38,10 @@ _HEAD = f"| kind | model | its frames | others | {' | '.join(_QUANTITIES)} |\n|{
 
 
 class Doubt(NamedTuple):
-    """A frame's group, and the means of its deployed maps in nats."""
+    """A frame's group, whether it shows smoke, and the means of its deployed maps in nats."""
 
     group: str
+    smoke: bool
     epistemic: float
     total: float
 
@@ -82,7 +83,8 @@ def look(predictor: Predictor, frames: Iterable[Frame]) -> list[Doubt]:
     found = []
     for frame in frames:
         maps = predictor.predict(fit(load_image(frame.image), predictor.size_px))
-        found.append(Doubt(frame.group, *(float(getattr(maps, name).mean(dtype="float64")) for name in _QUANTITIES)))
+        means = (float(getattr(maps, name).mean(dtype="float64")) for name in _QUANTITIES)
+        found.append(Doubt(frame.group, frame.kind not in SMOKE_FREE, *means))
     return found
 
 
@@ -102,11 +104,16 @@ def row(kind: str, model: str, unseen: Sequence[Doubt], seen: Sequence[Doubt]) -
 
 
 def rows(kind: str, frames: Frames, checkpoint: Path, beside: Predictor) -> str:
-    """In Markdown: the model without the kind on all frames of it, and on those of val, on which the other is measured as well."""
+    """In Markdown: the model without the kind on all frames of it, and on those of val, on which the other is measured as well.
+
+    A frame with smoke has doubt at its rim whatever its kind. So there is a row with only those others that show smoke if these do.
+    """
     own, other = (partial(look, model) for model in (load_predictor(checkpoint), beside))
-    seen = own(frames.val)
+    unseen, seen = own(frames.kind), own(frames.val)
+    alike = [each for each in seen if each.smoke in {of.smoke for of in unseen}]
     return (
-        row(kind, "trained without it", own(frames.kind), seen)
+        row(kind, "trained without it", unseen, seen)
+        + row(kind, "the same, others alike as to smoke", unseen, alike)
         + row(kind, "the same, on val alone", own(frames.kind_val), seen)
         + row(kind, f"{beside.description}, on val alone", other(frames.kind_val), other(frames.val))
     )
