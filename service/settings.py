@@ -35,7 +35,7 @@ def _policy(name: str) -> Any:  # noqa: ANN401 - what `Field` returns
 class Settings(BaseSettings):
     """What can be chosen from outside: `SMOKE_PORT=9000` sets `port`, an empty variable nothing. Frozen."""
 
-    model_config = SettingsConfigDict(env_prefix="SMOKE_", env_ignore_empty=True, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; loopback unless told otherwise.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
@@ -261,8 +261,7 @@ def _in_words(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     """One line about one refused value."""
     if not problem["loc"]:
         return f"found settings that contradict each other, expected: {problem['msg']}"
-    variable = "SMOKE_" + "_".join(str(part) for part in problem["loc"][:1]).upper()
-    return f"{variable}: found {problem['input']!r}, expected: {problem['msg']}"
+    return f"{_PREFIX}{str(problem['loc'][0]).upper()}: found {problem['input']!r}, expected: {problem['msg']}"
 
 
 def environment() -> Mapping[str, str]:

@@ -118,33 +118,24 @@ class CameraAlarm:
     _window: deque[_Seen] = field(default_factory=deque)
     _clock: CameraClock = field(default_factory=CameraClock)
 
-    def observe(
-        self,
-        captured_s: float | None,
-        arrived_s: float,
-        regions: Sequence[RegionObservation],
-        policy: AlarmPolicy,
-        body: int = 0,
-    ) -> AlarmUpdate:
+    def observe(self, stamp: Stamp, regions: Sequence[RegionObservation], policy: AlarmPolicy) -> AlarmUpdate:
         """Take a frame in.
 
         Args:
-            captured_s: When it was taken, by the camera's clock; None takes its arrival.
-            arrived_s: When it came.
+            stamp: When it was taken and came; the same bytes taken at the same time are the same frame.
             regions: Those found in it.
             policy: May differ from one frame to the next.
-            body: A hash of its bytes: the same bytes under the same stamp are the same frame.
         """
-        before, stamp = self.state, Stamp(captured_s, arrived_s, body)
-        if captured_s is not None and any(seen.stamp[::2] == stamp[::2] for seen in self._window):
+        before = self.state
+        if any(seen.stamp.same_frame(stamp) for seen in self._window):
             return AlarmUpdate(Arrival.DUPLICATE, raised=False, before=before)
-        elapsed_s = max(0.0, arrived_s - self.counted_s) if self._window else None
+        elapsed_s = max(0.0, stamp.arrived_s - self.counted_s) if self._window else None
         reading = self._clock.read(stamp, self.newest_s, elapsed_s, policy.window_s)
         if reading.arrival is Arrival.LATE:
             return AlarmUpdate(Arrival.LATE, raised=False, before=before)
         self._shift(reading.shift_s)
         span_s = self._span_s(reading.time_s, policy)
-        self.newest_s, self.counted_s = reading.time_s, arrived_s
+        self.newest_s, self.counted_s = reading.time_s, stamp.arrived_s
         self._window.append(_Seen(stamp, self.newest_s, regions[:COUNTED_REGIONS_MAX]))
         while self._outgrown(policy, span_s):
             self._window.popleft()

@@ -152,7 +152,7 @@ class Camera:
         view.boxes, view.boxes_px = tuple(seen.box for seen in regions), tuple(seen.box_px for seen in regions)
         view.area_fraction = sum(seen.area_fraction for seen in regions)
         policy = self._paced(rule.policy, frame.view)
-        update = view.alarm.observe(frame.captured_s, frame.arrived_s, regions, policy, frame.body)
+        update = view.alarm.observe(frame.stamp, regions, policy)
         persistence = _persistence_of(frame, view, update, policy)
         if update.arrival is not Arrival.DUPLICATE:
             self._take(frame, view, update, reference, persistence)
@@ -175,7 +175,7 @@ class Camera:
         self.view_changed = self.frames > 0 and name != self.showing
         self.showing = name
         if self.view_changed:
-            self.view_changed_s = frame.arrived_s
+            self.view_changed_s = frame.stamp.arrived_s
         return name
 
     def _view(self, name: str) -> str:
@@ -234,7 +234,7 @@ class Camera:
     ) -> None:
         """Take in what a frame says of its camera beside the alarm of its view: health, drift, recent findings."""
         stats, regions = frame.stats, frame.result.regions
-        self.seen_s = self.last_frame_s = view.seen_s = frame.arrived_s
+        self.seen_s = self.last_frame_s = view.seen_s = frame.stamp.arrived_s
         self.frames += 1
         self.assessment, self.model = frame.result.assessment, frame.model
         self.threshold = frame.threshold
@@ -245,7 +245,7 @@ class Camera:
         values = {"brightness": stats.brightness, "contrast": stats.contrast}
         if not frame.tiled:  # the uncertainty of tiles is another quantity
             values["epistemic"] = frame.result.frame_uncertainty.epistemic
-        drift = self.drift.take(values, reference, frame.arrived_s)
+        drift = self.drift.take(values, reference, frame.stamp.arrived_s)
         self.health = CameraHealth(self._flags(frame, view, update), drift, doubted / found if found else 0.0)
 
     def _flags(self, frame: FrameObservation, view: CameraView, update: AlarmUpdate) -> frozenset[str]:
@@ -272,7 +272,7 @@ class KeptCamera(NamedTuple):
 def _recent(frame: FrameObservation) -> RecentFrame:
     result = frame.result
     return RecentFrame(
-        frame.arrived_s,
+        frame.stamp.arrived_s,
         regions=len(result.regions),
         doubted=sum(region.doubted for region in result.regions),
         area_fraction=result.smoke.area_fraction,

@@ -54,6 +54,10 @@ class Stamp(NamedTuple):
         """How far the camera's clock is ahead of ours, with the way here taken for nothing."""
         return 0.0 if self.captured_s is None else self.captured_s - self.arrived_s
 
+    def same_frame(self, other: "Stamp") -> bool:
+        """Whether both are of one frame, that came twice: the same bytes, taken at the same time."""
+        return self.captured_s is not None and (self.captured_s, self.body) == (other.captured_s, other.body)
+
 
 class Reading(NamedTuple):
     """What a frame's time is.
@@ -111,4 +115,4 @@ class CameraClock:
         """Whether this is the second late frame in a row, and not an older one or the same once more."""
         if self.late is None or self.late.captured_s is None or stamp.captured_s is None:
             return False
-        return stamp.captured_s >= self.late.captured_s and stamp[::2] != self.late[::2]
+        return stamp.captured_s >= self.late.captured_s and not stamp.same_frame(self.late)

@@ -1,7 +1,7 @@
 """What a frame says to its camera: when it was taken and came, and where smoke was found on it."""
 
 from dataclasses import astuple
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from models.geometry import Region
 from service.cameras.alarm import COUNTED_REGIONS_MAX
@@ -12,31 +12,41 @@ from service.pipeline.detections import FrameResult
 from service.pipeline.image_stats import ImageStats
 from service.runtime.model import ModelInfo
 
+if TYPE_CHECKING:  # So that a client, which reads cameras' bodies, need not have what decodes pictures.
+    from service.pipeline.pipeline import Segmentation
+
 
 class FrameObservation(NamedTuple):
-    """One frame of a camera: when it was taken (if it says so) and came, what was found, on which square, what it looks like.
+    """One frame of a camera: when it was taken and came, what was found, on which square, what it looks like.
 
-    `tiled` says whether tiles were looked at beside the whole frame, `model` which one answered; `body` is a hash of the frame's
-    bytes, `view` what the camera was turned to, if it says so; `threshold` is the probability from which on a pixel was smoke;
-    `damaged` says whether its file was.
+    `tiled` says whether tiles were looked at beside the whole frame, `model` which one answered, `view` what the camera was turned to,
+    if it says so, and `damaged` whether its file was; `threshold` is the probability from which on a pixel was smoke.
     """
 
-    captured_s: float | None
-    arrived_s: float
+    stamp: Stamp
     result: FrameResult
     size_px: int
     stats: ImageStats
     tiled: bool = False
     model: ModelInfo | None = None
-    body: int = 0
     view: str = ""
     threshold: float | None = None
     damaged: bool = False
 
-    @property
-    def stamp(self) -> Stamp:
-        """When it was taken and came."""
-        return Stamp(self.captured_s, self.arrived_s, self.body)
+    @classmethod
+    def of(cls, found: "Segmentation", stats: ImageStats, stamp: Stamp, view: str) -> Self:
+        """From what was found on it."""
+        return cls(
+            stamp,
+            found.result,
+            found.map_px,
+            stats,
+            tiled=found.tiles is not None,
+            model=found.identity,
+            view=view,
+            threshold=found.threshold.value,
+            damaged=found.damaged,
+        )
 
 
 def region_observations(

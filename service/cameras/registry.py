@@ -83,28 +83,17 @@ class Cameras:
             stamp: When the frame was taken and came.
             segmentation: What was found on it.
         """
-        if camera_id is None or segmentation.image_stats is None:
+        stats = segmentation.image_stats
+        if camera_id is None or stats is None:
             return None
-        frame = FrameObservation(
-            stamp.captured_s,
-            stamp.arrived_s,
-            segmentation.result,
-            segmentation.map_px,
-            segmentation.image_stats,
-            tiled=segmentation.tiles is not None,
-            model=segmentation.identity,
-            body=stamp.body,
-            view=view,
-            threshold=segmentation.threshold.value,
-            damaged=segmentation.damaged,
-        )
+        frame = FrameObservation.of(segmentation, stats, stamp, view)
         return await self.observe(camera_id, frame, segmentation.reference)
 
     async def observe(
         self, camera_id: str, frame: FrameObservation, reference: Mapping[str, Histogram]
     ) -> AlarmStatus | None:
         """Take a frame in; returns the camera's alarm, or None where there was no room to remember the camera."""
-        camera = self.get(camera_id) or self._cache.add(camera_id, frame.arrived_s)
+        camera = self.get(camera_id) or self._cache.add(camera_id, frame.stamp.arrived_s)
         if camera is None:
             self._metrics.unwatched()
             return None
@@ -130,7 +119,7 @@ class Cameras:
         view, alarm, label = camera.views[name], camera.alarm, camera.label
         if update.arrival is not Arrival.DUPLICATE:
             self._metrics.arrived(label, update.arrival, frame.stamp)
-            self._metrics.answered(label, frame.result, camera.health, frame.arrived_s)
+            self._metrics.answered(label, frame.result, camera.health, frame.stamp.arrived_s)
             self._metrics.turned(label, found=camera.view_changed and not frame.view)
         self._metrics.stands(label, self._states(camera), raised=update.raised)
         news = update.raised and view.alarm.acknowledged is None

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from service.cameras.alarm import AlarmState, AlarmUpdate, CameraAlarm
+from service.cameras.clock import Stamp
 from service.cameras.evidence import AlarmPolicy, RegionObservation, RelativeBox, overlaps
 
 ALARM: Final = "alarm"
@@ -102,7 +103,7 @@ def watch(frames: Sequence[ReplayFrame | None], interval_s: float, policy: Alarm
         if frame is None:
             continue
         now_s = number * interval_s
-        update = alarm.observe(now_s, now_s, frame.regions, policy)
+        update = alarm.observe(Stamp(now_s, now_s), frame.regions, policy)
         window = [seen for seen in frames[max(0, number + 1 - policy.frames) : number + 1] if seen]
         yield ReplayStep(
             number,

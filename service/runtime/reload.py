@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from service.errors import NothingToRollBack, ReleaseRefused, ReloadBusy, StartError
+from service.errors import ReleaseRefused, ReloadBusy, StartError
 from service.runtime.model import Model
 from service.runtime.process import trim_heap
 from service.runtime.slot import LoadedModel, ModelSlot
@@ -83,7 +83,7 @@ class Reloader:
     def _quietly(self) -> None:
         try:
             self.reload()
-        except (ReloadBusy, ReleaseRefused, NothingToRollBack) as error:
+        except (ReloadBusy, ReleaseRefused) as error:
             _LOG.warning("not reloaded", extra={"detail": str(error)})
 
     @contextmanager

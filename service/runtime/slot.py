@@ -41,7 +41,7 @@ class ModelSlot:
         failures_max: Failures in a row, of batches or of attempts to load the model again, after which it is given up.
 
     Attributes:
-        on_illness: Told which model raised; called once until it is replaced, in the thread of its batch.
+        on_failure: Told which model raised; called once until it is replaced, in the thread of its batch.
         on_change: Told about each model that comes into service.
     """
 

@@ -9,6 +9,7 @@ from models.detection import Detection
 from models.drift import Histogram
 from models.geometry import Box, Region
 from service.cameras.alarm_status import AlarmTransition
+from service.cameras.clock import Stamp
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.observation import FrameObservation
@@ -51,7 +52,7 @@ class Fleet:
         self, camera_id: str, *regions: SmokeRegion, brightness: float = 0.5, view: str = "", damaged: bool = False
     ):
         self.now_s += 60.0
-        seen = (self.now_s, self.now_s, result(*regions), 100, stats(brightness))
+        seen = (Stamp(self.now_s, self.now_s), result(*regions), 100, stats(brightness))
         frame = FrameObservation(*seen, view=view, damaged=damaged)
         return asyncio.run(self.cameras.observe(camera_id, frame, self.reference))
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.cameras.alarm import AlarmState, Arrival, CameraAlarm
+from service.cameras.clock import Stamp
 from service.cameras.evidence import AlarmPolicy, RegionObservation
 
 HERE = (0.4, 0.4, 0.5, 0.5)
@@ -26,7 +27,7 @@ def show(
     states = []
     for number, sightings in enumerate(frames):
         now_s = max(watch.newest_s, start_s - every_s) + every_s if number or watch.newest_s > 0 else start_s
-        watch.observe(now_s, now_s, sightings, policy)
+        watch.observe(Stamp(now_s, now_s), sightings, policy)
         states.append(watch.state)
     return states
 
@@ -108,7 +109,7 @@ def test_review_becomes_an_alarm_once_the_gate_lets_it_pass():
 def test_one_alarm_is_raised_once_and_one_more_at_another_place():
     watch = CameraAlarm()
     both = smoke(HERE) + smoke(THERE)
-    raised = [watch.observe(t, t, s, POLICY).raised for t, s in enumerate([smoke()] * 4 + [both] * 4, 1)]
+    raised = [watch.observe(Stamp(t, t), s, POLICY).raised for t, s in enumerate([smoke()] * 4 + [both] * 4, 1)]
     assert raised == [False, False, True, False, False, False, True, False]
 
 
@@ -149,35 +150,35 @@ def test_a_late_frame_changes_nothing():
     watch = CameraAlarm()
     show(watch, smoke(), smoke())
     before = (watch.state, watch.score, watch.newest_s)
-    assert watch.observe(90.0, 130.0, smoke(), POLICY).arrival is Arrival.LATE
+    assert watch.observe(Stamp(90.0, 130.0), smoke(), POLICY).arrival is Arrival.LATE
     assert (watch.state, watch.score, watch.newest_s) == before
 
 
 def test_the_same_instant_again_is_a_duplicate():
     watch = CameraAlarm()
     for _ in range(4):
-        verdict = watch.observe(60.0, 61.0, smoke(), POLICY)
+        verdict = watch.observe(Stamp(60.0, 61.0), smoke(), POLICY)
     assert verdict.arrival is Arrival.DUPLICATE
     assert watch.frames == 1
 
 
 def test_a_frame_from_the_future_does_not_blind_the_camera():
     watch = CameraAlarm()
-    assert watch.observe(1e9, 100.0, smoke(), POLICY).arrival is Arrival.AHEAD
-    assert watch.observe(100.0, 101.0, smoke(), POLICY).arrival is Arrival.COUNTED
+    assert watch.observe(Stamp(1e9, 100.0), smoke(), POLICY).arrival is Arrival.AHEAD
+    assert watch.observe(Stamp(100.0, 101.0), smoke(), POLICY).arrival is Arrival.COUNTED
 
 
 def test_a_camera_whose_clock_is_set_back_is_believed_after_a_window_without_a_frame_that_counts():
     watch = CameraAlarm()
-    watch.observe(10_000.0, 10_000.0, smoke(), POLICY)
-    assert watch.observe(6_400.0, 10_060.0, smoke(), POLICY).arrival is Arrival.LATE
-    assert watch.observe(7_300.0, 10_901.0, smoke(), POLICY).arrival is Arrival.COUNTED
+    watch.observe(Stamp(10_000.0, 10_000.0), smoke(), POLICY)
+    assert watch.observe(Stamp(6_400.0, 10_060.0), smoke(), POLICY).arrival is Arrival.LATE
+    assert watch.observe(Stamp(7_300.0, 10_901.0), smoke(), POLICY).arrival is Arrival.COUNTED
     assert watch.newest_s == 7_300.0
 
 
 def test_without_its_own_time_a_frame_counts_as_taken_when_it_came():
     watch = CameraAlarm()
-    verdicts = [watch.observe(None, 60.0, smoke(), POLICY) for _ in range(3)]
+    verdicts = [watch.observe(Stamp(None, 60.0), smoke(), POLICY) for _ in range(3)]
     assert [verdict.arrival for verdict in verdicts] == [Arrival.COUNTED] * 3
     assert watch.state is AlarmState.ALARM
 
@@ -192,7 +193,7 @@ def test_a_restored_alarm_stays_until_the_window_is_full_and_does_not_rise_again
 
 def test_a_restored_alarm_that_is_seen_again_is_confirmed_and_keeps_its_beginning():
     watch = CameraAlarm(AlarmState.ALARM, since_s=10.0, places=[HERE], restored=True)
-    raised = [watch.observe(t, t, smoke(), POLICY).raised for t in (60.0, 120.0, 180.0)]
+    raised = [watch.observe(Stamp(t, t), smoke(), POLICY).raised for t in (60.0, 120.0, 180.0)]
     assert raised == [False, False, False]
     assert (watch.state, watch.since_s, watch.restored) == (AlarmState.ALARM, 10.0, False)
 
@@ -241,7 +242,7 @@ def test_whatever_comes_an_alarm_needs_its_evidence_and_frames_that_do_not_count
     for captured_s, sightings in frames:
         arrived_s += 1.0
         before = (watch.state, watch.since_s, watch.score, watch.frames, watch.newest_s)
-        verdict = watch.observe(float(captured_s), arrived_s, sightings, POLICY)
+        verdict = watch.observe(Stamp(float(captured_s), arrived_s), sightings, POLICY)
         if verdict.arrival is not Arrival.COUNTED:
             assert (watch.state, watch.since_s, watch.score, watch.frames, watch.newest_s) == before
             continue

@@ -3,6 +3,7 @@
 import pytest
 
 from service.cameras.alarm import AlarmState, Arrival, CameraAlarm
+from service.cameras.clock import Stamp
 from service.cameras.evidence import AlarmPolicy, RegionObservation
 
 POLICY = AlarmPolicy(frames=5, hits=3.0, window_s=900.0, cooldown_s=600.0)
@@ -16,7 +17,7 @@ def watch(stamps, *, every_s: float = 10.0, alarm: CameraAlarm | None = None, st
     updates = []
     for number, stamp in enumerate(stamps):
         arrived_s = start_s + number * every_s
-        updates.append((alarm.observe(stamp(arrived_s), arrived_s, SMOKE, POLICY, body=number + 1), alarm.state))
+        updates.append((alarm.observe(Stamp(stamp(arrived_s), arrived_s, body=number + 1), SMOKE, POLICY), alarm.state))
     return updates, alarm
 
 
@@ -84,12 +85,14 @@ def test_a_clock_that_sticks_at_an_instant_long_ago_costs_one_frame():
 def test_a_retry_of_a_late_frame_is_no_clock_that_was_set_back():
     _, alarm = watch([lambda now_s: now_s] * 2)
     for _ in range(3):
-        assert alarm.observe(NOON_S - 60.0, NOON_S + 20.0, SMOKE, POLICY, body=9).arrival is Arrival.LATE
+        assert alarm.observe(Stamp(NOON_S - 60.0, NOON_S + 20.0, body=9), SMOKE, POLICY).arrival is Arrival.LATE
 
 
 def test_frames_delivered_in_the_wrong_order_are_late():
     _, alarm = watch([lambda now_s: now_s] * 2)
-    updates = [alarm.observe(NOON_S - back_s, NOON_S + 20.0, SMOKE, POLICY, body=7) for back_s in (10.0, 20.0, 30.0)]
+    updates = [
+        alarm.observe(Stamp(NOON_S - back_s, NOON_S + 20.0, body=7), SMOKE, POLICY) for back_s in (10.0, 20.0, 30.0)
+    ]
     assert {update.arrival for update in updates} == {Arrival.LATE}
 
 
@@ -146,10 +149,10 @@ def test_frames_under_one_stamp_still_grow_old():
 def test_a_retry_changes_nothing_whatever_the_clock_says(skew_s):
     alarm = CameraAlarm()
     for _ in range(5):
-        update = alarm.observe(NOON_S + skew_s, NOON_S, SMOKE, POLICY, body=1)
+        update = alarm.observe(Stamp(NOON_S + skew_s, NOON_S, body=1), SMOKE, POLICY)
     assert update.arrival is Arrival.DUPLICATE
     assert alarm.frames == 1
-    assert alarm.observe(NOON_S + skew_s, NOON_S + 1.0, SMOKE, POLICY, body=2).arrival is not Arrival.DUPLICATE
+    assert alarm.observe(Stamp(NOON_S + skew_s, NOON_S + 1.0, body=2), SMOKE, POLICY).arrival is not Arrival.DUPLICATE
 
 
 def test_a_backlog_counts_by_its_stamps():
@@ -162,10 +165,10 @@ def test_a_backlog_counts_by_its_stamps():
 
 def test_after_a_restart_a_camera_without_stamps_is_of_now_again():
     alarm = CameraAlarm(AlarmState.ALARM, newest_s=NOON_S - 3_600.0, counted_s=NOON_S - 3_600.0, restored=True)
-    alarm.observe(None, NOON_S, SMOKE, POLICY)
+    alarm.observe(Stamp(None, NOON_S), SMOKE, POLICY)
     assert alarm.newest_s == NOON_S
 
 
 def test_a_retry_from_before_a_restart_is_late():
     alarm = CameraAlarm(AlarmState.ALARM, newest_s=NOON_S, counted_s=NOON_S, restored=True)
-    assert alarm.observe(NOON_S - 60.0, NOON_S + 60.0, SMOKE, POLICY, body=1).arrival is Arrival.LATE
+    assert alarm.observe(Stamp(NOON_S - 60.0, NOON_S + 60.0, body=1), SMOKE, POLICY).arrival is Arrival.LATE

@@ -9,6 +9,7 @@ from prometheus_client import generate_latest
 from models.drift import Histogram
 from service.cameras.alarm import Acknowledgement, AlarmState, Arrival
 from service.cameras.alarm_status import AlarmTransition
+from service.cameras.clock import Stamp
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.observation import FrameObservation
 from service.cameras.pictures.health import FRAMES_MIN
@@ -136,7 +137,7 @@ def test_frames_without_an_answer_are_counted_by_camera_and_whoever_sends_only_s
 
 def test_a_late_frame_is_answered_with_the_state_as_it_is(fleet):
     fleet.frame("ridge", region())
-    frame = FrameObservation(fleet.now_s - 30.0, fleet.now_s + 1.0, result(), 100, stats())
+    frame = FrameObservation(Stamp(fleet.now_s - 30.0, fleet.now_s + 1.0), result(), 100, stats())
     now = asyncio.run(fleet.cameras.observe("ridge", frame, {}))
     assert (now.arrival, now.state, now.frames) == (Arrival.LATE, AlarmState.SUSPECTED, 1)
 
@@ -144,7 +145,7 @@ def test_a_late_frame_is_answered_with_the_state_as_it_is(fleet):
 def test_the_same_frame_again_changes_nothing(fleet):
     fleet.frame("ridge", region())
     before = generate_latest(fleet.registry)
-    again = FrameObservation(fleet.now_s, fleet.now_s + 1.0, result(region(), region(70)), 100, stats(0.01))
+    again = FrameObservation(Stamp(fleet.now_s, fleet.now_s + 1.0), result(region(), region(70)), 100, stats(0.01))
     for _ in range(3):
         assert asyncio.run(fleet.cameras.observe("ridge", again, {})).arrival is Arrival.DUPLICATE
     assert generate_latest(fleet.registry) == before
@@ -187,7 +188,9 @@ def test_an_alarm_lasts_when_the_clock_of_this_machine_is_set(step_s):
         fleet.now_s += 60.0
         stamped = fleet.now_s + max(0.0, step_s)
         asyncio.run(
-            fleet.cameras.observe("ridge", FrameObservation(stamped, fleet.now_s, result(region()), 100, stats()), {})
+            fleet.cameras.observe(
+                "ridge", FrameObservation(Stamp(stamped, fleet.now_s), result(region()), 100, stats()), {}
+            )
         )
     fleet.now_s += step_s
     fleet.cameras.clock_set(step_s)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from service.cameras.alarm import AlarmState
+from service.cameras.clock import Stamp
 from service.cameras.observation import FrameObservation
 from service.cameras.pictures.scenes import NEW_AFTER, SCENES_MAX, SceneTracker, view_edges
 from service.pipeline.image_stats import image_stats
@@ -43,7 +44,7 @@ class Turning(Fleet):
 
     def show(self, picture: int, *regions, seconds: float = 60.0):
         self.now_s += seconds
-        frame = FrameObservation(self.now_s, self.now_s, result(*regions), 100, PICTURES[picture])
+        frame = FrameObservation(Stamp(self.now_s, self.now_s), result(*regions), 100, PICTURES[picture])
         return asyncio.run(self.cameras.observe("ridge", frame, {}))
 
     def stay(self, picture: int, frames: int, *regions):
@@ -91,7 +92,7 @@ def test_fog_and_darkness_are_no_turn(turning):
     for number in range(6):
         turning.now_s += 60
         fog = image_stats(foggy(0.9 + 0.002 * number))
-        frame = FrameObservation(turning.now_s, turning.now_s, result(), 100, fog)
+        frame = FrameObservation(Stamp(turning.now_s, turning.now_s), result(), 100, fog)
         assert asyncio.run(turning.cameras.observe("ridge", frame, {})).view == ""
 
 

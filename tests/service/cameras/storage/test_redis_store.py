@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from service.cameras.alarm import AlarmState, Arrival
 from service.cameras.alarm_status import AlarmStatus, AlarmTransition
 from service.cameras.camera import FrameObservation
+from service.cameras.clock import Stamp
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
 from service.cameras.registry import Cameras
@@ -47,7 +48,7 @@ class Replica:
 
     async def frame(self, number: int, *regions, camera_id: str = "ridge") -> AlarmStatus:
         at_s = 1_000.0 + 60.0 * number
-        frame = FrameObservation(at_s, at_s, result(*regions), 100, stats(), body=number)
+        frame = FrameObservation(Stamp(at_s, at_s, number), result(*regions), 100, stats())
         return await self.cameras.observe(camera_id, frame, {})
 
     async def close(self) -> None:
