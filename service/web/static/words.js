@@ -23,14 +23,12 @@ export const LAYERS = {
   },
 };
 
-const HEADLINES = { smoke: "Smoke", clear: "No smoke found" };
-
 /** [headline, one sentence] on a reply of the service. */
 export function verdict(reply) {
   const places = reply.smoke.region_count;
-  if (places === 0) return [HEADLINES.clear, `Where smoke is likeliest, the model gives it ${percent(reply.smoke.max_probability)}.`];
+  if (places === 0) return ["No smoke found", `Where smoke is likeliest, the model gives it ${percent(reply.smoke.max_probability)}.`];
   const where = places === 1 ? "in one place" : `in ${places} places`;
-  return [HEADLINES[reply.assessment], `${percent(reply.smoke.area_fraction)} of the picture, ${where}.`];
+  return ["Smoke", `${percent(reply.smoke.area_fraction)} of the picture, ${where}.`];
 }
 
 /** A share in [0, 1] as a percentage of two digits. */

@@ -146,7 +146,6 @@ function showScale() {
   const { meaning, low, high } = LAYERS[stage.layer];
   part("meaning").textContent = meaning;
   part("least").textContent = `${quantity(map.minimum, map.unit)}, ${low}`;
-  part("middle").textContent = "";
   part("most").textContent = `${quantity(map.maximum, map.unit)}, ${high}`;
 }
 

@@ -29,8 +29,7 @@ export async function refresh() {
     part("no-pictures").hidden = pages[0].keeps_pictures;
     part("alarms-trouble").hidden = true;
   } catch (refusal) {
-    part("alarms-trouble").hidden = false;
-    part("alarms-trouble").textContent = `${refusal.title ?? "Something went wrong on this page"}. ${refusal.message}`;
+    say(part("alarms-trouble"), refusal);
   }
 }
 
@@ -126,7 +125,10 @@ function showVerdict(card, verdict) {
 }
 
 function tell(card, refusal) {
-  const place = card.querySelector(".trouble");
+  say(card.querySelector(".trouble"), refusal);
+}
+
+function say(place, refusal) {
   place.hidden = false;
   place.textContent = `${refusal.title ?? "Something went wrong on this page"}. ${refusal.message}`;
 }
