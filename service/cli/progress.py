@@ -1,4 +1,4 @@
-"""A bar on the terminal that says how many frames are done, how many a second, and for how long it will go on."""
+"""What the terminal shows of the work: a bar with how many frames are done, how many a second, how long it will go on; and lines."""
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
@@ -12,6 +12,11 @@ class FrameRateColumn(ProgressColumn):
         """As `11.3 frames/s`; nothing before the first frames."""
         rate = task.completed / task.finished_time if task.finished_time else task.speed
         return Text("" if rate is None else f"{rate:.1f} frames/s")
+
+
+def say(console: Console, words: str, style: str = "") -> None:
+    """Print a line as it is: a file's name may look like markup, or be longer than the terminal is wide."""
+    console.print(words, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def frame_progress(console: Console) -> Progress:

@@ -19,7 +19,7 @@ from service.cameras.replay import ReplayFrame, compare
 from service.cameras.rules import Rule
 from service.cli.overlap import frames_at_once, in_order, side_by_side
 from service.cli.pictures import readable
-from service.cli.progress import frame_progress
+from service.cli.progress import frame_progress, say
 from service.cli.recordings import Label, Recording, read_recording
 from service.cli.replay_frames import ShownFrame, recorded, shaken
 from service.cli.replay_table import frames_with_smoke, replay_table
@@ -134,7 +134,7 @@ def _tell(
     frame_lines = (line for camera in cameras for line in timeline(camera, chosen.interval, policy))
     try:
         for line in (*(frame_lines if chosen.timeline else ()), *alarm_lines(alarms)):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            say(console, line)
         title = f"{identity.name} {identity.version} at threshold {threshold.value:g}"
         console.print(replay_table(totals, f"{title}; {frames_with_smoke(cameras)}"))
     finally:  # Whoever read the lines may have left.

@@ -16,11 +16,11 @@ from service.api.schemas.segment import FileReport, MapFile
 from service.cli.annotations.writers import Annotations, open_annotations
 from service.cli.overlap import frames_at_once, in_order, side_by_side
 from service.cli.pictures import SegmentTask, collect, name_tasks, readable
-from service.cli.progress import frame_progress
+from service.cli.progress import frame_progress, say
 from service.cli.reports import report_of, write_report
 from service.cli.summary import SummaryTable, open_summary
 from service.cli.video import cut_videos
-from service.errors import SOME_FAILED, USAGE, RequestError, in_one_line
+from service.errors import SOME_FAILED, RequestError, SettingsInvalid, in_one_line
 from service.files import read_file
 from service.pipeline.decoding.decode import Limits
 from service.pipeline.options import POLYGONS, SegmentOptions
@@ -58,33 +58,22 @@ def run_segment(chosen: argparse.Namespace) -> int:
     """Segment what was named on the command line; returns the exit code."""
     console = Console(stderr=True)
     if chosen.out.exists() and not chosen.out.is_dir():
-        console.print(f"--out {readable(chosen.out)} is a file; expected a folder", markup=False, soft_wrap=True)
-        return USAGE
+        raise SettingsInvalid(f"--out {readable(chosen.out)} is a file; expected a folder")
     if any(path.is_dir() and path.resolve() == chosen.out.resolve() for path in chosen.inputs):
-        console.print(
-            f"--out {readable(chosen.out)} is one of the inputs; expected a folder of its own",
-            markup=False,
-            soft_wrap=True,
-        )
-        return USAGE
+        raise SettingsInvalid(f"--out {readable(chosen.out)} is one of the inputs; expected a folder of its own")
     try:
         outputs = tuple(dict.fromkeys((*chosen.outputs, POLYGONS))) if chosen.format else chosen.outputs
         options = SegmentOptions(outputs, chosen.resolution, chosen.threshold, chosen.tiles, chosen.encoding)
     except RequestError as error:
-        console.print(str(error), markup=False, soft_wrap=True)
-        return USAGE
+        raise SettingsInvalid(str(error)) from None
     found = collect(cut_videos(chosen.inputs, chosen.out / "frames", chosen.every), chosen.out)
     tasks = name_tasks(found.pictures, chosen.inputs if chosen.tree else ())
     if not tasks:
-        console.print("no JPEG, PNG or WebP files found", style="red")
+        say(console, "no JPEG, PNG or WebP files found", "red")
         return SOME_FAILED
     failed = _work(tasks, options, chosen, console)
     skipped = f"; skipped {found.others} files that are no pictures by their names" if found.others else ""
-    console.print(
-        f"{len(tasks) - failed} of {len(tasks)} pictures segmented into {readable(chosen.out)}{skipped}",
-        markup=False,
-        soft_wrap=True,
-    )
+    say(console, f"{len(tasks) - failed} of {len(tasks)} pictures segmented into {readable(chosen.out)}{skipped}")
     return SOME_FAILED if failed else 0
 
 
@@ -115,7 +104,7 @@ def _left(tasks: Iterable[SegmentTask], job: SegmentJob, model: Model, console: 
             continue
         there += 1
         _told(task, report, job)
-    console.print(f"resuming: {there} pictures have their answer, {len(left)} are left", soft_wrap=True)
+    say(console, f"resuming: {there} pictures have their answer, {len(left)} are left")
     return left
 
 
@@ -134,7 +123,7 @@ async def segment_files(tasks: Sequence[SegmentTask], job: SegmentJob, console: 
                     done, failed = done + 1, failed + _tell(task, answer, job, console)
                     progress.advance(bar)
             except asyncio.CancelledError:
-                console.print(f"stopped after {done} of {len(tasks)} pictures; --resume goes on from there")
+                say(console, f"stopped after {done} of {len(tasks)} pictures; --resume goes on from there")
                 raise
     return failed
 
@@ -150,15 +139,12 @@ def _tell(task: SegmentTask, answer: FileReport | Exception, job: SegmentJob, co
     """Say what went wrong with a picture, and put it into the summary; returns whether something did."""
     source = readable(task.source)
     if isinstance(answer, Exception):
-        console.print(f"{source}: {in_one_line(answer)}", style="red", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"{source}: {in_one_line(answer)}", "red")
         job.summary.failed(source, in_one_line(answer))
         return True
     _told(task, answer, job)
     if task.stem != task.source.stem:
-        stem = readable(task.stem)
-        console.print(
-            f"{source}: written as {stem}.*, its own name is taken", markup=False, highlight=False, soft_wrap=True
-        )
+        say(console, f"{source}: written as {readable(task.stem)}.*, its own name is taken")
     return False
 
 

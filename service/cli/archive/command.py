@@ -13,7 +13,7 @@ from service.cli.archive.plan import ArchivePlan, plan_archive
 from service.cli.archive.segmenter import ArchiveJob
 from service.cli.archive.storage import open_folder, pictures_below, read_whole, write_file
 from service.cli.pictures import readable
-from service.cli.progress import frame_progress
+from service.cli.progress import frame_progress, say
 from service.errors import SOME_FAILED, SettingsInvalid
 from service.pipeline.options import SegmentOptions
 from service.pipeline.threshold import threshold_in_force
@@ -36,14 +36,14 @@ def run_archive(chosen: argparse.Namespace) -> int:
     unnamed = [name for name in pictures if readable(name) != name]
     for name in unnamed:
         words = f"{readable(name)}: found a name that is no UTF-8, expected one that is; left out"
-        console.print(words, style="red", markup=False, highlight=False, soft_wrap=True)
+        say(console, words, "red")
     if not pictures:
-        console.print(f"{chosen.folder}: found no JPEG, PNG or WebP files", style="red", markup=False, soft_wrap=True)
+        say(console, f"{chosen.folder}: found no JPEG, PNG or WebP files", "red")
         return SOME_FAILED
     job = _job(chosen, out)
     plan = plan_archive([name for name in pictures if name not in unnamed], out, chosen.block)
     if plan.frames_done:
-        console.print(f"going on: {plan.frames_done} pictures have their findings, {plan.frames_left} are left")
+        say(console, f"going on: {plan.frames_done} pictures have their findings, {plan.frames_left} are left")
     failed = len(unnamed) + (_work(job, plan, chosen.cluster, console) if plan.left else 0)
     return SOME_FAILED if failed else 0
 
@@ -101,11 +101,10 @@ def _work(job: ArchiveJob, plan: ArchivePlan, cluster: str, console: Console) ->
         bar = progress.add_task("segmenting", total=plan.frames_done + plan.frames_left, completed=done)
         for block in segment_blocks(job, plan.left):
             for source, error in block.failed:
-                console.print(f"{source}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+                say(console, f"{source}: {error}", "red")
             failed += len(block.failed)
             nodes[block.node] += block.frames
             progress.advance(bar, block.frames)
     shares = f", {len(nodes)} nodes had {', '.join(map(str, sorted(nodes.values())))}" if len(nodes) > 1 else ""
-    answered = f"{plan.frames_left - failed} of {plan.frames_left} pictures segmented into {job.out}{shares}"
-    console.print(answered, markup=False, soft_wrap=True)
+    say(console, f"{plan.frames_left - failed} of {plan.frames_left} pictures segmented into {job.out}{shares}")
     return failed

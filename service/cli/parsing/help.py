@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn
 
+from service.errors import USAGE
+
 EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "serve": (
         "smoke-bvm serve                                       # on http://127.0.0.1:8000, with the newest release",
@@ -55,4 +57,4 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where to look; ends with 2."""
-        self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` shows how, with examples\n")
+        self.exit(USAGE, f"{self.prog}: {message}; `{self.prog} --help` shows how, with examples\n")
