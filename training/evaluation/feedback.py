@@ -10,24 +10,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from models.manifest import Manifest
 from models.operating_points import OperatingPoints
-from training.data.files import DataError
+from training.data.files import DataError, text_of
 from training.metrics.conformal import CONFIDENCE
 from training.metrics.judged_alarms import JudgedAlarm, ThresholdOutcome, threshold_outcomes
 from training.metrics.regions import REGION_LEVELS
 from training.metrics.segmentation import LEVELS
 
 VERDICTS = ("true_alarm", "false_alarm")
+_Moment = Annotated[
+    AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC))
+]
+"""A clock that was never set would make the days watched thousands."""
 
 
 class _Alarm(BaseModel):
     state: str = ""
-    since: AwareDatetime | None = None
+    since: _Moment | None = None
 
 
 class _Model(BaseModel):
@@ -39,7 +43,7 @@ class _Line(BaseModel):
 
     camera_id: str
     verdict: Literal["true_alarm", "false_alarm"]
-    at: AwareDatetime
+    at: _Moment
     assessment: str | None = None
     alarm: _Alarm = Field(default_factory=_Alarm)
     model: _Model = Field(default_factory=_Model)
@@ -194,10 +198,7 @@ def _by_camera(alarms: Sequence[JudgedAlarm], rows: Sequence[ThresholdOutcome]) 
 
 
 def _lines(path: Path) -> list[_Line]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: no file of feedback: {error}") from error
+    lines = text_of(path).split("\n")
     return [_line(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1) if line.strip()]
 
 

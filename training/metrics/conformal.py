@@ -39,12 +39,12 @@ class RatePoint:
     upper_bound: float
 
 
-def rate_curve(alarms: Mapping[float, Sequence[tuple[str, bool]]]) -> list[RatePoint]:
+def rate_curve(alarms: Mapping[float, Sequence[tuple[str, float]]]) -> list[RatePoint]:
     """The rate and its bound at each threshold, from the lowest up; the bounds never rise with the threshold.
 
     Args:
-        alarms: By threshold, for each smoke-free frame its group and whether it raised an alarm. Nothing that raises them may have been
-            fitted on these frames.
+        alarms: By threshold, for each smoke-free frame its group and whether it raised an alarm, or for each group the share that did.
+            Nothing that raises them may have been fitted on these frames.
     """
     points: list[RatePoint] = []
     for threshold in sorted(alarms, reverse=True):
@@ -56,9 +56,9 @@ def rate_curve(alarms: Mapping[float, Sequence[tuple[str, bool]]]) -> list[RateP
     return points[::-1]
 
 
-def group_rates(frames: Sequence[tuple[str, bool]]) -> list[float]:
+def group_rates(frames: Sequence[tuple[str, float]]) -> list[float]:
     """The share of each group's frames that raised an alarm."""
-    grouped: dict[str, list[bool]] = {}
+    grouped: dict[str, list[float]] = {}
     for group, alarm in frames:
         grouped.setdefault(group, []).append(alarm)
     return [float(np.mean(values)) for values in grouped.values()]

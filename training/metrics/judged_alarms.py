@@ -80,10 +80,10 @@ def threshold_outcomes(
 
 def _camera_days(
     alarms: Sequence[JudgedAlarm], threshold: float, cameras: Sequence[str], days: int
-) -> list[tuple[str, bool]]:
-    """For each camera and day whether a false alarm would have been raised."""
+) -> list[tuple[str, float]]:
+    """For each camera the share of its days with a false alarm: a value a day would fill any memory."""
     alarmed = defaultdict(set)
     for alarm in alarms:
         if not alarm.true and alarm.stays(threshold):
             alarmed[alarm.camera].add(alarm.day)
-    return [(camera, day < len(alarmed[camera])) for camera in cameras for day in range(days)]
+    return [(camera, len(alarmed[camera]) / days) for camera in cameras]

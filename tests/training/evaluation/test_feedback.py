@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,8 @@ def test_verdicts_are_counted_by_camera_and_by_assessment(tmp_path):
         ("[]", "line 2: found"),
         ('{"verdict": "true_alarm"}', "expected an object with a camera_id"),
         ('{"camera_id": "a", "verdict": "maybe"}', "line 2: verdict 'maybe'"),
+        (line("a", "true_alarm").replace("2026-", "0001-"), "line 2: at '0001-"),
+        (line("a", "true_alarm").replace("2026-", "9999-"), "line 2: at '9999-"),
     ],
 )
 def test_a_line_that_is_no_feedback_is_refused_with_its_number(tmp_path, text, words):
@@ -61,8 +65,20 @@ def test_a_line_that_is_no_feedback_is_refused_with_its_number(tmp_path, text, w
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"absent\.jsonl: no file of feedback"):
+    with pytest.raises(DataError, match=r"absent\.jsonl: not found"):
         read_feedback(tmp_path / "absent.jsonl")
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(DataError, match=r"pipe\.jsonl: found a folder, a pipe or a device, expected a file"):
+        read_feedback(tmp_path / "pipe.jsonl")
+
+
+def test_a_file_that_an_editor_saved_with_its_mark_is_read(tmp_path):
+    path = written(tmp_path, line("ridge", "true_alarm"))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_feedback(path)["by_camera"] == {"ridge": {"true_alarm": 1, "false_alarm": 0}}
 
 
 POINTS = OperatingPoints(
@@ -127,6 +143,17 @@ def test_the_rate_to_set_has_the_service_take_that_threshold(tmp_path, manifest)
         0.8: 0.8,
         0.9: None,
     }
+
+
+def test_what_was_watched_for_long_takes_no_more_memory(tmp_path, manifest):
+    """100,000 cameras for 100,000 days took all that a machine had."""
+    path = written(tmp_path, alarm(manifest, "a", "false_alarm", 0.7))
+    tracemalloc.start()
+    row = by_threshold(path, manifest, Watch(2, 100_000))["rows"][0]
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert row["share"] == pytest.approx(1 / 100_000 / 2)
+    assert peak_bytes < 5_000_000
 
 
 def test_cameras_without_an_alarm_and_more_days_make_the_bound_smaller(tmp_path, manifest):
