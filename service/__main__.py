@@ -5,6 +5,7 @@ What takes time to import is imported inside `main`, where Ctrl-C is expected.
 
 import argparse
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -23,14 +24,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _open_closed()
     try:
-        chosen = command_line().parse_args(arguments)
-        code = _COMMANDS[chosen.command](chosen)
+        try:
+            chosen = command_line().parse_args(arguments)
+            code = _COMMANDS[chosen.command](chosen)
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return _say("stopped", STOPPED)
     except StartError as error:
         return _say(in_one_line(error), error.exit_code)
     except (RequestError, OSError) as error:
-        return _say(in_one_line(error), SOME_FAILED)
+        reader_left = _is_readers_leaving(error)
+        _drop_unwritten()
+        return 0 if reader_left else _say(in_one_line(error), SOME_FAILED)
     except Exception as error:
         if sys.flags.dev_mode:
             raise
@@ -43,6 +49,21 @@ def _say(words: str, code: int) -> int:
     return code
 
 
+def _is_readers_leaving(error: Exception) -> bool:
+    """Whether it says that nobody reads standard output any more, as after `| head`."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return isinstance(error, BrokenPipeError) and any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _drop_unwritten() -> None:
+    """What standard output does not take now, Python would write again as it ends, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def _open_closed() -> None:
     """Standard files that were closed (`2>&-`) lead nowhere: a socket that got their number would be written to."""
     for number in range(3):
@@ -50,7 +71,7 @@ def _open_closed() -> None:
             os.fstat(number)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    sys.stderr = sys.stderr or os.fdopen(2, "w")
+    sys.stdout, sys.stderr = sys.stdout or os.fdopen(1, "w"), sys.stderr or os.fdopen(2, "w")
 
 
 def _serve(chosen: argparse.Namespace) -> int:

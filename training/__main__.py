@@ -50,6 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words = " ".join(f"unexpected {type(error).__name__}: {error}".split())
         sys.stderr.write(f"{command}: {words}; with PYTHONDEVMODE=1 it says where\n")
         return _UNEXPECTED
+    finally:
+        _drop_unwritten()
+
+
+def _drop_unwritten() -> None:
+    """A help that nobody reads to its end, Python would write again as it ends, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str] | None) -> int:

@@ -156,6 +156,15 @@ class Optimiser(_Section):
     clip_norm: Annotated[float, Field(ge=0)] = 5.0
     """Of the gradient; 0 clips nothing. Source: ours."""
 
+    @model_validator(mode="after")
+    def _steps_down_somewhere(self) -> Self:
+        if self.decay == "step" and self.decay_step == 0:
+            raise ValueError(
+                f"found decay step with decay_step 0, expected the step, 1 or more, from which on rates are {self.final_fraction:g} "
+                "of what they were"
+            )
+        return self
+
 
 class GeneratorTraining(_Section):
     """The generator and the inference model, eq. 11."""

@@ -1,8 +1,19 @@
 """What the terminal shows of the work: a bar with how many frames are done, how many a second, how long it will go on; and lines."""
 
+import errno
+import os
+
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
+
+
+class OutputConsole(Console):
+    """Standard output, whose reader may leave: rich would end the process with 1 and without a word."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise it again."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class FrameRateColumn(ProgressColumn):

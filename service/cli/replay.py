@@ -19,7 +19,7 @@ from service.cameras.replay import ReplayFrame, compare
 from service.cameras.rules import Rule
 from service.cli.overlap import frames_at_once, in_order, side_by_side
 from service.cli.pictures import readable
-from service.cli.progress import frame_progress, say
+from service.cli.progress import OutputConsole, frame_progress, say
 from service.cli.recordings import Label, Recording, read_recording
 from service.cli.replay_frames import ShownFrame, recorded, shaken
 from service.cli.replay_table import frames_with_smoke, replay_table
@@ -56,8 +56,8 @@ def run_replay(chosen: argparse.Namespace) -> int:
     recordings = [read_recording(folder) for folder in chosen.folders]
     _tell_strangers(recordings)
     count = sum(len(recording.frames) for recording in recordings) * max(1, chosen.repeat)
-    slot, console = ModelSlot(load(side_by_side(settings, count))), Console(width=120)
-    seen = _seen(recordings, count, chosen, settings, slot, console)
+    slot, console = ModelSlot(load(side_by_side(settings, count))), OutputConsole(width=120)
+    seen = _seen(recordings, count, chosen, settings, slot)
     cameras = [camera for camera in _cameras(seen) if not chosen.repeat or any(camera.frames)]
     _tell(cameras, chosen, settings, slot.model, console)
     return SOME_FAILED if any(isinstance(frame.found, Exception) for frame in seen) else 0
@@ -69,7 +69,6 @@ def _seen(
     chosen: argparse.Namespace,
     settings: Settings,
     slot: ModelSlot,
-    console: Console,
 ) -> list[SeenFrame]:
     """What the model makes of every frame, of which there are `count`."""
     workers, limits = worker_options(settings), Limits(settings.pixels_max)
@@ -79,7 +78,7 @@ def _seen(
     at_once = frames_at_once(slot.model, workers, options.frames)
     with Pipeline(slot, workers, limits) as pipeline:
         frames = in_order(shown, _observer(pipeline, options, settings.alarm_policy), at_once)
-        return asyncio.run(_watched(frames, count, console))
+        return asyncio.run(_watched(frames, count))
 
 
 def _observer(pipeline: Pipeline, options: SegmentOptions, base: AlarmPolicy) -> Observe:
@@ -101,10 +100,10 @@ def _observer(pipeline: Pipeline, options: SegmentOptions, base: AlarmPolicy) ->
     return tried
 
 
-async def _watched(frames: AsyncGenerator[SeenFrame], count: int, console: Console) -> list[SeenFrame]:
+async def _watched(frames: AsyncGenerator[SeenFrame], count: int) -> list[SeenFrame]:
     """What came of each, in order; words on standard error where one could not be read: the others can."""
     seen = []
-    with frame_progress(console) as progress:
+    with frame_progress(Console(stderr=True)) as progress:
         bar = progress.add_task("watching", total=count)
         async with aclosing(frames):
             async for frame in frames:

@@ -94,6 +94,10 @@ def test_a_later_override_wins():
         ("data.mix={clear=0}", r"data\.mix has no share above 0"),
         ("estimator.samples=1", r"estimator\.samples: .*greater than or equal to 2"),
         ("precision=8", "precision: "),
+        (
+            "generator.optimiser.decay=step",
+            "generator.optimiser: .*found decay step with decay_step 0, expected the step",
+        ),
     ],
 )
 def test_an_override_that_is_unknown_or_impossible_is_refused_by_its_key(override, words):

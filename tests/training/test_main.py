@@ -125,3 +125,14 @@ def test_a_call_that_is_not_understood_is_refused_with_its_usage(arguments, caps
         main(arguments)
     assert stop.value.code == 2
     assert "usage: smoke-bvm-train" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["audit", "{data}", "--table"]], ids=["help", "audit"])
+def test_a_reader_who_has_left_is_no_error(data, arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "training", *(argument.format(data=data) for argument in arguments)]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=environment, check=False)
+    os.close(writing)
+    assert (ended.returncode, b"ipe" in ended.stderr) == (0, False)

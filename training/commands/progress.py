@@ -1,5 +1,7 @@
-"""Shows a run: a progress bar, a line per validation, and TensorBoard curves."""
+"""Shows a run: a progress bar, a line per validation, and TensorBoard curves; on a terminal, or to whoever reads."""
 
+import os
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,6 +14,15 @@ from training.evaluation.validation import Validation
 
 _SMOOTHING = 0.98
 _LINE_STEPS = 100
+
+
+class LastingConsole(Console):
+    """Standard output whose reader may leave, as after `| head`: rich would end the process, and what it works at would be lost."""
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing more, and go on."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class TerminalReporter:

@@ -20,7 +20,7 @@ from training.commands.compare import compare_networks, comparison_table
 from training.commands.config_file import read_config
 from training.commands.figures import draw_figure
 from training.commands.own_data import run_audit, run_split, run_synthesize
-from training.commands.progress import TerminalReporter
+from training.commands.progress import LastingConsole, TerminalReporter
 from training.commands.quick.command import run_quick
 from training.commands.rank import run_rank
 from training.commands.seeds import seeds_section, seeds_table, train_seeds
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
         "quantise": _quantise,
     }
     try:
-        commands[options.command](options, Console())
+        commands[options.command](options, LastingConsole())
     except _REFUSALS as error:
         sys.stderr.write(f"smoke-bvm-train {options.command}: {_line(error)}\n")
         return 2

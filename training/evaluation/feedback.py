@@ -23,9 +23,7 @@ from training.metrics.regions import REGION_LEVELS
 from training.metrics.segmentation import LEVELS
 
 VERDICTS = ("true_alarm", "false_alarm")
-_Moment = Annotated[
-    AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC))
-]
+_Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC))]
 """A clock that was never set would make the days watched thousands."""
 
 
