@@ -13,7 +13,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from typing import Any, Final, Never
 import cv2
 
 from service.pipeline.prepare import Preparation, PreparedFrame, prepare
-from service.runtime.process import limit_heap
+from service.runtime.process import end_with_starter, limit_heap, python_calling
 
 _START_S: Final = 60.0
 _READY: Final = "ready"
@@ -106,12 +105,9 @@ def _shared_memory() -> Iterator[int]:
 
 def _started(*shared: int) -> subprocess.Popen[bytes]:
     """A process that serves these open files: its end of the pipe, and the memory."""
-    # It finds what this process finds, wherever it was started; the folder that it stands in is left out of that.
     # Processes work side by side, each on one core.
-    one_core = "import os; os.environ['OPENBLAS_NUM_THREADS'] = '1'; "
-    paths = [path for path in sys.path if path]
-    code = f"{one_core}import sys; sys.path[:] = {paths!r}; from {__name__} import serve_pipe; serve_pipe()"
-    command = [sys.executable, "-P", "-W", "ignore", "-c", code, *map(str, shared)]
+    one_core = "import os; os.environ['OPENBLAS_NUM_THREADS'] = '1'"
+    command = [*python_calling(__name__, serve_pipe.__name__, one_core), *map(str, shared)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=shared)  # noqa: S603
 
 
@@ -202,7 +198,7 @@ def serve_pipe() -> Never:
     # One thread and one frame at a time leave no holes, and its pages serve for the next frame.
     limit_heap(_FRAME_BYTES_MAX, _SPARE_BYTES)
     cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_the_service, daemon=True).start()
+    end_with_starter()
     line = Line(Connection(int(sys.argv[1])), int(sys.argv[2]))
     line.send(_READY)
     while True:
@@ -223,9 +219,3 @@ def _prepared(line: Line, body: bytes, wanted: Preparation) -> PreparedFrame | E
         return prepare(body, wanted, hold_pixels)
     except Exception as error:  # noqa: BLE001 - told to the service, which knows what to make of it
         return error
-
-
-def _end_with_the_service() -> Never:
-    """Nothing is ever written there: it ends when the service does, however that came about."""
-    sys.stdin.buffer.read()
-    os._exit(0)

@@ -1,4 +1,4 @@
-"""This process: its cores, the GPU memory it holds, and the C library's heap, kept from growing.
+"""This process: its cores, the GPU memory it holds, the C library's heap, kept from growing; and others that it starts.
 
 The heap has few arenas, takes large blocks straight from the system, and gives the rest back on demand. By default glibc gives each
 thread an arena of its own and learns to keep ever larger blocks; with frames of many sizes in many threads the holes add up. Where
@@ -8,8 +8,10 @@ the library is another (musl, macOS), nothing happens.
 import ctypes
 import gc
 import os
+import sys
+import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Never
 
 _ARENA_MAX: Final = -8
 _MMAP_THRESHOLD: Final = -3
@@ -49,6 +51,26 @@ def _function(name: str) -> Any:  # noqa: ANN401 - a foreign function
 def cores() -> int:
     """Cores in this process's affinity mask, which in a container may be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def python_calling(module: str, function: str, first: str = "pass") -> list[str]:
+    """The command of a process that calls a function, after a first statement; what its arguments are may follow.
+
+    It finds what this process finds, wherever it was started; the folder that it stands in is left out of that.
+    """
+    paths = [path for path in sys.path if path]
+    code = f"{first}; import sys; sys.path[:] = {paths!r}; from {module} import {function}; {function}()"
+    return [sys.executable, "-P", "-W", "ignore", "-c", code]
+
+
+def end_with_starter() -> None:
+    """End when the process does that started this one and holds its standard input, however that came about; nothing more is read."""
+    threading.Thread(target=_end_with_input, daemon=True).start()
+
+
+def _end_with_input() -> Never:
+    sys.stdin.buffer.read()
+    os._exit(0)
 
 
 def gpu_memory() -> Callable[[], float] | None:

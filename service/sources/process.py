@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from typing import Final
 
+from service.runtime.process import python_calling
 from service.sources.spec import CameraFrame, SourceSpec
 from service.sources.wire import Message, receive
 
@@ -29,13 +29,9 @@ class SourceStalled(SourceFailed):
 @asynccontextmanager
 async def source_process(spec: SourceSpec) -> AsyncIterator["SourceProcess"]:
     """The process while the context lasts; it is killed and waited for on leaving it, whatever it is doing."""
-    paths = [path for path in sys.path if path]
-    module = "service.sources.readers.serve"
-    code = f"import sys; sys.path[:] = {paths!r}; from {module} import serve_source; serve_source()"
     # What is to be read goes through the pipe: others may see what stands in a command.
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-W", "ignore", "-c", code, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
-    )
+    command = python_calling("service.sources.readers.serve", "serve_source")
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
     try:
         assert process.stdin and process.stdout  # noqa: S101, PT018 - they were asked for
         process.stdin.write(json.dumps(asdict(spec)).encode() + b"\n")

@@ -5,10 +5,10 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from typing import Final, Never
 
+from service.runtime.process import end_with_starter
 from service.sources.readers.pace import ReadingFailed
 from service.sources.spec import CameraFrame, Kind, SourceSpec
 from service.sources.wire import Message, send
@@ -44,7 +44,7 @@ def serve_source() -> Never:
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # What a library prints must not come between the messages.
     spec = SourceSpec(**json.loads(sys.stdin.buffer.readline()))
-    threading.Thread(target=_end_with_the_starter, daemon=True).start()
+    end_with_starter()
     try:
         read = reader_of(spec.kind)
         send(out, Message("ready"))
@@ -61,9 +61,3 @@ def _words(error: Exception) -> str:
     """For a person. What FFmpeg says without the name of what it read, which is a URL with a password."""
     words = " ".join(str(getattr(error, "strerror", None) or error).split())
     return words if isinstance(error, ReadingFailed | OSError) else f"{type(error).__name__}: {words}"
-
-
-def _end_with_the_starter() -> Never:
-    """Nothing more is ever written there: it ends when the other process does, however that came about."""
-    sys.stdin.buffer.read()
-    os._exit(0)
