@@ -13,7 +13,7 @@ from models.manifest import ManifestError, newest_release
 from service.cameras.evidence import AlarmPolicy
 from service.errors import ModelUnusable, SettingsInvalid
 from service.runtime.providers import Arena, Precision, Provider
-from service.validation import closest, in_words
+from service.validation import distance, in_words
 
 _GONE: Final = {
     "SMOKE_BURST_S": "SMOKE_CAMERA_WAIT_MAX_MS says how long a camera's only frame may wait, SMOKE_WAIT_MAX_MS any other",
@@ -278,7 +278,8 @@ def unknown_variables() -> list[str]:
 
 def _refuse_misspelt() -> None:
     for variable in unknown_variables():
-        nearest = closest(variable.upper().removeprefix(_PREFIX), Settings.model_fields)
-        if nearest.letters <= _LETTERS and not os.environ[variable].startswith(_LINKS):
-            expected = f"expected {_PREFIX}{nearest.name.upper()}, or no name so like it"
+        known = [_PREFIX + name.upper() for name in Settings.model_fields]
+        letters, nearest = min((distance(variable.upper(), name), name) for name in known)
+        if letters <= _LETTERS and not os.environ[variable].startswith(_LINKS):
+            expected = f"expected {nearest}, or no name so like it"
             raise SettingsInvalid(f"{variable}: found a setting that there is not, {expected}")

@@ -1,7 +1,7 @@
 """What is refused of a text, a table or a name that somebody wrote, in words for that person."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -27,19 +27,6 @@ def in_words(error: ValidationError, expected: Mapping[str, str], at: str = "") 
         found = "nothing" if problem["type"] == "missing" else repr(problem["input"])[:80]
         words = f"found {found}, expected {expected.get(key, words)}"
     return f"{where}: {words}" if where else words
-
-
-class Neighbour(NamedTuple):
-    """A name, and by how many letters another differs from it."""
-
-    name: str
-    letters: int
-
-
-def closest(word: str, names: Iterable[str]) -> Neighbour:
-    """The name that a word is nearest to, whatever their case."""
-    found = (Neighbour(name, distance(word.upper(), name.upper())) for name in names)
-    return min(found, key=lambda neighbour: neighbour.letters)
 
 
 def distance(one: str, other: str) -> int:
