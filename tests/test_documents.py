@@ -20,7 +20,7 @@ from service.api.routes import alarms, cameras, events, operations, segment
 from service.api.schemas.segment import SegmentResponse
 from service.cameras.alarm import AlarmState
 from service.cameras.pictures.health import FLAGS
-from service.pipeline.detections import DetectionOptions, detect_smoke
+from service.pipeline.detections import detect_smoke
 from service.pipeline.encode import Size
 from service.runtime.model import ModelInfo
 from service.settings import Settings
@@ -131,12 +131,9 @@ def test_the_answer_to_the_first_request_is_what_the_newest_release_says_of_its_
     reply = SegmentResponse.model_validate_json(shown)
     shown_by = manifest.goldens.get(reply.model.precision, manifest.golden)
     _, maps = golden.read(folder, shown_by, manifest.input.size_px)
-    options = DetectionOptions(manifest.threshold, manifest.minimum_region, manifest.gate)
-    found = detect_smoke(
-        SegmentationMaps(*(maps[name].astype(np.float32) for name in OUTPUTS)),
-        options,
-        Size(reply.frame.width, reply.frame.height),
-    )
+    prediction = SegmentationMaps(*(maps[name].astype(np.float32) for name in OUTPUTS))
+    size = Size(reply.frame.width, reply.frame.height)
+    found = detect_smoke(prediction, size, manifest.threshold, manifest.minimum_region, manifest.gate)
     assert f"--data-binary @models/released/{folder.name}/{manifest.golden.frame}" in README
     assert (reply.model.name, reply.model.version) == (manifest.name, manifest.version)
     assert reply.model.sha256 == manifest.sha256

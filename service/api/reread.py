@@ -3,6 +3,7 @@
 import logging
 import ssl
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from service.api.auth import ApiKeys
@@ -33,28 +34,24 @@ class RereadFiles:
 
     def reread(self) -> list[str]:
         """Read them all; returns what is wrong with those that were refused, each with its setting's name."""
+        keys, cert, tls = self._settings.api_keys_file, self._settings.tls_cert_file, self.tls
         read: dict[str, Callable[[], None]] = {"cameras file": self._read_cameras}
-        if self._keys is not None:
-            read["keys"] = self._read_keys
-        if self.tls is not None:
-            read["certificate"] = self._read_certificate
+        if self._keys is not None and keys is not None:
+            read["keys"] = partial(self._keys.reload, keys)
+        if tls is not None and cert is not None:
+            read["certificate"] = partial(_load_certificate, tls, cert, self._settings.tls_key_file)
         return [refused for name, again in read.items() if (refused := _tried(name, again))]
-
-    def _read_keys(self) -> None:
-        if self._keys is not None and self._settings.api_keys_file is not None:
-            self._keys.reload(self._settings.api_keys_file)
 
     def _read_cameras(self) -> None:
         self._cameras.refresh()
         if self._cameras.error:
             raise SettingsInvalid(f"SMOKE_CAMERAS_FILE: {self._cameras.error}")
 
-    def _read_certificate(self) -> None:
-        """For connections from now on. A context is spoilt by a chain that does not fit its key: hence first into one of its own."""
-        cert, key = self._settings.tls_cert_file, self._settings.tls_key_file
-        if self.tls is not None and cert is not None:
-            check_certificate(cert, key)
-            self.tls.load_cert_chain(cert, key)
+
+def _load_certificate(tls: ssl.SSLContext, cert: Path, key: Path | None) -> None:
+    """For connections from now on. A context is spoilt by a chain that does not fit its key: hence first into one of its own."""
+    check_certificate(cert, key)
+    tls.load_cert_chain(cert, key)
 
 
 def check_certificate(cert: Path, key: Path | None) -> None:

@@ -73,15 +73,6 @@ class SmokeRegion:
 
 
 @dataclass(frozen=True, slots=True)
-class DetectionOptions:
-    """What a prediction is held against: smoke from a probability on, regions from a fraction of the frame on, and the gate."""
-
-    threshold: float
-    minimum_region: float
-    gate: Gate | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class FrameResult:
     """Smoke, and uncertainty over the whole frame and over the smoke pixels; the latter is None where there are none.
 
@@ -100,25 +91,27 @@ class FrameResult:
         return Assessment.SMOKE if self.regions else Assessment.CLEAR
 
 
-def detect_smoke(prediction: SegmentationMaps, options: DetectionOptions, frame: Size) -> FrameResult:
+def detect_smoke(
+    prediction: SegmentationMaps, frame: Size, threshold: float, minimum_region: float, gate: Gate | None = None
+) -> FrameResult:
     """Find the smoke in a frame's maps.
 
     Args:
         prediction: Maps of (size, size).
-        options: What they are held against.
         frame: Size of the frame on which the regions are placed.
+        threshold: Probability from which on a pixel is smoke.
+        minimum_region: Smallest region, as a fraction of the frame.
+        gate: Doubts regions; None doubts none.
 
     Raises:
         InferenceFailed: A map holds something that is no number.
     """
-    mask: Mask = prediction.probability >= options.threshold
+    mask: Mask = prediction.probability >= threshold
     most = float(prediction.probability.max())
     everywhere = _mean_uncertainty(prediction)
     if not np.isfinite([most, everywhere.total, everywhere.aleatoric, everywhere.epistemic]).all():
         raise InferenceFailed("the model answered with something that is no number")
-    regions = _regions(
-        detect(prediction, options.threshold, options.minimum_region), mask.shape[0], frame, options.gate
-    )
+    regions = _regions(detect(prediction, threshold, minimum_region), mask.shape[0], frame, gate)
     smoke_px = int(np.count_nonzero(mask))
     smoke = SmokeStats(bool(regions), smoke_px / mask.size, most)
     return FrameResult(smoke, everywhere, _mean_uncertainty(prediction, mask) if smoke_px else None, regions)

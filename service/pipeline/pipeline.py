@@ -17,19 +17,14 @@ from models.geometry import Map
 from models.tile_layout import Tiles
 from models.tiles import canvas_px
 from service.pipeline.decoding.decode import Limits, decode, no_hold
-from service.pipeline.detections import DetectionOptions, FrameResult, detect_smoke
+from service.pipeline.detections import FrameResult, detect_smoke
 from service.pipeline.encode import Size
 from service.pipeline.image_stats import ImageStats
 from service.pipeline.options import SegmentOptions
 from service.pipeline.prepare import Preparation, PreparedFrame
 from service.pipeline.render import Rendering, render
 from service.pipeline.threshold import Threshold, threshold_in_force
-from service.pipeline.tiling import (
-    InferenceResults,
-    ModelInputs,
-    infer_each,
-    merge_results,
-)
+from service.pipeline.tiling import InferenceResults, ModelInputs, infer_each, merge_results
 from service.pipeline.workers import DecodeWorkers, Rank, RankedPool, WorkerOptions, WorkingSince
 from service.runtime.model import ModelInfo
 from service.runtime.slot import InferenceResult, ModelSlot
@@ -212,7 +207,7 @@ class Pipeline:
     ) -> tuple[FrameResult, Rendering, Map]:
         """Decode again for what is drawn: full frames kept through the queue would cost more memory than that costs time."""
         prediction, manifest = answer.prediction, answer.model.manifest
-        result = detect_smoke(prediction, DetectionOptions(threshold, manifest.minimum_region, manifest.gate), size)
+        result = detect_smoke(prediction, size, threshold, manifest.minimum_region, manifest.gate)
         frame = partial(decode, body, self._limits)
         rendering = render(prediction, result, manifest, options, threshold, size, frame)
         return result, rendering, prediction.probability

@@ -97,22 +97,11 @@ def service_time_estimator(settings: Settings, model: Model) -> ServiceTimeEstim
 
 def admission_control(settings: Settings, estimator: ServiceTimeEstimator) -> AdmissionControl:
     """Admission control, which refuses everybody until it is opened."""
-    return AdmissionControl(in_flight_limits(settings), wait_policy(settings), estimator)
-
-
-def in_flight_limits(settings: Settings) -> InFlightLimits:
-    """How much may be in flight."""
-    return InFlightLimits(
-        settings.requests_max,
-        settings.camera_requests_max,
-        settings.inflight_bytes_max,
-        settings.inflight_pixels_max,
+    limits = InFlightLimits(
+        settings.requests_max, settings.camera_requests_max, settings.inflight_bytes_max, settings.inflight_pixels_max
     )
-
-
-def wait_policy(settings: Settings) -> WaitPolicy:
-    """How long a frame may wait."""
-    return WaitPolicy(settings.wait_max_ms / 1000.0, settings.camera_wait_max_ms / 1000.0)
+    policy = WaitPolicy(settings.wait_max_ms / 1000.0, settings.camera_wait_max_ms / 1000.0)
+    return AdmissionControl(limits, policy, estimator)
 
 
 def keys(settings: Settings) -> ApiKeys | None:

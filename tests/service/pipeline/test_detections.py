@@ -7,7 +7,7 @@ from models.gate import Gate
 from models.geometry import Box
 from models.maps import SegmentationMaps
 from service.errors import InferenceFailed
-from service.pipeline.detections import REGIONS_MAX, Assessment, DetectionOptions, FrameResult, detect_smoke
+from service.pipeline.detections import REGIONS_MAX, Assessment, FrameResult, detect_smoke
 from service.pipeline.encode import Size
 
 LN2 = math.log(2)
@@ -22,7 +22,7 @@ def prediction(smoke: np.ndarray) -> SegmentationMaps:
 
 def sum_up(answer: SegmentationMaps, threshold: float, minimum_region: float, gate: Gate | None = None) -> FrameResult:
     """On a frame ten times as wide and five times as high as the maps."""
-    return detect_smoke(answer, DetectionOptions(threshold, minimum_region, gate), Size(100, 50))
+    return detect_smoke(answer, Size(100, 50), threshold, minimum_region, gate)
 
 
 def block(height: int, width: int, side: int = 10) -> np.ndarray:

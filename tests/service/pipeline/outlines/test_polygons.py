@@ -4,7 +4,7 @@ import pytest
 from shapely import Polygon
 
 from models.maps import SegmentationMaps
-from service.pipeline.detections import DetectionOptions, detect_smoke
+from service.pipeline.detections import detect_smoke
 from service.pipeline.encode import Size, mask_at
 from service.pipeline.outlines.polygons import CORNERS_MAX, region_owners, region_polygons
 
@@ -16,7 +16,7 @@ def test_the_regions_of_a_frame_share_out_its_mask(size):
     nothing = np.zeros_like(probability)
     prediction = SegmentationMaps(probability, nothing, nothing, nothing)
     threshold = float(np.quantile(probability, 0.8))
-    found = detect_smoke(prediction, DetectionOptions(threshold, 0.0), size).regions
+    found = detect_smoke(prediction, size, threshold, 0.0).regions
     assert 3 < len(found) <= 32
     owners = region_owners(prediction, found, threshold, 0.0, size)
     np.testing.assert_array_equal(owners > 0, mask_at(prediction, threshold, size))
@@ -32,7 +32,7 @@ def test_regions_below_the_least_size_have_no_polygon():
     probability[10:30, 10:30] = probability[50, 50] = 1.0
     nothing = np.zeros_like(probability)
     prediction, size = SegmentationMaps(probability, nothing, nothing, nothing), Size(64, 64)
-    found = detect_smoke(prediction, DetectionOptions(0.5, 0.01), size).regions
+    found = detect_smoke(prediction, size, 0.5, 0.01).regions
     owners = region_owners(prediction, found, 0.5, 0.01, size)
     ((((outer,),)),) = region_polygons(owners, len(found))
     assert Polygon(outer).bounds == (10, 10, 30, 30)
