@@ -21,6 +21,7 @@ from training.metrics.reliability import RAW, TEMPERATURE
 _OBJECTIVE = "generator.objective"
 _NO_COHERENCE, _NO_ENTROPY = f"{_OBJECTIVE}.coherence_weight=0", f"{_OBJECTIVE}.entropy_weight=0"
 
+ABLATE = "ablate"
 _SCORED = "scores.json"
 SHOWN_SCORES = {
     "mean F-beta, raw": 3,
@@ -91,9 +92,9 @@ def ablate(
     """
     measured = []
     for row in train_rows(rows, config, overrides, data, out, reporter):
-        measured.append(row)
-        (out / "ablation.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
-        (out / "ablation.md").write_text(ablation_table(measured), encoding="utf-8")
+        measured.append({"command": ABLATE, **row})
+        write_whole(json.dumps(measured, indent=2) + "\n", out / "ablation.json")
+        write_whole(ablation_table(measured), out / "ablation.md")
     return measured
 
 
@@ -143,7 +144,7 @@ def card_section(path: Path) -> str:
         AblationError: The file holds no such rows.
         OSError: It cannot be read.
     """
-    rows = ablation_table(read_measured(path, "ablate"))
+    rows = ablation_table(read_measured(path, ABLATE))
     return f"""### Ablation
 One thing at a time left out or changed. Each row is a run of its own from the same start, on as many views as it says, scored held out
 on `val`; in brackets the 95 % interval over camera groups. Short runs, to be compared with each other and not with the release.
@@ -160,6 +161,11 @@ def read_measured(path: Path, command: str, fewest: int = 1) -> list[dict[str, A
         raise AblationError(f"{path}: no {path.name} of `{command}`: {error!r}") from error
     if not measured:
         raise AblationError(f"{path}: no {path.name} of `{command}`: it has no rows")
+    if any(row.get("command") != command for row in measured):
+        raise AblationError(
+            f"{path}: found rows of another command, or of an earlier version; expected those of `{command}`, which writes them anew "
+            "without training again"
+        )
     if len(measured) < fewest:
         raise AblationError(f"{path}: found {len(measured)} rows, expected at least {fewest}")
     return measured

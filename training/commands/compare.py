@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from models.networks.segmenter import SmokeSegmenter
 from training.commands.ablate import SHOWN_SCORES, Row, score_cell, train_rows
 from training.commands.config_file import read_config
+from training.data.files import write_whole
 from training.data.folders import Folders
 from training.engine.checkpoint import LAST
 from training.engine.networks import build_segmenter, load_segmenter
@@ -55,8 +56,8 @@ def compare_networks(
     measured = []
     for row, scored in zip(rows, train_rows(rows, config, overrides, data, out, reporter), strict=True):
         measured.append(scored | _cost(out / row.name / LAST))
-        (out / "comparison.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
-        (out / "comparison.md").write_text(comparison_table(measured), encoding="utf-8")
+        write_whole(json.dumps(measured, indent=2) + "\n", out / "comparison.json")
+        write_whole(comparison_table(measured), out / "comparison.md")
     return measured
 
 

@@ -39,6 +39,7 @@ from training.data.folders import (
     unlisted,
 )
 from training.data.frames import REAL_SMOKE
+from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import CheckpointError
 from training.engine.networks import load_segmenter
 from training.engine.processes import FollowerError
@@ -48,7 +49,7 @@ from training.evaluation.calibrate import calibrate
 from training.evaluation.evaluate import evaluate, write
 from training.evaluation.feedback import Watch, by_threshold, read_feedback, threshold_table
 from training.evaluation.predictor import load_predictor
-from training.evaluation.report import ReportError, headline
+from training.evaluation.report import ReportError, headline, read_report, read_report_of
 from training.evaluation.sampling_agreement import compare_with_sampling
 from training.evaluation.validation import validate
 from training.release.criteria import table
@@ -224,14 +225,12 @@ def _against_sampling(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _export(options: argparse.Namespace, console: Console) -> None:
-    report = _read_report(options.evaluation, "threshold") if options.evaluation else {}
-    if report.get("tiles"):
-        raise ReportError(f"{options.evaluation}: measured with tiles, expected a report of the whole frame alone")
+    report = read_report_of(options.evaluation, options.checkpoint) if options.evaluation else {}
     remark = options.remark
     if options.ablation:
         remark = f"{remark}\n\n{card_section(options.ablation)}"
     if options.seeds:
-        remark = f"{remark}\n\n{seeds_section(options.seeds)}"
+        remark = f"{remark}\n\n{seeds_section(options.seeds, checkpoints.load(options.checkpoint).config)}"
     folder = export(options.checkpoint, options.out, options.name, options.version, report, remark)
     console.print(f"released: {folder}")
 
@@ -253,15 +252,5 @@ def _line(error: Exception) -> str:
 
 def _beside(path: Path) -> dict[str, Any]:
     """What a report shows of another model: how far its probabilities mean what they say."""
-    report = _read_report(path, "calibration_table")
+    report = read_report(path, "calibration_table")
     return {key: report[key] for key in ("model", "split", "calibration_table", "calibrated_by") if key in report}
-
-
-def _read_report(path: Path, wanted: str) -> dict[str, Any]:
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ReportError(f"{path}: no report.json of `evaluate`: {error}") from error
-    if not isinstance(report, dict) or wanted not in report:
-        raise ReportError(f"{path}: no report.json of `evaluate`: it names no {wanted}")
-    return report

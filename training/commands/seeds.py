@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.commands.ablate import Row, ablation_table, mean_line, read_measured, train_rows
+from training.commands.ablate import AblationError, Row, ablation_table, mean_line, read_measured, train_rows
 from training.commands.config_file import read_config
+from training.config import Config
+from training.data.files import write_whole
 from training.data.folders import Folders
 from training.engine.run import Reporter
 
+SEEDS = "train --seeds"
 _FEWEST = 2
 
 
@@ -31,9 +34,13 @@ def train_seeds(
     """
     first = read_config(config, overrides).seed
     rows = [Row(f"seed-{seed}", f"seed {seed}", (f"seed={seed}",)) for seed in range(first, first + count)]
-    measured = list(train_rows(rows, config, overrides, data, out, reporter))
-    (out / "seeds.json").write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
-    (out / "seeds.md").write_text(seeds_table(measured), encoding="utf-8")
+    configs = [read_config(config, (*overrides, *row.overrides)) for row in rows]
+    measured = [
+        {"command": SEEDS, "seed": own.seed, "configuration_sha256": own.sha256(), **row}
+        for own, row in zip(configs, train_rows(rows, config, overrides, data, out, reporter), strict=True)
+    ]
+    write_whole(json.dumps(measured, indent=2) + "\n", out / "seeds.json")
+    write_whole(seeds_table(measured), out / "seeds.md")
     return measured
 
 
@@ -42,14 +49,20 @@ def seeds_table(measured: Sequence[dict[str, Any]]) -> str:
     return f"{ablation_table(measured)}{mean_line('', measured)}\n"
 
 
-def seeds_section(path: Path) -> str:
-    """The rows of a `seeds.json` in Markdown, with a heading, as they stand in a model card.
+def seeds_section(path: Path, config: Config) -> str:
+    """The rows of a `seeds.json` in Markdown, with a heading, as they stand in the model card of a configuration.
 
     Raises:
-        AblationError: The file holds no such rows.
+        AblationError: The file holds no such rows, or they are of a configuration that differs in more than its seed.
         OSError: It cannot be read.
     """
-    measured = read_measured(path, "train --seeds", _FEWEST)
+    measured = read_measured(path, SEEDS, _FEWEST)
+    for row in measured:
+        if config.model_copy(update={"seed": row.get("seed")}).sha256() != row.get("configuration_sha256"):
+            raise AblationError(
+                f"{path}: {row['what']} is of another configuration than what is to be released, {config.name}; expected one that "
+                "differs in its seed alone"
+            )
     return f"""### Seeds
 The same configuration, data and samples with {len(measured)} seeds, scored held out on `val`; in brackets the 95 % interval over camera
 groups, in the last row what the seed alone changes.

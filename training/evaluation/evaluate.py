@@ -72,6 +72,7 @@ def evaluate(predictor: Predictor, data: Folders, split: str, subset: Path | Non
     )
     report = {
         "model": predictor.description,
+        "model_sha256": predictor.sha256,
         "split": split,
         "tiles": predictor.tiles,
         "subset": {"file": subset.name, "frames": len(frames)} if subset else None,

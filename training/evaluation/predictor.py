@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from models.geometry import RGB, fit
-from models.manifest import MINIMUM_REGION, Manifest
+from models.manifest import MINIMUM_REGION, Manifest, describe
 from models.maps import SegmentationMaps
 from models.networks.segmenter import SmokeSegmenter
 from models.tile_layout import Tiles
@@ -34,6 +34,7 @@ class Predictor(NamedTuple):
         description: What it is, for reports.
         calibration: What the shown probability is calibrated by; None where that is not known.
         tiles: Those that are looked at beside the whole frame.
+        sha256: Of the checkpoint file, or of the release's fp32 model: what identifies the weights.
     """
 
     predict: Predict
@@ -44,6 +45,7 @@ class Predictor(NamedTuple):
     false_alarms: float = 0.05
     calibration: Calibration | None = None
     tiles: Tiles | None = None
+    sha256: str = ""
 
 
 def predict_frame(predict: Predict, image: RGB, size_px: int, tiles: Tiles | None = None) -> SegmentationMaps:
@@ -119,11 +121,17 @@ def load_predictor(path: Path) -> Predictor:
         name = f"{manifest.name}-{manifest.version}"
         calibration = _calibration_of(manifest)
         size_px, region, threshold = manifest.input.size_px, manifest.minimum_region, manifest.threshold
-        return Predictor(predict, size_px, region, threshold, name, calibration=calibration)
+        return Predictor(predict, size_px, region, threshold, name, calibration=calibration, sha256=manifest.sha256)
+    sha256 = sha256_of(path)
     segmenter, config = load_segmenter(path)
     segmenter = segmenter.to(memory_format=torch.channels_last)
     predict, name = torch_predictor(segmenter), f"checkpoint {path.name}"
-    return Predictor(predict, config.data.size_px, MINIMUM_REGION, None, name, config.false_alarms)
+    return Predictor(predict, config.data.size_px, MINIMUM_REGION, None, name, config.false_alarms, sha256=sha256)
+
+
+def sha256_of(checkpoint: Path) -> str:
+    """What identifies its weights; empty where there is no such file."""
+    return describe(checkpoint).sha256 if checkpoint.is_file() else ""
 
 
 def _calibration_of(manifest: Manifest) -> Calibration | None:

@@ -1,6 +1,7 @@
 """Checkpoint -> release folder with a proven model file, a golden frame, a manifest and a model card; or nothing."""
 
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from training.engine import checkpoint as checkpoints
 from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
 from training.evaluation.pictures import answer_panel
+from training.metrics.calibration import Calibration
 from training.release import parity
 from training.release.model_card import model_card
 
@@ -55,13 +57,15 @@ def export(
         remark: What the recipe does not say of this run, for the card.
 
     Raises:
-        ExportError: The release exists already, for releases are immutable; or g_gamma is not trained yet.
+        ExportError: The release exists already, for releases are immutable; g_gamma is not trained yet, or the report
+            is none of `evaluate`.
         ParityError: The exported file is not the module; nothing is written.
         CheckpointError, ManifestError: The checkpoint or the name or version is not what it must be.
     """
     found = checkpoints.load(checkpoint)
     # Before minutes of proofs.
     expect_possible(name or found.config.name, version, report.get("threshold", _UNFITTED_THRESHOLD))
+    _expect_promises(report)
     _require_estimator(checkpoint, found)
     segmenter, config = load_segmenter(checkpoint)
     _calibrate(segmenter, report)
@@ -139,9 +143,24 @@ def _cut_short(found: checkpoints.Checkpoint) -> str:
 
 def _calibrate(segmenter: SmokeSegmenter, report: Mapping[str, Any]) -> None:
     """Put the temperature and the shift that `evaluate` fitted into the module."""
-    fitted = report.get("calibration", {})
-    segmenter.temperature.fill_(fitted.get("temperature", 1.0))
-    segmenter.shift.fill_(fitted.get("shift", 0.0))
+    fitted = _calibration(report)
+    segmenter.temperature.fill_(fitted.temperature)
+    segmenter.shift.fill_(fitted.shift)
+
+
+def _expect_promises(report: Mapping[str, Any]) -> None:
+    """Raises ExportError where a manifest cannot take what the report says, before minutes of proofs."""
+    try:
+        _calibration(report), _gate(report), _operating_points(report), _reference(report)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ExportError(f"the evaluation is none that `evaluate` wrote: {error}") from error
+
+
+def _calibration(report: Mapping[str, Any]) -> Calibration:
+    fitted = Calibration(**report.get("calibration", {}))
+    if not (0.0 < fitted.temperature < math.inf and math.isfinite(fitted.shift)):
+        raise ValueError(f"found {fitted}, expected a temperature above 0 and a finite shift")
+    return fitted
 
 
 def _write_release(
@@ -178,7 +197,7 @@ def _write_release(
         provenance=provenance,
         gate=_gate(report),
         operating_points=_operating_points(report),
-        reference={name: Histogram.from_json(found) for name, found in report.get("reference", {}).items()} or None,
+        reference=_reference(report),
     ).write(folder)
 
 
@@ -192,6 +211,11 @@ def _operating_points(report: Mapping[str, Any]) -> OperatingPoints | None:
     """What `evaluate` measured of every threshold; None where it had no smoke-free frames."""
     measured = report.get("operating_points")
     return OperatingPoints.from_json(measured) if measured else None
+
+
+def _reference(report: Mapping[str, Any]) -> dict[str, Histogram] | None:
+    """How the frames were distributed that were evaluated."""
+    return {name: Histogram.from_json(found) for name, found in report.get("reference", {}).items()} or None
 
 
 def _shown(config: Config) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def test_a_row_of_the_recipes_table_differs_from_the_recipe_in_what_it_names():
 
 
 ROW = {
+    "command": "ablate",
     "what": "L_bnn",
     "views": 12000,
     "mean F-beta, raw": (0.45, [0.4, 0.5]),
@@ -97,6 +98,15 @@ def test_a_model_card_gets_the_table_of_a_file(tmp_path: Path):
     section = card_section(tmp_path / "ablation.json")
     assert section.startswith("### Ablation\n")
     assert LINE in section.splitlines()
+
+
+@pytest.mark.parametrize("command", ["train --seeds", "compare", None])
+def test_rows_of_another_command_are_refused(tmp_path: Path, command: str | None):
+    (tmp_path / "ablation.json").write_text(json.dumps([ROW | {"command": command}]))
+    with pytest.raises(
+        AblationError, match="found rows of another command, or of an earlier version; expected those of `ablate`"
+    ):
+        card_section(tmp_path / "ablation.json")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "[1]", '[{"what": "L_bnn", "views": 3}]', '[{"views": "many"}]'])

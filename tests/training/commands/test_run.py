@@ -17,7 +17,7 @@ from training.config import parse_config
 from training.data.folders import read_frames
 from training.data.frames import load_image
 from training.engine.run import Interrupted
-from training.evaluation.predictor import calibrated, load_predictor
+from training.evaluation.predictor import calibrated, load_predictor, sha256_of
 from training.metrics.calibration import Calibration
 
 SHORT = (
@@ -25,7 +25,7 @@ SHORT = (
     *("--set", "estimator.stages=[{steps=2,batch=2,size_px=64}]"),
 )
 
-ABLATED = {"what": "without sky", "views": 12} | {
+ABLATED = {"command": "ablate", "what": "without sky", "views": 12} | {
     score: (0.5, [0.4, 0.6])
     for score in (
         "mean F-beta, raw",
@@ -168,6 +168,26 @@ def test_a_report_that_is_none_is_one_line_and_nothing_is_released(capsys, tiny_
     arguments = ("export", tiny_run.checkpoint, "--version", "0.1.0", "--evaluation", tmp_path / "report.json")
     line = refusal(capsys, *arguments, "--out", tmp_path / "released")
     assert "report.json: no report.json of `evaluate`" in line
+    assert not (tmp_path / "released").exists()
+
+
+@pytest.mark.parametrize("sha256", ["0" * 64, "", None])
+def test_a_report_of_other_weights_is_one_line_and_nothing_is_released(capsys, tiny_run, tmp_path, sha256):
+    (tmp_path / "report.json").write_text(json.dumps({"threshold": 0.5, "model_sha256": sha256}))
+    arguments = ("export", tiny_run.checkpoint, "--version", "0.1.0", "--evaluation", tmp_path / "report.json")
+    line = refusal(capsys, *arguments, "--out", tmp_path / "released")
+    found = "of weights 000000000000" if sha256 else "of weights that an earlier version did not name"
+    assert f"report.json: {found}, expected those of {tiny_run.checkpoint}" in line
+    assert not (tmp_path / "released").exists()
+
+
+def test_a_report_that_lacks_numbers_is_one_line_and_nothing_is_released(capsys, tiny_run, tmp_path):
+    (tmp_path / "report.json").write_text(
+        json.dumps({"threshold": 0.5, "model_sha256": sha256_of(tiny_run.checkpoint)})
+    )
+    arguments = ("export", tiny_run.checkpoint, "--version", "0.1.0", "--evaluation", tmp_path / "report.json")
+    line = refusal(capsys, *arguments, "--out", tmp_path / "released")
+    assert "report.json: no report.json of `evaluate`: " in line
     assert not (tmp_path / "released").exists()
 
 

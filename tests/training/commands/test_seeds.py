@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 from tests.training.commands.test_ablate import ROW, SHORT
-from tests.training.conftest import Notes
+from tests.training.conftest import Notes, tiny
 from training.commands import ablate as ablation
 from training.commands.ablate import AblationError
 from training.commands.seeds import seeds_section, seeds_table, train_seeds
 
 ROWS = [
-    ROW | {"what": "seed 1", "F-beta": (0.5, [0.4, 0.6])},
-    ROW | {"what": "seed 2", "F-beta": (0.6, [0.4, 0.7])},
-    ROW | {"what": "seed 3", "F-beta": (0.7, [0.5, 0.8])},
+    ROW
+    | {"command": "train --seeds", "what": f"seed {seed}", "F-beta": f_beta}
+    | {"seed": seed, "configuration_sha256": tiny(f"seed={seed}").sha256()}
+    for seed, f_beta in ((1, (0.5, [0.4, 0.6])), (2, (0.6, [0.4, 0.7])), (3, (0.7, [0.5, 0.8])))
 ]
 
 
@@ -25,7 +26,7 @@ def test_the_last_row_is_mean_and_standard_deviation():
 
 def test_a_model_card_gets_the_seeds_of_a_file(tmp_path: Path):
     (tmp_path / "seeds.json").write_text(json.dumps(ROWS))
-    section = seeds_section(tmp_path / "seeds.json")
+    section = seeds_section(tmp_path / "seeds.json", tiny("seed=7"))
     assert section.startswith("### Seeds\n")
     assert "with 3 seeds" in section
     assert section.endswith(seeds_table(ROWS))
@@ -34,7 +35,15 @@ def test_a_model_card_gets_the_seeds_of_a_file(tmp_path: Path):
 def test_one_seed_has_no_spread_and_is_refused(tmp_path: Path):
     (tmp_path / "seeds.json").write_text(json.dumps(ROWS[:1]))
     with pytest.raises(AblationError, match=r"seeds\.json: found 1 rows, expected at least 2"):
-        seeds_section(tmp_path / "seeds.json")
+        seeds_section(tmp_path / "seeds.json", tiny())
+
+
+def test_seeds_of_another_configuration_are_refused(tmp_path: Path):
+    (tmp_path / "seeds.json").write_text(json.dumps(ROWS))
+    with pytest.raises(
+        AblationError, match="seed 1 is of another configuration than what is to be released, smoke-tiny"
+    ):
+        seeds_section(tmp_path / "seeds.json", tiny("network.dropout=0"))
 
 
 @pytest.mark.slow
@@ -46,5 +55,6 @@ def test_each_seed_is_a_run_of_its_own_on_as_many_samples(data: Path, tmp_path: 
     one, other = ((tmp_path / f"seed-{n}/steps.csv").read_text() for n in (5, 6))
     assert one != other
     assert (tmp_path / "seeds.md").read_text() == seeds_table(measured)
+    assert "with 2 seeds" in seeds_section(tmp_path / "seeds.json", tiny(*SHORT))
     monkeypatch.setattr(ablation, "_scores", lambda *_: pytest.fail("scored again"))
     assert train_seeds(2, Path("tiny"), (*SHORT, "seed=5"), data, tmp_path, Notes()) == measured

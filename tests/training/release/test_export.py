@@ -108,6 +108,26 @@ def test_a_release_without_an_evaluation_says_so(released):
     assert "Not evaluated" in (released / "MODEL_CARD.md").read_text()
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"calibration": {"temperature": 0.0, "shift": 0.0}},
+        {"calibration": {"temperature": None, "shift": None}},
+        {"calibration": [1]},
+        {"gate": 5},
+        {"gate": {"gate": {"weights": {"colour": 1.0}, "limit": 1.0}}},
+        {"operating_points": {"points": []}},
+        {"reference": {"brightness": {"edges": [1, 0, 2], "shares": [0.5, 0.5]}}},
+        {"reference": []},
+    ],
+)
+def test_a_report_that_no_manifest_can_take_is_refused_before_minutes_of_proofs(tiny_run, tmp_path, monkeypatch, part):
+    monkeypatch.setattr(exporting, "to_onnx", lambda *_: pytest.fail("traced"))
+    with pytest.raises(ExportError, match=r"^the evaluation is none that `evaluate` wrote: "):
+        export(tiny_run.checkpoint, tmp_path / "out", None, "0.1.0", REPORT | part)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.usefixtures("quick")
 def test_threshold_and_numbers_come_from_the_evaluation(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "model_card", lambda *_: "a card\n")
