@@ -37,6 +37,13 @@ _AT_ONCE: Final = 16
 Answered = TypeVar("Answered")
 
 
+class _ChangeFailed(Exception):  # noqa: N818 - says what happened
+    """A change raised: no fault of Redis."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
 class RedisStore:
     """A `CameraStore` that several processes share.
 
@@ -65,14 +72,20 @@ class RedisStore:
 
         async def attempt(pipe: Pipeline) -> tuple[Camera, Told]:
             fresh = _read(camera.id, await pipe.get(key)) or copy.deepcopy(camera)
-            told = change(fresh)
+            try:
+                told = change(fresh)
+            except Exception as error:
+                raise _ChangeFailed(error) from error
             fresh.version += 1
             pipe.multi()  # type: ignore[no-untyped-call]
             pipe.set(key, camera_to_json(fresh), ex=_KEPT_S)
             pipe.hset(_VERSIONS, camera.id, str(fresh.version))
             return fresh, told
 
-        return await self._asked(self._redis.transaction(attempt, key, value_from_callable=True))
+        try:
+            return await self._asked(self._redis.transaction(attempt, key, value_from_callable=True))
+        except _ChangeFailed as failed:
+            raise failed.error from None
 
     async def news(self, versions: Mapping[str, int], room: int) -> list[Camera]:
         """See `CameraStore`."""
@@ -116,6 +129,8 @@ class RedisStore:
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 return await question
+        except _ChangeFailed:
+            raise
         except Exception as error:
             found = f"no answer within {_PATIENCE_S:g} s" if isinstance(error, TimeoutError) else _words(error)
             if self.connected:

@@ -171,6 +171,20 @@ def test_a_redis_that_answers_and_takes_nothing_counts_as_gone_until_it_does(red
     assert caplog.text.count("Redis fails") == 1
 
 
+def test_a_frame_that_breaks_the_alarm_keeps_no_other_camera_from_its_own(redis, caplog):
+    """Such a fault was taken for one of Redis, and every camera was unknown for a second."""
+
+    async def break_one(replica) -> None:
+        broken = FrameObservation(Stamp(60.0, 60.0), None, 100, stats())
+        with pytest.raises(AttributeError):
+            await replica.cameras.observe("north", broken, {})
+        assert replica.store.connected
+        assert (await replica.frame(0, region())).state is AlarmState.SUSPECTED
+
+    run(break_one, redis.url)
+    assert "Redis fails" not in caplog.text
+
+
 def lose_answers(replica: Replica, patch: pytest.MonkeyPatch) -> None:
     """What is written from now on is written, but this process does not hear so."""
     answered = replica.store._redis.transaction
