@@ -15,7 +15,6 @@ from typing import Self, TypeVar
 from models.drift import Histogram
 from models.geometry import Map
 from models.tile_layout import Tiles
-from models.tiles import canvas_px
 from service.pipeline.decoding.decode import Limits, decode, no_hold
 from service.pipeline.detections import FrameResult, detect_smoke
 from service.pipeline.encode import Size
@@ -47,13 +46,18 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """The answer for one frame; `identity` is the model that gave it, `frame` the size a person sees, after EXIF rotation.
+    """The answer for one frame.
 
-    `damaged`: the file was, and some of its pixels are not as they were sent.
-    `image_stats` is what a camera's frame looks like; None for a frame of no camera. `tiles` are those that were looked at beside the
-    whole frame, `map_px` is the side of the square on which the regions were found, `reference` what that model's release was measured
-    on: frames later held against it have drifted or not. `probability` is the map (map_px, map_px) that the smoke was found on, of a
-    camera's frame.
+    Attributes:
+        identity, threshold: The model that gave it, and the probability from which on a pixel was smoke.
+        frame: Its size as a person sees it, after EXIF rotation.
+        result, rendering, stages: What was found, what was asked for beside that, how long it took.
+        image_stats: What it looks like, if it is a camera's.
+        tiles: Those that were looked at beside the whole frame.
+        map_px: Side of the square on which the regions were found.
+        reference: What the model's release was measured on: frames that look different have drifted.
+        damaged: Its file was: some pixels are not as they were sent.
+        probability: The map (map_px, map_px) on which the smoke was found, if it is a camera's.
     """
 
     identity: ModelInfo
@@ -148,35 +152,34 @@ class Pipeline:
         Args:
             body: The file.
             options: What is wanted of it.
-            context: Whose frame it is, and until when it is wanted; by default that of a frame of no camera, without a deadline.
-            hold_pixels: See `service.pipeline.decoding.decode.decode`.
+            context: Whose frame it is, and until when it is wanted; by default nobody's, without a deadline.
+            hold_pixels: See `service.pipeline.decoding.decode.decode_frame`.
 
         Raises:
             RequestError: One of its classes per cause.
         """
-        started_s = time.perf_counter()
-        watched = context is not None and context.camera is not None
+        context, started_s = context or RequestContext(), time.perf_counter()
+        watched = context.camera is not None
         frame = await self._prepare(body, options, watched, hold_pixels)
         decoded_s = time.perf_counter()
-        done = await self._infer(frame.inputs, context or RequestContext())
+        done = await self._infer(frame.inputs, context)
         inferred_s = time.perf_counter()
-        model, tiled = done.value[0].model, len(frame.inputs) > 1
+        model = done.value[0].model
         threshold = threshold_in_force(model.manifest, options.threshold, options.false_alarm_rate)
         result, rendering, probability = await self.offload(
             lambda: self._postprocess(body, frame.size, merge_results(done.value), options, threshold.value),
             Rank.FINISH,
         )
-        side, encode_s = frame.inputs[0].shape[0], time.perf_counter() - inferred_s
         return Segmentation(
             model.identity,
             threshold,
             frame.size,
             result,
             rendering,
-            Stages(decoded_s - started_s, done.queue_s, done.run_s, encode_s),
+            Stages(decoded_s - started_s, done.queue_s, done.run_s, time.perf_counter() - inferred_s),
             image_stats=frame.stats,
-            tiles=options.tiles if tiled else None,
-            map_px=canvas_px(side) if tiled else side,
+            tiles=options.tiles if len(frame.inputs) > 1 else None,
+            map_px=len(probability),
             reference=model.manifest.reference or {},
             damaged=frame.damaged,
             probability=probability if watched else None,
