@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 from models.drift import Histogram
 from models.geometry import Map
 from models.tile_layout import Tiles
-from service.pipeline.decoding.decode import Limits, decode, no_hold
+from service.pipeline.decoding.decode import HoldPixels, Limits, decode, no_hold
 from service.pipeline.detections import FrameResult, detect_smoke
 from service.pipeline.encode import Size
 from service.pipeline.image_stats import ImageStats
@@ -26,7 +26,7 @@ from service.pipeline.threshold import Threshold, threshold_in_force
 from service.pipeline.tiling import InferenceResults, ModelInputs, infer_each, merge_results
 from service.pipeline.workers import DecodeWorkers, Rank, RankedPool, WorkerOptions, WorkingSince
 from service.runtime.model import ModelInfo
-from service.runtime.slot import InferenceResult, ModelSlot
+from service.runtime.slot import ModelSlot
 from service.scheduling.batcher import Batcher, BatchingOptions, BatchResult, no_report
 from service.scheduling.context import RequestContext
 from service.scheduling.service_time import ServiceTimeEstimator
@@ -145,7 +145,7 @@ class Pipeline:
         body: bytes,
         options: SegmentOptions,
         context: RequestContext | None = None,
-        hold_pixels: Callable[[int], None] = no_hold,
+        hold_pixels: HoldPixels = no_hold,
     ) -> Segmentation:
         """Answer one picture file. Cancel it to withdraw the frame.
 
@@ -153,7 +153,7 @@ class Pipeline:
             body: The file.
             options: What is wanted of it.
             context: Whose frame it is, and until when it is wanted; by default nobody's, without a deadline.
-            hold_pixels: See `service.pipeline.decoding.decode.decode_frame`.
+            hold_pixels: See `HoldPixels`.
 
         Raises:
             RequestError: One of its classes per cause.
@@ -166,10 +166,8 @@ class Pipeline:
         inferred_s = time.perf_counter()
         model = done.value[0].model
         threshold = threshold_in_force(model.manifest, options.threshold, options.false_alarm_rate)
-        result, rendering, probability = await self.offload(
-            lambda: self._postprocess(body, frame.size, merge_results(done.value), options, threshold.value),
-            Rank.FINISH,
-        )
+        finish = partial(self._postprocess, body, frame.size, done.value, options, threshold.value)
+        result, rendering, probability = await self.offload(finish, Rank.FINISH)
         return Segmentation(
             model.identity,
             threshold,
@@ -186,7 +184,7 @@ class Pipeline:
         )
 
     async def _prepare(
-        self, body: bytes, options: SegmentOptions, watched: bool, hold_pixels: Callable[[int], None]
+        self, body: bytes, options: SegmentOptions, watched: bool, hold_pixels: HoldPixels
     ) -> PreparedFrame:
         wanted = Preparation(self._limits, options, self._slot.model.manifest.input.size_px, watched)
         frame = await self.offload(lambda: self._decoders.prepare(body, wanted, hold_pixels))
@@ -206,9 +204,10 @@ class Pipeline:
         )
 
     def _postprocess(
-        self, body: bytes, size: Size, answer: InferenceResult, options: SegmentOptions, threshold: float
+        self, body: bytes, size: Size, results: InferenceResults, options: SegmentOptions, threshold: float
     ) -> tuple[FrameResult, Rendering, Map]:
         """Decode again for what is drawn: full frames kept through the queue would cost more memory than that costs time."""
+        answer = merge_results(results)
         prediction, manifest = answer.prediction, answer.model.manifest
         result = detect_smoke(prediction, size, threshold, manifest.minimum_region, manifest.gate)
         frame = partial(decode, body, self._limits)

@@ -3,11 +3,10 @@
 A function of its arguments alone, so that it can run in a process of its own (`service.pipeline.workers`).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from service.pipeline.decoding.decode import Limits, decode_frame
+from service.pipeline.decoding.decode import HoldPixels, Limits, decode_frame
 from service.pipeline.encode import Size
 from service.pipeline.image_stats import ImageStats, image_stats
 from service.pipeline.options import SegmentOptions
@@ -40,7 +39,7 @@ class PreparedFrame(NamedTuple):
     damaged: bool
 
 
-def prepare(body: bytes, wanted: Preparation, hold_pixels: Callable[[int], None]) -> PreparedFrame:
+def prepare(body: bytes, wanted: Preparation, hold_pixels: HoldPixels) -> PreparedFrame:
     """Prepare one file.
 
     Raises:

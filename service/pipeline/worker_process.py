@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -22,6 +22,7 @@ from typing import Any, Final, Never
 
 import cv2
 
+from service.pipeline.decoding.decode import HoldPixels
 from service.pipeline.prepare import Preparation, PreparedFrame, prepare
 from service.runtime.process import end_with_starter, limit_heap, python_calling
 
@@ -121,9 +122,7 @@ class WorkerProcess:
             self._process = _started(theirs.fileno(), memory)
         self._ready = False
 
-    def prepare(
-        self, body: bytes, wanted: Preparation, hold_pixels: Callable[[int], None], most_s: float
-    ) -> PreparedFrame:
+    def prepare(self, body: bytes, wanted: Preparation, hold_pixels: HoldPixels, most_s: float) -> PreparedFrame:
         """Have a frame prepared; see `service.pipeline.prepare.prepare`.
 
         Raises:
@@ -163,7 +162,7 @@ class WorkerProcess:
             raise RuntimeError("found a decoding process that does not start, expected it ready") from error
         self._ready = True
 
-    def _answer(self, hold_pixels: Callable[[int], None], until_s: float) -> PreparedFrame:
+    def _answer(self, hold_pixels: HoldPixels, until_s: float) -> PreparedFrame:
         """What comes first is the number of pixels, if the header was worth it; the process waits until there is room."""
         answer = self._receive(until_s)
         if isinstance(answer, int):

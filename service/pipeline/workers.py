@@ -12,6 +12,7 @@ from queue import PriorityQueue
 from typing import Any, Self, TypeVar
 
 from service.errors import Draining, FrameBroken, FrameTooSlow, RequestError
+from service.pipeline.decoding.decode import HoldPixels
 from service.pipeline.prepare import Preparation, PreparedFrame, prepare
 from service.pipeline.worker_process import WorkerLost, WorkerProcess
 
@@ -64,7 +65,7 @@ class DecodeWorkers:
             while self._idle:
                 self._idle.pop().end()
 
-    def prepare(self, body: bytes, wanted: Preparation, hold_pixels: Callable[[int], None]) -> PreparedFrame:
+    def prepare(self, body: bytes, wanted: Preparation, hold_pixels: HoldPixels) -> PreparedFrame:
         """See `service.pipeline.prepare.prepare`.
 
         Raises:
@@ -80,7 +81,7 @@ class DecodeWorkers:
             raise self._lost() from None
 
     def _prepared(
-        self, worker: WorkerProcess, body: bytes, wanted: Preparation, hold_pixels: Callable[[int], None]
+        self, worker: WorkerProcess, body: bytes, wanted: Preparation, hold_pixels: HoldPixels
     ) -> PreparedFrame:
         try:
             frame = worker.prepare(body, wanted, hold_pixels, self._most_s)

@@ -33,6 +33,8 @@ from service.pipeline.decoding.orientation import orientation, upright
 from service.pipeline.decoding.sixteen_bits import rgb_of_16_bits
 
 _PNG_END: Final = b"IEND\xaeB`\x82"
+HoldPixels = Callable[[int], None]
+"""Told how many pixels a header promises, before any is decoded; raises RequestError where there is no room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,13 @@ def decode(body: bytes, limits: Limits) -> RGB:
     return decode_frame(body, limits).pixels
 
 
-def decode_frame(body: bytes, limits: Limits, hold_pixels: Callable[[int], None] = no_hold) -> DecodedFrame:
+def decode_frame(body: bytes, limits: Limits, hold_pixels: HoldPixels = no_hold) -> DecodedFrame:
     """Decode one frame as a person would see it.
 
     Args:
         body: A JPEG, PNG or WebP file.
         limits: Checked against the header, before any pixel is decoded.
-        hold_pixels: Told how many pixels the header promises, before any is decoded; raises where there is no room.
+        hold_pixels: See `HoldPixels`.
 
     Raises:
         RequestError: One of its classes per cause: empty, no known format, too large, too elongated, animated, stored
@@ -111,7 +113,7 @@ def sniff(body: bytes) -> str:
     raise FormatUnsupported(f"found a body that starts with {body[:8]!r}, expected a JPEG, PNG or WebP file")
 
 
-def _jpeg(body: bytes, limits: Limits, hold_pixels: Callable[[int], None]) -> DecodedFrame:
+def _jpeg(body: bytes, limits: Limits, hold_pixels: HoldPixels) -> DecodedFrame:
     structure = JpegStructure.read(body, limits.pixels_max)
     if not structure.width * structure.height:
         raise FrameBroken("found a JPEG file without a size, expected a whole one")
@@ -121,7 +123,7 @@ def _jpeg(body: bytes, limits: Limits, hold_pixels: Callable[[int], None]) -> De
     return DecodedFrame(upright(pixels, orientation(structure.exif, structure.xmp)), damaged)
 
 
-def _png(body: bytes, limits: Limits, hold_pixels: Callable[[int], None]) -> DecodedFrame:
+def _png(body: bytes, limits: Limits, hold_pixels: HoldPixels) -> DecodedFrame:
     """Its checksums tell damage: a damaged one does not decode."""
     structure = PngStructure.read(body)
     with _loaded(body, "PNG", limits, hold_pixels) as image:
@@ -142,16 +144,14 @@ def _values(image: Image.Image, body: bytes) -> npt.NDArray[np.uint16]:
     return np.asarray(values, np.uint16)[..., 2::-1]
 
 
-def _webp(body: bytes, limits: Limits, hold_pixels: Callable[[int], None]) -> DecodedFrame:
+def _webp(body: bytes, limits: Limits, hold_pixels: HoldPixels) -> DecodedFrame:
     check_webp(body)
     with _loaded(body, "WEBP", limits, hold_pixels) as image:
         return DecodedFrame(upright(_to_rgb(image), orientation(*_told(image.info))))
 
 
 @contextmanager
-def _loaded(
-    body: bytes, expected: str, limits: Limits, hold_pixels: Callable[[int], None]
-) -> Iterator[ImageFile.ImageFile]:
+def _loaded(body: bytes, expected: str, limits: Limits, hold_pixels: HoldPixels) -> Iterator[ImageFile.ImageFile]:
     """The picture as Pillow decodes it, once its header was looked at."""
     with Image.open(io.BytesIO(body), formats=(expected,)) as image:
         _check_header(image, limits)
@@ -218,7 +218,7 @@ _CONVERSIONS: Final[Mapping[str, Callable[[Image.Image], Image.Image]]] = {
 """The mode Pillow finds in the header -> its way to RGB. 16-bit samples go their own way."""
 
 
-_DECODERS: Final[Mapping[str, Callable[[bytes, Limits, Callable[[int], None]], DecodedFrame]]] = {
+_DECODERS: Final[Mapping[str, Callable[[bytes, Limits, HoldPixels], DecodedFrame]]] = {
     "JPEG": _jpeg,
     "PNG": _png,
     "WEBP": _webp,
