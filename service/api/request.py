@@ -22,12 +22,11 @@ _MANY: Final = "outputs"
 Offload = Callable[[Callable[[], bytes]], Awaitable[bytes]]
 
 
-def request_context(query: SegmentQuery, deadline_ms: int | None, settings: Settings) -> RequestContext:
-    """What is known of a request that arrives now."""
+def request_context(query: SegmentQuery, cost: int, deadline_ms: int | None, most_s: float) -> RequestContext:
+    """What is known of a request that arrives now, of so many frames' work, and that the service gives `most_s` seconds at most."""
     arrived_s = time.perf_counter()
-    wait_s = settings.deadline_s if deadline_ms is None else min(deadline_ms / 1000.0, settings.deadline_s)
-    hurried = wait_s < settings.deadline_s
-    times, cost = (arrived_s, arrived_s + wait_s), query.options().frames
+    wait_s = most_s if deadline_ms is None else min(deadline_ms / 1000.0, most_s)
+    times, hurried = (arrived_s, arrived_s + wait_s), wait_s < most_s
     return RequestContext(query.camera_id, query.latest, *times, cost, hurried, query.view)
 
 

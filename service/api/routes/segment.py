@@ -87,8 +87,11 @@ Deadline = Annotated[
 async def segment(request: Request, state: AppStateDep, x_deadline_ms: Deadline = None) -> Response:
     """Post the bytes of a JPEG, PNG or WebP file; the reply says if there is smoke, where, and how sure that is."""
     query = read_query(request)
-    media_type = reply_type(request.headers.get("accept", ""), query.options())
-    context = request_context(query, x_deadline_ms, state.settings)
+    options = query.options(_false_alarm_rate(query, state))
+    media_type = reply_type(request.headers.get("accept", ""), options)
+    if media_type == NPZ:
+        options = replace(options, encoding="npz")
+    context = request_context(query, options.frames, x_deadline_ms, state.settings.deadline_s)
     expected_bytes = body_bytes(request.headers, state.settings.body_max_bytes)
     replaced = state.pipeline.replaced_cost(context)
     admitted = state.admission.admit(context, expected_bytes, replaced)
@@ -96,9 +99,6 @@ async def segment(request: Request, state: AppStateDep, x_deadline_ms: Deadline 
         async with until_deadline(context, state.admission):
             body = await read_frame(request, state.settings, admission, state.pipeline.offload)
             read_s = time.perf_counter() - context.arrived_s
-            options = query.options(_false_alarm_rate(query, state))
-            if media_type == NPZ:
-                options = replace(options, encoding="npz")
             work = state.pipeline.segment(body, options, context, admission.hold_pixels)
             segmentation = await cancel_on_disconnect(request.receive, work)
             latency = LatencyBody.of(segmentation.stages, read_s, time.perf_counter() - context.arrived_s)
