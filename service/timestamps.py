@@ -19,7 +19,7 @@ def check_instant(text: str) -> str:
 
 
 def instant(seconds: float | None) -> str | None:
-    """Seconds since 1970 as RFC 3339; None for none."""
+    """Seconds since 1970 as RFC 3339; None for None and for 0, which stands for an instant that never was."""
     return rfc3339(seconds) if seconds else None
 
 

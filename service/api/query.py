@@ -21,6 +21,8 @@ from service.pipeline.options import (
 )
 from service.timestamps import check_instant
 
+DEADLINE_MAX_MS: Final = 600_000
+"""Of the header X-Deadline-Ms."""
 _ONE_OF: Final = "(" + "|".join(ALL_OUTPUTS) + ")"
 _Outputs = Annotated[str, Field(max_length=256, json_schema_extra={"pattern": f"^({_ONE_OF}(,{_ONE_OF})*)?$"})]
 

@@ -17,7 +17,6 @@ from service.scheduling.admission import Admission, AdmissionControl
 from service.scheduling.context import RequestContext
 from service.settings import Settings
 
-DEADLINE_MAX_MS: Final = 600_000
 _MANY: Final = "outputs"
 Offload = Callable[[Callable[[], bytes]], Awaitable[bytes]]
 

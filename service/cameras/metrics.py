@@ -129,7 +129,7 @@ class CameraMetrics:
 
     def forget(self, camera: str) -> None:
         """Drop every series of a camera."""
-        for plain in (
+        for instrument in (
             self._frames,
             self._seen,
             self._skew,
@@ -139,9 +139,6 @@ class CameraMetrics:
             self._share,
             self._alarms,
             self._turns,
-        ):
-            plain.remove_by_labels({"camera": camera})
-        for more in (
             self._refusals,
             self._arrivals,
             self._nats,
@@ -151,7 +148,7 @@ class CameraMetrics:
             self._drift,
             self._feedback,
         ):
-            more.remove_by_labels({"camera": camera})
+            instrument.remove_by_labels({"camera": camera})
 
     def _observe(self, camera: str, region: str, uncertainty: MeanUncertainty) -> None:
         for kind in _KINDS:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from models.geometry import RGB
 from models.tile_layout import Tiles
-from service.api.query import SegmentQuery
+from service.api.query import DEADLINE_MAX_MS, SegmentQuery
 from service.client.errors import CallRefused, Refused, ReplyUnreadable, ServiceUnreachable, refusal_class
 from service.pipeline.options import MapEncoding, PictureEncoding, Resolution
 from service.validation import in_words
@@ -49,7 +49,7 @@ class Call:
         if self.content is not None:
             given |= {"content": self.content, "headers": {"Content-Type": "application/octet-stream"}}
             if left_s is not None:
-                given["headers"]["X-Deadline-Ms"] = str(max(1, int(1000 * left_s)))
+                given["headers"]["X-Deadline-Ms"] = str(max(1, int(min(1000 * left_s, DEADLINE_MAX_MS))))
         if self.json is not None:
             given["json"] = self.json
         return given if left_s is None else {**given, "timeout": left_s + _LEFT_FOR_THE_ANSWER_S}

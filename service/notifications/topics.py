@@ -99,7 +99,7 @@ def state_body(camera: Camera) -> dict[str, object]:
     alarm = camera.alarm
     return {
         "state": alarm.state,
-        "since": instant(alarm.since_s) if alarm.since_s else None,
+        "since": instant(alarm.since_s),
         "score": round(alarm.score, 6),
         "frames": alarm.frames,
         **acknowledgement_body(alarm.acknowledged),

@@ -16,9 +16,8 @@ from service.api.answer import Answer
 from service.api.auth import Scope
 from service.api.body import FORM, MEDIA_TYPES, PARTS, cancel_on_disconnect
 from service.api.problems import FRAME, described
-from service.api.query import NEVER_NULL, SegmentQuery
+from service.api.query import DEADLINE_MAX_MS, NEVER_NULL, SegmentQuery
 from service.api.request import (
-    DEADLINE_MAX_MS,
     body_bytes,
     documented_query,
     read_frame,

@@ -7,7 +7,7 @@ from pydantic.config import JsonDict
 
 from service.api.schemas.result import BoxBody
 from service.cameras.alarm import Acknowledgement, AlarmState
-from service.timestamps import instant
+from service.timestamps import rfc3339
 
 _INSTANT: JsonDict = {"format": "date-time"}
 
@@ -21,7 +21,7 @@ class AcknowledgementBody(BaseModel):
     @classmethod
     def of(cls, acknowledged: Acknowledgement | None) -> Self | None:
         """From what is known of an alarm."""
-        return cls(by=acknowledged.by, at=instant(acknowledged.at_s) or "") if acknowledged else None
+        return cls(by=acknowledged.by, at=rfc3339(acknowledged.at_s)) if acknowledged else None
 
 
 class _LinksBody(BaseModel):

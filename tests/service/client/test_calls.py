@@ -44,6 +44,11 @@ def test_arguments_become_the_query():
     assert segment_call(b"x").query == {}
 
 
+@pytest.mark.parametrize(("left_s", "told_ms"), [(0.0001, "1"), (2.5, "2500"), (600.0, "600000"), (900.0, "600000")])
+def test_the_service_is_told_the_time_that_is_left_as_far_as_it_takes_one(left_s, told_ms):
+    assert segment_call(b"x").arguments(left_s)["headers"]["X-Deadline-Ms"] == told_ms
+
+
 def test_its_options_are_the_query_of_the_service():
     assert SegmentParameters.__annotations__.keys() == SegmentQuery.model_fields.keys()
 
