@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from training.commands.config_file import read_config
 from training.config import Config
 from training.data.files import write_whole
-from training.data.folders import Folders, frames_to_score
-from training.data.frames import frames_sha256
+from training.data.folders import Folders, frames_to_score, read_frames
+from training.data.frames import expect_unchanged, frames_sha256
 from training.engine.run import Reporter, train
 from training.evaluation.calibrate import calibrate
 from training.evaluation.evaluate import evaluate
@@ -101,11 +101,17 @@ def ablate(
 def train_rows(
     rows: Sequence[Row], config: Path, overrides: Sequence[str], data: Folders, out: Path, reporter: Reporter[Any]
 ) -> Iterator[dict[str, Any]]:
-    """Train and score rows one after the other, each in a run folder of its name; see `ablate`."""
+    """Train and score rows one after the other, each in a run folder of its name; see `ablate`.
+
+    Raises:
+        DataError: The data were changed meanwhile, so that rows would not be of the same.
+    """
     configs = [read_config(config, (*overrides, *row.overrides)) for row in rows]
+    before = frames_sha256(read_frames(data, "all"))
     for row, resolved in zip(rows, configs, strict=True):
         own = row.data or data
         checkpoint = train(resolved, own, out / row.name, reporter)
+        expect_unchanged(before, read_frames(data, "all"))
         yield {"what": row.what, "views": _views(resolved), **_scored_once(resolved, checkpoint, own)}
 
 
@@ -187,6 +193,7 @@ def _scored_once(config: Config, checkpoint: Path, data: Folders) -> dict[str, A
     scored = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
     if not scored.items() >= of.items():
         text = json.dumps({**of, "scores": _scores(checkpoint, data)}, indent=2)
+        expect_unchanged(of["frames_sha256"], frames_to_score(data, "val", None))
         write_whole(text + "\n", kept)
         scored = json.loads(text)
     return dict(scored["scores"])

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
-import numpy as np
 from rich.console import Console
 from rich.progress import track
 
@@ -24,7 +22,7 @@ from training.data.folders import read_frames
 from training.data.frames import Frame, load_image
 from training.data.layouts.labelme import write_labelme
 from training.data.layouts.walk import picture_folders
-from training.evaluation.pictures import contact_sheet
+from training.evaluation.pictures import contact_sheet, write_png
 from training.evaluation.predictor import Predictor, load_predictor, predict_frame
 
 Item = TypeVar("Item")
@@ -197,8 +195,7 @@ def _write_sheet(predictor: Predictor, chosen: Sequence[Scored], path: Path) -> 
     if not frames:
         return
     sheet = contact_sheet(predictor, frames, _EVEN if predictor.threshold is None else predictor.threshold)
-    _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-    path.write_bytes(np.asarray(encoded).tobytes())
+    write_png(sheet, path)
 
 
 def _write_ranking(

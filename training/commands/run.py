@@ -28,7 +28,7 @@ from training.commands.variants import LABELS, RANKED, half_rows, label_rows
 from training.config import Config, ConfigError
 from training.data.batches import unused_frames
 from training.data.checks import check_frames
-from training.data.files import DataError
+from training.data.files import DataError, write_whole
 from training.data.folders import (
     evenly_spaced,
     expect_groups,
@@ -38,7 +38,7 @@ from training.data.folders import (
     skipped,
     unlisted,
 )
-from training.data.frames import REAL_SMOKE
+from training.data.frames import REAL_SMOKE, expect_unchanged, frames_sha256
 from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import CheckpointError
 from training.engine.networks import load_segmenter
@@ -190,6 +190,7 @@ def _tell_unused(config: Config, options: argparse.Namespace, console: Console) 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
     predictor = load_predictor(options.model)._replace(tiles=options.tiles)
     frames = frames_to_score(options.data, options.split, options.subset)
+    before = frames_sha256(frames)
     check_frames(frames)
     added: dict[str, Any] = {"beside": _beside(options.beside)} if options.beside else {}
     if options.feedback:
@@ -202,6 +203,7 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
         added["sampling_free"] = _against_sampling(options)
     evaluation = evaluate(predictor, options.data, options.split, options.subset)
     evaluation.report.update(added)
+    expect_unchanged(before, frames_to_score(options.data, options.split, options.subset))
     write(evaluation, options.out)
     console.print(Markdown(headline(evaluation.report)))
     console.print(f"{', '.join(sorted(path.name for path in options.out.iterdir()))} are in {options.out}")
@@ -212,7 +214,7 @@ def _recalibrate(options: argparse.Namespace, console: Console) -> None:
     watch = Watch(options.cameras, options.days)
     found = by_threshold(options.feedback, Manifest.read(options.release), watch)
     if options.out:
-        options.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        write_whole(json.dumps(found, indent=2) + "\n", options.out)
     console.print(Markdown(threshold_table(found)))
 
 

@@ -20,7 +20,17 @@ from training.config import Config, Stage
 from training.data.batches import possible_mix
 from training.data.files import DataError
 from training.data.folders import Folders, read_frames
-from training.data.frames import BOXED, REAL_SMOKE, SCRIBBLED, SMOKE_FREE, SYNTHETIC, Frame, load_image, load_mask
+from training.data.frames import (
+    BOXED,
+    REAL_SMOKE,
+    SCRIBBLED,
+    SMOKE_FREE,
+    SYNTHETIC,
+    Frame,
+    frames_sha256,
+    load_image,
+    load_mask,
+)
 from training.evaluation.predictor import load_predictor
 from training.synthesis.weak_labels import boxes_around, scribble
 
@@ -28,6 +38,7 @@ LABELS, RANKED = "labels", "ranked"
 _FORMS = {"masks": REAL_SMOKE, "boxes": BOXED, "scribbles": SCRIBBLED}
 _SEEDS = 3
 _FEWEST = 4
+_MADE_OF = "made_of.txt"
 
 
 def label_rows(config: Config, data: Folders, out: Path) -> list[Row]:
@@ -39,6 +50,7 @@ def label_rows(config: Config, data: Folders, out: Path) -> list[Row]:
         out: Gets a data folder a row, which leaves pictures where they are.
 
     Raises:
+        AblationError: The folders are there, and made of other frames.
         DataError: No frame of train has a mask with smoke, or there is no val.
     """
     frames = read_frames(data, "train")
@@ -49,10 +61,10 @@ def label_rows(config: Config, data: Folders, out: Path) -> list[Row]:
             f"train has {len(frames)} frames, none of them with a mask that holds smoke; nothing to make weaker"
         )
     val = read_frames(data, "val")
-    rows = []
+    rows, of = [], frames_sha256([*frames, *val])
     for name, kind in _FORMS.items():
         folder = out / f"data-{name}"
-        with _made(folder) as begun:
+        with _made(folder, of) as begun:
             if begun:
                 _write(begun, [*(_weakened(frame, kind, begun) for frame in smoke), *free], val)
         rows.append(Row(name, name, (_mix(config, kind, free), "data.decoys=0", _whole(config)), folder))
@@ -70,7 +82,7 @@ def half_rows(config: Config, data: Folders, out: Path, model: Path | None, cons
         console: Shows how far the ranking is.
 
     Raises:
-        AblationError: No model is named.
+        AblationError: No model is named, or the folders are there, and made of other frames or by another model.
         DataError: There are fewer frames than make two halves, or there is no val.
     """
     if model is None:
@@ -87,8 +99,9 @@ def half_rows(config: Config, data: Folders, out: Path, model: Path | None, cons
     for seed in range(config.seed, config.seed + _SEEDS):
         drawn = np.random.default_rng(seed).permutation(len(pool))[: len(ranked)]
         halves[f"random-{seed}"] = [*(pool[place] for place in sorted(drawn.tolist())), *synthetic]
+    of = f"{frames_sha256([*frames, *val])} {fingerprint(model)}"
     for name, half in halves.items():
-        with _made(out / f"data-{name}") as begun:
+        with _made(out / f"data-{name}", of) as begun:
             if begun:
                 _write(begun, half, val)
     common = set.intersection(*({frame.kind for frame in half} for half in halves.values()))
@@ -117,8 +130,16 @@ def _ranked_half(pool: Sequence[Frame], model: Path, out: Path, console: Console
 
 
 @contextmanager
-def _made(folder: Path) -> Iterator[Path | None]:
-    """Where to write a data folder, which is there under its name only when it is complete; None where it is there already."""
+def _made(folder: Path, of: str) -> Iterator[Path | None]:
+    """Where to write a data folder, which is there under its name only when it is complete; None where it is there already.
+
+    Raises AblationError where it was made of something else.
+    """
+    made_of = folder / _MADE_OF
+    if made_of.is_file() and made_of.read_text(encoding="utf-8") != of:
+        raise AblationError(
+            f"{folder}: found a folder made of other frames or by another model than those of now; choose another --out"
+        )
     if folder.exists():
         yield None
         return
@@ -126,6 +147,7 @@ def _made(folder: Path) -> Iterator[Path | None]:
     shutil.rmtree(begun, ignore_errors=True)
     begun.mkdir(parents=True)
     yield begun
+    (begun / _MADE_OF).write_text(of, encoding="utf-8")
     begun.rename(folder)
 
 

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -18,7 +19,7 @@ class DataError(ValueError):
     """A data folder, an image or a mask is not what was expected; the message names the file."""
 
 
-def write_whole(text: str, path: Path) -> None:
+def write_whole(content: str | bytes, path: Path) -> None:
     """Write a file that takes its place when it is whole: one that was cut off would be taken for all there is.
 
     Raises:
@@ -27,14 +28,16 @@ def write_whole(text: str, path: Path) -> None:
     """
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
-        unfinished.write_bytes(text.encode())
+        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
         unfinished.replace(path)
     except UnicodeEncodeError as error:
-        line = text[: error.start].rpartition("\n")[2] + text[error.start :].partition("\n")[0]
+        before, after = error.object[: error.start], error.object[error.start :]
+        line = before.rpartition("\n")[2] + after.partition("\n")[0]
         raise DataError(f"{line!a:.200}: found a name that is no UTF-8, expected one that is") from None
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def pictures_of(folder: Path) -> list[Path]:

@@ -73,6 +73,15 @@ def frames_sha256(frames: Sequence[Frame]) -> str:
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
+def expect_unchanged(before: str, now: Sequence[Frame]) -> None:
+    """Raises DataError where frames are not those of which `frames_sha256` was `before`: what came of them is of neither."""
+    if frames_sha256(now) != before:
+        raise DataError(
+            f"{now[0].manifest}: found other frames than at the beginning, expected none to be added, removed or replaced meanwhile; "
+            "begin again"
+        )
+
+
 def load_image(path: Path) -> RGB:
     """Decode a picture to RGB (height, width, 3) uint8, EXIF orientation applied. Raises DataError."""
     image = _decode(path, cv2.IMREAD_COLOR)

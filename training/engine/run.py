@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from models.networks.segmenter import SmokeSegmenter
 from training.config import Config, Stage
 from training.data.batches import Batch
+from training.data.files import write_whole
 from training.data.folders import Folders, read_frames
 from training.data.frames import Frame, frames_sha256
 from training.engine import checkpoint as checkpoints
@@ -94,7 +95,7 @@ def train(
     with alone(out):
         run = _Run(config, frames, out, reporter, validate)
         # Only now is it known that no run with another configuration stands in this folder.
-        (out / RESOLVED).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_whole(config.model_dump_json(indent=2) + "\n", out / RESOLVED)
         with followers(config.devices - 1, partial(_follow, config, frames, out)) as meeting:
             run.phases(meeting)
     return out / checkpoints.LAST

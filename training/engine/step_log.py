@@ -31,8 +31,11 @@ class StepLog:
         if new := [name for name in numbers if name not in self._columns]:
             self._write([*self._columns, *new], _read(self._path)[1])
         row = {"phase": self._phase, "step": step, **{name: f"{value:.7g}" for name, value in numbers.items()}}
-        with self._path.open("a", encoding="utf-8", newline="") as stream:
-            csv.DictWriter(stream, self._columns, restval="").writerow(row)
+        try:
+            with self._path.open("a", encoding="utf-8", newline="") as stream:
+                csv.DictWriter(stream, self._columns, restval="").writerow(row)
+        except OSError as error:  # of a full disk it does not say which file
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
 
     def _write(self, columns: list[str], rows: list[dict[str, str]]) -> None:
         self._columns = columns

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from models.geometry import RGB
+from training.data.files import write_whole
 from training.data.folders import Folders, evenly_spaced, expect_groups, frames_to_score
 from training.data.frames import REAL_SMOKE, Frame
 from training.evaluation import measurements, plots
 from training.evaluation.measurements import reference
-from training.evaluation.pictures import contact_sheet
+from training.evaluation.pictures import contact_sheet, write_png
 from training.evaluation.predictor import Predictor
 from training.evaluation.report import markdown
 from training.evaluation.scores import FrameScore, choose_level, nearest_level, score_model
@@ -87,14 +87,14 @@ def write(evaluation: Evaluation, out: Path) -> None:
     """Write report.json, report.md, the contact sheets and the plots into a folder."""
     out.mkdir(parents=True, exist_ok=True)
     report = evaluation.report
-    (out / "report.json").write_text(json.dumps(_without_nan(report), indent=2) + "\n", encoding="utf-8")
-    (out / "report.md").write_text(markdown(report), encoding="utf-8", errors="backslashreplace")
+    write_whole(json.dumps(_without_nan(report), indent=2) + "\n", out / "report.json")
+    write_whole(markdown(report).encode(errors="backslashreplace"), out / "report.md")
     plots.reliability_diagrams(plots.reliability_columns(report), out / "reliability.png")
     plots.plot_risk_coverage(report["selective"], out / "risk_coverage.png")
     if evaluation.panel:
         plots.decomposition_panel(evaluation.panel, out / "decomposition.png")
     for name, sheet in evaluation.sheets.items():
-        cv2.imwrite(str(out / name), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        write_png(sheet, out / name)
 
 
 def _measure(scores: Sequence[FrameScore], level: int, predictor: Predictor) -> dict[str, Any]:

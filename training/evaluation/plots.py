@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 from models.geometry import RGB, Map, Mask, fit, fit_map
 from models.maps import SegmentationMaps
+from training.data.files import write_whole
 from training.data.frames import Frame, load_image, load_mask
 from training.evaluation.pictures import EPISTEMIC_NATS
 from training.evaluation.predictor import Predictor, predict_frame
@@ -70,7 +72,7 @@ def decomposition_panel(rows: Sequence[PanelRow], path: Path) -> None:
         axis.set_title(title)
     for column, colours in enumerate(drawn, start=3):
         figure.colorbar(colours, ax=grid[:, column], location="bottom", label="nats", extend="max")
-    figure.savefig(path, dpi=110)
+    _save(figure, path, 110)
 
 
 def picture_grid(rows: Sequence[Mapping[str, RGB | Map]], path: Path) -> None:
@@ -87,7 +89,7 @@ def picture_grid(rows: Sequence[Mapping[str, RGB | Map]], path: Path) -> None:
             axis.set(xticks=[], yticks=[])
     for axis, title in zip(grid[0], titles, strict=True):
         axis.set_title(title)
-    figure.savefig(path, dpi=110)
+    _save(figure, path, 110)
 
 
 def error_bars(errors: Mapping[str, Mapping[str, tuple[float, Sequence[float]]]], path: Path) -> None:
@@ -108,7 +110,7 @@ def error_bars(errors: Mapping[str, Mapping[str, tuple[float, Sequence[float]]]]
     axis.set(xticks=range(len(tests)), xticklabels=[f"tested on {test}" for test in tests], ylabel="mMSE")
     axis.margins(y=0.15)
     figure.legend(loc="outside upper center", ncols=len(errors))
-    figure.savefig(path, dpi=120)
+    _save(figure, path, 120)
 
 
 def reliability_columns(report: Mapping[str, Any]) -> dict[str, segmentation.Curve]:
@@ -139,7 +141,7 @@ def reliability_diagrams(sums: Mapping[str, segmentation.Curve], path: Path) -> 
         diagram.set_title(f"{name}: ECE {error:.4f}")
     grid[0, 0].set_ylabel("share of smoke")
     grid[1, 0].set_ylabel("pixels")
-    figure.savefig(path, dpi=120)
+    _save(figure, path, 120)
 
 
 def plot_risk_coverage(selective: Mapping[str, Any], path: Path) -> None:
@@ -153,7 +155,13 @@ def plot_risk_coverage(selective: Mapping[str, Any], path: Path) -> None:
         axis.set(xlabel="coverage: share of pixels kept", xlim=(start, 1.0), ylim=(0.0, None))
     whole.set_ylabel("mean squared error of them")
     whole.legend()
-    figure.savefig(path, dpi=120)
+    _save(figure, path, 120)
+
+
+def _save(figure: Figure, path: Path, dpi: int) -> None:
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi)
+    write_whole(drawn.getvalue(), path)
 
 
 def _diagram(diagram: Axes, counts: Axes, sums: segmentation.Curve) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import onnx
 import torch
@@ -25,7 +24,7 @@ from training.data.synthetic import add_smoke, render_landscape, render_plume
 from training.engine import checkpoint as checkpoints
 from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
-from training.evaluation.pictures import answer_panel
+from training.evaluation.pictures import answer_panel, write_png
 from training.metrics.calibration import Calibration
 from training.release import parity
 from training.release.model_card import model_card
@@ -232,9 +231,5 @@ def _write_golden(folder: Path, size_px: int, threshold: float) -> None:
     frame = golden_frame()
     maps = SegmentationMaps(*(values[0] for values in OnnxModel(folder / MODEL).run(fit(frame, size_px)[None])))
     save_golden_maps(folder / GOLDEN_MAPS, dict(zip(OUTPUTS, maps, strict=True)))
-    _write_png(folder / GOLDEN_FRAME, frame)
-    _write_png(folder / GOLDEN_ANSWER, answer_panel(frame, maps, threshold))
-
-
-def _write_png(path: Path, image: RGB) -> None:
-    cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    write_png(frame, folder / GOLDEN_FRAME)
+    write_png(answer_panel(frame, maps, threshold), folder / GOLDEN_ANSWER)

@@ -1,6 +1,7 @@
 """Ablations: runs that differ in one thing, on equal samples, scored alike."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from training.commands import ablate as ablation
 from training.commands.ablate import TABLES, AblationError, ablate, ablation_table, card_section
 from training.commands.config_file import read_config
 from training.config import ConfigError
+from training.data.files import DataError
 
 SHORT = (
     "generator.stages=[{steps=6,batch=2,size_px=64}]",
@@ -38,6 +40,35 @@ def test_four_rows_are_trained_on_equal_samples_and_scored(data: Path, tmp_path:
     monkeypatch.setattr(ablation, "_scores", lambda *_: pytest.fail("scored again"))
     assert ablate(TABLES["paper"], Path("tiny"), SHORT, data, tmp_path, again) == measured
     assert again.steps == []
+
+
+def test_rows_of_data_that_were_changed_meanwhile_are_not_compared(data: Path, tmp_path: Path, monkeypatch):
+    copy = shutil.copytree(data, tmp_path / "data")
+
+    def train_and_lose_a_frame(*_: object) -> Path:
+        listed = (copy / "manifest.csv").read_text().splitlines(keepends=True)
+        (copy / "manifest.csv").write_text("".join(row for row in listed if "cam-a-1" not in row))
+        return tmp_path / "last.ckpt"
+
+    monkeypatch.setattr(ablation, "train", train_and_lose_a_frame)
+    monkeypatch.setattr(ablation, "_scores", lambda *_: pytest.fail("scored"))
+    with pytest.raises(DataError, match=r"manifest\.csv: found other frames than at the beginning"):
+        ablate(TABLES["paper"], Path("tiny"), SHORT, copy, tmp_path / "out", Notes())
+
+
+def test_scores_of_frames_that_were_changed_meanwhile_are_not_kept(data: Path, tmp_path: Path, monkeypatch):
+    copy = shutil.copytree(data, tmp_path / "data")
+
+    def score_and_grow_a_mask(*_: object) -> dict[str, object]:
+        with (copy / "gt/cam-c-0.png").open("ab") as stream:
+            stream.write(b"more")
+        return {}
+
+    monkeypatch.setattr(ablation, "train", lambda *_: tmp_path / "last.ckpt")
+    monkeypatch.setattr(ablation, "_scores", score_and_grow_a_mask)
+    with pytest.raises(DataError, match="found other frames than at the beginning"):
+        ablate(TABLES["paper"], Path("tiny"), SHORT, copy, tmp_path / "out", Notes())
+    assert not (tmp_path / "scores.json").exists()
 
 
 def test_a_row_of_the_papers_table_differs_from_the_next_in_the_objective_alone():

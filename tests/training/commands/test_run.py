@@ -1,7 +1,10 @@
 """The commands from end to end: each refusal is one line, and train, evaluate, export follow each other."""
 
+import errno
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -189,6 +192,65 @@ def test_a_report_that_lacks_numbers_is_one_line_and_nothing_is_released(capsys,
     line = refusal(capsys, *arguments, "--out", tmp_path / "released")
     assert "report.json: no report.json of `evaluate`: " in line
     assert not (tmp_path / "released").exists()
+
+
+def test_frames_that_are_changed_while_they_are_scored_give_no_report(capsys, data, tiny_run, tmp_path, monkeypatch):
+    copy, calibrate = shutil.copytree(data, tmp_path / "data"), running.calibrate
+
+    def calibrate_and_lose_a_frame(*arguments):
+        listed = (copy / "manifest.csv").read_text().splitlines(keepends=True)
+        (copy / "manifest.csv").write_text("".join(row for row in listed if "cam-c-1" not in row))
+        return calibrate(*arguments)
+
+    monkeypatch.setattr(running, "calibrate", calibrate_and_lose_a_frame)
+    line = refusal(capsys, "evaluate", tiny_run.checkpoint, "--data", copy, "--out", tmp_path / "out")
+    assert "manifest.csv: found other frames than at the beginning" in line
+    assert not (tmp_path / "out/report.json").exists()
+
+
+FULL = "[Errno 28] No space left on device"
+
+
+@pytest.fixture
+def full_from(monkeypatch) -> Callable[[str], None]:
+    """A disk that takes half of the files of a name, as one that is full does: `full_from("report.json")`."""
+    names: list[str] = []
+    write = Path.write_bytes
+
+    def half(path: Path, content: bytes) -> int:
+        if path.name.removesuffix(".unfinished") not in names:
+            return write(path, content)
+        write(path, content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    return names.append
+
+
+@pytest.mark.parametrize("name", ["report.json", "report.md", "reliability.png", "contact_sheet.png", "worst.png"])
+def test_a_disk_that_is_full_leaves_the_last_report_and_is_named(capsys, tiny_run, tmp_path, full_from, name):
+    (tmp_path / name).write_text("the last one")
+    full_from(name)
+    line = refusal(capsys, "evaluate", tiny_run.checkpoint, "--data", tiny_run.data, "--out", tmp_path)
+    assert f"{FULL}: '{tmp_path / name}'" in line
+    assert (tmp_path / name).read_text() == "the last one"
+    assert not list(tmp_path.glob("*.unfinished"))
+
+
+def test_a_disk_that_is_full_leaves_the_configuration_of_a_run(capsys, tiny_run, tmp_path, full_from):
+    run = shutil.copytree(tiny_run.checkpoint.parent, tmp_path / "run")
+    before = (run / "config.json").read_text()
+    full_from("config.json")
+    assert f"{FULL}: '{run / 'config.json'}'" in refusal(capsys, "train", "tiny", "--data", tiny_run.data, "--out", run)
+    assert (run / "config.json").read_text() == before
+
+
+@pytest.mark.parametrize("name", ["frame.png", "answer.png"])
+def test_a_release_whose_pictures_find_the_disk_full_is_none(capsys, tiny_run, tmp_path, full_from, name):
+    full_from(name)
+    out = tmp_path / "released"
+    assert FULL in refusal(capsys, "export", tiny_run.checkpoint, "--version", "0.1.0", "--out", out)
+    assert list(out.iterdir()) == []
 
 
 def test_a_run_that_was_asked_to_stop_says_how_to_go_on(capsys, data, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Tables whose rows differ in their data: weak labels of the same frames, and halves of the frames."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -91,6 +92,15 @@ def test_what_was_begun_is_made_anew_and_what_is_done_is_left(data: Path, tmp_pa
     monkeypatch.setattr(variants, "_write", write)
     first = [row.data.stat().st_mtime_ns for row in label_rows(tiny(), data, tmp_path)]
     assert [row.data.stat().st_mtime_ns for row in label_rows(tiny(), data, tmp_path)] == first
+
+
+def test_folders_that_were_made_of_other_frames_are_not_gone_on_with(data: Path, tmp_path: Path):
+    copy = shutil.copytree(data, tmp_path / "data")
+    label_rows(tiny(), copy, tmp_path / "out")
+    listed = (copy / "manifest.csv").read_text().splitlines(keepends=True)
+    (copy / "manifest.csv").write_text("".join(row for row in listed if "cam-a-1" not in row))
+    with pytest.raises(AblationError, match=r"data-masks: found a folder made of other frames"):
+        label_rows(tiny(), copy, tmp_path / "out")
 
 
 def test_one_half_is_what_the_model_knows_least_of_and_the_others_are_drawn(tiny_run: Run, tmp_path: Path):
