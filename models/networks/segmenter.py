@@ -24,14 +24,15 @@ class SmokeSegmenter(nn.Module):
     """z = mu(x), dropout off, one pass; g_gamma sees s as it was trained to.
 
         logits = f_theta(x, mu_omega(x)),   (U_p, U_a) = g_gamma(x, sigmoid(logits)),   U_e = U_p - U_a
-        probability = sigmoid(logits / T + b)
+        probability = sigmoid((min(logits, 0) + max(logits, 0) / r) / T + b)
 
-    Temperature T and shift b calibrate the shown probability and nothing else; they are fitted after training. `evaluate` and
+    Temperature T, shift b and r calibrate the shown probability and nothing else; they are fitted after training. `evaluate` and
     `export` take this module, so what is measured is what ships.
     """
 
     temperature: Tensor
     shift: Tensor
+    above: Tensor
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class SmokeSegmenter(nn.Module):
         estimator: UncertaintyEstimator,
         temperature: float = 1.0,
         shift: float = 0.0,
+        above: float = 1.0,
     ) -> None:
         super().__init__()
         self.normalise = normalise
@@ -48,13 +50,15 @@ class SmokeSegmenter(nn.Module):
         self.generator = generator
         self.estimator = estimator
         self.register_buffer("temperature", torch.tensor(temperature))
-        # Not in the state: runs that began before it was there go on, and `export` fills it from the evaluation.
+        # Not in the state: runs that began before they were there go on, and `export` fills them from the evaluation.
         self.register_buffer("shift", torch.tensor(shift), persistent=False)
+        self.register_buffer("above", torch.tensor(above), persistent=False)
 
     def forward(self, frame: Tensor) -> SegmentationTensors:
         """RGB frame (batch, h, w, 3) uint8 -> SegmentationTensors."""
         image = self.normalise(frame.permute(0, 3, 1, 2))
         logits = self.generator(image, self.inference_model(image).mean)
         uncertainty = self.estimator(image, torch.sigmoid(logits))
-        probability = torch.sigmoid(logits / self.temperature + self.shift)
+        halves = logits.clamp(max=0.0) + logits.clamp(min=0.0) / self.above
+        probability = torch.sigmoid(halves / self.temperature + self.shift)
         return SegmentationTensors(*(value.squeeze(1) for value in (probability, *uncertainty)))

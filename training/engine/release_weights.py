@@ -172,12 +172,14 @@ def _statistics(segmenter: SmokeSegmenter, frames: Tensor, names: Sequence[str])
 def _require_same_answers(
     segmenter: SmokeSegmenter, released: OnnxModel, frames: Tensor, manifest: Manifest, file: Path
 ) -> None:
-    """Raises CheckpointError where the networks answer otherwise than the release, the shown probability's shift aside."""
+    """Raises CheckpointError where the networks answer otherwise than the release, which is calibrated; they are not, afterwards."""
     fitted = manifest.numbers.get("calibration") or {}
     segmenter.shift.fill_(float(fitted.get("shift", 0.0)))
+    segmenter.above.fill_(float(fitted.get("above", 1.0)))
     answers = zip(OUTPUTS, segmenter(frames), released.run(frames.numpy()), strict=True)
     far = {name: float(np.abs(own.numpy() - theirs).max()) for name, own, theirs in answers}
     segmenter.shift.zero_()
-    segmenter.temperature.fill_(1.0)
+    for scale in (segmenter.temperature, segmenter.above):
+        scale.fill_(1.0)
     if max(far.values()) > _TOLERANCE:
         raise CheckpointError(f"{file}: rebuilt networks answer otherwise: {far}, expected at most {_TOLERANCE}")

@@ -1,4 +1,4 @@
-"""Fits the calibration of a checkpoint's probability: a temperature, and a shift where that proves itself on cameras held out."""
+"""Fits the calibration of a checkpoint's probability: a temperature, or three parameters where they do better on cameras held out."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,14 +10,14 @@ from training.data.frames import Frame, load_image, load_mask
 from training.evaluation.predictor import Predictor, calibrated
 from training.metrics.bootstrap import by_group
 from training.metrics.calibration import Calibration, LogitHistogram, fit_calibration, fit_temperature, logit_histogram
-from training.metrics.reliability import BOTH, best_form, calibration_table
+from training.metrics.reliability import ALL, best_form, calibration_table
 
 
 def calibrate(predictor: Predictor, frames: Sequence[Frame]) -> tuple[Predictor, dict[str, Any]]:
-    """The same model with a calibrated probability, and `temperature` and `shift`, fitted on all of the frames.
+    """The same model with a calibrated probability, and the parameters of `Calibration`, fitted on all of the frames.
 
-    The shift is 0 unless fits with one do better on camera groups held out: a few frames full of smoke can pull it far off. What the
-    fit is worth on cameras held out is for `evaluate` to say.
+    It is a temperature alone unless all three do better on camera groups held out: a few frames full of smoke can pull a shift far
+    off. What the fit is worth on cameras held out is for `evaluate` to say.
 
     Args:
         predictor: A checkpoint; a release carries its calibration in its graph.
@@ -26,8 +26,8 @@ def calibrate(predictor: Predictor, frames: Sequence[Frame]) -> tuple[Predictor,
     histograms = by_group((frame.group, _histogram(predictor, frame)) for frame in frames)
     groups = {group: np.asarray(sum(own)) for group, own in histograms.items()}
     everything = np.asarray(sum(groups.values()))
-    with_shift = best_form(calibration_table(groups, Calibration())) == BOTH
-    calibration = fit_calibration(everything) if with_shift else fit_temperature(everything, Calibration())
+    fit_form = fit_calibration if best_form(calibration_table(groups, Calibration())) == ALL else fit_temperature
+    calibration = fit_form(everything)
     predict = calibrated(predictor.predict, calibration)
     return predictor._replace(predict=predict, calibration=calibration), dict(calibration._asdict())
 

@@ -134,7 +134,7 @@ def _cross_fitted(scores: Sequence[FrameScore], predictor: Predictor) -> dict[st
     """What thresholds fitted on the other groups are worth; None where there are no two groups with smoke to fit on."""
     if len({score.frame.group for score in scores if score.frame.kind == REAL_SMOKE}) < 2:
         return None
-    leveled = measurements.held_out(scores, predictor.false_alarms, calibrated=predictor.calibration is not None)
+    leveled = measurements.held_out(scores, predictor.false_alarms, predictor.calibration)
     return measurements.with_intervals(leveled)
 
 

@@ -20,7 +20,7 @@ from training.evaluation.scores import (
 )
 from training.metrics import segmentation
 from training.metrics.bootstrap import by_group, interval, mean_interval
-from training.metrics.calibration import brier, fit_calibration
+from training.metrics.calibration import LOGITS, Calibration, brier, fit_calibration
 from training.metrics.conformal import CONFIDENCE, rate_curve
 from training.metrics.pixel_doubt import EpistemicCounts, false_positive_epistemic
 from training.metrics.regions import REGION_LEVELS
@@ -36,20 +36,21 @@ def with_intervals(leveled: LeveledScores) -> dict[str, Any]:
     return summarise_each(leveled)._asdict() | {"intervals": intervals}
 
 
-def held_out(scores: Sequence[FrameScore], false_alarms: float, *, calibrated: bool) -> LeveledScores:
+def held_out(scores: Sequence[FrameScore], false_alarms: float, calibration: Calibration | None) -> LeveledScores:
     """Every frame with the level fitted on the other groups, so that none is both fitted and scored on.
 
     Args:
         scores: Of frames with smoke of two groups at least.
         false_alarms: Rate that the fitted level keeps where it can.
-        calibrated: Whether the probability is a fitted one: then its squared error, too, is that of a fit on the other groups.
+        calibration: Of the probability, where it is known: its squared error, too, is then that of a fit on the other groups.
     """
     leveled: list[tuple[FrameScore, int]] = []
     for group in camera_groups(scores):
         others = [score for score in scores if score.frame.group != group]
         level = choose_level(others, false_alarms)
         own = of_group(scores, group)
-        leveled += [(score, level) for score in (_recalibrated(own, others) if calibrated else own)]
+        recalibrated = _recalibrated(own, others, calibration) if calibration else own
+        leveled += [(score, level) for score in recalibrated]
     return leveled
 
 
@@ -163,9 +164,12 @@ def _of_size(scores: Sequence[FrameScore], low: float, high: float) -> list[Fram
     return [score for score in scores if score.frame.kind == REAL_SMOKE and low <= score.smoke_fraction < high]
 
 
-def _recalibrated(scores: Sequence[FrameScore], others: Sequence[FrameScore]) -> list[FrameScore]:
-    calibration = fit_calibration(np.asarray(sum(score.logits for score in others)))
-    return [replace(score, squared_error=brier(score.logits, calibration)) for score in scores]
+def _recalibrated(
+    scores: Sequence[FrameScore], others: Sequence[FrameScore], calibration: Calibration
+) -> list[FrameScore]:
+    raw = calibration.raw(LOGITS)
+    logits = fit_calibration(np.asarray(sum(score.logits for score in others)), raw).calibrated(raw)
+    return [replace(score, squared_error=brier(score.logits, logits)) for score in scores]
 
 
 def _histogram(values: Sequence[float]) -> Histogram:

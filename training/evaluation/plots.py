@@ -17,7 +17,7 @@ from training.data.frames import Frame, load_image, load_mask
 from training.evaluation.pictures import EPISTEMIC_NATS
 from training.evaluation.predictor import Predictor, predict_frame
 from training.metrics import segmentation
-from training.metrics.reliability import RAW, reported_form
+from training.metrics.reliability import RAW
 
 
 class PanelRow(NamedTuple):
@@ -119,7 +119,7 @@ def reliability_columns(report: Mapping[str, Any]) -> dict[str, segmentation.Cur
     sources = {"": report} | ({"without L_c, ": report["beside"]} if report.get("beside") else {})
     for who, source in sources.items():
         table = source["calibration_table"]
-        names = [name for name in (RAW, reported_form(source)) if name in table]
+        names = [name for name in (RAW, source["calibrated_by"]) if name in table]
         found |= {f"{who}{name}": np.asarray(table[name]["reliability"]) for name in names}
     return found
 

@@ -16,7 +16,7 @@ from models.tile_layout import Tiles
 from models.tiles import merge, views, worth_tiling
 from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
-from training.metrics.calibration import Calibration, apply
+from training.metrics.calibration import Calibration, change_logits
 
 Predict = Callable[[RGB], SegmentationMaps]
 """A frame fitted to the model's square (size, size, 3) uint8 -> its maps."""
@@ -85,11 +85,11 @@ def onnx_predictor(model: OnnxModel) -> Predict:
 
 
 def calibrated(predict: Predict, calibration: Calibration) -> Predict:
-    """The same graph with another temperature and shift of the shown probability, as `export` writes them into it."""
+    """The same graph with a calibrated probability, as `export` writes it into the graph."""
 
     def shown(frame: RGB) -> SegmentationMaps:
         maps = predict(frame)
-        return maps._replace(probability=apply(maps.probability, calibration))
+        return maps._replace(probability=change_logits(maps.probability, calibration.calibrated))
 
     return shown
 
@@ -135,6 +135,6 @@ def sha256_of(checkpoint: Path) -> str:
 
 
 def _calibration_of(manifest: Manifest) -> Calibration | None:
-    """The temperature and shift that its evaluation fitted and `export` put into the graph."""
+    """What its evaluation fitted and `export` put into the graph."""
     fitted = manifest.numbers.get("calibration")
-    return Calibration(float(fitted["temperature"]), float(fitted["shift"])) if fitted else None
+    return Calibration(**{name: float(value) for name, value in fitted.items()}) if fitted else None

@@ -11,7 +11,7 @@ from training.evaluation.feedback import feedback_table
 from training.evaluation.predictor import sha256_of
 from training.evaluation.templates import number, render
 from training.metrics.regions import SCORES
-from training.metrics.reliability import BOTH, TEMPERATURE, reported_form
+from training.metrics.reliability import ALL, TEMPERATURE
 
 _TEMPLATES = Path(__file__).parent
 _RANKED = (*SCORES, "combination")
@@ -66,11 +66,11 @@ def _values(report: Mapping[str, Any]) -> dict[str, Any]:
     """The report, and what of it the templates choose by."""
     lower = report["doubt_at_lower_threshold"]
     measured = [name for name in _RANKED if number(lower[name]) != "-"]
-    form = reported_form(report)
+    form = report["calibrated_by"]
     return {
         "report": report,
         "form": form,
-        "form_is_fitted": form in (TEMPERATURE, BOTH),
+        "form_is_fitted": form in (TEMPERATURE, ALL),
         "ranked": _RANKED,
         "best": max(measured, key=lambda name: float(lower[name]), default=None),
         "feedback": feedback_table(report["feedback"]) if report.get("feedback") else "",

@@ -12,7 +12,7 @@ from models.tile_layout import Tiles
 from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
 from training.evaluation.predictor import Predict, Predictor, predict_frame
 from training.metrics import segmentation
-from training.metrics.calibration import Calibration, LogitHistogram, apply, logit_histogram
+from training.metrics.calibration import Calibration, LogitHistogram, change_logits, logit_histogram
 from training.metrics.pixel_doubt import EpistemicCounts, count_epistemic
 from training.metrics.regions import REGION_LEVELS, FrameRegions, match_regions
 from training.metrics.selective import Sums, squared_error_by_doubt
@@ -223,7 +223,7 @@ def _score(
 
 def _raw(probability: Map, mask: Mask, calibration: Calibration) -> RawScore:
     """What the map is worth without its calibration."""
-    raw = unfit(apply(probability, calibration.undone()), mask.shape[1], mask.shape[0])
+    raw = unfit(change_logits(probability, calibration.raw), mask.shape[1], mask.shape[0])
     return RawScore(
         mean_f_beta=float(segmentation.f_beta(segmentation.count(raw, mask)).mean()),
         adaptive_f_beta=segmentation.adaptive_f_beta(raw, mask),

@@ -1,5 +1,6 @@
-"""Calibration of the shown probability: p = sigmoid(logit / T + b), fitted on histograms of logits, so that any fit costs one pass."""
+"""Calibration of the shown probability, fitted on histograms of logits, so that any fit costs one pass."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,32 +14,41 @@ UNSURE = (0.05, 0.95)
 """Probabilities between which a pixel is neither surely smoke nor surely none."""
 _LIMIT = 16.0
 _EDGES = np.linspace(-_LIMIT, _LIMIT, 1026)  # an odd number of bins, so that a logit of 0 is the centre of one
-_BOUNDS = ((np.log(0.2), np.log(10.0)), (-10.0, 10.0))
-"""Of log T and b: a model that separates its few frames perfectly would ask for T = 0."""
-_CENTRES = (_EDGES[:-1] + _EDGES[1:]) / 2.0
+_BOUNDS = ((np.log(0.2), np.log(10.0)), (-10.0, 10.0), (np.log(0.2), np.log(5.0)))
+"""Of log T, b and log r: a model that separates its few frames perfectly would ask for T = 0."""
+LOGITS = (_EDGES[:-1] + _EDGES[1:]) / 2.0
+"""The centres of a histogram's bins, (1025,)."""
 
+_Values = npt.NDArray[np.float64]
 LogitHistogram = npt.NDArray[np.float64]
 """Pixels by logit, (2, 1025): first those without smoke, then those with. Histograms of several frames add up."""
 
 
 class Calibration(NamedTuple):
-    """Platt's scaling. Departs: Guo et al. 2017 fit T alone; the structure loss weighs smoke up, which shifts every logit.
+    """A logit becomes s' = (min(s, 0) + max(s, 0) / r) / T + b.
+
+    Source: Platt 1999, with a slope of its own for the sure half, as beta calibration has one for each end (Kull, Silva Filho and Flach
+    2017, «Beta calibration»), which the straight halves spare a logarithm a pixel. Guo et al. 2017 fit T alone; but the structure loss
+    weighs smoke up, which shifts logits, and makes those above 0 surer than they may be.
 
     Attributes:
         temperature: T > 0; above 1 softens.
         shift: b, in logits; below 0 lowers every probability.
+        above: r > 0; above 1 softens logits above 0 more than those below.
     """
 
     temperature: float = 1.0
     shift: float = 0.0
+    above: float = 1.0
 
-    def then(self, after: "Calibration") -> "Calibration":
-        """The calibration that does this one and after it another."""
-        return Calibration(self.temperature * after.temperature, self.shift / after.temperature + after.shift)
+    def calibrated(self, logits: _Values) -> _Values:
+        """Raw logits of any shape -> shown ones."""
+        return (np.minimum(logits, 0.0) + np.maximum(logits, 0.0) / self.above) / self.temperature + self.shift
 
-    def undone(self) -> "Calibration":
-        """The calibration that brings shown logits back to raw ones."""
-        return Calibration(1.0 / self.temperature, -self.shift * self.temperature)
+    def raw(self, logits: _Values) -> _Values:
+        """Shown logits -> raw ones."""
+        halves = (logits - self.shift) * self.temperature
+        return np.minimum(halves, 0.0) + np.maximum(halves, 0.0) * self.above
 
 
 def logit_histogram(probability: Map, mask: Mask) -> LogitHistogram:
@@ -54,24 +64,27 @@ def logit_histogram(probability: Map, mask: Mask) -> LogitHistogram:
     return np.stack([np.histogram(logits[chosen], _EDGES)[0] for chosen in (~mask, mask)]).astype(np.float64)
 
 
-def negative_log_likelihood(histogram: LogitHistogram, calibration: Calibration) -> float:
-    """Mean over pixels of -log p(truth), in nats."""
-    scaled = _CENTRES / calibration.temperature + calibration.shift
+def negative_log_likelihood(histogram: LogitHistogram, logits: _Values = LOGITS) -> float:
+    """Mean over pixels of -log p(truth), in nats, where each bin is given a logit, (1025,)."""
     without, with_smoke = histogram
-    total = without @ np.logaddexp(0.0, scaled) + with_smoke @ np.logaddexp(0.0, -scaled)
+    total = without @ np.logaddexp(0.0, logits) + with_smoke @ np.logaddexp(0.0, -logits)
     return float(total / max(histogram.sum(), 1.0))
 
 
-def brier(histogram: LogitHistogram, calibration: Calibration) -> float:
-    """Mean over pixels of (p - y)^2. Source: Brier 1950."""
-    probability = special.expit(_CENTRES / calibration.temperature + calibration.shift)
+def brier(histogram: LogitHistogram, logits: _Values = LOGITS) -> float:
+    """Mean over pixels of (p - y)^2, where each bin is given a logit. Source: Brier 1950."""
+    probability = special.expit(logits)
     without, with_smoke = histogram
     total = without @ probability**2 + with_smoke @ (1.0 - probability) ** 2
     return float(total / max(histogram.sum(), 1.0))
 
 
-def fit_temperature(histogram: LogitHistogram, before: Calibration) -> Calibration:
-    """The temperature alone, applied after `before`, with the smallest negative log likelihood; 1 where one class is absent.
+def fit_temperature(histogram: LogitHistogram, logits: _Values = LOGITS) -> Calibration:
+    """The temperature alone with the smallest negative log likelihood; 1 where one class is absent.
+
+    Args:
+        histogram: Of one or many frames.
+        logits: The raw logit of each bin, (1025,); another than its centre where the histogram is of shown logits.
 
     Source: Guo et al. 2017, section 4.2.
     """
@@ -79,39 +92,43 @@ def fit_temperature(histogram: LogitHistogram, before: Calibration) -> Calibrati
         return Calibration()
 
     def objective(log_temperature: float) -> float:
-        return negative_log_likelihood(histogram, before.then(Calibration(float(np.exp(log_temperature)))))
+        return negative_log_likelihood(histogram, logits / np.exp(log_temperature))
 
     found = optimize.minimize_scalar(objective, bounds=_BOUNDS[0], method="bounded", options={"xatol": 1e-4})
     return Calibration(float(np.exp(found.x)))
 
 
-def fit_calibration(histogram: LogitHistogram) -> Calibration:
-    """The temperature and shift with the smallest negative log likelihood; the identity where only one class is present.
+def fit_calibration(histogram: LogitHistogram, logits: _Values = LOGITS) -> Calibration:
+    """All three parameters with the smallest negative log likelihood; the identity where only one class is present.
 
-    Source: Platt 1999; Guo et al. 2017, section 4.
+    Args:
+        histogram, logits: As for `fit_temperature`.
     """
     if not histogram.sum(axis=1).all():
         return Calibration()
 
-    def objective(parameters: npt.NDArray[np.float64]) -> float:
-        return negative_log_likelihood(histogram, Calibration(float(np.exp(parameters[0])), float(parameters[1])))
+    def calibration(parameters: _Values) -> Calibration:
+        return Calibration(float(np.exp(parameters[0])), float(parameters[1]), float(np.exp(parameters[2])))
+
+    def objective(parameters: _Values) -> float:
+        return negative_log_likelihood(histogram, calibration(parameters).calibrated(logits))
 
     tolerances = {"xatol": 1e-4, "fatol": 1e-10}
-    found = optimize.minimize(objective, np.zeros(2), method="Nelder-Mead", bounds=_BOUNDS, options=tolerances)
-    return Calibration(float(np.exp(found.x[0])), float(found.x[1]))
+    found = optimize.minimize(objective, np.zeros(3), method="Nelder-Mead", bounds=_BOUNDS, options=tolerances)
+    return calibration(found.x)
 
 
 def reliability(
-    histogram: LogitHistogram, calibration: Calibration, band: tuple[float, float] = (0.0, 1.0)
+    histogram: LogitHistogram, logits: _Values = LOGITS, band: tuple[float, float] = (0.0, 1.0)
 ) -> segmentation.Curve:
     """Sums for a reliability diagram, (3, 15): per confidence bin the pixels, their probability and their smoke.
 
     Args:
         histogram: Of one or many frames.
-        calibration: How the logits are shown.
+        logits: The logit that each bin is given, (1025,).
         band: Pixels whose probability lies outside are left out.
     """
-    probability = special.expit(_CENTRES / calibration.temperature + calibration.shift)
+    probability = special.expit(logits)
     inside = (probability >= band[0]) & (probability <= band[1])
     pixels = histogram.sum(axis=0) * inside
     bins = np.minimum((probability * segmentation.BINS).astype(np.int64), segmentation.BINS - 1)
@@ -119,10 +136,9 @@ def reliability(
     return np.stack([np.bincount(bins, weights=weight, minlength=segmentation.BINS) for weight in weights])
 
 
-def apply(probability: Map, calibration: Calibration) -> Map:
-    """Sigmoid(logit(p) / T + b) of a map in [0, 1]."""
+def change_logits(probability: Map, change: Callable[[_Values], _Values]) -> Map:
+    """A map in [0, 1] whose logits become others, as `Calibration.calibrated` or `Calibration.raw` says."""
     if not np.isfinite(probability).all():
         raise ValueError(f"found {int((~np.isfinite(probability)).sum())} pixels without a probability, expected none")
     clipped = np.clip(probability.astype(np.float64), 1e-12, 1.0 - 1e-12)
-    logits = special.logit(clipped) / calibration.temperature + calibration.shift
-    return np.asarray(special.expit(logits), np.float32)
+    return np.asarray(special.expit(change(special.logit(clipped))), np.float32)

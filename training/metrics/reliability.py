@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from training.metrics import segmentation
 from training.metrics.bootstrap import interval
 from training.metrics.calibration import (
+    LOGITS,
     UNSURE,
     Calibration,
     LogitHistogram,
@@ -18,24 +20,24 @@ from training.metrics.calibration import (
     reliability,
 )
 
-RAW, TEMPERATURE, BOTH, SHOWN = "raw", "temperature", "temperature and shift", "as shown"
+RAW, TEMPERATURE, ALL, SHOWN = "raw", "temperature", "two temperatures and shift", "as shown"
+
+_Logits = npt.NDArray[np.float64]
 
 
 def best_form(table: Mapping[str, Mapping[str, Any]]) -> str:
-    """The way of calibrating that does best on groups held out, by negative log likelihood; `as shown` where none is known."""
-    return min((TEMPERATURE, BOTH), key=lambda name: float(table[name]["nll"])) if RAW in table else SHOWN
+    """The way of calibrating with the smallest error of unsure pixels on groups held out.
+
+    They are those that a threshold is chosen among; the likelihoods of all pixels of two monotone calibrations hardly differ.
+    """
+    return min((TEMPERATURE, ALL), key=lambda name: float(table[name]["ece_unsure"]))
 
 
 def form_of(calibration: Calibration | None) -> str:
-    """The way in which a model is calibrated; `as shown` where that is not known."""
-    if calibration is None:
+    """The way in which a model is calibrated; `as shown` where that is not known, or is another of the table's."""
+    if calibration is None or (calibration.shift and calibration.above == 1.0):
         return SHOWN
-    return BOTH if calibration.shift else TEMPERATURE
-
-
-def reported_form(report: Mapping[str, Any]) -> str:
-    """The way in which the model of a report is calibrated; in reports of before 0.4.0, which do not name it, what did best there."""
-    return str(report.get("calibrated_by") or best_form(report["calibration_table"]))
+    return ALL if calibration.shift else TEMPERATURE
 
 
 def calibration_table(by_group: Mapping[str, LogitHistogram], shown: Calibration | None) -> dict[str, dict[str, Any]]:
@@ -46,30 +48,30 @@ def calibration_table(by_group: Mapping[str, LogitHistogram], shown: Calibration
         shown: What the shown probability is calibrated by; None where that is not known, and so is what it was before.
 
     Returns:
-        Rows `as shown`; and where it is known, `raw`, `temperature` (alone) and `temperature and shift`, the last two fitted for each
-        group on the others. Each: `ece` over all pixels and `ece_unsure` over those with a probability in [.05, .95], with group-
+        Rows `as shown`; and where it is known, `raw`, `temperature` (alone) and `two temperatures and shift`, the last two fitted for
+        each group on the others. Each: `ece` over all pixels and `ece_unsure` over those with a probability in [.05, .95], with group-
         bootstrap intervals; `brier`; `nll` in nats; `reliability` and `reliability_unsure`, the sums for a diagram (3, 15).
     """
     everything = np.asarray(sum(by_group.values()))
-    table = {SHOWN: _row(by_group, lambda _: Calibration())}
+    table = {SHOWN: _row(by_group, lambda _: LOGITS)}
     if shown is None:
         return table
-    raw = shown.undone()
+    raw = shown.raw(LOGITS)
     return table | {
         RAW: _row(by_group, lambda _: raw),
-        TEMPERATURE: _row(by_group, lambda own: raw.then(fit_temperature(everything - own, raw))),
-        BOTH: _row(by_group, lambda own: fit_calibration(everything - own)),
+        TEMPERATURE: _row(by_group, lambda own: fit_temperature(everything - own, raw).calibrated(raw)),
+        ALL: _row(by_group, lambda own: fit_calibration(everything - own, raw).calibrated(raw)),
     }
 
 
-def _row(by_group: Mapping[str, LogitHistogram], choose: Callable[[LogitHistogram], Calibration]) -> dict[str, Any]:
-    """One row, where the calibration of a group's pixels may depend on the others'."""
+def _row(by_group: Mapping[str, LogitHistogram], choose: Callable[[LogitHistogram], _Logits]) -> dict[str, Any]:
+    """One row, where the logits (1025,) that a group's bins are given may depend on the other groups."""
     chosen = {group: choose(own) for group, own in by_group.items()}
     pixels = {group: float(own.sum()) for group, own in by_group.items()}
     everywhere = {group: [reliability(own, chosen[group])] for group, own in by_group.items()}
     unsure = {group: [reliability(own, chosen[group], UNSURE)] for group, own in by_group.items()}
 
-    def mean(measure: Callable[[LogitHistogram, Calibration], float]) -> float:
+    def mean(measure: Callable[[LogitHistogram, _Logits], float]) -> float:
         return sum(measure(own, chosen[g]) * pixels[g] for g, own in by_group.items()) / max(sum(pixels.values()), 1.0)
 
     return {

@@ -19,7 +19,7 @@ from training.evaluation.predictor import Predict, onnx_predictor
 from training.evaluation.sampling_agreement import agreement, doubtful
 from training.evaluation.scores import FrameScore, nearest_level, score_frames, summarise
 from training.metrics import segmentation
-from training.metrics.calibration import Calibration, reliability
+from training.metrics.calibration import reliability
 
 _ROUNDS = 10
 
@@ -156,9 +156,7 @@ def _watched(predict: Predict, keep: Callable[[SegmentationMaps], None]) -> Pred
 
 def _ece(scores: Sequence[FrameScore]) -> float:
     """Over all pixels, of the probability as shown."""
-    return segmentation.expected_calibration_error(
-        reliability(np.asarray(sum(s.logits for s in scores)), Calibration())
-    )
+    return segmentation.expected_calibration_error(reliability(np.asarray(sum(s.logits for s in scores))))
 
 
 def _in_rounds(files: Sequence[Path], size_px: int, threads: int) -> list[float]:

@@ -141,10 +141,11 @@ def _cut_short(found: checkpoints.Checkpoint) -> str:
 
 
 def _calibrate(segmenter: SmokeSegmenter, report: Mapping[str, Any]) -> None:
-    """Put the temperature and the shift that `evaluate` fitted into the module."""
+    """Put the calibration that `evaluate` fitted into the module."""
     fitted = _calibration(report)
     segmenter.temperature.fill_(fitted.temperature)
     segmenter.shift.fill_(fitted.shift)
+    segmenter.above.fill_(fitted.above)
 
 
 def _expect_promises(report: Mapping[str, Any]) -> None:
@@ -157,8 +158,8 @@ def _expect_promises(report: Mapping[str, Any]) -> None:
 
 def _calibration(report: Mapping[str, Any]) -> Calibration:
     fitted = Calibration(**report.get("calibration", {}))
-    if not (0.0 < fitted.temperature < math.inf and math.isfinite(fitted.shift)):
-        raise ValueError(f"found {fitted}, expected a temperature above 0 and a finite shift")
+    if not (0.0 < fitted.temperature < math.inf and 0.0 < fitted.above < math.inf and math.isfinite(fitted.shift)):
+        raise ValueError(f"found {fitted}, expected temperatures above 0 and a finite shift")
     return fitted
 
 

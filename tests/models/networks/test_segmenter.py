@@ -57,6 +57,17 @@ def test_the_shift_moves_the_logit_of_the_probability_and_nothing_else(frames):
     assert all(torch.equal(getattr(found, name), getattr(plain, name)) for name in ("total", "aleatoric", "epistemic"))
 
 
+def test_logits_above_0_are_softened_by_themselves_and_nothing_else_changes(frames):
+    plain, softened = segmenter()(frames), segmenter()
+    softened.above.fill_(3.0)
+    found = softened(frames)
+    logits = torch.logit(plain.probability)
+    assert (logits > 0).any()
+    assert (logits < 0).any()
+    assert torch.allclose(torch.logit(found.probability), torch.where(logits > 0, logits / 3.0, logits), atol=1e-4)
+    assert all(torch.equal(getattr(found, name), getattr(plain, name)) for name in ("total", "aleatoric", "epistemic"))
+
+
 def test_the_same_frame_gives_the_same_answer_whatever_the_random_state(frames):
     model = segmenter()
     torch.manual_seed(1)

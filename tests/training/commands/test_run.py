@@ -313,7 +313,7 @@ def test_train_evaluate_export_and_evaluate_again(capsys, data, tmp_path):
         == parse_config(json.loads((run / "config.json").read_text()), "config.json").sha256()
     )
 
-    calibration = Calibration(first["calibration"]["temperature"], first["calibration"]["shift"])
+    calibration = Calibration(**first["calibration"])
     by_torch = calibrated(load_predictor(run / "last.ckpt").predict, calibration)
     by_onnxruntime = load_predictor(release).predict
     for frame in read_frames(data, "val")[:3]:

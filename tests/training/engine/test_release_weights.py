@@ -20,7 +20,7 @@ from training.release import export as exporting
 from training.release.export import export
 from training.release.parity import render_frames
 
-SHIFTED = {"calibration": {"temperature": 1.7, "shift": -0.4}}
+SHIFTED = {"calibration": {"temperature": 1.7, "shift": -0.4, "above": 1.3}}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_the_probability_is_raw_again_as_training_knows_it(release: Path, tiny_r
     fill_from_release(segmenter, release, frames)
     with torch.no_grad():
         assert (segmenter(frames).probability - trained(frames).probability).abs().max() < 1e-4
-    assert (float(segmenter.temperature), float(segmenter.shift)) == (1.0, 0.0)
+    assert (float(segmenter.temperature), float(segmenter.shift), float(segmenter.above)) == (1.0, 0.0, 1.0)
 
 
 def test_a_normalisation_that_was_put_back_knows_its_frames_and_changes_nothing(release: Path, frames: Tensor):

@@ -193,7 +193,7 @@ def test_calibration_held_out_enters_the_squared_error_of_a_calibrated_model(dis
     calibrated = predictor(read_red)._replace(calibration=Calibration())
     report = evaluate(calibrated, disagreeing, "val").report
     assert report["cross_fitted"]["mean_squared_error"] != pytest.approx(report["at_threshold"]["mean_squared_error"])
-    assert set(report["calibration_table"]) == {"as shown", "raw", "temperature", "temperature and shift"}
+    assert set(report["calibration_table"]) == {"as shown", "raw", "temperature", "two temperatures and shift"}
     assert report["calibrated_by"] == "temperature"
 
 

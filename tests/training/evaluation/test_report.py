@@ -54,10 +54,10 @@ def test_the_headline_comes_first_and_fits_a_page(report):
     assert cells(text, "smoke-free frames with an alarm")[0][0].startswith("1 of 2")
 
 
-@pytest.mark.parametrize("form", ["temperature", "temperature and shift", "as shown"])
+@pytest.mark.parametrize("form", ["temperature", "two temperatures and shift", "as shown"])
 def test_the_headline_gives_the_error_of_the_form_that_the_model_has_even_where_another_does_better(report, form):
     table = report["calibration_table"]
-    for name in ("temperature", "temperature and shift"):
+    for name in ("temperature", "two temperatures and shift"):
         table[name]["nll"] = 0.02 if name == form else 0.01
     row = next(line for line in headline(report | {"calibrated_by": form}).splitlines() if "ECE, all pixels" in line)
     assert row.split("|")[3].strip() == (form if form == "as shown" else f"{form}, fitted on the other camera groups")

@@ -21,33 +21,36 @@ def test_an_honest_model_is_left_as_it_is():
     found = calibration.fit_calibration(calibration.logit_histogram(*drawn()))
     assert found.temperature == pytest.approx(1.0, abs=0.05)
     assert found.shift == pytest.approx(0.0, abs=0.05)
+    assert found.above == pytest.approx(1.0, abs=0.05)
 
 
 def test_a_known_distortion_is_undone():
     honest, truth = drawn()
-    distortion = Calibration(temperature=0.5, shift=3.0)
-    distorted = calibration.apply(honest, distortion)
+    distorted = calibration.change_logits(honest, Calibration(temperature=0.5, shift=3.0).calibrated)
     histogram = calibration.logit_histogram(distorted, truth)
     found = calibration.fit_calibration(histogram)
     # logit' = logit / 0.5 + 3, so logit = logit' / 2 - 1.5
     assert found.temperature == pytest.approx(2.0, abs=0.1)
     assert found.shift == pytest.approx(-1.5, abs=0.1)
-    before = segmentation.expected_calibration_error(calibration.reliability(histogram, Calibration()))
-    after = segmentation.expected_calibration_error(calibration.reliability(histogram, found))
+    assert found.above == pytest.approx(1.0, abs=0.1)
+    before = segmentation.expected_calibration_error(calibration.reliability(histogram))
+    after = segmentation.expected_calibration_error(
+        calibration.reliability(histogram, found.calibrated(calibration.LOGITS))
+    )
     assert before > 0.1
     assert after < 0.01
 
 
 def test_the_negative_log_likelihood_of_a_coin_is_ln_2():
     histogram = calibration.logit_histogram(np.full((8, 8), 0.5, np.float32), np.eye(8, dtype=bool))
-    assert calibration.negative_log_likelihood(histogram, Calibration()) == pytest.approx(math.log(2), abs=1e-3)
+    assert calibration.negative_log_likelihood(histogram) == pytest.approx(math.log(2), abs=1e-3)
 
 
 def test_the_histogram_gives_the_same_calibration_error_as_the_pixels():
     probability, truth = drawn(1)
     exact = segmentation.expected_calibration_error(reliability_of_pixels(probability, truth))
     binned = segmentation.expected_calibration_error(
-        calibration.reliability(calibration.logit_histogram(probability, truth), Calibration())
+        calibration.reliability(calibration.logit_histogram(probability, truth))
     )
     assert binned == pytest.approx(exact, abs=2e-3)
 
@@ -55,7 +58,7 @@ def test_the_histogram_gives_the_same_calibration_error_as_the_pixels():
 def test_a_band_leaves_the_sure_pixels_out():
     probability = np.array([[0.001, 0.5, 0.6, 0.999]], np.float32)
     histogram = calibration.logit_histogram(probability, np.array([[False, True, False, True]]))
-    assert calibration.reliability(histogram, Calibration(), (0.05, 0.95))[0].sum() == 2
+    assert calibration.reliability(histogram, band=(0.05, 0.95))[0].sum() == 2
 
 
 def test_frames_without_any_smoke_cannot_be_fitted_and_change_nothing():
@@ -65,14 +68,14 @@ def test_frames_without_any_smoke_cannot_be_fitted_and_change_nothing():
 
 def test_applying_keeps_the_order_and_the_identity_changes_nothing():
     values = np.linspace(0.001, 0.999, 100, dtype=np.float32)[None]
-    assert calibration.apply(values, Calibration()) == pytest.approx(values, abs=1e-6)
-    assert (np.diff(calibration.apply(values, Calibration(2.0, -1.0))[0]) > 0).all()
+    assert calibration.change_logits(values, Calibration().calibrated) == pytest.approx(values, abs=1e-6)
+    assert (np.diff(calibration.change_logits(values, Calibration(2.0, -1.0, 3.0).calibrated)[0]) > 0).all()
 
 
 def test_reliability_sums_fall_into_bins_of_a_fifteenth():
     probability = np.array([[0.001, 0.05, 0.5, 0.999]], np.float32)
     histogram = calibration.logit_histogram(probability, np.array([[False, True, False, True]]))
-    pixels, confidence, smoke = calibration.reliability(histogram, Calibration())
+    pixels, confidence, smoke = calibration.reliability(histogram)
     assert pixels.nonzero()[0].tolist() == [0, 7, 14]
     assert (pixels[0], smoke[0]) == (2, 1)
     assert confidence[0] == pytest.approx(0.051, abs=1e-3)
@@ -85,27 +88,30 @@ def test_histograms_of_frames_add_up_to_that_of_all_their_pixels():
     assert np.array_equal(parts, calibration.logit_histogram(probability, truth))
 
 
-@pytest.mark.parametrize("one", [Calibration(), Calibration(0.5, 3.0), Calibration(2.0, -1.0)])
-def test_calibrations_follow_each_other_and_are_undone(one):
-    values = np.linspace(0.01, 0.99, 50, dtype=np.float32)[None]
-    other = Calibration(1.5, 0.5)
-    in_turn = calibration.apply(calibration.apply(values, one), other)
-    assert calibration.apply(values, one.then(other)) == pytest.approx(in_turn, abs=1e-4)
-    assert one.then(one.undone()) == pytest.approx(Calibration())
+@pytest.mark.parametrize("one", [Calibration(), Calibration(0.5, 3.0), Calibration(2.0, -1.0, 3.0)])
+def test_raw_logits_are_won_back_from_shown_ones(one):
+    values = np.linspace(-6.0, 6.0, 50)
+    assert one.raw(one.calibrated(values)) == pytest.approx(values)
 
 
-def test_a_temperature_is_found_alone_on_top_of_a_known_calibration():
+def test_logits_above_0_have_a_temperature_of_their_own():
+    shown = Calibration(temperature=2.0, shift=0.5, above=4.0).calibrated(np.array([-8.0, 0.0, 8.0]))
+    assert shown.tolist() == [-8.0 / 2 + 0.5, 0.5, 8.0 / (2 * 4) + 0.5]
+
+
+def test_a_temperature_is_found_alone_for_the_raw_logits_of_shown_ones():
     honest, truth = drawn()
-    sharp = calibration.logit_histogram(calibration.apply(honest, Calibration(0.5, 1.0)), truth)
-    # Undone to 0.5 of the honest logits, it takes a temperature of 1/2 to bring them back.
-    found = calibration.fit_temperature(sharp, Calibration(0.5, 1.0).undone().then(Calibration(2.0)))
-    assert (found.temperature, found.shift) == (pytest.approx(0.5, abs=0.03), 0.0)
-    assert calibration.fit_temperature(np.zeros((2, 1025)), Calibration()) == Calibration()
+    shown = Calibration(0.5, 1.0)
+    sharp = calibration.logit_histogram(calibration.change_logits(honest, shown.calibrated), truth)
+    # Of half the honest logits it takes a temperature of 1/2 to bring them back.
+    found = calibration.fit_temperature(sharp, shown.raw(calibration.LOGITS) / 2.0)
+    assert (found.temperature, found.shift, found.above) == (pytest.approx(0.5, abs=0.03), 0.0, 1.0)
+    assert calibration.fit_temperature(np.zeros((2, 1025))) == Calibration()
 
 
 def test_the_brier_score_of_a_coin_is_a_quarter():
     histogram = calibration.logit_histogram(np.full((8, 8), 0.5, np.float32), np.eye(8, dtype=bool))
-    assert calibration.brier(histogram, Calibration()) == pytest.approx(0.25, abs=1e-3)
+    assert calibration.brier(histogram) == pytest.approx(0.25, abs=1e-3)
 
 
 def test_a_pixel_without_a_probability_is_refused():

@@ -26,7 +26,7 @@ Values = Mapping[str, Sequence[tuple[str, float]]]
 def measure_frames(predictor: Predictor, frames: Sequence[Frame]) -> dict[str, list[tuple[str, float]]]:
     """The values of `BETTER`, a frame each, with thresholds fitted on the other camera groups. Needs smoke of two groups."""
     scores = score_model(predictor, frames)
-    leveled = held_out(scores, predictor.false_alarms, calibrated=predictor.calibration is not None)
+    leveled = held_out(scores, predictor.false_alarms, predictor.calibration)
     return {name: values for name, values in values_by_group(leveled).items() if name in BETTER}
 
 
