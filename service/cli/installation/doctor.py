@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from models.golden import read
+from service.api.reread import check_certificate
 from service.errors import AddressUnusable, ModelUnusable, ProviderUnusable, SettingsInvalid, StartError, in_one_line
 from service.runtime.slot import LoadedModel
 from service.server.app import create_app
@@ -117,14 +118,20 @@ def _files(settings: Settings, loaded: LoadedModel) -> str:
     Without its state, which it would set aside where that is broken.
     """
     check_files(settings)
+    if settings.tls_cert_file is not None:
+        check_certificate(settings.tls_cert_file, settings.tls_key_file)
     create_app(settings.model_copy(update={"state_file": None}), lambda: loaded)
     named = [name for name, value in settings if isinstance(value, Path) and name != "model_dir"]
     return f"can be used: {', '.join(f'SMOKE_{name.upper()}' for name in named)}" if named else "none is named"
 
 
 def _address(settings: Settings) -> str:
-    bind(settings.host, settings.port).close()
-    return f"{settings.host}:{settings.port} is free"
+    addresses = [(settings.host, settings.port)]
+    if settings.admin_port is not None:
+        addresses.append((settings.admin_host, settings.admin_port))
+    for address in addresses:
+        bind(*address).close()
+    return f"free: {', '.join(f'{host}:{port}' for host, port in addresses)}"
 
 
 def _print(finding: Finding) -> None:

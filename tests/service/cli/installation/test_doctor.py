@@ -71,11 +71,21 @@ def test_what_a_service_beside_it_has_written_is_left_as_it_is(release, capsys, 
     assert (state.read_text(), frame.read_text()) == ("{", "{")
 
 
-def test_a_port_in_use_is_told_with_another(release, capsys, monkeypatch):
+def test_a_certificate_that_cannot_be_used_is_told(release, capsys, monkeypatch, tmp_path):
+    for name in ("CERT", "KEY"):
+        monkeypatch.setenv(f"SMOKE_TLS_{name}_FILE", str(tmp_path / "tls.pem"))
+    (tmp_path / "tls.pem").write_text("no certificate")
+    code, found = examined(capsys, "--model-dir", str(release))
+    assert code == 2
+    assert "SMOKE_TLS_CERT_FILE" in found["files"]["found"]
+
+
+@pytest.mark.parametrize("name", ["SMOKE_PORT", "SMOKE_ADMIN_PORT"])
+def test_a_port_in_use_is_told_with_another(release, capsys, monkeypatch, name):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        monkeypatch.setenv("SMOKE_PORT", str(taken.getsockname()[1]))
+        monkeypatch.setenv(name, str(taken.getsockname()[1]))
         assert main(["doctor", "--model-dir", str(release)]) == 5
     said = capsys.readouterr().out
     assert "FAULT  address" in said
