@@ -72,7 +72,8 @@ class AsyncSmokeClient:
         threshold, tiles, latest. A frame of a camera is sent again after a broken connection only if it has `captured_at`, by which
         the service knows a repeat.
         """
-        return body_of(await self._send(segment_call(frame, **options), deadline_s), SegmentReply)
+        call = await asyncio.to_thread(segment_call, frame, **options)
+        return body_of(await self._send(call, deadline_s), SegmentReply)
 
     async def model(self) -> ReleaseBody:
         """The model in service."""

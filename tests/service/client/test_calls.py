@@ -1,3 +1,5 @@
+import asyncio
+import threading
 from datetime import UTC, datetime
 
 import httpx2
@@ -5,8 +7,9 @@ import numpy as np
 import pytest
 
 from service.api.query import SegmentQuery
+from service.client import AsyncSmokeClient, calls
 from service.client.calls import SegmentParameters, body_of, frame_file, refusal_of, segment_call
-from service.client.errors import CallRefused, ReplyUnreadable, ServiceFailed
+from service.client.errors import CallRefused, KeyRefused, ReplyUnreadable, ServiceFailed
 from service.client.events import CameraEvent, EventLines
 from service.client.reply import SegmentReply
 from tests.pictures import array_of, file_of, noisy, plume
@@ -28,6 +31,21 @@ def test_what_is_no_frame_is_refused_in_words(frame):
         TypeError, match=r"expected a path, the bytes of a picture file, or uint8 of \(height, width, 3\)"
     ):
         frame_file(frame)
+
+
+def test_the_client_for_asyncio_reads_and_packs_a_frame_beside_the_loop(monkeypatch):
+    threads = []
+    monkeypatch.setattr(calls, "frame_file", lambda frame: threads.append(threading.get_ident()) or frame)
+    nobody = httpx2.MockTransport(lambda _: httpx2.Response(401))
+
+    async def ask() -> None:
+        async with AsyncSmokeClient("http://127.0.0.1", transport=nobody) as client:
+            with pytest.raises(KeyRefused):
+                await client.segment(b"a frame")
+
+    asyncio.run(ask())
+    assert len(threads) == 1
+    assert threads != [threading.get_ident()]
 
 
 def test_arguments_become_the_query():
