@@ -172,7 +172,7 @@ class AlarmArchive:
             _LOG.error("alarm picture is not kept", extra={"alarm": alarm_id, "error": in_one_line(error)})
             self._report(PictureResult.FAILED)
         else:
-            self._count(alarm_id, number, pending, pictures)
+            self._record(alarm_id, number, pending, pictures)
         finally:
             del self._pending[alarm_id]
             pending.done.set()
@@ -183,8 +183,8 @@ class AlarmArchive:
         self._folder.write_frame(alarm_id, number, pictures.files)
         return pictures
 
-    def _count(self, alarm_id: str, number: int, pending: _Pending, pictures: AlarmPictures) -> None:
-        """A frame's files are there: it is the alarm's latest, unless that was let go meanwhile."""
+    def _record(self, alarm_id: str, number: int, pending: _Pending, pictures: AlarmPictures) -> None:
+        """Note a frame whose files are written as the alarm's latest, unless the alarm was let go meanwhile."""
         record, stamp = self.index.get(alarm_id), pending.frame.stamp
         self._report(PictureResult.KEPT)
         if record is None:

@@ -108,7 +108,7 @@ class Pipeline:
 
     def __enter__(self) -> Self:
         self._threads.enter_context(self._pool)
-        # Ended before the threads are waited for: who waits for one of them waits no longer.
+        # Left before the pool is, so that no thread of it waits for a decoder any longer.
         self._threads.enter_context(self._decoders)
         self._threads.enter_context(self._batcher)
         return self

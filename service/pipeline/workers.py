@@ -154,7 +154,7 @@ class RankedPool:
         return future
 
     def _do_first(self) -> None:
-        """As often as work was put in, once is taken out, though seldom what was put in with it."""
+        """Run once for each work that was put in, but for whichever goes first by now."""
         _, _, future, work = self._waiting.get()
         if not future.set_running_or_notify_cancel():
             return

@@ -75,7 +75,7 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     )
     _watch(state)
     publish_changes(cameras, state.events)
-    return _dressed(state, _lifespan(state, notifier))
+    return _application(state, _lifespan(state, notifier))
 
 
 def _watch(state: AppState) -> None:
@@ -115,7 +115,7 @@ def _lifespan(state: AppState, notifier: Notifier) -> Callable[[FastAPI], Abstra
     return lifespan
 
 
-def _dressed(state: AppState, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
+def _application(state: AppState, lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> FastAPI:
     """Routes inside, then problem bodies, then the ports, then what every request gets."""
     app = FastAPI(
         title="smoke-bvm",

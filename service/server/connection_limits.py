@@ -21,8 +21,8 @@ HEADER_TOO_LARGE: Final = "header_too_large"
 NO_ROOM: Final = "no_room"
 MALFORMED: Final = "malformed"
 UNREAD: Final = "unread"
-_SLOW_S: Final = 1.0
 SEND_TIMEOUT: Final = "send_timeout"
+_SLOW_S: Final = 1.0
 _IN_WORDS: Final = {
     HEADER_TIMEOUT: "found no complete header in time, expected one",
     HEADER_TOO_LARGE: "found a header of too many bytes or lines, expected a smaller one",
@@ -90,7 +90,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what is neither of a body nor of a header that is complete: the next header comes before this answer, or a trailer."""
+        """Bound what has come of a header that is not complete: that of a next request, sent before this answer, or a trailer."""
         if self._refused:
             return
         self._header_bytes += len(data)
@@ -216,14 +216,14 @@ class LimitedProtocol(HttpToolsProtocol):
         self._stop_timers()
         self.report(reason)
         if not self.transport.is_closing():
-            if self._awaits_words:
+            if self._may_answer:
                 self.transport.write(_problem(status, reason))
             self.transport.close()
         self._limit_closing()
 
     @property
-    def _awaits_words(self) -> bool:
-        """Whether the next words are of the request at hand: none is being answered, or it is still on its way."""
+    def _may_answer(self) -> bool:
+        """Whether a refusal can be written without cutting a reply in two: none is under way, or the request is still being sent."""
         cycle = self.cycle
         return cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started)
 

@@ -12,7 +12,7 @@ from service.settings import Settings
 
 
 def check_files(settings: Settings) -> None:
-    """The files that will be written can be; else what they are for would be lost, and nobody told until it is.
+    """Refuse files that cannot be written: what they are for would be lost later, and nobody told until then.
 
     Raises:
         SettingsInvalid: One cannot.
