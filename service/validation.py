@@ -1,9 +1,19 @@
 """What is refused of a text, a table or a name that somebody wrote, in words for that person."""
 
+import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
+
+CAMERA_ID: Final = r"^([A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}|\.[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}|\.\.[A-Za-z0-9_.-]{1,62})$"
+"""Up to 64 letters, digits, dots, hyphens and underscores, but neither `.` nor `..`: they mean something else in a path."""
+
+
+def check_id(at: str, text: str) -> None:
+    """Refuse what can be the id of no camera, and the name of no view. Raises ValueError."""
+    if not re.fullmatch(CAMERA_ID, text):
+        raise ValueError(f"{at}: found {text!r:.80}, expected up to 64 letters, digits, `_`, `-` and `.`")
 
 
 def parsed(parse: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401 - decoded TOML

@@ -5,8 +5,8 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.cameras.alarm import ALARM_ID, Acknowledgement
-from service.cameras.camera import CAMERA_ID
 from service.runtime.model import ModelInfo
+from service.validation import CAMERA_ID
 
 Role = Literal["first", "strongest", "latest"]
 FIRST: Final[Role] = "first"

@@ -8,7 +8,6 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from models.tile_layout import VIEWS, Tiles
-from service.cameras.camera import CAMERA_ID
 from service.errors import ParameterInvalid
 from service.pipeline.options import (
     ALL_OUTPUTS,
@@ -20,6 +19,7 @@ from service.pipeline.options import (
     parse_outputs,
 )
 from service.timestamps import check_instant
+from service.validation import CAMERA_ID
 
 DEADLINE_MAX_MS: Final = 600_000
 """Of the header X-Deadline-Ms."""

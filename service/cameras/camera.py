@@ -26,8 +26,6 @@ from service.cameras.storage.arrays import at_most
 from service.pipeline.detections import REGIONS_MAX, Assessment, MeanUncertainty, SmokeRegion
 from service.runtime.model import ModelInfo
 
-CAMERA_ID: Final = r"^([A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}|\.[A-Za-z0-9_-][A-Za-z0-9_.-]{0,62}|\.\.[A-Za-z0-9_.-]{1,62})$"
-"""Up to 64 letters, digits, dots, hyphens and underscores, but neither `.` nor `..`: they mean something else in a path."""
 _RECENT_FRAMES: Final = 50
 VIEWS_MAX: Final = 16
 """Most views of a camera that are remembered."""

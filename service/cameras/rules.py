@@ -32,7 +32,7 @@ from service.cameras.evidence import AlarmPolicy, RelativeBox
 from service.errors import SettingsInvalid
 from service.files import read_text
 from service.pipeline.threshold import certified
-from service.validation import in_words, parsed
+from service.validation import check_id, in_words, parsed
 
 _LOG = logging.getLogger("service.cameras")
 _GRID: Final = 200
@@ -130,6 +130,8 @@ class Rules:
             file = _File.model_validate(tomllib.loads(text))
         except ValidationError as error:
             raise ValueError(in_words(error, _TABLES)) from None
+        for camera_id in file.camera:
+            check_id(f"camera.{camera_id}", camera_id)
         default = _rule("default", file.default, Rule(base))
         cameras = {name: _rule(f"camera.{name}", table, default, _CameraTable) for name, table in file.camera.items()}
         return cls(default, cameras)
@@ -195,6 +197,8 @@ def _rule(name: str, table: Mapping[str, Any], base: Rule, model: type[_Table] =
     rate = base.false_alarm_rate if checked.false_alarm_rate is None else checked.false_alarm_rate
     rule = Rule(policy, base.ignored if checked.ignore is None else _grid(checked.ignore), rate)
     views = checked.view if isinstance(checked, _CameraTable) else {}
+    for view in views:
+        check_id(f"{name}.view.{view}", view)
     return replace(rule, views={view: _rule(f"{name}.view.{view}", inner, rule) for view, inner in views.items()})
 
 

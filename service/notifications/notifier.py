@@ -11,9 +11,9 @@ from typing import Any, Final, Protocol
 from pydantic import ConfigDict, TypeAdapter
 
 from service.cameras.alarm_status import AlarmTransition
-from service.cameras.camera import CAMERA_ID
 from service.errors import in_one_line
 from service.files import read_text
+from service.validation import CAMERA_ID
 
 _LOG = logging.getLogger("service.notifications")
 _CHANGES: Final = TypeAdapter(dict[str, list[AlarmTransition]], config=ConfigDict(allow_inf_nan=False))

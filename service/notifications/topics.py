@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.cameras.alarm import Acknowledgement
-from service.cameras.camera import CAMERA_ID, Camera
+from service.cameras.camera import Camera
 from service.timestamps import instant
+from service.validation import CAMERA_ID
 
 EXPIRE_S: Final = 300
 """Home Assistant disbelieves a state that was not published again for so long."""

@@ -12,7 +12,6 @@ kind = "snapshot"
 url = "https://mast.example/east.jpg"
 """
 
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,12 +20,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from service.cameras.camera import CAMERA_ID
 from service.errors import SettingsInvalid
 from service.files import read_secret
 from service.sources.credentials import expanded, is_variable, spellings
 from service.sources.spec import FROM_URL, Kind, SourceSpec, Transport
-from service.validation import in_words, parsed
+from service.validation import check_id, in_words, parsed
 
 _SCHEMES: Final = {"rtsp": ("rtsp", "rtsps"), "mjpeg": ("http", "https"), "snapshot": ("http", "https")}
 _FROM_OUTSIDE: Final = (
@@ -146,7 +144,7 @@ def _sources(tables: Mapping[str, Any], environment: Mapping[str, str]) -> Itera
     _checked(_Defaults, "default", file.default)
     for camera_id, table in file.camera.items():
         name = f"camera.{camera_id}"
-        _check_id(name, camera_id)
+        check_id(name, camera_id)
         common, views = {**file.default, **table}, table.get("view")
         common.pop("view", None)
         if views is None:
@@ -155,7 +153,7 @@ def _sources(tables: Mapping[str, Any], environment: Mapping[str, str]) -> Itera
         if not isinstance(views, dict) or not all(isinstance(view, dict) for view in views.values()):
             raise ValueError(f"{name}.view: found {views!r:.60}, expected {_EXPECTED['view']}")
         for view, inner in views.items():
-            _check_id(f"{name}.view.{view}", view)
+            check_id(f"{name}.view.{view}", view)
             yield _spec(f"{name}.view.{view}", camera_id, view, {**common, **inner}, environment)
 
 
@@ -206,11 +204,6 @@ def _checked(model: type[_Defaults], name: str, table: Mapping[str, Any]) -> Any
     except ValidationError as error:
         expected = {key: _EXPECTED[key] for key in model.model_fields}
         raise ValueError(in_words(error, expected, name)) from None
-
-
-def _check_id(name: str, text: str) -> None:
-    if not re.fullmatch(CAMERA_ID, text):
-        raise ValueError(f"{name}: found {text!r:.80}, expected up to 64 letters, digits, `_`, `-` and `.`")
 
 
 def _check_url(kind: Kind, url: str) -> None:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.metrics import Metrics
 from service.api.problems import CLIENT_CLOSED_REQUEST, respond
-from service.cameras.camera import CAMERA_ID
+from service.validation import CAMERA_ID
 
 _LOG = logging.getLogger("service.requests")
 _COUNTED: Final = "/segment"

@@ -24,11 +24,12 @@ from service.api.query import NEVER_NULL
 from service.api.schemas.cameras import CameraBody, CamerasBody, Feedback, FeedbackBody
 from service.api.state import AppState, AppStateDep
 from service.cameras.alarm import AlarmState
-from service.cameras.camera import CAMERA_ID, Camera
+from service.cameras.camera import Camera
 from service.cameras.metrics import OTHER
 from service.files import append
 from service.runtime.model import ModelInfo
 from service.timestamps import instant
+from service.validation import CAMERA_ID
 
 router = APIRouter(prefix="/cameras", tags=["cameras"])
 _LOG = logging.getLogger("service.cameras")

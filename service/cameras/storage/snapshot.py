@@ -16,13 +16,13 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.cameras.alarm import ALARM_ID, Acknowledgement, AlarmState, CameraAlarm, new_alarm_id
-from service.cameras.camera import CAMERA_ID, Camera, KeptCamera
+from service.cameras.camera import Camera, KeptCamera
 from service.cameras.evidence import RelativeBox
 from service.cameras.pictures.health import PastCounts
 from service.cameras.pictures.scenes import was_found
 from service.cameras.registry import Cameras
 from service.files import read_file, write_whole
-from service.validation import in_words
+from service.validation import CAMERA_ID, in_words
 
 _LOG = logging.getLogger("service.cameras")
 _COOLDOWN_MAX_S: Final = 86_400.0
