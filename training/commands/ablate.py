@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from training.commands.config_file import read_config
 from training.config import Config
-from training.data.files import write_whole
+from training.data.files import json_of, write_whole
 from training.data.folders import Folders, frames_to_score, read_frames
 from training.data.frames import expect_unchanged, frames_sha256
 from training.engine.run import Reporter, train
@@ -190,8 +190,8 @@ def _scored_once(config: Config, checkpoint: Path, data: Folders) -> dict[str, A
         "configuration_sha256": config.sha256(),
         "frames_sha256": frames_sha256(frames_to_score(data, "val", None)),
     }
-    scored = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
-    if not scored.items() >= of.items():
+    scored = json_of(kept) if kept.is_file() else {}
+    if not isinstance(scored, dict) or not scored.items() >= of.items():
         text = json.dumps({**of, "scores": _scores(checkpoint, data)}, indent=2)
         expect_unchanged(of["frames_sha256"], frames_to_score(data, "val", None))
         write_whole(text + "\n", kept)

@@ -3,6 +3,7 @@
 import json
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from models.networks.segmenter import SmokeSegmenter
 from training.commands.ablate import SHOWN_SCORES, Row, score_cell, train_rows
 from training.commands.config_file import read_config
+from training.config import ConfigError
 from training.data.files import write_whole
 from training.data.folders import Folders
 from training.engine.checkpoint import LAST
@@ -51,6 +53,8 @@ def compare_networks(
         ConfigError, LibraryError: A network cannot be had, before anything is trained.
     """
     rows = rows_to_compare(names)
+    if again := [name for name, count in Counter(name.lower() for name in names).items() if count > 1]:
+        raise ConfigError(f"found network {again[0]!r} twice, expected each once")
     for row in rows:
         build_segmenter(read_config(config, (*overrides, *row.overrides)).network, pretrained=False)
     measured = []

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from rich.markdown import Markdown
 from models.manifest import Manifest, ManifestError
 from models.networks.backbone import EncoderError, WeightsError
 from models.networks.library import LibraryError
+from models.networks.segmenter import SmokeSegmenter
 from training.commands.ablate import TABLES, AblationError, Row, ablate, ablation_table, card_section
 from training.commands.compare import compare_networks, comparison_table
 from training.commands.config_file import read_config
@@ -38,7 +40,7 @@ from training.data.folders import (
     skipped,
     unlisted,
 )
-from training.data.frames import REAL_SMOKE, expect_unchanged, frames_sha256
+from training.data.frames import REAL_SMOKE, Frame, expect_unchanged, frames_sha256
 from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import CheckpointError
 from training.engine.networks import load_segmenter
@@ -78,6 +80,8 @@ _REFUSALS = (
 
 
 _SAMPLED_FRAMES = 24
+_KIND = re.compile(r"^training\.[\w.]+: ")
+"""Of an error, before its words, at the end of a traceback."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -137,10 +141,14 @@ def _ablate(options: argparse.Namespace, console: Console) -> None:
 
 
 def _rows(options: argparse.Namespace, config: Config, out: Path, console: Console) -> Sequence[Row]:
-    if options.table == LABELS:
-        return label_rows(config, options.data, out)
     if options.table == RANKED:
         return half_rows(config, options.data, out, options.model, console)
+    if options.model:
+        raise AblationError(
+            f"found --model with --table {options.table}, expected it with --table {RANKED} alone, where it ranks"
+        )
+    if options.table == LABELS:
+        return label_rows(config, options.data, out)
     return TABLES[options.table]
 
 
@@ -189,6 +197,8 @@ def _tell_unused(config: Config, options: argparse.Namespace, console: Console) 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
     predictor = load_predictor(options.model)._replace(tiles=options.tiles)
+    # Now, for a run that goes on writes another in its place.
+    sampled = load_segmenter(options.model) if options.samples else None
     frames = frames_to_score(options.data, options.split, options.subset)
     before = frames_sha256(frames)
     check_frames(frames)
@@ -199,8 +209,8 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     if predictor.threshold is None:
         expect_groups(frames, options.split)
         predictor, added["calibration"] = calibrate(predictor, frames)
-    if options.samples:
-        added["sampling_free"] = _against_sampling(options)
+    if sampled:
+        added["sampling_free"] = _against_sampling(*sampled, frames, options.samples)
     evaluation = evaluate(predictor, options.data, options.split, options.subset)
     evaluation.report.update(added)
     expect_unchanged(before, frames_to_score(options.data, options.split, options.subset))
@@ -218,12 +228,12 @@ def _recalibrate(options: argparse.Namespace, console: Console) -> None:
     console.print(Markdown(threshold_table(found)))
 
 
-def _against_sampling(options: argparse.Namespace) -> dict[str, Any]:
+def _against_sampling(
+    segmenter: SmokeSegmenter, config: Config, frames: Sequence[Frame], samples: int
+) -> dict[str, Any]:
     """The deployed pass beside sampling, on frames with smoke spread over the split."""
-    segmenter, config = load_segmenter(options.model)
-    frames = frames_to_score(options.data, options.split, options.subset)
     smoke = [frame for frame in frames if frame.kind == REAL_SMOKE]
-    return compare_with_sampling(segmenter, evenly_spaced(smoke, _SAMPLED_FRAMES), config.data.size_px, options.samples)
+    return compare_with_sampling(segmenter, evenly_spaced(smoke, _SAMPLED_FRAMES), config.data.size_px, samples)
 
 
 def _export(options: argparse.Namespace, console: Console) -> None:
@@ -249,7 +259,7 @@ def _quantise(options: argparse.Namespace, console: Console) -> None:
 def _line(error: Exception) -> str:
     """An error in one line: its first, but its last where a loader's process sent its traceback along."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[-1] if "DataLoader worker" in lines[0] else lines[0]
+    return _KIND.sub("", lines[-1]) if "DataLoader worker" in lines[0] else lines[0]
 
 
 def _beside(path: Path) -> dict[str, Any]:

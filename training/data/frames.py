@@ -122,7 +122,8 @@ def _decode(path: Path, flags: int) -> Pixels:
     """What OpenCV reads from the bytes of a file: of a name that is no UTF-8 it dies."""
     expect_file(path)
     try:
-        pixels = cv2.imdecode(np.fromfile(path, np.uint8), flags)
+        encoded = np.fromfile(path, np.uint8)
+        pixels = cv2.imdecode(encoded, flags) if encoded.size else None
     except (OSError, cv2.error) as error:
         raise DataError(f"{path}: not a picture that OpenCV can read: {error}") from error
     if pixels is None:

@@ -42,6 +42,13 @@ def test_four_rows_are_trained_on_equal_samples_and_scored(data: Path, tmp_path:
     assert again.steps == []
 
 
+def test_scores_that_are_no_json_are_refused_by_their_name(data: Path, tmp_path: Path, monkeypatch):
+    (tmp_path / "scores.json").write_text("{")
+    monkeypatch.setattr(ablation, "train", lambda *_: tmp_path / "last.ckpt")
+    with pytest.raises(DataError, match=r"scores\.json: no JSON"):
+        ablate(TABLES["paper"], Path("tiny"), SHORT, data, tmp_path / "out", Notes())
+
+
 def test_rows_of_data_that_were_changed_meanwhile_are_not_compared(data: Path, tmp_path: Path, monkeypatch):
     copy = shutil.copytree(data, tmp_path / "data")
 

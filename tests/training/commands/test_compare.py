@@ -10,6 +10,7 @@ from tests.training.commands.test_ablate import SHORT
 from tests.training.conftest import Notes, tiny
 from training.commands.compare import ABSENT, compare_networks, comparison_table, rows_to_compare
 from training.commands.config_file import read_config
+from training.config import ConfigError
 from training.engine.networks import build_segmenter
 from training.engine.setup import generator_learner
 
@@ -65,4 +66,6 @@ def test_a_row_changes_the_network_and_its_losses_alone():
 def test_a_network_that_the_library_lacks_is_refused_before_anything_is_trained(tmp_path: Path):
     with pytest.raises(LibraryError, match=r"found network 'F3Net', expected one of .*pspnet"):
         compare_networks(["F3Net"], Path("tiny"), SHORT, tmp_path, tmp_path / "out", Notes())
+    with pytest.raises(ConfigError, match="found network 'unet' twice, expected each once"):
+        compare_networks(["Unet", "unet"], Path("tiny"), SHORT, tmp_path, tmp_path / "out", Notes())
     assert not (tmp_path / "out").exists()

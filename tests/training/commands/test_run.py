@@ -125,6 +125,7 @@ def test_a_broken_picture_in_a_loaders_process_is_one_line_with_its_name(capsys,
     for picture in (broken / "img").glob("cam-[ab]-*.png"):
         picture.write_bytes(b"no picture")
     line = refusal(capsys, "train", "tiny", "--data", broken, "--out", tmp_path / "run", "--set", "workers=1")
+    assert line.startswith(f"smoke-bvm-train train: {broken / 'img'}")
     assert "not a picture that OpenCV can read" in line
     assert str(broken / "img") in line
 
@@ -206,6 +207,21 @@ def test_frames_that_are_changed_while_they_are_scored_give_no_report(capsys, da
     line = refusal(capsys, "evaluate", tiny_run.checkpoint, "--data", copy, "--out", tmp_path / "out")
     assert "manifest.csv: found other frames than at the beginning" in line
     assert not (tmp_path / "out/report.json").exists()
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_scored_is_sampled_as_it_was(tiny_run, tmp_path, monkeypatch):
+    checkpoint, calibrate = Path(shutil.copy(tiny_run.checkpoint, tmp_path)), running.calibrate
+
+    def calibrate_and_replace(*arguments):
+        checkpoint.write_bytes(b"another")
+        return calibrate(*arguments)
+
+    monkeypatch.setattr(running, "calibrate", calibrate_and_replace)
+    arguments = ["evaluate", checkpoint, "--data", tiny_run.data, "--samples", "5", "--out", tmp_path / "out"]
+    assert main([str(argument) for argument in arguments]) == 0
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["model_sha256"] == sha256_of(tiny_run.checkpoint)
+    assert report["sampling_free"]["samples"] == 5
 
 
 FULL = "[Errno 28] No space left on device"

@@ -135,6 +135,24 @@ def test_the_table_of_halves_wants_a_model(data: Path, tmp_path: Path, capsys):
         half_rows(tiny(), data, tmp_path, None, Console(quiet=True))
 
 
+@pytest.mark.parametrize("table", ["paper", "recipe", "labels"])
+def test_a_model_for_a_table_that_ranks_nothing_is_refused(data: Path, tmp_path: Path, capsys, table: str):
+    command = [
+        "ablate",
+        "tiny",
+        "--table",
+        table,
+        "--model",
+        "any",
+        "--data",
+        str(data),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert main(command) == 2
+    assert f"found --model with --table {table}, expected it with --table ranked alone" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("table", "rows", "means"), [("labels", 3, 0), ("ranked", 6, 2)])
 def test_a_table_is_trained_scored_and_printed_by_one_command(tiny_run: Run, tmp_path: Path, table, rows, means):

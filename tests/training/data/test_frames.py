@@ -107,10 +107,16 @@ def test_a_picture_comes_red_first(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("absent.png", "not found"), ("text.png", "not a picture that OpenCV can read")]
+    ("name", "words"),
+    [
+        ("absent.png", "not found"),
+        ("text.png", "not a picture that OpenCV can read"),
+        ("empty.png", "not a picture that OpenCV can read$"),
+    ],
 )
 def test_a_picture_that_cannot_be_had_is_named(tmp_path, name, words):
     (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "empty.png").touch()
     with pytest.raises(DataError, match=f"{name}: {words}"):
         load_image(tmp_path / name)
 
