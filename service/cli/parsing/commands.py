@@ -49,7 +49,9 @@ def _version() -> str:
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1, or SMOKE_HOST)")
-    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (default 8000, or SMOKE_PORT)")
+    parser.add_argument(
+        "--port", type=port_number, help="port to listen on, 0 for a free one (default 8000, or SMOKE_PORT)"
+    )
     _add_log_format(parser)
     _add_model(parser)
     parser.set_defaults(command="serve")

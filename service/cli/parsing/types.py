@@ -22,16 +22,17 @@ def positive_seconds(text: str) -> float:
 
 def natural_number(text: str) -> int:
     """A whole number from 0 on. Raises ArgumentTypeError."""
-    if not text.isascii() or not text.isdecimal() or len(text) > 6:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 0 to 999999")
-    return int(text)
+    return _whole_number(text, 0, 999_999)
 
 
 def counting_number(text: str) -> int:
     """A whole number from 1 on. Raises ArgumentTypeError."""
-    if natural_number(text) == 0:
-        raise argparse.ArgumentTypeError("found 0, expected a whole number from 1 to 999999")
-    return natural_number(text)
+    return _whole_number(text, 1, 999_999)
+
+
+def port_number(text: str) -> int:
+    """A port, 0 for a free one. Raises ArgumentTypeError."""
+    return _whole_number(text, 0, 65_535, "a port")
 
 
 def open_fraction(text: str) -> float:
@@ -39,11 +40,11 @@ def open_fraction(text: str) -> float:
     return _number_between_0_and(1.0, text, "a number between 0 and 1")
 
 
-def port_number(text: str) -> int:
-    """A port, 0 for a free one. Raises ArgumentTypeError."""
-    if not text.isascii() or not text.isdecimal() or len(text) > 5 or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a port from 0 to 65535")
-    return int(text)
+def _whole_number(text: str, least: int, most: int, called: str = "a whole number") -> int:
+    value = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(most)) else -1
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected {called} from {least} to {most}")
+    return value
 
 
 def _number_between_0_and(end: float, text: str, expected: str) -> float:
