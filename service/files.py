@@ -23,9 +23,9 @@ def read_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     return body
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
     """The text of a file, in UTF-8 with or without a mark at its beginning. Raises OSError as `read_file`, and ValueError."""
-    return read_file(path).decode("utf-8-sig")
+    return read_file(path, most_bytes).decode("utf-8-sig")
 
 
 def read_secret(file: Path) -> str:

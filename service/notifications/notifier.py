@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from pydantic import ConfigDict, TypeAdapter
 
 from service.cameras.alarm_status import AlarmTransition
+from service.cameras.storage.snapshot import STATE_BYTES_MAX
 from service.errors import in_one_line
 from service.files import read_text
 from service.validation import CAMERA_ID
@@ -101,7 +102,7 @@ class Notifier:
 def _read(file: Path) -> dict[str, list[AlarmTransition]]:
     """None where there is no file; of one that is no JSON at all `service.cameras.storage.snapshot` says so, and sets it aside."""
     try:
-        saved = _CHANGES.validate_python(json.loads(read_text(file)).get("undelivered", {}))
+        saved = _CHANGES.validate_python(json.loads(read_text(file, STATE_BYTES_MAX)).get("undelivered", {}))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError, RecursionError) as error:

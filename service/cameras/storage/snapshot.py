@@ -4,15 +4,14 @@ Of each camera is kept its state, when its last frame came, and how its frames l
 is `restored` until new frames confirm it or let it go.
 """
 
-import json
 import logging
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.cameras.alarm import ALARM_ID, Acknowledgement, AlarmState, CameraAlarm, new_alarm_id
@@ -25,6 +24,8 @@ from service.files import read_file, write_whole
 from service.validation import CAMERA_ID, in_words
 
 _LOG = logging.getLogger("service.cameras")
+STATE_BYTES_MAX: Final = 2**28
+"""Of 20,000 cameras, as many as can be remembered, of which each has 16 views and weeks behind it."""
 _COOLDOWN_MAX_S: Final = 86_400.0
 """Longest that can be set."""
 _Instant = Annotated[float, Field(ge=0, le=253_402_300_799)]
@@ -115,13 +116,25 @@ def _kept(camera: Camera, now_s: float) -> dict[str, Any] | None:
     # Which picture showed which view is not kept: after a restart the views that were found are one, in its most urgent state.
     found = {name: views.pop(name) for name in list(views) if was_found(name)}
     unnamed = found.get(camera.most_urgent(found) if found else "") or _Entry.of(CameraAlarm()).model_dump(mode="json")
-    past = {name: asdict(counts) for name, counts in camera.drift.past.items()}
+    past = {name: _described(counts) for name, counts in camera.drift.past.items()}
     return unnamed | {"views": views, "last_frame_s": camera.last_frame_s, "past": past}
+
+
+def _described(counts: PastCounts) -> dict[str, Any]:
+    """As it is now; only what goes on changing is copied, for hundreds of cameras are described between two frames."""
+    return {
+        "day": counts.day,
+        "today": [*counts.today],
+        "recent": [*counts.recent],
+        "past": counts.past,
+        "days": counts.days,
+        "indices": counts.indices,
+    }
 
 
 def write_snapshot(snapshot: Mapping[str, Any], file: Path) -> None:
     """Replace the file: a reader sees the old one or the new one, whole. Raises OSError."""
-    write_whole(json.dumps(snapshot).encode(), file, beside(file))
+    write_whole(orjson.dumps(snapshot, default=list), file, beside(file))
 
 
 def beside(file: Path) -> Path:
@@ -135,7 +148,7 @@ def read_snapshot(file: Path) -> dict[str, KeptCamera]:
     A broken file is set aside as `<name>.broken-<seconds>`, the log says so, and the service starts without memory.
     """
     try:
-        snapshot = _Snapshot.model_validate_json(read_file(file))
+        snapshot = _Snapshot.model_validate_json(read_file(file, STATE_BYTES_MAX))
         return {camera_id: entry.camera() for camera_id, entry in snapshot.cameras.items()}
     except FileNotFoundError:
         return {}

@@ -11,12 +11,14 @@ from service.cameras.alarm import Acknowledgement, AlarmState, CameraAlarm
 from service.cameras.camera import Camera, CameraView
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.metrics import CameraMetrics
+from service.cameras.pictures.health import PastCounts
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
 from service.cameras.storage import snapshot
 from service.runtime.slot import LoadedModel
 from service.server.app import create_app
 from service.settings import Settings
+from tests.cpu_time import least_cpu_s
 from tests.pictures import file_of, plain, plume
 
 
@@ -43,6 +45,33 @@ def test_what_is_read_is_what_was_written_and_says_that_it_is_restored(tmp_path)
         assert getattr(watch, name) == getattr(before, name)
     assert watch.restored
     assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
+
+
+def many() -> list[Camera]:
+    """5,000 cameras with weeks behind them."""
+    cameras = []
+    for number in range(5_000):
+        camera = Camera(f"camera-{number}", f"camera-{number}", last_frame_s=60.0)
+        for name, bins in (("brightness", 20), ("contrast", 20), ("epistemic", 12)):
+            days = [[1234.0] * bins for _ in range(7)]
+            camera.drift.past[name] = PastCounts(20, [12.0] * bins, days, [math.pi] * bins, 20, [0.125, 0.25])
+        cameras.append(camera)
+    return cameras
+
+
+def test_as_many_cameras_as_can_be_remembered_outlive_a_restart(tmp_path):
+    file = tmp_path / "state.json"
+    cameras = many()
+    snapshot.write_snapshot(snapshot.snapshot_of(cameras, 400.0), file)
+    assert file.stat().st_size * 20_000 / len(cameras) < snapshot.STATE_BYTES_MAX
+    kept = snapshot.read_snapshot(file)
+    assert len(kept) == len(cameras)
+    assert kept["camera-0"].past == cameras[0].drift.past
+
+
+def test_the_default_number_of_cameras_is_described_without_holding_up_a_frame():
+    cameras = many()[:400]
+    assert least_cpu_s(lambda: snapshot.snapshot_of(cameras, 400.0)) < 0.05
 
 
 def test_each_view_of_a_camera_is_kept(tmp_path):
