@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from models.geometry import Box
@@ -17,7 +16,7 @@ from training.audit.descriptor import NearPair, clusters
 from training.audit.leaks import pairs_of
 from training.audit.survey import Surveyed
 from training.data.files import DataError, write_whole
-from training.data.frames import BOXED, SCRIBBLED, SYNTHETIC, Frame, Outlines, load_image, load_mask
+from training.data.frames import BOXED, SCRIBBLED, SYNTHETIC, Frame, Outlines, load_image, load_mask, write_png
 from training.data.layouts.manifest import COLUMNS, MANIFEST
 
 Key = Literal["group", "name", "folder", "scene"]
@@ -121,8 +120,7 @@ def _mask(frame: Frame, out: Path, number: int) -> str:
     drawn = load_mask(frame, load_image(frame.image).shape)
     path = out / "masks" / f"{number:06d}.png"
     path.parent.mkdir(exist_ok=True)
-    if not cv2.imwrite(str(path), (255 * drawn).astype(np.uint8)):
-        raise DataError(f"{path}: cannot be written")
+    write_png((255 * drawn).astype(np.uint8), path)
     return _relative(path, out)
 
 

@@ -19,10 +19,10 @@ from models.outlines import Ring, plain, polygons
 from training.audit.ranking import Chosen, Scored, choose_frames, knowledge_gap
 from training.data.files import DataError, pictures_of
 from training.data.folders import read_frames
-from training.data.frames import Frame, load_image
+from training.data.frames import Frame, load_image, write_png
 from training.data.layouts.labelme import write_labelme
 from training.data.layouts.walk import picture_folders
-from training.evaluation.pictures import contact_sheet, write_png
+from training.evaluation.pictures import contact_sheet
 from training.evaluation.predictor import Predictor, load_predictor, predict_frame
 
 Item = TypeVar("Item")

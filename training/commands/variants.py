@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from rich.console import Console
 
@@ -30,6 +29,7 @@ from training.data.frames import (
     frames_sha256,
     load_image,
     load_mask,
+    write_png,
 )
 from training.evaluation.predictor import load_predictor
 from training.synthesis.weak_labels import boxes_around, scribble
@@ -165,9 +165,8 @@ def _weakened(frame: Frame, kind: str, folder: Path) -> Frame:
     strokes = folder / "scribbles"
     strokes.mkdir(exist_ok=True)
     number = len(list(strokes.iterdir()))
-    _, encoded = cv2.imencode(".png", scribble(mask, np.random.default_rng(number)))
     path = strokes / f"{number:06d}.png"
-    path.write_bytes(encoded.tobytes())
+    write_png(scribble(mask, np.random.default_rng(number)), path)
     return replace(frame, mask=path, kind=SCRIBBLED)
 
 

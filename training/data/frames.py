@@ -12,7 +12,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from models.geometry import RGB, Box, Map
-from training.data.files import DataError, expect_file
+from training.data.files import DataError, expect_file, write_whole
 from training.data.masks import Pixels, smoke_of, strokes_of
 
 REAL_SMOKE = "real_smoke"
@@ -86,6 +86,15 @@ def load_image(path: Path) -> RGB:
     """Decode a picture to RGB (height, width, 3) uint8, EXIF orientation applied. Raises DataError."""
     image = _decode(path, cv2.IMREAD_COLOR)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def write_png(pixels: Pixels, path: Path) -> None:
+    """Write RGB (height, width, 3) or grey (height, width) as PNG, whole.
+
+    Raises OSError where it cannot be: OpenCV's own writing says on a full disk that it wrote, and leaves an empty file.
+    """
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels)
+    write_whole(encoded.tobytes(), path)
 
 
 def load_mask(frame: Frame, shape: tuple[int, ...]) -> Map:

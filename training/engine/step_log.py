@@ -1,8 +1,11 @@
 """The loss terms of every step as a CSV file, which a resumed run goes on with."""
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
+
+from training.data.files import write_whole
 
 STEPS = "steps.csv"
 _KEY = ("phase", "step")
@@ -39,12 +42,11 @@ class StepLog:
 
     def _write(self, columns: list[str], rows: list[dict[str, str]]) -> None:
         self._columns = columns
-        unfinished = self._path.with_suffix(".unfinished")
-        with unfinished.open("w", encoding="utf-8", newline="") as stream:
-            table = csv.DictWriter(stream, columns, restval="")
-            table.writeheader()
-            table.writerows(rows)
-        unfinished.replace(self._path)
+        text = io.StringIO(newline="")
+        table = csv.DictWriter(text, columns, restval="")
+        table.writeheader()
+        table.writerows(rows)
+        write_whole(text.getvalue(), self._path)
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:

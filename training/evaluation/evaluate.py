@@ -12,10 +12,10 @@ import numpy as np
 from models.geometry import RGB
 from training.data.files import write_whole
 from training.data.folders import Folders, evenly_spaced, expect_groups, frames_to_score
-from training.data.frames import REAL_SMOKE, Frame
+from training.data.frames import REAL_SMOKE, Frame, write_png
 from training.evaluation import measurements, plots
 from training.evaluation.measurements import reference
-from training.evaluation.pictures import contact_sheet, write_png
+from training.evaluation.pictures import contact_sheet
 from training.evaluation.predictor import Predictor
 from training.evaluation.report import markdown
 from training.evaluation.scores import FrameScore, choose_level, nearest_level, score_model

@@ -2,14 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from models.geometry import RGB, Map, Mask, fit, fit_map, unfit
 from models.maps import SegmentationMaps
-from training.data.files import write_whole
 from training.data.frames import Frame, load_image, load_mask
 from training.evaluation.predictor import Predictor, predict_frame
 
@@ -18,12 +16,6 @@ _COLUMNS = 2
 _TILE_PX = 320
 EPISTEMIC_NATS = 0.2
 """End of the colour scale of epistemic uncertainty, a small part of the total, on sheets and panels."""
-
-
-def write_png(image: RGB, path: Path) -> None:
-    """Write (height, width, 3) uint8 as PNG, whole. Raises OSError where it cannot be: OpenCV's own writing would not say so."""
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    write_whole(encoded.tobytes(), path)
 
 
 def outline(image: RGB, mask: Mask, colour: tuple[int, int, int]) -> RGB:

@@ -20,11 +20,12 @@ from models.maps import SegmentationMaps
 from models.networks.segmenter import SmokeSegmenter
 from models.operating_points import OperatingPoints
 from training.config import Config
+from training.data.frames import write_png
 from training.data.synthetic import add_smoke, render_landscape, render_plume
 from training.engine import checkpoint as checkpoints
 from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
-from training.evaluation.pictures import answer_panel, write_png
+from training.evaluation.pictures import answer_panel
 from training.metrics.calibration import Calibration
 from training.release import parity
 from training.release.model_card import model_card

@@ -12,7 +12,7 @@ import numpy as np
 from models.geometry import RGB, Map, regions
 from training.data.files import DataError, pictures_of, write_whole
 from training.data.folders import evenly_spaced, frames_to_score
-from training.data.frames import REAL_SMOKE, SYNTHETIC, load_image, load_mask
+from training.data.frames import REAL_SMOKE, SYNTHETIC, load_image, load_mask, write_png
 from training.data.layouts.manifest import COLUMNS, MANIFEST
 from training.synthesis.scene import SMOKE, Scene, smoke_free_scene, smoke_scene
 
@@ -57,7 +57,7 @@ def write_scenes(backgrounds: Path, count: int, seed: int, out: Path, beside: Pa
             tiles.append(_tile(scene.image, scene.mask))
     write_whole(stream.getvalue(), out / MANIFEST)
     sheet = out / "contact_sheet.png"
-    _save(sheet, _grid([*tiles, *real]))
+    write_png(_grid([*tiles, *real]), sheet)
     return sheet
 
 
@@ -70,10 +70,10 @@ def _scenes(pictures: Sequence[Path], count: int, seed: int) -> Iterator[tuple[i
 
 
 def _write(scene: Scene, out: Path, name: str) -> str:
-    _save(out / "img" / name, scene.image)
-    _save(out / "transmission" / name, np.round(scene.transmission * 65535.0).astype(np.uint16))
+    write_png(scene.image, out / "img" / name)
+    write_png(np.round(scene.transmission * 65535.0).astype(np.uint16), out / "transmission" / name)
     if scene.what == SMOKE:
-        _save(out / "gt" / name, (255 * scene.mask).astype(np.uint8))
+        write_png((255 * scene.mask).astype(np.uint8), out / "gt" / name)
     return name
 
 
@@ -85,12 +85,6 @@ def _row(name: str, scene: Scene, background: Path) -> tuple[str, ...]:
     drawn_over = os.fsencode(background.name).decode("utf-8", "replace")
     group = f"synthetic-{Path(drawn_over).stem}"
     return f"img/{name}", mask, kind, group, "train", scene.what, f"transmission/{name}", light, drawn_over
-
-
-def _save(path: Path, pixels: np.ndarray) -> None:
-    written = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
-    if not cv2.imwrite(str(path), written):
-        raise DataError(f"{path}: cannot be written")
 
 
 def _real_tiles(folder: Path) -> list[RGB]:

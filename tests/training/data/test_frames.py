@@ -1,6 +1,8 @@
 """A data folder read as it is, or refused in words that name the file."""
 
 import csv
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from models.geometry import Box
 from tests.training.rendered import COLUMNS, HEIGHT_PX, WIDTH_PX
 from training.data.files import DataError
 from training.data.folders import choose, frames_to_score, read_frames
-from training.data.frames import Frame, load_image, load_known, load_mask
+from training.data.frames import Frame, load_image, load_known, load_mask, write_png
 
 
 @pytest.fixture
@@ -119,6 +121,25 @@ def test_a_picture_that_cannot_be_had_is_named(tmp_path, name, words):
     (tmp_path / "empty.png").touch()
     with pytest.raises(DataError, match=f"{name}: {words}"):
         load_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 3)])
+def test_a_picture_is_read_as_it_was_written(tmp_path, shape):
+    pixels = np.arange(np.prod(shape)).reshape(shape).astype(np.uint8)
+    write_png(pixels, tmp_path / "a.png")
+    assert (load_image(tmp_path / "a.png") == (pixels if pixels.ndim == 3 else pixels[..., None])).all()
+
+
+def test_a_picture_that_the_disk_does_not_take_is_told(tmp_path, monkeypatch):
+    """OpenCV said that it was written, and left an empty file."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.png'"):
+        write_png(np.zeros((4, 6), np.uint8), tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_mask_is_zeros_and_ones(tmp_path):

@@ -1,6 +1,8 @@
 """The losses of a run as CSV: every step once, whatever was stopped and gone on with."""
 
 import csv
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,17 @@ def test_another_file_of_that_name_is_refused_in_words(tmp_path: Path):
     (tmp_path / STEPS).write_text("a,b\n1,2\n")
     with pytest.raises(OSError, match=r"steps\.csv: found columns a, b, expected phase, step"):
         StepLog(tmp_path / STEPS, "generator", 0)
+
+
+def test_a_disk_that_is_full_leaves_the_steps_that_were_done_and_is_named(tmp_path: Path, monkeypatch):
+    log = StepLog(tmp_path / STEPS, "generator", 0)
+    log.add(1, {"loss": 1.0})
+    before = (tmp_path / STEPS).read_bytes()
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=rf"No space left on device: '{tmp_path / STEPS}'"):
+        log.add(2, {"loss": 1.0, "kl": 1.0})
+    assert (tmp_path / STEPS).read_bytes() == before
