@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -71,6 +71,12 @@ class Problem(BaseModel):
     detail: str = Field(description="What was found and what was expected.")
     request_id: str
 
+    @classmethod
+    def of(cls, status: int, reason: str, detail: str, request_id: str) -> Self:
+        """From the status, the word for the cause, and what was found and expected."""
+        about = {"type": f"urn:smoke-bvm:problem:{reason}", "title": _title(status)}
+        return cls(**about, status=status, detail=detail, request_id=request_id)
+
 
 def install(app: FastAPI) -> None:
     """Answer every refusal with a problem body; the document says of all that they are one and the same."""
@@ -84,14 +90,8 @@ def respond(
     status: int, reason: str, detail: str, request_id: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """A problem response."""
-    problem = Problem(
-        type=f"urn:smoke-bvm:problem:{reason}",
-        title=_title(status),
-        status=status,
-        detail=detail,
-        request_id=request_id,
-    )
-    return Response(problem.model_dump_json(), status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+    body = Problem.of(status, reason, detail, request_id).model_dump_json()
+    return Response(body, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def described(*causes: type[errors.RequestError]) -> dict[int | str, dict[str, Any]]:

@@ -4,7 +4,6 @@ A subclass of uvicorn's protocol rather than a proxy in front: the limits hold w
 """
 
 import asyncio
-import json
 import time
 import uuid
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.api.problems import MEDIA_TYPE, Problem
 from service.server.http_parser import PlainParser, without_offer
 
 HEADER_TIMEOUT: Final = "header_timeout"
@@ -241,18 +241,11 @@ class LimitedProtocol(HttpToolsProtocol):
 
 
 def _problem(status: HTTPStatus, reason: str) -> bytes:
-    """The whole reply; its body has the fields of `service.api.problems.Problem`."""
+    """The whole reply."""
     request_id = uuid.uuid4().hex
-    problem = {
-        "type": f"urn:smoke-bvm:problem:{reason}",
-        "title": status.phrase,
-        "status": status.value,
-        "detail": _IN_WORDS[reason],
-        "request_id": request_id,
-    }
-    body = json.dumps(problem).encode()
+    body = Problem.of(status, reason, _IN_WORDS[reason], request_id).model_dump_json().encode()
     head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {MEDIA_TYPE}\r\n"
         f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\nConnection: close\r\n\r\n"
     )
     return head.encode("ascii") + body
