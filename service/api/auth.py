@@ -137,7 +137,8 @@ class ApiKeys:
         bucket = self._buckets.get(key.name)
         wait_s = bucket.take(self._clock()) if bucket else 0.0
         if wait_s:
-            raise RateExceeded(f"found more than {key.requests_per_s:g} requests/s with this key", math.ceil(wait_s))
+            most = f"{key.requests_per_s:g} requests/s"
+            raise RateExceeded(f"found more than {most} with this key, expected at most that", math.ceil(wait_s))
         return key.name
 
     def _filled(self, keys: list[Key]) -> dict[str, _Bucket]:

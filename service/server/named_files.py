@@ -43,7 +43,7 @@ def named_authority(name: str, file: Path | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=file)
     except (OSError, ValueError) as error:
-        raise SettingsInvalid(f"{name}: {file}: {error}") from error
+        raise SettingsInvalid(f"{name}: found {file}: {error}, expected certificates (PEM)") from error
 
 
 def named_secret(name: str, file: Path) -> str:

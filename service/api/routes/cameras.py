@@ -29,13 +29,21 @@ from service.cameras.metrics import OTHER
 from service.files import append
 from service.runtime.model import ModelInfo
 from service.timestamps import instant
-from service.validation import CAMERA_ID
+from service.validation import CAMERA_ID, in_words
 
 router = APIRouter(prefix="/cameras", tags=["cameras"])
 _LOG = logging.getLogger("service.cameras")
 _FEEDBACK_MAX_BYTES: Final = 4096
 _WRITING: Final = threading.Lock()
 _ONE: Final = (*ENTRY, errors.CameraUnknown, errors.ParameterInvalid)
+_EXPECTED: Final = {
+    "": f"a JSON object of {', '.join(Feedback.model_fields)}",
+    "verdict": "true_alarm or false_alarm",
+    "alarm_id": "the id of an alarm, as GET /alarms has it",
+    "request_id": "at most 64 characters",
+    "captured_at": "at most 64 characters",
+    "note": "at most 500 characters",
+}
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -163,9 +171,7 @@ async def _read(request: Request, timeout_s: float) -> Feedback:
     try:
         return Feedback.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part)[:32] for part in first["loc"]) or "body"
-        raise errors.ParameterInvalid(f"{name}: found {str(first['input'])[:64]!r}, {first['msg']}") from None
+        raise errors.ParameterInvalid(in_words(error, _EXPECTED)) from None
 
 
 def _entry(said: Feedback, camera: Camera, model: ModelInfo, now_s: float) -> dict[str, Any]:

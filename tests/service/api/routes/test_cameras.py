@@ -202,11 +202,12 @@ def test_feedback_says_where_the_alarm_would_have_been_silent_and_training_reads
     ("body", "status", "words"),
     [
         (b"", 400, "body"),
-        (b"[]", 422, "body: found '[]'"),
-        (b"{", 422, "body"),
-        (b'{"verdict": "maybe"}', 422, "verdict: found 'maybe'"),
+        (b"[]", 422, "found [], expected a JSON object of verdict"),
+        (b"{", 422, "expected a JSON object of verdict"),
+        (b'{"verdict": "maybe"}', 422, "verdict: found 'maybe', expected true_alarm or false_alarm"),
+        (b"{}", 422, "verdict: found nothing, expected true_alarm or false_alarm"),
         (b'{"verdict": "true_alarm", "mint": 1}', 422, "mint"),
-        (b'{"verdict": "true_alarm", "note": "' + b"a" * 501 + b'"}', 422, "note"),
+        (b'{"verdict": "true_alarm", "note": "' + b"a" * 501 + b'"}', 422, "expected at most 500 characters"),
         (b'{"verdict": "true_alarm", "note": "' + b"a" * 5000 + b'"}', 413, "4096 bytes"),
     ],
 )
