@@ -122,8 +122,12 @@ def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _require_estimator(checkpoint: Path, found: checkpoints.Checkpoint) -> None:
-    """Raise ExportError unless g_gamma has had what the configuration gives it: its phase, or steps beside the generator alone."""
-    phase = found.phase
+    """Raise ExportError unless it is a network of ours, whose g_gamma has had its phase, or steps beside the generator alone."""
+    phase, library = found.phase, found.config.network.library
+    if library:
+        raise ExportError(
+            f"{checkpoint}: found network {library!r}, which is there to compare with; expected network.library empty"
+        )
     if phase != "estimator" and found.config.estimator.stages:
         raise ExportError(
             f"{checkpoint}: stands in phase {phase!r}, where g_gamma is not trained; expected 'estimator'"

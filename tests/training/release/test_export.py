@@ -170,7 +170,8 @@ def test_a_file_that_is_not_the_module_is_refused_and_nothing_is_written(tiny_ru
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
-    ("name", "version"), [("Smoke Tiny", "0.1.0"), ("../outside", "0.1.0"), (None, "1.0"), (None, "v1.0.0")]
+    ("name", "version"),
+    [("Smoke Tiny", "0.1.0"), ("../outside", "0.1.0"), (None, "1.0"), (None, "v1.0.0")],
 )
 def test_a_name_or_version_that_the_contract_does_not_know_is_refused_and_nothing_is_written(
     tiny_run, tmp_path, name, version
@@ -231,6 +232,14 @@ def test_a_checkpoint_whose_estimator_is_not_trained_is_refused(tiny_run, tmp_pa
     checkpoints.save(replace(checkpoints.load(tiny_run.checkpoint), phase="generator"), early)
     with pytest.raises(ExportError, match="phase 'generator', where g_gamma is not trained"):
         export(early, tmp_path / "out", None, "0.1.0", {})
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_to_compare_with_is_no_release(tiny_run, tmp_path):
+    found = checkpoints.load(tiny_run.checkpoint)
+    checkpoints.save(replace(found, config=tiny('network.library="PSPNet"')), tmp_path / "last.ckpt")
+    with pytest.raises(ExportError, match="found network 'PSPNet', which is there to compare with"):
+        export(tmp_path / "last.ckpt", tmp_path / "out", None, "0.1.0", {})
     assert not (tmp_path / "out").exists()
 
 
