@@ -13,7 +13,7 @@ from models.manifest import ManifestError, newest_release
 from service.cameras.evidence import AlarmPolicy
 from service.errors import ModelUnusable, SettingsInvalid
 from service.runtime.providers import Arena, Precision, Provider
-from service.validation import distance, in_words
+from service.validation import distance, found_and_expected, in_words
 
 _GONE: Final = {
     "SMOKE_BURST_S": "SMOKE_CAMERA_WAIT_MAX_MS says how long a camera's only frame may wait, SMOKE_WAIT_MAX_MS any other",
@@ -259,9 +259,11 @@ class Settings(BaseSettings):
 
 def _in_words(problem: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     """One line about one refused value."""
+    if problem["type"] == "alarm":
+        return str(problem["msg"])
     if not problem["loc"]:
-        return f"found settings that contradict each other, expected: {problem['msg']}"
-    return f"{_PREFIX}{str(problem['loc'][0]).upper()}: found {problem['input']!r}, expected: {problem['msg']}"
+        return f"found settings that contradict each other, expected {problem['msg']}"
+    return f"{_PREFIX}{str(problem['loc'][0]).upper()}: {found_and_expected(problem)}"
 
 
 def environment() -> Mapping[str, str]:

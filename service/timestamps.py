@@ -14,7 +14,8 @@ def check_instant(text: str) -> str:
             raise ValueError(text)
         datetime.fromisoformat(text.upper())
     except ValueError:
-        raise ValueError("expected RFC 3339, as in 2026-05-01T12:00:00Z or 2026-05-01T14:00:00%2B02:00") from None
+        expected = "RFC 3339, as in 2026-05-01T12:00:00Z or 2026-05-01T14:00:00%2B02:00"
+        raise ValueError(f"found {text!r}, expected {expected}") from None
     return text
 
 

@@ -16,12 +16,33 @@ def check_id(at: str, text: str) -> None:
         raise ValueError(f"{at}: found {text!r:.80}, expected up to 64 letters, digits, `_`, `-` and `.`")
 
 
+_OURS: Final = {
+    "Value error, ": "",
+    "Input should be ": "",
+    "Field required": "it to be there",
+    "String should have ": "a text of ",
+    "String should match pattern ": "a text that matches ",
+}
+"""What pydantic says, and what is said behind «expected»."""
+
+
 def parsed(parse: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401 - decoded TOML
     """What a parser makes of a text. Raises ValueError, also where it is nested deeper than the parser can follow."""
     try:
         return parse(text)
     except RecursionError:
         raise ValueError("found brackets nested too deeply, expected a few levels") from None
+
+
+def found_and_expected(problem: Mapping[str, Any], expected: str | None = None) -> str:
+    """What pydantic refused: found, expected; in its own words, or these."""
+    words = problem["msg"]
+    for theirs, ours in _OURS.items():
+        words = words.replace(theirs, ours)
+    if words.startswith("found"):
+        return str(words)
+    found = "nothing" if problem["type"] == "missing" else repr(problem["input"])[:80]
+    return f"found {found}, expected {expected or words}"
 
 
 def in_words(error: ValidationError, expected: Mapping[str, str], at: str = "") -> str:
@@ -32,10 +53,7 @@ def in_words(error: ValidationError, expected: Mapping[str, str], at: str = "") 
         return f"{at}{at and ': '}found {unknown}, expected {words}"
     problem, key = problems[0], str(*problems[0]["loc"][:1])
     where = ".".join(part for part in (at, key) if part)
-    words = problem["msg"].removeprefix("Value error, ").replace("Input should be ", "")
-    if not words.startswith("found"):
-        found = "nothing" if problem["type"] == "missing" else repr(problem["input"])[:80]
-        words = f"found {found}, expected {expected.get(key, words)}"
+    words = found_and_expected(problem, expected.get(key))
     return f"{where}: {words}" if where else words
 
 

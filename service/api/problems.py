@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from service import errors
+from service.validation import found_and_expected
 
 MEDIA_TYPE: Final = "application/problem+json"
 CLIENT_CLOSED_REQUEST: Final = 499
@@ -150,8 +151,7 @@ def _in_words(problem: Mapping[str, Any]) -> str:
     name = ".".join(str(part)[:64] for part in problem["loc"][1:]) or "request"
     if problem["type"] == "extra_forbidden":
         return f"{name}: found an unknown parameter, expected only documented ones"
-    words = problem["msg"].removeprefix("Value error, ")
-    return f"{name}: {words}" if words.startswith("found") else f"{name}: found {str(problem['input'])[:64]!r}, {words}"
+    return f"{name}: {found_and_expected(problem)}"
 
 
 def _title(status: int) -> str:

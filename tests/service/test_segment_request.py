@@ -16,7 +16,7 @@ def post(client, frame, query="", **headers):
         ("outputs=mask,", "outputs: found outputs ['']"),
         ("output=mask", "output: found an unknown parameter"),
         ("resolution=full", "resolution: found 'full'"),
-        ("encoding=tiff", "encoding: found 'tiff', Input should be 'png' or 'npz'"),
+        ("encoding=tiff", "encoding: found 'tiff', expected 'png' or 'npz'"),
         (
             "encoding=npz&resolution=frame",
             "request: found encoding npz with resolution frame, expected resolution model",
