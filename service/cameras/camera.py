@@ -27,6 +27,8 @@ from service.pipeline.detections import REGIONS_MAX, Assessment, MeanUncertainty
 from service.runtime.model import ModelInfo
 
 _RECENT_FRAMES: Final = 50
+GONE_S: Final = 86_400.0
+"""What sends nothing for longer is forgotten: a camera, or a view of one."""
 VIEWS_MAX: Final = 16
 """Most views of a camera that are remembered."""
 
@@ -187,18 +189,25 @@ class Camera:
         self.views.setdefault(name, CameraView())
         return name
 
-    def forget_views(self, until_s: float, now_s: float) -> None:
-        """Forget the views whose last frame came before that; the one without a name begins anew."""
-        for name in self.silent_views(until_s):
+    def gone(self, now_s: float) -> bool:
+        """Whether it has sent nothing for a day."""
+        return now_s - self.seen_s > GONE_S
+
+    def silent_views(self, now_s: float) -> list[str]:
+        """The views that have sent nothing for a day, or all of a camera that is gone; the one without a name unless it is clear."""
+        until_s = now_s if self.gone(now_s) else now_s - GONE_S
+        silent = (name for name, view in self.views.items() if view.seen_s < until_s)
+        return [name for name in silent if name or self.views[""].alarm.state is not AlarmState.CLEAR]
+
+    def forget_silent(self, now_s: float) -> tuple[AlarmState, str | None]:
+        """Forget those views; the one without a name begins anew. Returns the camera's state before, and the id of its alarm."""
+        before = self.alarm
+        for name in self.silent_views(now_s):
             if name:
                 del self.views[name]
             else:
                 self.views[""] = CameraView(CameraAlarm(since_s=now_s))
-
-    def silent_views(self, until_s: float) -> list[str]:
-        """The views to be forgotten whose last frame came before that; of the one without a name there must be something to forget."""
-        silent = (name for name, view in self.views.items() if view.seen_s < until_s)
-        return [name for name in silent if name or self.views[""].alarm.state is not AlarmState.CLEAR]
+        return before.state, before.id
 
     def clock_set(self, seconds: float) -> None:
         """Move all times that are remembered by this machine's clock, which was set by so much."""

@@ -9,8 +9,6 @@ Where several processes share a store, what is remembered here is what they know
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from typing import Final
 
 from models.drift import Histogram
 from service.cameras.alarm import AlarmState, CameraAlarm
@@ -26,7 +24,6 @@ from service.errors import StateUnknown
 from service.pipeline.pipeline import Segmentation
 
 _LOG = logging.getLogger("service.cameras")
-_GONE_S: Final = 86_400.0
 
 
 class Cameras:
@@ -148,7 +145,7 @@ class Cameras:
         try:
             news = await self._store.news({camera.id: camera.version for camera in self}, self._cache.room)
             for camera in news:
-                if self.get(camera.id) is None and _gone(camera, now_s):
+                if self.get(camera.id) is None and camera.gone(now_s):
                     await self._store.forget(camera.id)
         except StateUnknown:
             return
@@ -161,7 +158,7 @@ class Cameras:
 
     def _join(self, camera: Camera, now_s: float) -> Camera | None:
         """Remember a camera of others, unless it is gone, or there is no room."""
-        return None if _gone(camera, now_s) else self._cache.add(camera.id, now_s, make_room=False)
+        return None if camera.gone(now_s) else self._cache.add(camera.id, now_s, make_room=False)
 
     def _follow(self, camera: Camera, known: Camera) -> None:
         """Tell of a camera that was changed elsewhere, which tells of its alarm; unless that was here, and only the answer was lost."""
@@ -221,13 +218,13 @@ class Cameras:
             return
 
     async def _evict_silent(self, camera: Camera, now_s: float) -> None:
-        if camera.silent_views(_silent_since(camera, now_s)):
-            camera, (before, alarm_id) = await self._exchange(camera, partial(_forget_views, now_s=now_s))
+        if camera.silent_views(now_s):
+            camera, (before, alarm_id) = await self._exchange(camera, lambda now: now.forget_silent(now_s))
             if camera.alarm.state is not before:
                 self._changed(camera, before, camera.leading, alarm_id)
-                if not _gone(camera, now_s):
+                if not camera.gone(now_s):
                     self.on_update(camera)
-        if _gone(camera, now_s) and self.get(camera.id) is camera:
+        if camera.gone(now_s) and self.get(camera.id) is camera:
             await self._store.forget(camera.id)
             self._cache.remove(camera)
             self._forgotten(camera, SILENCE)
@@ -272,23 +269,6 @@ class Cameras:
             self._metrics.forget(camera.label)
         self.on_forget(camera)
         _LOG.info("camera forgotten", extra={"camera": camera.id, "reason": reason})
-
-
-def _gone(camera: Camera, now_s: float) -> bool:
-    """Whether it has sent nothing for a day."""
-    return now_s - camera.seen_s > _GONE_S
-
-
-def _silent_since(camera: Camera, now_s: float) -> float:
-    """Views whose last frame came before that are forgotten: all of them, where the camera is gone."""
-    return now_s if _gone(camera, now_s) else now_s - _GONE_S
-
-
-def _forget_views(camera: Camera, now_s: float) -> tuple[AlarmState, str | None]:
-    """Forget what is silent; returns the alarm's state before, and its id."""
-    before = camera.alarm.state, camera.alarm.id
-    camera.forget_views(_silent_since(camera, now_s), now_s)
-    return before
 
 
 def _by(alarm: CameraAlarm) -> dict[str, str | None]:

@@ -23,7 +23,7 @@ import aiomqtt
 
 from service.cameras.alarm import AlarmState
 from service.cameras.alarm_status import AlarmTransition
-from service.cameras.camera import Camera
+from service.cameras.camera import GONE_S, Camera
 from service.notifications.broker import BrokerOptions, connection
 from service.notifications.links import AlarmLinks
 from service.notifications.topics import EXPIRE_S, Topics, state_body
@@ -37,7 +37,6 @@ _DRAIN_S: Final = 3.0
 _AGAIN_S: Final = EXPIRE_S / 5
 _SILENT_S: Final = 900.0
 """A camera that sends nothing for longer is `offline`."""
-_GONE_S: Final = 86_400.0
 _CHANGED_MAX: Final = 20_000
 _AT_ONCE: Final = 20
 
@@ -254,7 +253,7 @@ class Mqtt:
                 await self._publish(client, self._topics.state(camera_id), b"")
                 self._orphans.setdefault(camera_id, now_s)
         self._orphans = {camera_id: at_s for camera_id, at_s in self._orphans.items() if camera_id not in known}
-        for camera_id in [camera_id for camera_id, at_s in self._orphans.items() if now_s - at_s > _GONE_S]:
+        for camera_id in [camera_id for camera_id, at_s in self._orphans.items() if now_s - at_s > GONE_S]:
             await self._forget(client, camera_id)
         for camera_id in self._changed.keys() - known:
             del self._changed[camera_id]

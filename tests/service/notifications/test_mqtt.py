@@ -181,7 +181,7 @@ def test_of_a_camera_that_does_not_come_back_for_a_day_nothing_is_left(broker, m
     async def run() -> None:
         async with publisher(broker.port, [camera()]).running():
             await heard(broker.port, "alarm")
-        monkeypatch.setattr("service.notifications.mqtt._GONE_S", 0.2)
+        monkeypatch.setattr("service.notifications.mqtt.GONE_S", 0.2)
         async with publisher(broker.port, []).running():
             await held(broker.port, lambda found: found == {"smoke/status": b"online"})
 
