@@ -12,6 +12,7 @@ ignore = []
 
 import logging
 import math
+import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -154,6 +155,7 @@ class CameraFile:
         self._base = base
         self._check = check
         self._stamp: tuple[int, int] | None = None
+        self._reading = threading.Lock()
         self.rules = Rules(Rule(base))
         self.error: str | None = None
         self.read_s = 0.0
@@ -163,24 +165,27 @@ class CameraFile:
 
     def refresh(self) -> None:
         """Read the file if it has changed; a broken one keeps the old rules, and `error` and the log say so."""
-        if self._path is None:
-            return
+        if self._path is not None:
+            with self._reading:
+                self._refresh(self._path)
+
+    def _refresh(self, path: Path) -> None:
         try:
-            stat = self._path.stat()
+            stat = path.stat()
             stamp = (stat.st_mtime_ns, stat.st_size)
             if stamp == self._stamp:
                 return
             self._stamp = stamp
-            rules = parsed(lambda text: Rules.parse(text, self._base), read_text(self._path))
+            rules = parsed(lambda text: Rules.parse(text, self._base), read_text(path))
             self._check(rules)
             self.rules = rules
         except (OSError, ValueError) as error:
             if isinstance(error, OSError | OperatingPointError):
                 self._stamp = None  # Tried again: the file may come back, and another model may certify the rate.
-            self._say(f"{self._path}: {error}")
+            self._say(f"{path}: {error}")
         else:
             self.error, self.read_s = None, time.time()
-            _LOG.info("cameras file read", extra={"file": str(self._path), "cameras": len(self.rules.cameras)})
+            _LOG.info("cameras file read", extra={"file": str(path), "cameras": len(self.rules.cameras)})
 
     def _say(self, error: str) -> None:
         if error != self.error:

@@ -159,8 +159,7 @@ class CameraEventBody(CameraBody):
     @classmethod
     def after(cls, camera: Camera, newest: int) -> Self:
         """From what is known, with the findings of so many frames."""
-        known = list(camera.recent)
-        shown = known[len(known) - newest :] if newest else []
+        shown = list(camera.recent)[-newest:] if newest else []
         return cls(**dict(CameraBody.of(camera)), findings=[FindingsBody.of(frame) for frame in shown])
 
 

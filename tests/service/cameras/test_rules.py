@@ -1,8 +1,10 @@
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from service.cameras import rules as rules_module
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.rules import CameraFile, Rules
 from service.errors import SettingsInvalid
@@ -93,6 +95,35 @@ def test_a_view_has_its_own_policy_over_that_of_its_camera():
     assert (east.policy.frames, east.policy.hits, west.policy.hits) == (8, 5, 4.5)
     low = (0.1, 0.85, 0.2, 0.95)
     assert (east.ignores(low), west.ignores(low)) == (False, True)
+
+
+def test_whoever_asks_for_the_file_as_it_is_being_read_hears_what_came_of_it(tmp_path, monkeypatch):
+    """A reload at the second at which it was looked at anyway said that a broken file was well."""
+    write(tmp_path / "cameras.toml", "", 1)
+    file, errors = CameraFile(tmp_path / "cameras.toml", AlarmPolicy()), []
+    write(tmp_path / "cameras.toml", "broken", 2)
+    begun, free, read = threading.Event(), threading.Event(), rules_module.read_text
+
+    def slowly(path: Path) -> str:
+        begun.set()
+        assert free.wait(60)
+        return read(path)
+
+    def ask() -> None:
+        file.refresh()
+        errors.append(file.error)
+
+    monkeypatch.setattr(rules_module, "read_text", slowly)
+    asking = [threading.Thread(target=ask) for _ in range(2)]
+    asking[0].start()
+    assert begun.wait(60)
+    asking[1].start()
+    asking[1].join(0.1)
+    free.set()
+    for thread in asking:
+        thread.join()
+    assert len(errors) == 2
+    assert all(errors)
 
 
 def test_a_file_that_is_missing_at_the_start_is_refused(tmp_path):
