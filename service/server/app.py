@@ -60,18 +60,18 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     )
     keys = components.keys(settings)
     state = AppState(
-        settings,
-        keys,
-        slot,
-        metrics,
-        components.admission_control(settings, estimator),
-        Reloader(slot, load, metrics.reloaded, lambda model: cameras.file.rules.check_rates(model.manifest)),
-        RereadFiles(settings, keys, cameras.file),
-        cameras,
-        components.alarm_archive(settings, cameras, metrics, supervisor, notifier),
-        Broadcast(metrics.reader_dropped),
-        components.pipeline(settings, slot, metrics, estimator),
-        supervisor,
+        settings=settings,
+        keys=keys,
+        slot=slot,
+        metrics=metrics,
+        admission=components.admission_control(settings, estimator),
+        reloader=Reloader(slot, load, metrics.reloaded, lambda model: cameras.file.rules.check_rates(model.manifest)),
+        files=RereadFiles(settings, keys, cameras.file),
+        cameras=cameras,
+        alarms=components.alarm_archive(settings, cameras, metrics, supervisor, notifier),
+        events=Broadcast(metrics.reader_dropped),
+        pipeline=components.pipeline(settings, slot, metrics, estimator),
+        supervisor=supervisor,
     )
     _watch(state)
     publish_changes(cameras, state.events)

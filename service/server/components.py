@@ -71,16 +71,16 @@ def _check_rate(rate: float | None, manifest: Manifest) -> None:
 def runtime_options(settings: Settings) -> RuntimeOptions:
     """Where and how wide a model is to run."""
     return RuntimeOptions(
-        settings.provider,
-        settings.require_provider,
-        settings.threads,
-        settings.runners,
-        settings.batch_max,
-        settings.cuda_arena,
-        settings.cuda_memory_max_bytes,
-        settings.cuda_graphs,
-        settings.tensorrt_cache_dir,
-        settings.precision,
+        provider=settings.provider,
+        require=settings.require_provider,
+        threads=settings.threads,
+        runners=settings.runners,
+        batch_max=settings.batch_max,
+        cuda_arena=settings.cuda_arena,
+        cuda_memory_max_bytes=settings.cuda_memory_max_bytes,
+        cuda_graphs=settings.cuda_graphs,
+        tensorrt_cache_dir=settings.tensorrt_cache_dir,
+        precision=settings.precision,
     )
 
 
@@ -178,10 +178,10 @@ def alarm_archive(
         AlarmIndex(limits, records),
         cameras,
         folder,
-        partial(alarm_pictures, limits=Limits(settings.pixels_max)),
-        metrics.kept_picture,
-        notifier.show,
-        supervisor,
+        draw=partial(alarm_pictures, limits=Limits(settings.pixels_max)),
+        report=metrics.kept_picture,
+        show=notifier.show,
+        supervisor=supervisor,
     )
 
 
