@@ -122,6 +122,12 @@ class SegmentQuery(BaseModel):
 
     def options(self, false_alarm_rate: float | None = None) -> SegmentOptions:
         """What is wanted, in the pipeline's words; the rate is what the operator wants of frames for which no threshold is asked."""
-        outputs = parse_outputs(",".join(filter(None, self.outputs)))
-        wanted = (self.resolution, self.threshold, self.tiles, self.encoding, false_alarm_rate, self.overlay_encoding)
-        return SegmentOptions(outputs, *wanted)
+        return SegmentOptions(
+            parse_outputs(",".join(filter(None, self.outputs))),
+            resolution=self.resolution,
+            threshold=self.threshold,
+            tiles=self.tiles,
+            encoding=self.encoding,
+            false_alarm_rate=false_alarm_rate,
+            overlay_encoding=self.overlay_encoding,
+        )

@@ -25,8 +25,15 @@ def request_context(query: SegmentQuery, cost: int, deadline_ms: int | None, mos
     """What is known of a request that arrives now, of so many frames' work, and that the service gives `most_s` seconds at most."""
     arrived_s = time.perf_counter()
     wait_s = most_s if deadline_ms is None else min(deadline_ms / 1000.0, most_s)
-    times, hurried = (arrived_s, arrived_s + wait_s), wait_s < most_s
-    return RequestContext(query.camera_id, query.latest, *times, cost, hurried, query.view)
+    return RequestContext(
+        query.camera_id,
+        query.latest,
+        arrived_s,
+        deadline_s=arrived_s + wait_s,
+        cost=cost,
+        hurried=wait_s < most_s,
+        view=query.view,
+    )
 
 
 def body_bytes(headers: Mapping[str, str], max_bytes: int) -> int:

@@ -184,14 +184,14 @@ def _spec(name: str, camera_id: str, view: str, table: dict[str, Any], environme
         view,
         source.kind,
         address,
-        source.interval_s,
-        source.stall_s,
-        username,
-        password,
-        source.ca_file,
-        source.transport,
-        source.keyframes,
-        tuple(spelling for secret in secrets for spelling in spellings(secret)),
+        interval_s=source.interval_s,
+        stall_s=source.stall_s,
+        username=username,
+        password=password,
+        ca_file=source.ca_file,
+        transport=source.transport,
+        keyframes=source.keyframes,
+        secrets=tuple(spelling for secret in secrets for spelling in spellings(secret)),
     )
 
 
