@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -182,6 +182,12 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="Sentences or JSON lines; auto takes sentences on a terminal, else JSON."
     )
+
+    @field_validator("state_file")
+    @classmethod
+    def _where_it_leads(cls, file: Path | None) -> Path | None:
+        """The file is replaced as a whole: a link to one, on a volume say, must not be."""
+        return file and Path(os.path.realpath(file))
 
     @model_validator(mode="after")
     def _one_fits(self) -> Self:

@@ -74,6 +74,16 @@ def test_the_default_number_of_cameras_is_described_without_holding_up_a_frame()
     assert least_cpu_s(lambda: snapshot.snapshot_of(cameras, 400.0)) < 0.05
 
 
+def test_a_state_file_behind_a_link_is_written_to_where_that_leads(tmp_path):
+    """The file took the place of the link, and was gone with the container that it lay in."""
+    link, volume = tmp_path / "state.json", tmp_path / "volume"
+    volume.mkdir()
+    link.symlink_to(volume / "state.json")
+    snapshot.write_snapshot(snapshot.snapshot_of([alarmed()], 400.0), Settings.load(state_file=link).state_file)
+    assert link.is_symlink()
+    assert "ridge" in snapshot.read_snapshot(volume / "state.json")
+
+
 def test_each_view_of_a_camera_is_kept(tmp_path):
     file = tmp_path / "state.json"
     camera = alarmed()
