@@ -1,6 +1,6 @@
 """A process that prepares frames, and that can be ended: a file that hangs its decoder, or brings it down, harms nothing else.
 
-Both ends of one line: the service sends a file, the process asks for room for its pixels, and answers with the frame or the refusal.
+Both ends of one pipe: the service sends a file, the process asks for room for its pixels, and answers with the frame or the refusal.
 """
 
 import math
@@ -40,7 +40,7 @@ class WorkerLost(Exception):  # noqa: N818 - says what happened
     """The process ended by itself."""
 
 
-class Line:
+class SharedPipe:
     """One end of a pipe beside which both ends share memory for what is large. They take turns, so that one writes and one reads.
 
     A pipe holds a quarter of a frame, and who sends one through it and who receives it would wake each other again and again.
@@ -116,9 +116,9 @@ class WorkerProcess:
     """One process, started with the object and used by one thread at a time."""
 
     def __init__(self) -> None:
-        pipe, theirs = Pipe()
+        ours, theirs = Pipe()
         with theirs, _shared_memory() as memory:
-            self._line = Line(pipe, memory)
+            self._pipe = SharedPipe(ours, memory)
             self._process = _started(theirs.fileno(), memory)
         self._ready = False
 
@@ -134,7 +134,7 @@ class WorkerProcess:
         self._await_start()
         try:
             until_s = time.perf_counter() + most_s
-            self._line.send((pickle.PickleBuffer(body), wanted))
+            self._pipe.send((pickle.PickleBuffer(body), wanted))
             return self._answer(hold_pixels, until_s)
         except (EOFError, OSError) as error:
             if isinstance(error, TimeoutError):
@@ -151,7 +151,7 @@ class WorkerProcess:
         self._process.wait()
         if self._process.stdin:
             self._process.stdin.close()
-        self._line.close()
+        self._pipe.close()
 
     def _await_start(self) -> None:
         if self._ready:
@@ -169,10 +169,10 @@ class WorkerProcess:
             try:
                 hold_pixels(answer)
             except BaseException:
-                self._line.send(False)
+                self._pipe.send(False)
                 self._receive(until_s)
                 raise
-            self._line.send(True)
+            self._pipe.send(True)
             answer = self._receive(until_s)
         if isinstance(answer, Exception):
             raise answer
@@ -180,9 +180,9 @@ class WorkerProcess:
         return answer
 
     def _receive(self, until_s: float) -> PreparedFrame | Exception | int | str:
-        if not self._line.poll(max(0.0, until_s - time.perf_counter())):
+        if not self._pipe.poll(max(0.0, until_s - time.perf_counter())):
             raise TimeoutError
-        answer: PreparedFrame | Exception | int | str = self._line.receive()
+        answer: PreparedFrame | Exception | int | str = self._pipe.receive()
         return answer
 
 
@@ -198,20 +198,20 @@ def serve_pipe() -> Never:
     limit_heap(_FRAME_BYTES_MAX, _SPARE_BYTES)
     cv2.setNumThreads(1)
     end_with_starter()
-    line = Line(Connection(int(sys.argv[1])), int(sys.argv[2]))
-    line.send(_READY)
+    pipe = SharedPipe(Connection(int(sys.argv[1])), int(sys.argv[2]))
+    pipe.send(_READY)
     while True:
         try:
-            body, wanted = line.receive()
+            body, wanted = pipe.receive()
         except EOFError:
             os._exit(0)
-        line.send(_prepared(line, body, wanted))
+        pipe.send(_prepared(pipe, body, wanted))
 
 
-def _prepared(line: Line, body: bytes, wanted: Preparation) -> PreparedFrame | Exception:
+def _prepared(pipe: SharedPipe, body: bytes, wanted: Preparation) -> PreparedFrame | Exception:
     def hold_pixels(pixels: int) -> None:
-        line.send(pixels)
-        if not line.receive():
+        pipe.send(pixels)
+        if not pipe.receive():
             raise _NoRoom
 
     try:
