@@ -109,9 +109,8 @@ def _smoke(labels_in: Path, root: Path) -> dict[int, bool] | None:
 def _names(file: Path) -> dict[int, str]:
     text = text_of(file)
     try:
-        named = (
-            [line.strip() for line in text.splitlines() if line.strip()] if file.name == CLASSES else _yaml_names(text)
-        )
+        # A line without a name counts too: a class is the number of its line.
+        named = [line.strip() for line in text.strip().splitlines()] if file.name == CLASSES else _yaml_names(text)
         pairs = named.items() if isinstance(named, dict) else enumerate(named)
         return {int(number): str(name) for number, name in pairs}
     except (yaml.YAMLError, RecursionError, AttributeError, TypeError, ValueError, OverflowError) as error:

@@ -175,6 +175,13 @@ def test_names_of_classes_are_lines_at_the_root_or_beside_the_labels(tmp_path, p
     assert frame.boxes == (Box(24, 16, 12, 8),)
 
 
+def test_a_line_without_a_name_counts_among_the_classes(tmp_path):
+    picture(tmp_path / "images/a.jpg"), text(tmp_path / "labels/a.txt", "2 .5 .5 .2 .2\n1 .1 .1 .1 .1")
+    text(tmp_path / "classes.txt", "forest fire\n\nwhite smoke\n\n")
+    (frame,) = checked(tmp_path)
+    assert frame.boxes == (Box(24, 16, 12, 8),)
+
+
 def test_several_classes_without_names_are_refused(tmp_path):
     with pytest.raises(DataError, match="the classes 0, 1, and no data"):
         of_yolo(tmp_path, "0 .5 .5 .1 .1\n1 .5 .5 .1 .1", names="")
