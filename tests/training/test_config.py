@@ -32,6 +32,13 @@ def test_every_preset_is_valid_and_found_by_its_name_from_anywhere(preset, monke
     assert by_name == read_config(Path("training/configs") / preset.name)
 
 
+@pytest.mark.parametrize("path", ["tiny.v2", "tiny.toml", "mine/tiny.toml", "mine/tiny"])
+def test_a_file_that_is_not_there_is_no_preset_whose_name_is_like_it(path, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=f"{path}: no such file, nor a preset of that name"):
+        read_config(Path(path))
+
+
 def test_a_file_is_read_before_a_preset_of_its_name(file):
     file.write_text(file.read_text().replace("seed = 1", "seed = 77"))
     moved = file.rename(file.with_name("tiny.toml"))

@@ -7,26 +7,34 @@ from typing import Any
 
 from training.config import Config, ConfigError, parse_config
 
+_PRESETS = Path(__file__).parent.parent / "configs"
+
 
 def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Read a TOML file and apply overrides such as `generator.optimiser.learning_rate=1e-4`.
 
-    A path that does not exist is looked up among the presets, so that `embedded` and `training/configs/embedded.toml` both work
-    from anywhere.
+    A preset is known by its name and as `training/configs/<name>.toml`, from anywhere; a file that is there comes first.
 
     Raises:
         ConfigError: No such file, no TOML, an unknown key or an impossible value.
     """
-    source = path if path.is_file() else Path(__file__).parent.parent / "configs" / f"{path.stem}.toml"
+    source = path if path.is_file() else _preset(path)
     try:
         raw = tomllib.loads(source.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file, nor a preset of that name in {source.parent}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{source}: not readable as TOML: {error}") from error
     for override in overrides:
         _apply(raw, override)
     return parse_config(raw, str(source))
+
+
+def _preset(path: Path) -> Path:
+    """The file of the preset that is named. Raises ConfigError where none is: what is only like its name is not meant."""
+    preset = _PRESETS / f"{path.stem}.toml"
+    named = str(path) == path.stem or path.parent.parts[-2:] == _PRESETS.parts[-2:]
+    if not (named and preset.is_file()):
+        raise ConfigError(f"{path}: no such file, nor a preset of that name in {_PRESETS}")
+    return preset
 
 
 def _apply(raw: dict[str, Any], override: str) -> None:
