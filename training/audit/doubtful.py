@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.geometry import Map, fit, fit_map
+from models.geometry import Map, fit_map
 from training.audit.survey import Surveyed
 from training.data.frames import BOXED, SCRIBBLED, load_image, load_mask
 from training.evaluation.predictor import Predictor, predict_frame
@@ -26,5 +26,5 @@ def doubtful_masks(surveyed: list[Surveyed], predictor: Predictor, most: int) ->
 
 def _surprise(each: Surveyed, predictor: Predictor) -> float:
     image = load_image(each.frame.image)
-    maps = predict_frame(predictor.predict, fit(image, predictor.size_px), predictor.size_px)
+    maps = predict_frame(predictor, image)
     return surprise(maps.probability, fit_map(load_mask(each.frame, image.shape), predictor.size_px))

@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,8 +11,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from models.geometry import RGB, regions, unfit
-from models.manifest import Manifest, newest_release
+from models.geometry import regions, unfit
+from models.manifest import newest_release
 from models.maps import SegmentationMaps
 from models.outlines import Ring, plain, polygons
 from training.audit.ranking import Chosen, Scored, choose_frames, knowledge_gap
@@ -28,6 +27,8 @@ from training.evaluation.predictor import Predictor, load_predictor, predict_fra
 Item = TypeVar("Item")
 KEPT_SCORES, RANKING, FRAMES, SHEET = "scores.csv", "ranking.csv", "frames", "contact_sheet.png"
 _COLUMNS = ("model", "file", "bytes", "modified_ns", "score", "unsure", "fault")
+WEIGHTS_DIGITS = 16
+"""Of the sha256 of a model, by which files tell what weights they come from."""
 _EVEN = 0.5
 """Where a checkpoint, which has no threshold, draws smoke from."""
 _SHOWN, _LINE_ITEMS = 20, 100
@@ -41,12 +42,11 @@ def run_rank(options: argparse.Namespace, console: Console) -> None:
         raise DataError(
             f"{out / RANKING}: is there already, and its frames may be labelled by now; choose another --out"
         )
-    model = options.model or newest_release()
-    predictor = load_predictor(model)
+    predictor = load_predictor(options.model or newest_release())
     labelled = [frame.image for frame in read_frames(options.labelled, "all")] if options.labelled else []
     files = _pictures(options.folder, out, console)
     out.mkdir(parents=True, exist_ok=True)
-    scored = score_files(predictor, fingerprint(model), options.folder, files, out / KEPT_SCORES, console)
+    scored = score_files(predictor, options.folder, files, out / KEPT_SCORES, console)
     readable = [each for each in scored if not each.fault]
     if not readable:
         raise DataError(f"{options.folder}: none of {len(scored)} pictures can be read, the first: {scored[0].fault}")
@@ -59,19 +59,17 @@ def run_rank(options: argparse.Namespace, console: Console) -> None:
     _tell(options, scored, rows, console)
 
 
-def score_files(
-    predictor: Predictor, model: str, root: Path, files: Sequence[Path], kept: Path, console: Console
-) -> list[Scored]:
+def score_files(predictor: Predictor, root: Path, files: Sequence[Path], kept: Path, console: Console) -> list[Scored]:
     """Every picture with its score; those that the same model scored before, and that have not changed, are not scored again.
 
     Args:
         predictor: Who is asked.
-        model: Fingerprint of its weights.
         root: What file names are told relative to.
         files: Pictures below it.
         kept: CSV that gets a row as soon as a picture is scored, so that nothing is lost when the work is stopped.
         console: Shows how far it is.
     """
+    model = predictor.sha256[:WEIGHTS_DIGITS]
     known = _known(kept, model)
     scored = []
     with kept.open("a", encoding="utf-8", errors="surrogateescape", newline="") as stream:
@@ -125,14 +123,6 @@ def _pictures(root: Path, out: Path, console: Console) -> list[Path]:
     return files
 
 
-def fingerprint(model: Path) -> str:
-    """Sixteen digits that change with the weights of a release or checkpoint."""
-    if model.is_dir():
-        return Manifest.read(model).sha256[:16]
-    with model.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
-
-
 def _state(root: Path, file: Path) -> tuple[str, str, str]:
     """Its name, and what changes when it does."""
     name = os.path.relpath(file, root)
@@ -154,15 +144,11 @@ def _known(kept: Path, model: str) -> dict[tuple[str, ...], tuple[str, str, str]
 
 def _score(predictor: Predictor, file: Path) -> tuple[str, str, str]:
     try:
-        maps = _maps(predictor, load_image(file))
+        maps = predict_frame(predictor, load_image(file))
     except DataError as error:
         return "nan", "nan", " ".join(str(error).split())
     score, unsure = knowledge_gap(maps)
     return f"{score:.6f}", f"{unsure:.6f}", ""
-
-
-def _maps(predictor: Predictor, image: RGB) -> SegmentationMaps:
-    return predict_frame(predictor.predict, image, predictor.size_px, predictor.tiles)
 
 
 def _named(chosen: Iterable[Scored], count: int) -> dict[Path, str]:
@@ -183,7 +169,7 @@ def _write_frames(
     threshold = _EVEN if predictor.threshold is None else predictor.threshold
     for each in _shown(chosen, "drawing", console):
         image = load_image(each.file)
-        rings = smoke_outlines(_maps(predictor, image), threshold, predictor.minimum_region, image.shape)
+        rings = smoke_outlines(predict_frame(predictor, image), threshold, predictor.minimum_region, image.shape)
         copy = folder / names[each.file]
         remark = f"drawn by {predictor.description}, to be put right; {_reason(each)}"
         write_labelme(copy, (image.shape[1], image.shape[0]), rings, remark)

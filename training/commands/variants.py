@@ -14,7 +14,7 @@ from training.audit.descriptor import NEAR
 from training.audit.ranking import choose_frames
 from training.audit.split import write_split
 from training.commands.ablate import AblationError, Row
-from training.commands.rank import KEPT_SCORES, fingerprint, score_files
+from training.commands.rank import KEPT_SCORES, WEIGHTS_DIGITS, score_files
 from training.config import Config, Stage
 from training.data.batches import possible_mix
 from training.data.files import DataError
@@ -31,7 +31,7 @@ from training.data.frames import (
     load_mask,
     write_png,
 )
-from training.evaluation.predictor import load_predictor
+from training.evaluation.predictor import Predictor, load_predictor
 from training.synthesis.weak_labels import boxes_around, scribble
 
 LABELS, RANKED = "labels", "ranked"
@@ -94,12 +94,13 @@ def half_rows(config: Config, data: Folders, out: Path, model: Path | None, cons
     if len(pool) < _FEWEST:
         raise DataError(f"train has {len(pool)} frames that are not synthetic, expected at least {_FEWEST} to halve")
     synthetic = [frame for frame in frames if frame.kind == SYNTHETIC]
-    ranked = _ranked_half(pool, model, out, console)
+    predictor = load_predictor(model)
+    ranked = _ranked_half(pool, predictor, out, console)
     halves = {"ranked": [*ranked, *synthetic]}
     for seed in range(config.seed, config.seed + _SEEDS):
         drawn = np.random.default_rng(seed).permutation(len(pool))[: len(ranked)]
         halves[f"random-{seed}"] = [*(pool[place] for place in sorted(drawn.tolist())), *synthetic]
-    of = f"{frames_sha256([*frames, *val])} {fingerprint(model)}"
+    of = f"{frames_sha256([*frames, *val])} {predictor.sha256[:WEIGHTS_DIGITS]}"
     for name, half in halves.items():
         with _made(out / f"data-{name}", of) as begun:
             if begun:
@@ -117,11 +118,11 @@ def _pair(seed: int, mix: str, count: int, out: Path) -> Iterator[Row]:
         yield Row(name, f"{count} frames {what}", (mix, f"seed={seed}"), out / f"data-{half}")
 
 
-def _ranked_half(pool: Sequence[Frame], model: Path, out: Path, console: Console) -> list[Frame]:
+def _ranked_half(pool: Sequence[Frame], predictor: Predictor, out: Path, console: Console) -> list[Frame]:
     """Those that `rank` chooses, and where too few differ, of the rest those with the highest scores."""
     out.mkdir(parents=True, exist_ok=True)
     files = [frame.image for frame in pool]
-    scored = score_files(load_predictor(model), fingerprint(model), out, files, out / KEPT_SCORES, console)
+    scored = score_files(predictor, out, files, out / KEPT_SCORES, console)
     half = len(pool) // 2
     distinct = {row.scored.file for row in choose_frames(scored, half, NEAR) if not row.alike}
     rest = sorted((each for each in scored if each.file not in distinct), key=lambda each: -each.score)

@@ -18,7 +18,7 @@ from training.evaluation.measurements import reference
 from training.evaluation.pictures import contact_sheet
 from training.evaluation.predictor import Predictor
 from training.evaluation.report import markdown
-from training.evaluation.scores import FrameScore, choose_level, nearest_level, score_model
+from training.evaluation.scores import FrameScore, choose_level, nearest_level, score_frames
 from training.metrics import gate, segmentation
 from training.metrics.bootstrap import by_group
 from training.metrics.calibration import LogitHistogram
@@ -64,7 +64,7 @@ def evaluate(predictor: Predictor, data: Folders, split: str, subset: Path | Non
     frames = frames_to_score(data, split, subset)
     if predictor.threshold is None:
         expect_groups(frames, split)
-    scores = score_model(predictor, frames)
+    scores = score_frames(predictor, frames)
     level = (
         choose_level(scores, predictor.false_alarms)
         if predictor.threshold is None

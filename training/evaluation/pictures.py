@@ -62,7 +62,7 @@ def contact_sheet(predictor: Predictor, frames: Sequence[Frame], threshold: floa
 
 def _strip(predictor: Predictor, frame: Frame, threshold: float) -> RGB:
     image = load_image(frame.image)
-    maps = predict_frame(predictor.predict, image, predictor.size_px, predictor.tiles)
+    maps = predict_frame(predictor, image)
     side = maps.probability.shape[0]
     truth = fit_map(load_mask(frame, image.shape), side) >= 0.5
     square = fit(image, side)

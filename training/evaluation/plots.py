@@ -40,7 +40,7 @@ class PanelRow(NamedTuple):
 def panel_row(name: str, frame: Frame, predictor: Predictor, threshold: float) -> PanelRow:
     """A frame with what the model makes of it."""
     image = load_image(frame.image)
-    maps = predict_frame(predictor.predict, image, predictor.size_px, predictor.tiles)
+    maps = predict_frame(predictor, image)
     side = maps.probability.shape[0]
     truth = fit_map(load_mask(frame, image.shape), side) >= 0.5
     square = fit(image, side)

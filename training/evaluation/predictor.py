@@ -48,19 +48,12 @@ class Predictor(NamedTuple):
     sha256: str = ""
 
 
-def predict_frame(predict: Predict, image: RGB, size_px: int, tiles: Tiles | None = None) -> SegmentationMaps:
-    """The maps of a frame, as the service answers: of the whole, or merged with its tiles where they show more of it.
-
-    Args:
-        predict: The deployed graph.
-        image: (height, width, 3) uint8 RGB.
-        size_px: Side of the model's square.
-        tiles: Which.
-    """
+def predict_frame(model: Predictor, image: RGB) -> SegmentationMaps:
+    """The maps of a frame (height, width, 3) uint8 RGB, as the service answers: merged with its tiles where they show more of it."""
     height, width = image.shape[:2]
-    if tiles and worth_tiling(width, height, size_px):
-        return SegmentationMaps(*merge([predict(view) for view in views(image, size_px)]))
-    return predict(fit(image, size_px))
+    if model.tiles and worth_tiling(width, height, model.size_px):
+        return merge([model.predict(view) for view in views(image, model.size_px)])
+    return model.predict(fit(image, model.size_px))
 
 
 def torch_predictor(segmenter: SmokeSegmenter) -> Predict:

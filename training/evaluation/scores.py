@@ -8,9 +8,8 @@ import numpy as np
 
 from models.drift import thumbnail
 from models.geometry import RGB, Map, Mask, fit, fit_map, unfit
-from models.tile_layout import Tiles
 from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
-from training.evaluation.predictor import Predict, Predictor, predict_frame
+from training.evaluation.predictor import Predictor, predict_frame
 from training.metrics import segmentation
 from training.metrics.calibration import Calibration, LogitHistogram, change_logits, logit_histogram
 from training.metrics.pixel_doubt import EpistemicCounts, count_epistemic
@@ -103,30 +102,9 @@ LeveledScores = Sequence[tuple[FrameScore, int]]
 """Frames, each with the level of its threshold."""
 
 
-def score_frames(
-    predict: Predict,
-    frames: Iterable[Frame],
-    size_px: int,
-    minimum_region: float,
-    tiles: Tiles | None = None,
-    calibration: Calibration | None = None,
-) -> list[FrameScore]:
-    """Score frames at their own resolution; regions and doubt are looked at in the model's square, as the service does.
-
-    Args:
-        predict: The deployed graph.
-        frames: What to score.
-        size_px: Side of the model's square.
-        minimum_region: Smallest region that counts, as a fraction of the frame.
-        tiles: Looked at beside the whole frame.
-        calibration: What the shown probability is calibrated by; None where that is not known.
-    """
-    return [_score(predict, frame, size_px, minimum_region, tiles, calibration) for frame in frames]
-
-
-def score_model(model: Predictor, frames: Iterable[Frame]) -> list[FrameScore]:
-    """`score_frames` of a model with its own size, regions, tiles and calibration."""
-    return score_frames(model.predict, frames, model.size_px, model.minimum_region, model.tiles, model.calibration)
+def score_frames(model: Predictor, frames: Iterable[Frame]) -> list[FrameScore]:
+    """Score frames at their own resolution; regions and doubt are looked at in the model's square, as the service does."""
+    return [_score(model, frame) for frame in frames]
 
 
 def summarise(scores: Sequence[FrameScore], level: int) -> Summary:
@@ -188,17 +166,10 @@ def choose_level(scores: Sequence[FrameScore], false_alarms: float) -> int:
     return max((level for level in summaries if alarms[level] <= allowed), key=lambda level: summaries[level].f_beta)
 
 
-def _score(
-    predict: Predict,
-    frame: Frame,
-    size_px: int,
-    minimum_region: float,
-    tiles: Tiles | None,
-    calibration: Calibration | None,
-) -> FrameScore:
+def _score(model: Predictor, frame: Frame) -> FrameScore:
     image = load_image(frame.image)
     mask = load_mask(frame, image.shape) > 0.5
-    maps = predict_frame(predict, image, size_px, tiles)
+    maps = predict_frame(model, image)
     probability = unfit(maps.probability, mask.shape[1], mask.shape[0])
     counts = segmentation.count(probability, mask)
     truth = fit_map(mask.astype(np.float32), maps.probability.shape[0])
@@ -212,12 +183,12 @@ def _score(
         adaptive_f_beta=segmentation.adaptive_f_beta(probability, mask),
         squared_error=segmentation.mean_squared_error(probability, mask),
         zero_error=float(mask.mean()),
-        regions=match_regions(frame, maps, truth > 0, minimum_region),
+        regions=match_regions(frame, maps, truth > 0, model.minimum_region),
         logits=logit_histogram(probability, mask),
         doubts=squared_error_by_doubt(maps, truth >= 0.5),
-        looks=_looks(fit(image, size_px)) | {"epistemic": float(maps.epistemic.mean(dtype=np.float64))},
+        looks=_looks(fit(image, model.size_px)) | {"epistemic": float(maps.epistemic.mean(dtype=np.float64))},
         epistemic=count_epistemic(maps, truth >= 0.5),
-        raw=_raw(maps.probability, mask, calibration) if calibration else None,
+        raw=_raw(maps.probability, mask, model.calibration) if model.calibration else None,
     )
 
 

@@ -14,7 +14,7 @@ from training.data.folders import evenly_spaced
 from training.data.frames import REAL_SMOKE, Frame, load_image
 from training.engine.monte_carlo import in_evaluation
 from training.evaluation.pictures import answer_panel
-from training.evaluation.predictor import torch_predictor
+from training.evaluation.predictor import Predictor, torch_predictor
 from training.evaluation.scores import Summary, choose_level, score_frames, summarise
 
 _SHOWN, _SAMPLED = 3, 12
@@ -72,7 +72,7 @@ def validate(segmenter: SmokeSegmenter, frames: Sequence[Frame], size_px: int, f
         false_alarms: Image-level rate that the threshold keeps where it can.
     """
     predict = torch_predictor(segmenter)
-    scores = score_frames(predict, frames, size_px, MINIMUM_REGION)
+    scores = score_frames(Predictor(predict, size_px, MINIMUM_REGION, None, "averaged networks"), frames)
     summary = summarise(scores, choose_level(scores, false_alarms))
     smoke = [frame for frame in frames if frame.kind == REAL_SMOKE]
     shown = [fit(load_image(frame.image), size_px) for frame in evenly_spaced(smoke, _SHOWN)]

@@ -15,7 +15,7 @@ from models.manifest import Manifest
 from models.maps import SegmentationMaps
 from training.data.frames import Frame
 from training.engine.onnx_model import OnnxModel
-from training.evaluation.predictor import Predict, onnx_predictor
+from training.evaluation.predictor import Predict, Predictor, onnx_predictor
 from training.evaluation.sampling_agreement import agreement, doubtful
 from training.evaluation.scores import FrameScore, nearest_level, score_frames, summarise
 from training.metrics import segmentation
@@ -140,7 +140,8 @@ def _scores(
     file: Path, keep: Callable[[SegmentationMaps], None], manifest: Manifest, frames: Sequence[Frame]
 ) -> list[FrameScore]:
     predict = _watched(onnx_predictor(OnnxModel(file)), keep)
-    return score_frames(predict, frames, manifest.input.size_px, manifest.minimum_region)
+    model = Predictor(predict, manifest.input.size_px, manifest.minimum_region, manifest.threshold, file.name)
+    return score_frames(model, frames)
 
 
 def _watched(predict: Predict, keep: Callable[[SegmentationMaps], None]) -> Predict:

@@ -118,7 +118,7 @@ def test_one_half_is_what_the_model_knows_least_of_and_the_others_are_drawn(tiny
 
 def by_score(run: Run, folder: Path) -> list[str]:
     files = [frame.image for frame in read_frames(run.data, "train")]
-    scored = score_files(load_predictor(run.checkpoint), "", folder, files, folder / "scores.csv", Console(quiet=True))
+    scored = score_files(load_predictor(run.checkpoint), folder, files, folder / "scores.csv", Console(quiet=True))
     return [each.file.name for each in sorted(scored, key=lambda each: -each.score)]
 
 

@@ -21,7 +21,7 @@ def overconfident(tmp_path: Path) -> list[Frame]:
 
 def test_the_fit_makes_the_probability_honest_also_on_cameras_held_out(overconfident):
     model, found = calibrate(predictor(read_red), overconfident)
-    scores = score_frames(model.predict, overconfident, SIDE, 0.0002)
+    scores = score_frames(model, overconfident)
     table = calibration_table({score.frame.group: score.logits for score in scores}, model.calibration)
     assert table[RAW]["ece"] > 0.3
     assert table[ALL]["ece"] < 0.05

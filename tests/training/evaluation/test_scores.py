@@ -10,7 +10,7 @@ import pytest
 
 from models.detection import Detection
 from models.geometry import Region
-from tests.training.evaluation.red_smoke import SIDE, read_red, say_nothing, write_frame
+from tests.training.evaluation.red_smoke import SIDE, predictor, read_red, say_nothing, write_frame
 from training.data.frames import Frame
 from training.evaluation.scores import FrameScore, choose_level, nearest_level, score_frames, summarise, summarise_each
 from training.metrics import segmentation
@@ -54,7 +54,7 @@ def made(kind: str, f_beta: dict[int, float] | None = None, alarms_below: int = 
 
 
 def test_a_perfect_predictor_scores_one_and_never_alarms(frames):
-    summary = summarise(score_frames(read_red, frames[:2], SIDE, 0.0002), 128)
+    summary = summarise(score_frames(predictor(read_red), frames[:2]), 128)
     assert (summary.f_beta, summary.iou, summary.detection_rate) == (1.0, 1.0, 1.0)
     assert (summary.precision, summary.recall, summary.region_recall, summary.true_regions) == (1.0, 1.0, 1.0, 1)
     assert (summary.mean_squared_error, summary.false_alarm_rate) == (0.0, 0.0)
@@ -63,20 +63,20 @@ def test_a_perfect_predictor_scores_one_and_never_alarms(frames):
 
 
 def test_a_predictor_that_says_nothing_has_the_error_of_all_zero_and_finds_nothing(frames):
-    summary = summarise(score_frames(say_nothing, frames, SIDE, 0.0002), 128)
+    summary = summarise(score_frames(predictor(say_nothing), frames), 128)
     assert summary.mean_squared_error == summary.zero_error == 0.25
     assert (summary.f_beta, summary.iou, summary.detection_rate, summary.false_alarm_rate) == (0.0, 0.0, 0.0, 0.0)
 
 
 def test_a_false_alarm_is_any_region_on_a_smoke_free_frame_at_the_threshold(frames):
-    scores = score_frames(read_red, frames, SIDE, 0.0002)
+    scores = score_frames(predictor(read_red), frames)
     # Red 100 is 0.392: above the threshold 96 / 256 = 0.375, below 104 / 256 = 0.406.
     assert summarise(scores, 96).false_alarm_rate == 0.5
     assert summarise(scores, 104).false_alarm_rate == 0.0
 
 
 def test_a_region_that_is_too_small_is_neither_found_nor_an_alarm(frames):
-    summary = summarise(score_frames(read_red, frames, SIDE, 0.26), 96)
+    summary = summarise(score_frames(predictor(read_red)._replace(minimum_region=0.26), frames), 96)
     assert summary.detection_rate == 0.0
     assert summary.false_alarm_rate == 0.5
     assert summary.f_beta == 1.0
@@ -86,7 +86,7 @@ def test_a_region_beside_the_smoke_is_no_detection(frames):
     def mirrored(frame):
         return type(read_red(frame))(*(np.ascontiguousarray(values[:, ::-1]) for values in read_red(frame)))
 
-    (score,) = score_frames(mirrored, frames[:1], SIDE, 0.0002)
+    (score,) = score_frames(predictor(mirrored), frames[:1])
     assert all(score.alarms(level) for level in REGION_LEVELS)
     assert not any(score.hits(level) for level in REGION_LEVELS)
     assert summarise([score], 128).f_beta == 0.0
@@ -99,7 +99,7 @@ def test_scores_are_taken_at_the_frames_own_resolution(frames):
         seen.append(frame.shape)
         return read_red(frame)
 
-    (score,) = score_frames(predict, frames[:1], SIDE // 2, 0.0002)
+    (score,) = score_frames(predictor(predict)._replace(size_px=SIDE // 2), frames[:1])
     assert seen == [(SIDE // 2, SIDE // 2, 3)]
     assert score.logits.sum() == SIDE * SIDE
 
@@ -110,7 +110,7 @@ def test_a_frame_that_is_no_square_is_scored_pixel_by_pixel_too(tmp_path):
     cv2.imwrite(str(tmp_path / "wide.png"), image)
     cv2.imwrite(str(tmp_path / "wide-mask.png"), image[..., 2])
     frame = Frame(tmp_path / "wide.png", tmp_path / "wide-mask.png", "real_smoke", "a")
-    (score,) = score_frames(read_red, [frame], SIDE, 0.0002)
+    (score,) = score_frames(predictor(read_red), [frame])
     assert (score.smoke_fraction, score.squared_error) == (0.5, 0.0)
     assert score.f_beta[128] == pytest.approx(1.0)
 
@@ -182,17 +182,17 @@ def test_a_plume_of_two_pieces_of_which_one_is_found_has_a_region_recall_of_one_
     cv2.imwrite(str(tmp_path / "two.png"), image)
     cv2.imwrite(str(tmp_path / "two-mask.png"), mask)
     frame = Frame(tmp_path / "two.png", tmp_path / "two-mask.png", "real_smoke", "a")
-    summary = summarise(score_frames(read_red, [frame], SIDE, 0.0002), 128)
+    summary = summarise(score_frames(predictor(read_red), [frame]), 128)
     assert (summary.region_recall, summary.true_regions, summary.detection_rate) == (0.5, 2, 1.0)
     assert (summary.precision, summary.recall) == (1.0, pytest.approx(36 / 52))
 
 
 def test_a_predicted_region_below_the_smallest_size_finds_nothing(frames):
-    summary = summarise(score_frames(read_red, frames[:1], SIDE, 0.26), 128)
+    summary = summarise(score_frames(predictor(read_red)._replace(minimum_region=0.26), frames[:1]), 128)
     assert (summary.region_recall, summary.true_regions) == (0.0, 1)
 
 
 def test_looks_are_of_the_grey_frame_in_zero_to_one(frames):
-    (score,) = score_frames(read_red, frames[2:], SIDE, 0.0002)
+    (score,) = score_frames(predictor(read_red), frames[2:])
     # A plain frame of red 100: OpenCV's grey is 0.299 of it, 30 of 255.
     assert score.looks == pytest.approx({"brightness": 30 / 255, "contrast": 0.0, "epistemic": 0.25 * math.log(2)})

@@ -31,7 +31,9 @@ def speck(tmp_path) -> Frame:
 def test_a_frame_is_looked_at_as_the_service_does():
     image = noisy(1, 90, 50)
     expected = merge([read_red(view) for view in views(image, SIDE)])
-    for found, map_of_all in zip(predict_frame(read_red, image, SIDE, "2x2"), expected, strict=True):
+    for found, map_of_all in zip(
+        predict_frame(predictor(read_red)._replace(tiles="2x2"), image), expected, strict=True
+    ):
         np.testing.assert_array_equal(found, map_of_all)
 
 
@@ -42,13 +44,13 @@ def test_a_frame_that_the_square_does_not_shrink_is_looked_at_once():
         seen.append(view.shape)
         return read_red(view)
 
-    predict_frame(count, noisy(1, SIDE, 20), SIDE, "2x2")
+    predict_frame(predictor(count)._replace(tiles="2x2"), noisy(1, SIDE, 20))
     assert seen == [(SIDE, SIDE, 3)]
 
 
 def test_a_speck_is_missed_by_the_square_and_found_with_tiles(speck):
-    (without,) = score_frames(read_red, [speck], SIDE, 0.0002)
-    (with_tiles,) = score_frames(read_red, [speck], SIDE, 0.0002, "2x2")
+    (without,) = score_frames(predictor(read_red), [speck])
+    (with_tiles,) = score_frames(predictor(read_red)._replace(tiles="2x2"), [speck])
     assert not without.hits(128)
     assert with_tiles.hits(128)
     assert with_tiles.regions.truth_fractions.tolist() == [1 / canvas_px(SIDE) ** 2]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from training.data.frames import Frame
 from training.evaluation.measurements import held_out
 from training.evaluation.predictor import Predictor
-from training.evaluation.scores import score_model, values_by_group
+from training.evaluation.scores import score_frames, values_by_group
 from training.metrics.bootstrap import by_group, mean_interval
 
 Verdict = Literal["better", "not shown", "worse"]
@@ -25,7 +25,7 @@ Values = Mapping[str, Sequence[tuple[str, float]]]
 
 def measure_frames(predictor: Predictor, frames: Sequence[Frame]) -> dict[str, list[tuple[str, float]]]:
     """The values of `BETTER`, a frame each, with thresholds fitted on the other camera groups. Needs smoke of two groups."""
-    scores = score_model(predictor, frames)
+    scores = score_frames(predictor, frames)
     leveled = held_out(scores, predictor.false_alarms, predictor.calibration)
     return {name: values for name, values in values_by_group(leveled).items() if name in BETTER}
 
