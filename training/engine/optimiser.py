@@ -70,29 +70,21 @@ class Learner:
 
 
 def rate_factor(settings: Optimiser, step: int, steps: int) -> float:
-    """What the learning rates are multiplied with at a step."""
+    """What the learning rates are multiplied with at a step of so many: a linear warm-up to 1, then the decay to `final_fraction`.
+
+    `cosine` falls all along and is there when the last step is done; `step` is there from `decay_step` on (paper: 0.8 after epoch 40).
+    """
+    warm, final = linear_warmup(step + 1, settings.warmup_steps), settings.final_fraction
     if settings.decay == "step":
-        return step_factor(step, settings.warmup_steps, settings.decay_step, settings.final_fraction)
-    return learning_rate_factor(step, steps, settings.warmup_steps, settings.final_fraction)
+        return warm * (final if step >= settings.decay_step else 1.0)
+    progress = max(0, step - settings.warmup_steps) / max(1, steps - settings.warmup_steps)
+    return warm * (final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
 def build_optimiser(groups: Iterable[dict[str, object]], settings: Optimiser) -> torch.optim.Optimizer:
     """The optimiser of the configuration over `training.engine.step.parameter_groups`."""
     algorithm = torch.optim.Adam if settings.algorithm == "adam" else torch.optim.AdamW
     return algorithm(list(groups))
-
-
-def learning_rate_factor(step: int, steps: int, warmup_steps: int, final_fraction: float) -> float:
-    """Linear warm-up from 0 to 1, then a cosine from 1 to `final_fraction` at the last step."""
-    if step < warmup_steps:
-        return linear_warmup(step + 1, warmup_steps)
-    progress = (step - warmup_steps) / max(1, steps - warmup_steps)
-    return final_fraction + (1.0 - final_fraction) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
-
-
-def step_factor(step: int, warmup_steps: int, decay_step: int, final_fraction: float) -> float:
-    """Linear warm-up from 0 to 1, and `final_fraction` from `decay_step` on (paper: 0.8 after epoch 40)."""
-    return linear_warmup(step + 1, warmup_steps) * (final_fraction if step >= decay_step else 1.0)
 
 
 def linear_warmup(step: int, warmup_steps: int) -> float:
