@@ -212,14 +212,11 @@ class _Run(Generic[Seen]):
         return numbers
 
     def _restore(self, phase: _Phase, average: AveragedModel) -> int:
-        """Fill networks, average, optimisers and random state from the checkpoint; the first step to do."""
-        resumed = self._resumed
+        """Fill networks, average, optimisers and loss scaler from the checkpoint, which is of this phase; the first step to do."""
+        resumed, self._resumed = self._resumed, None
         if resumed is None:
             return 0
         self._segmenter.load_state_dict(resumed.segmenter)
-        self._resumed = None
-        if resumed.phase != phase.name:
-            return 0
         average.load_state_dict(resumed.average)
         for learner in phase.learners:
             learner.optimiser.load_state_dict(resumed.optimisers[learner.name])
