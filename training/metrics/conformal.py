@@ -19,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom
 
+from training.metrics.bootstrap import by_group
+
 CONFIDENCE = 0.95
 """1 - delta."""
 _TOLERANCE = 1e-6
@@ -48,7 +50,7 @@ def rate_curve(alarms: Mapping[float, Sequence[tuple[str, float]]]) -> list[Rate
     """
     points: list[RatePoint] = []
     for threshold in sorted(alarms, reverse=True):
-        rates = group_rates(alarms[threshold])
+        rates = [float(np.mean(own)) for own in by_group(alarms[threshold]).values()]
         rate = float(np.mean(rates))
         bound = upper_bound(rate, len(rates))
         # A threshold counts only where every higher one does: the bound of the highest so far is the least that can be promised.
@@ -56,20 +58,12 @@ def rate_curve(alarms: Mapping[float, Sequence[tuple[str, float]]]) -> list[Rate
     return points[::-1]
 
 
-def group_rates(frames: Sequence[tuple[str, float]]) -> list[float]:
-    """The share of each group's frames that raised an alarm."""
-    grouped: dict[str, list[float]] = {}
-    for group, alarm in frames:
-        grouped.setdefault(group, []).append(alarm)
-    return [float(np.mean(values)) for values in grouped.values()]
-
-
-def upper_bound(rate: float, groups: int, confidence: float = CONFIDENCE) -> float:
-    """The smallest alpha that is refuted at the confidence, in [rate, 1]: bisection of p(alpha) = delta."""
+def upper_bound(rate: float, groups: int) -> float:
+    """The smallest alpha that is refuted at CONFIDENCE, in [rate, 1]: bisection of p(alpha) = delta."""
     low, high = rate, 1.0
     while high - low > _TOLERANCE:
         middle = (low + high) / 2.0
-        low, high = (low, middle) if p_value(rate, groups, middle) <= 1.0 - confidence else (middle, high)
+        low, high = (low, middle) if p_value(rate, groups, middle) <= 1.0 - CONFIDENCE else (middle, high)
     return high
 
 

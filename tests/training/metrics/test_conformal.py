@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from training.metrics.conformal import RatePoint, group_rates, p_value, rate_curve, upper_bound
+from training.metrics.conformal import RatePoint, p_value, rate_curve, upper_bound
 
 
 @pytest.mark.parametrize("groups", [30, 110, 500])
@@ -14,9 +14,9 @@ def test_without_an_alarm_the_bound_is_that_of_luck_alone(groups):
 
 
 def test_the_p_value_at_the_bound_is_what_the_confidence_leaves():
-    bound = upper_bound(0.04, 100, 0.9)
-    assert p_value(0.04, 100, bound) == pytest.approx(0.1, abs=1e-3)
-    assert p_value(0.04, 100, bound - 0.01) > 0.1
+    bound = upper_bound(0.04, 100)
+    assert p_value(0.04, 100, bound) == pytest.approx(0.05, abs=1e-3)
+    assert p_value(0.04, 100, bound - 0.01) > 0.05
 
 
 def test_it_is_bentkus_where_that_is_smaller():
@@ -31,7 +31,8 @@ def test_the_bound_holds_on_at_least_as_many_draws_as_it_says():
 
 
 def test_a_group_counts_once_however_many_frames_it_has():
-    assert sorted(group_rates([("a", True), ("a", False), ("a", False), ("a", False), ("b", True)])) == [0.25, 1.0]
+    (point,) = rate_curve({0.5: [("a", True), ("a", False), ("a", False), ("a", False), ("b", True)]})
+    assert (point.rate, point.upper_bound) == (0.625, upper_bound(0.625, 2))
 
 
 def test_bounds_never_rise_with_the_threshold_and_the_lowest_comes_first():
