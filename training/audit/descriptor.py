@@ -1,6 +1,6 @@
 """Which pictures show the same scene: correlation of small, locally normalised copies."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -55,7 +55,7 @@ def near_pairs(descriptors: Descriptors) -> list[NearPair]:
     mirrored = descriptors.reshape(-1, _SIDE_PX, _SIDE_PX)[:, :, ::-1].reshape(len(descriptors), -1)
     found: dict[tuple[int, int], NearPair] = {}
     for turned, others in ((False, descriptors), (True, mirrored)):
-        for pair in _above(descriptors, np.ascontiguousarray(others), NEAR, mirrored=turned):
+        for pair in _above(descriptors, np.ascontiguousarray(others), mirrored=turned):
             known = found.get(pair[:2])
             if known is None or known.correlation < pair.correlation:
                 found[pair[:2]] = pair
@@ -70,17 +70,17 @@ def nearest(descriptor: Descriptors, others: Descriptors) -> tuple[int, float]:
     return place, float(found[place])
 
 
-def clusters(count: int, pairs: list[NearPair]) -> npt.NDArray[np.int32]:
-    """A number per picture, (count,): the same for those that a chain of pairs joins."""
-    rows, columns = [pair.first for pair in pairs], [pair.second for pair in pairs]
+def clusters(count: int, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int32]:
+    """A number per picture, (count,): the same for those that a chain of pairs of places joins."""
+    rows, columns = np.array(pairs, np.intp).reshape(-1, 2).T
     joined = coo_array((np.ones(len(pairs), np.int8), (rows, columns)), shape=(count, count))
     return np.asarray(connected_components(joined, directed=False)[1], np.int32)
 
 
-def _above(first: Descriptors, second: Descriptors, near: float, *, mirrored: bool) -> Iterator[NearPair]:
+def _above(first: Descriptors, second: Descriptors, *, mirrored: bool) -> Iterator[NearPair]:
     for start in range(0, len(first), _BLOCK):
         for other in range(0, start + 1, _BLOCK):
             found = first[start : start + _BLOCK] @ second[other : other + _BLOCK].T
-            for row, column in np.argwhere(found >= near).tolist():
+            for row, column in np.argwhere(found >= NEAR).tolist():
                 if other + column < start + row:
                     yield NearPair(other + column, start + row, float(found[row, column]), mirrored)

@@ -22,9 +22,11 @@ def pairs_of(surveyed: Sequence[Surveyed]) -> list[NearPair]:
 
 def duplicates(surveyed: Sequence[Surveyed]) -> list[list[str]]:
     """Files of the same pixels, by the set."""
-    return [
-        [str(each.frame.image) for each in alike] for alike in _by(surveyed, lambda each: each.digest) if len(alike) > 1
-    ]
+    alike: dict[str, list[str]] = defaultdict(list)
+    for each in surveyed:
+        if not each.fault:
+            alike[each.digest].append(str(each.frame.image))
+    return [files for files in alike.values() if len(files) > 1]
 
 
 def leakage(surveyed: Sequence[Surveyed], pairs: Sequence[NearPair]) -> dict[str, Any]:
@@ -64,14 +66,6 @@ def _nearest_across(surveyed: Sequence[Surveyed], pairs: Sequence[NearPair]) -> 
             if surveyed[one].split == "val" and surveyed[other].split == "train":
                 best[one] = max(best.get(one, (0.0, other)), (pair.correlation, other))
     return {place: other for place, (_, other) in best.items()}
-
-
-def _by(surveyed: Sequence[Surveyed], key: Callable[[Surveyed], str]) -> list[list[Surveyed]]:
-    found: dict[str, list[Surveyed]] = defaultdict(list)
-    for each in surveyed:
-        if key(each):
-            found[key(each)].append(each)
-    return list(found.values())
 
 
 def _files(surveyed: Sequence[Surveyed], val: int, train: int) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from models.geometry import Box
-from training.audit.descriptor import NearPair, clusters
+from training.audit.descriptor import clusters
 from training.audit.leaks import pairs_of
 from training.audit.survey import Surveyed
 from training.data.files import DataError, write_whole
@@ -84,8 +84,8 @@ def _groups(usable: Sequence[Surveyed], key: Key) -> list[str]:
     alike: dict[str, list[int]] = defaultdict(list)
     for place, of in enumerate(keys):
         alike[of].append(place)
-    chain = [NearPair(of[0], other, 1.0, mirrored=False) for of in alike.values() for other in of[1:]]
-    numbers = clusters(len(usable), [*pairs_of(usable), *chain])
+    chain = [(of[0], other) for of in alike.values() for other in of[1:]]
+    numbers = clusters(len(usable), [*(pair[:2] for pair in pairs_of(usable)), *chain])
     names: dict[int, str] = {}
     for number, of in zip(numbers.tolist(), keys, strict=True):
         names.setdefault(number, of)

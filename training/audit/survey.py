@@ -26,7 +26,7 @@ class Surveyed:
         split: train or val.
         fault: Why it cannot be used; empty where it can, and then the rest is known.
         size: Width and height.
-        smoke: Share of its pixels, in [0, 1]; None where smoke is not known by the pixel.
+        smoke: Share of its pixels, in [0, 1]; None where no mask says it, as on frames without smoke.
         place: Of the centre of its smoke among nine parts, 0 at the left upper to 8; None without.
         digest: SHA-256 of its pixels.
         descriptor: See `descriptor.scene_descriptor`.

@@ -10,7 +10,7 @@ import pytest
 from models.maps import SegmentationMaps
 from training.__main__ import main
 from training.audit.audit import as_text, audit, table_row, write_audit
-from training.audit.descriptor import NearPair, clusters, near_pairs, scene_descriptor
+from training.audit.descriptor import clusters, near_pairs, scene_descriptor
 from training.audit.doubtful import surprise
 from training.audit.leaks import leakage, pairs_of
 from training.audit.split import name_without_counter, split_without_leaks, write_split
@@ -239,7 +239,7 @@ def test_pairs_are_found_across_blocks_once_each(monkeypatch):
     monkeypatch.setattr("training.audit.descriptor._BLOCK", 2)
     described = np.stack([scene_descriptor(scene(seed)) for seed in (1, 2, 1, 3, 2)])
     assert [pair[:2] for pair in near_pairs(described)] == [(0, 2), (1, 4)]
-    assert clusters(5, [NearPair(0, 2, 1.0, False), NearPair(2, 4, 1.0, False)]).tolist() == [0, 1, 0, 2, 0]
+    assert clusters(5, [(0, 2), (2, 4)]).tolist() == [0, 1, 0, 2, 0]
 
 
 def test_pictures_without_anything_on_them_are_like_each_other_and_like_no_scene():
