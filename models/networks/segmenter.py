@@ -40,19 +40,16 @@ class SmokeSegmenter(nn.Module):
         inference_model: InferenceModel,
         generator: Generator,
         estimator: UncertaintyEstimator,
-        temperature: float = 1.0,
-        shift: float = 0.0,
-        above: float = 1.0,
     ) -> None:
         super().__init__()
         self.normalise = normalise
         self.inference_model = inference_model
         self.generator = generator
         self.estimator = estimator
-        self.register_buffer("temperature", torch.tensor(temperature))
+        self.register_buffer("temperature", torch.tensor(1.0))
         # Not in the state: runs that began before they were there go on, and `export` fills them from the evaluation.
-        self.register_buffer("shift", torch.tensor(shift), persistent=False)
-        self.register_buffer("above", torch.tensor(above), persistent=False)
+        self.register_buffer("shift", torch.tensor(0.0), persistent=False)
+        self.register_buffer("above", torch.tensor(1.0), persistent=False)
 
     def forward(self, frame: Tensor) -> SegmentationTensors:
         """RGB frame (batch, h, w, 3) uint8 -> SegmentationTensors."""

@@ -20,7 +20,9 @@ def segmenter(temperature: float = 1.0) -> SmokeSegmenter:
     sizes = {"latent_dim": 3, "channels": 8, "aspp_hidden": 8, "aspp_growth": 8}
     generator = Generator(Backbone(ENCODER), **sizes, dilations=(3, 6), stride=4, dropout=0.3)
     parts = (normalisation(ENCODER), InferenceModel(3), generator, UncertaintyEstimator(8))
-    return SmokeSegmenter(*parts, temperature).eval()
+    made = SmokeSegmenter(*parts).eval()
+    made.temperature.fill_(temperature)
+    return made
 
 
 @pytest.fixture
