@@ -7,7 +7,7 @@ out and writes them into the manifest; the service reads them there. Free of tor
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 QUANTITIES: Final = ("epistemic", "total", "aleatoric", "one_minus_probability")
 """What a gate may weigh: uncertainties in nats, and 1 - mean probability."""
@@ -44,7 +44,7 @@ class Gate:
             GateError: It is no object with the keys weights and limit, or a value is impossible.
         """
         if not isinstance(raw, dict) or set(raw) != {"weights", "limit"}:
-            raise GateError(f"found gate {_brief(raw)}, expected an object with the keys weights and limit")
+            raise GateError(f"found gate {repr(raw)[:120]}, expected an object with the keys weights and limit")
         return cls(**raw)
 
     def score(self, means: Mapping[str, float]) -> float:
@@ -58,7 +58,3 @@ class Gate:
     def doubts(self, means: Mapping[str, float]) -> bool:
         """Whether a region with these means is doubted."""
         return self.score(means) >= self.limit
-
-
-def _brief(raw: Any) -> str:  # noqa: ANN401 - decoded JSON
-    return repr(raw)[:120]

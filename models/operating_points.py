@@ -6,7 +6,7 @@ The bound is over frames like those they were measured on, and no promise for a 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Self
 
 
 class OperatingPointError(ValueError):
@@ -80,12 +80,8 @@ class OperatingPoints:
         if not isinstance(raw, Mapping):
             raise OperatingPointError(f"found operating points {str(raw)[:80]!r}, expected an object")
         try:
-            points = tuple(_point(point) for point in raw["points"])
+            points = tuple(OperatingPoint(**point) for point in raw["points"])
             return cls(**{**raw, "points": points})
         except (KeyError, TypeError) as error:
             known = ", ".join(entry.name for entry in fields(cls))
             raise OperatingPointError(f"{error}; expected operating points with the keys {known}") from error
-
-
-def _point(raw: Any) -> OperatingPoint:  # noqa: ANN401 - decoded JSON
-    return OperatingPoint(**raw)
