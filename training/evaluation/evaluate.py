@@ -164,7 +164,7 @@ def _panel(scores: Sequence[FrameScore], predictor: Predictor, level: int) -> li
 
 
 def _worst(scores: Sequence[FrameScore], level: int) -> list[Frame]:
-    """About twenty frames: the lowest F-beta, and the largest false alarms at the lowest level at which they are one."""
+    """About twenty frames: with smoke those of the lowest F-beta, without those that raise a false alarm at the most levels."""
     smoke = sorted((s for s in scores if s.frame.kind == REAL_SMOKE), key=lambda score: float(score.f_beta[level]))
     free = [score for score in scores if score.frame.kind != REAL_SMOKE]
     free.sort(key=lambda score: -sum(bool(found) for found in score.regions.matches))

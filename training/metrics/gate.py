@@ -1,4 +1,4 @@
-"""Fits the gate: the doubt from which on a detection is held back, so that false alarms fall and next to no smoke is lost."""
+"""Fits the gate: the doubt from which on a detection is marked as a suspected false alarm, such that next to no smoke is."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
