@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from training.commands.config_file import read_config
+from training.commands.progress import RowReporter
 from training.config import Config
 from training.data.files import json_of, write_whole
 from training.data.folders import Folders, frames_to_score, read_frames
@@ -110,7 +111,7 @@ def train_rows(
     before = frames_sha256(read_frames(data, "all"))
     for row, resolved in zip(rows, configs, strict=True):
         own = row.data or data
-        checkpoint = train(resolved, own, out / row.name, reporter)
+        checkpoint = train(resolved, own, out / row.name, RowReporter(row.name, reporter))
         expect_unchanged(before, read_frames(data, "all"))
         yield {"what": row.what, "views": _views(resolved), **_scored_once(resolved, checkpoint, own)}
 

@@ -11,6 +11,7 @@ from models.geometry import RGB, Map, fit, fit_map
 from training.commands.ablate import TABLES, Row
 from training.commands.compare import rows_to_compare
 from training.commands.config_file import read_config
+from training.commands.progress import RowReporter
 from training.config import ConfigError
 from training.data.folders import evenly_spaced, frames_to_score
 from training.data.frames import REAL_SMOKE, Frame, load_image, load_mask
@@ -82,7 +83,7 @@ def _trained(
 ) -> Predictor:
     """A row's model as trained: its probability is calibrated by nothing."""
     resolved = read_config(config, (*overrides, *row.overrides))
-    checkpoint = train(resolved, data, out / row.name, reporter)
+    checkpoint = train(resolved, data, out / row.name, RowReporter(row.name, reporter))
     return load_predictor(checkpoint)._replace(calibration=Calibration())
 
 

@@ -4,12 +4,13 @@ import os
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
+from training.engine.run import Reporter
 from training.evaluation.validation import Validation
 
 _SMOOTHING = 0.98
@@ -73,3 +74,18 @@ class TerminalReporter:
             soft_wrap=True,
         )
         self._console.print(f"{phase} step {step}: {latent}", soft_wrap=True)
+
+
+class RowReporter:
+    """A `training.engine.run.Reporter` of one of several runs, of which none goes on with the curves of another."""
+
+    def __init__(self, row: str, told: Reporter[Any]) -> None:
+        self._row, self._told = row, told
+
+    def step(self, phase: str, step: int, steps: int, numbers: dict[str, float], samples_per_s: float) -> None:
+        """Tell of the phase as the row's own."""
+        self._told.step(f"{self._row}/{phase}", step, steps, numbers, samples_per_s)
+
+    def validated(self, phase: str, step: int, validation: object) -> None:
+        """Tell of the phase as the row's own."""
+        self._told.validated(f"{self._row}/{phase}", step, validation)

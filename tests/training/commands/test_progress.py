@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from training.commands.progress import TerminalReporter
+from training.commands.progress import RowReporter, TerminalReporter
 from training.evaluation.scores import Summary
 from training.evaluation.validation import LatentActivity, Validation
 
@@ -78,3 +78,10 @@ def test_every_number_is_a_curve(log, tmp_path):
     (point,) = curves.Scalars("generator/loss")
     assert (point.step, point.value) == (3, 0.5)
     assert curves.Scalars("val/generator/f_beta")[0].value == 0.5
+
+
+def test_a_row_does_not_go_on_with_the_numbers_of_the_row_before(reporter, log):
+    for row, loss in (("1-structure", 9.0), ("2-coherence", 1.0)):
+        RowReporter(row, reporter).step("generator", 100, 100, {"loss": loss}, 8.0)
+    found = [line.split("  samples")[0] for line in lines(log) if "100/100" in line]
+    assert found == ["1-structure/generator 100/100  loss 9", "2-coherence/generator 100/100  loss 1"]
