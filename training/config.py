@@ -60,6 +60,7 @@ class Network(_Section):
     """A network of segmentation_models_pytorch in the generator's place, to compare with; empty: ours."""
     encoder_weights: str = "imagenet"
     latent_dim: Positive = 8
+    modulated: bool = False
     channels: Annotated[int, Field(ge=4)] = 32
     aspp_hidden: Positive = 32
     aspp_growth: Positive = 32
@@ -128,6 +129,8 @@ class Objective(_Section):
     """sigma_P. Source: the authors' code."""
     sigma_transmission: Annotated[float, Field(gt=0)] = 0.1
     """sigma_T. Source: the authors' code."""
+    outline_spread: Share = 0.0
+    """How far an outline moves with z, in half widths of the plume a standard deviation: see `training.losses.outlines`. Source: ours."""
     entropy: Entropy = "calibrated"
     """Eq. 10, or `plain` for L_en of Table 4, row 3."""
     entropy_weight: Share = 0.01

@@ -40,6 +40,8 @@ class Generator(nn.Module):
         dilations: Of DenseASPP, in pixels at its stride.
         stride: At which DenseASPP runs, 4 or 8.
         dropout: Rate after the 3 x 3 convolutions of f1..f3 and f4' (paper: 0.3).
+        modulated: z also scales and shifts each channel of s1..s4, by nothing at first: s' = (1 + a(z)) s + b(z), with a and b linear
+            (Perez et al. 2018, «FiLM: Visual Reasoning with a General Conditioning Layer», eq. 2).
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Generator(nn.Module):
         dilations: Sequence[int],
         stride: int,
         dropout: float,
+        modulated: bool = False,
     ) -> None:
         super().__init__()
         if stride not in (4, 8):
@@ -69,6 +72,7 @@ class Generator(nn.Module):
         self.deep_lateral = ConvNormAct(deepest, channels)
         self.dropout = nn.Dropout(dropout)
         self.attention = nn.ModuleList(ResidualChannelAttention(channels) for _ in backbone.channels)
+        self.modulation = _no_modulation(latent_dim, 2 * len(backbone.channels) * channels) if modulated else None
         self.aspp = DenseASPP(len(backbone.channels) * channels, aspp_hidden, aspp_growth, dilations)
         self.head = SingleOutput(self.aspp.channels)
 
@@ -88,6 +92,8 @@ class Generator(nn.Module):
         deep = self.deep_norm_act(encoding.deep + self.deep_from_latent(tiled))
         lateral = (*encoding.lateral, self.deep_lateral(deep))
         attended = [attend(self.dropout(x)) for attend, x in zip(self.attention, lateral, strict=True)]
+        if self.modulation is not None:
+            attended = _modulate(attended, self.modulation(latent))
         logits = self.head(self.aspp(self._at_one_size(attended)))
         return F.interpolate(logits, encoding.size, mode="bilinear", align_corners=False)
 
@@ -101,6 +107,23 @@ class Generator(nn.Module):
         size = finest.shape[2:]
         resized = [F.interpolate(s, size, mode="bilinear", align_corners=False) for s in pyramid[1:]]
         return [finest, *resized]
+
+
+def _modulate(pyramid: list[Tensor], values: Tensor) -> list[Tensor]:
+    """s1..s4, each (batch, channels, h_k, w_k), scaled and shifted by (batch, 8 * channels) values: a and b of s1, of s2, ..."""
+    scales_shifts = values[:, :, None, None].chunk(2 * len(pyramid), dim=1)
+    return [
+        s * (1.0 + scale) + shift
+        for s, scale, shift in zip(pyramid, scales_shifts[::2], scales_shifts[1::2], strict=True)
+    ]
+
+
+def _no_modulation(latent_dim: int, values: int) -> nn.Linear:
+    """z -> 0, until it learns."""
+    layer = nn.Linear(latent_dim, values)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 @torch.no_grad()

@@ -36,6 +36,7 @@ def build_segmenter(network: Network, *, pretrained: bool) -> SmokeSegmenter:
         dilations=network.dilations,
         stride=network.decoder_stride,
         dropout=network.dropout,
+        modulated=network.modulated,
     )
     return SmokeSegmenter(
         normalisation(network.encoder),

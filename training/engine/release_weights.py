@@ -26,6 +26,8 @@ from training.engine.onnx_model import OnnxModel
 _TOLERANCE = 1e-3
 _LEAST_DEVIATION = 1e-3
 """Of a channel that is all but constant over the frames."""
+MODULATION = "generator.modulation."
+"""What networks may lack: it changes nothing until it has learned."""
 _UNRELEASED = ("inference_model.log_variance.", "generator.deep_feature_norm.")
 """What no release holds: sigma, which the deployed graph does not draw from, and a normalisation that went into the encoder."""
 
@@ -120,10 +122,11 @@ def _copy(segmenter: SmokeSegmenter, found: Mapping[str, Tensor], pairs: Sequenc
         if not name.startswith(_UNRELEASED) and not name.endswith("num_batches_tracked")
     }
     expected = [name for name in own if name.rpartition(".")[0] + "." not in put_back]
-    wrong = [name for name in expected if name not in found or found[name].shape != own[name].shape]
+    held = [name for name in expected if name in found or not name.startswith(MODULATION)]
+    wrong = [name for name in held if name not in found or found[name].shape != own[name].shape]
     if wrong:
         raise CheckpointError(f"{file}: of other networks: {len(wrong)} tensors differ, the first is {wrong[0]!r}")
-    segmenter.load_state_dict({name: found[name] for name in expected}, strict=False)
+    segmenter.load_state_dict({name: found[name] for name in held}, strict=False)
 
 
 def _put_back_norms(

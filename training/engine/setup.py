@@ -16,7 +16,7 @@ from training.engine import checkpoint as checkpoints
 from training.engine.networks import build_segmenter
 from training.engine.optimiser import Learner, build_optimiser, linear_warmup
 from training.engine.processes import DeafContext, prepare_worker
-from training.engine.release_weights import fill_from_release
+from training.engine.release_weights import MODULATION, fill_from_release
 from training.engine.step import EstimatorLoss, GeneratorLoss, parameter_groups
 from training.losses.objective import Weights
 
@@ -180,13 +180,21 @@ def _find_statistics(segmenter: SmokeSegmenter, config: Config, frames: Sequence
 
 
 def _fill(segmenter: SmokeSegmenter, path: Path, config: Config, frames: Sequence[Frame]) -> None:
-    """Copy a release's networks, or a checkpoint's averaged ones; statistics that it does not know yet are found anew in training."""
+    """Copy a release's networks, or a checkpoint's averaged ones; statistics that it does not know yet are found anew in training.
+
+    Of networks without modulation by z the modulation does nothing.
+    """
+    unmodulated = {
+        name: torch.zeros_like(value) for name, value in segmenter.state_dict().items() if name.startswith(MODULATION)
+    }
+    segmenter.load_state_dict(unmodulated, strict=False)
     if path.is_dir():
         fill_from_release(segmenter, path, _some_views(config, frames))
         return
     found = segmenter.load_state_dict(checkpoints.load_averaged(path), strict=False)
     parameters = {name for name, _ in segmenter.named_parameters()}
-    lost = [*found.unexpected_keys, *(name for name in found.missing_keys if name in parameters)]
+    missing = [name for name in found.missing_keys if name in parameters and name not in unmodulated]
+    lost = [*found.unexpected_keys, *missing]
     if lost:
         raise checkpoints.CheckpointError(
             f"{path}: of other networks: {len(lost)} tensors differ, the first is {lost[0]!r}"

@@ -15,6 +15,7 @@ from training.data.batches import Batch
 from training.engine.monte_carlo import decode_samples, in_evaluation
 from training.losses.estimator import estimator_loss
 from training.losses.objective import Weights, generator_objective
+from training.losses.outlines import move_outlines
 
 
 class NonFiniteLossError(RuntimeError):
@@ -54,10 +55,14 @@ class GeneratorLoss(nn.Module):
         """
         normalised = self.normalise(image).contiguous(memory_format=torch.channels_last)
         posterior = DiagonalGaussian(*(values.float() for values in self.inference_model(normalised)))
-        logits = self.generator(normalised, posterior.sample()).float()
+        latent = posterior.sample()
+        logits = self.generator(normalised, latent).float()
         total = self._total(normalised, logits) if weights.entropy else None
-        truth, haze = mask.float(), transmission.float()
-        return generator_objective(logits, truth, posterior, haze, total, weights, self._constants, known.float())
+        truth, haze, known = mask.float(), transmission.float(), known.float()
+        if self._constants.outline_spread:
+            drawn = ((latent - posterior.mean) / posterior.std)[:, 0].detach()
+            truth = move_outlines(truth, known, drawn, self._constants.outline_spread)
+        return generator_objective(logits, truth, posterior, haze, total, weights, self._constants, known)
 
     @torch.no_grad()
     def _total(self, image: Tensor, logits: Tensor) -> Tensor:
