@@ -130,7 +130,7 @@ class Objective(_Section):
     sigma_transmission: Annotated[float, Field(gt=0)] = 0.1
     """sigma_T. Source: the authors' code."""
     outline_spread: Share = 0.0
-    """How far an outline moves with z, in half widths of the plume a standard deviation: see `training.losses.outlines`. Source: ours."""
+    """How far an outline moves with z, in half widths a standard deviation: see `training.losses.outlines`. Source: ours."""
     entropy: Entropy = "calibrated"
     """Eq. 10, or `plain` for L_en of Table 4, row 3."""
     entropy_weight: Share = 0.01

@@ -10,9 +10,9 @@ def move_outlines(mask: Tensor, known: Tensor, drawn: Tensor, spread: float) -> 
 
         r = round(spread * |e| * w),   w = 2 area / perimeter,   y' = max of y over 2 r + 1 pixels, or min where e < 0
 
-    so that a disc of radius w gets the radius (1 + spread * e) w; r is at most an eighth of the view. People who draw the same plume differ by about so much; which of
-    their masks a frame has is nothing that the frame tells, so a generator that sees e in z learns what varies, and the mean over z
-    is as sure of an outline as people are.
+    so that a disc of radius w gets the radius (1 + spread * e) w; r is at most an eighth of the view. Which of the outlines that people
+    might have drawn a frame was given is nothing that the frame tells: a generator that sees e in z learns what varies, and its mean
+    over z leaves open what they would.
 
     Args:
         mask: y, (batch, 1, h, w) of 0.0 and 1.0.
