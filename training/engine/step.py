@@ -91,23 +91,23 @@ class EstimatorLoss(nn.Module):
     Args:
         segmenter: Whose estimator learns.
         samples: B of eq. 3, of weights by dropout and of z.
-        members: Other trained networks. Where there are any, P(theta|D) of eq. 3 is their ensemble with this one, each with z = mu(x)
-            and without dropout (Lakshminarayanan et al. 2017, «Simple and Scalable Predictive Uncertainty Estimation using Deep
-            Ensembles»).
+        members: Other trained networks. Where there are any, P(theta|D) of eq. 3 is their ensemble with this one (Lakshminarayanan et
+            al. 2017, «Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles»), without dropout; each member's
+            answer is its mean over `samples` z, so that what z leaves open is aleatoric.
     """
 
     def __init__(self, segmenter: SmokeSegmenter, samples: int, members: Sequence[SmokeSegmenter] = ()) -> None:
         super().__init__()
         self.estimator = segmenter.estimator
         self._segmenter = [segmenter]  # in a list, so that the frozen networks are no part of this module
-        self._samples = 1 if members else samples
+        self._samples = samples
         self._members = list(members)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Images (batch, 3, h, w) uint8 -> scalars by name, `loss` among them."""
         normalised = self._segmenter[0].normalise(image).contiguous(memory_format=torch.channels_last)
         deployed, drawn = self._predict(normalised)
-        sampled = decompose(torch.stack([deployed, *self._ask_members(normalised)]) if self._members else drawn)
+        sampled = decompose(self._ask_ensemble(normalised) if self._members else drawn)
         shown = deployed.clone()
         shown[1::2] = drawn[0, 1::2]
         estimated = self.estimator(normalised, shown)
@@ -123,12 +123,22 @@ class EstimatorLoss(nn.Module):
         with in_evaluation(generator, inference_model):
             encoding, posterior = generator.encode(image), inference_model(image)
             deployed = torch.sigmoid(generator.decode(encoding, posterior.mean).float())
-            return deployed, decode_samples(generator, encoding, posterior, self._samples)
+            return deployed, decode_samples(generator, encoding, posterior, 1 if self._members else self._samples)
 
-    @torch.no_grad()
-    def _ask_members(self, image: Tensor) -> list[Tensor]:
-        """Normalised images -> the probability of each member as it would be deployed, (batch, 1, h, w)."""
-        return [torch.sigmoid(own.generator(image, own.inference_model(image).mean).float()) for own in self._members]
+    def _ask_ensemble(self, image: Tensor) -> Tensor:
+        """Normalised images -> P_theta(y|x) of this network and of each member, (1 + members, batch, 1, h, w)."""
+        ensemble = [self._segmenter[0], *self._members]
+        return torch.stack([_mean_over_latents(own, image, self._samples) for own in ensemble])
+
+
+@torch.no_grad()
+def _mean_over_latents(segmenter: SmokeSegmenter, image: Tensor, samples: int) -> Tensor:
+    """P_theta(y|x) of one network, without dropout: the mean over z of its probability, (batch, 1, h, w) of normalised images."""
+    generator, inference_model = segmenter.generator, segmenter.inference_model
+    with in_evaluation(generator, inference_model):
+        encoding, posterior = generator.encode(image), inference_model(image)
+        latents = [posterior.sample() for _ in range(samples)]
+        return torch.stack([torch.sigmoid(generator.decode(encoding, z).float()) for z in latents]).mean(dim=0)
 
 
 def optimise(fabric: Fabric, optimiser: torch.optim.Optimizer, module: nn.Module, clip_norm: float) -> None:

@@ -27,6 +27,8 @@ def generator(request: pytest.FixtureRequest) -> Generator:
     return make_generator(request.param)
 
 
-def make_generator(stride: int = 4) -> Generator:
+def make_generator(stride: int = 4, *, modulated: bool = False) -> Generator:
     sizes = {"latent_dim": 3, "channels": 8, "aspp_hidden": 8, "aspp_growth": 8}
-    return Generator(Backbone(ENCODER), **sizes, dilations=(3, 6), stride=stride, dropout=0.3).eval()
+    return Generator(
+        Backbone(ENCODER), **sizes, dilations=(3, 6), stride=stride, dropout=0.3, modulated=modulated
+    ).eval()

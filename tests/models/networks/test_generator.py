@@ -6,6 +6,7 @@ from torch import nn
 
 from models.networks.backbone import Backbone
 from models.networks.generator import Generator
+from tests.models.networks.conftest import make_generator
 
 
 def test_the_split_convolution_equals_one_over_feature_and_latent_borders_included(generator):
@@ -61,6 +62,23 @@ def test_the_latent_reaches_the_logits_of_its_own_image_only(generator):
     change = (generator.decode(encoding, moved) - generator.decode(encoding, latent)).abs().amax((1, 2, 3))
     assert change[0] == 0.0
     assert change[1] > 1e-4
+
+
+def test_modulation_changes_nothing_at_first_and_each_channel_of_its_image_once_it_has_learned():
+    torch.manual_seed(1)
+    modulated, image, latent = make_generator(modulated=True), torch.randn(2, 3, 64, 64), torch.randn(2, 3)
+    plain = make_generator()
+    plain.load_state_dict(modulated.state_dict(), strict=False)
+    assert torch.equal(modulated(image, latent), plain(image, latent))
+    torch.nn.init.normal_(modulated.modulation.weight)
+    taken: list[torch.Tensor] = []
+    modulated.aspp.register_forward_pre_hook(lambda _, inputs: taken.extend(inputs[0]))
+    plain.aspp.register_forward_pre_hook(lambda _, inputs: taken.extend(inputs[0]))
+    plain(image, latent)
+    modulated(image, latent)
+    values = modulated.modulation(latent).view(2, 4, 2, 8, 1, 1)
+    expected = taken[0] * (1 + values[:, 0, 0]) + values[:, 0, 1]
+    torch.testing.assert_close(taken[4], expected)
 
 
 def test_dropout_is_random_in_training_and_off_in_evaluation(generator):

@@ -51,6 +51,21 @@ def test_the_networks_answer_as_the_release_does(release: Path, frames: Tensor):
         assert np.abs(own.numpy() - theirs).max() < 1e-4
 
 
+def test_networks_with_modulation_by_z_take_a_release_without_it_and_one_with_it(
+    release: Path, tiny_run: Run, frames: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = tiny("network.modulated=true", f"initial={release}")
+    segmenter = start_segmenter(config, read_frames([tiny_run.data], "train"), resumed=False).eval()
+    assert not segmenter.generator.modulation.weight.any()
+    nn.init.normal_(segmenter.generator.modulation.weight, std=0.3)
+    monkeypatch.setattr(exporting, "load_segmenter", lambda _: (segmenter, config))
+    monkeypatch.setattr(exporting, "model_card", lambda *_: "of no whole evaluation\n")
+    modulated = export(tiny_run.checkpoint, tmp_path, None, "0.2.0", SHIFTED)
+    taken = fresh("network.modulated=true")
+    fill_from_release(taken, modulated, frames)
+    torch.testing.assert_close(taken.generator.modulation.weight, segmenter.generator.modulation.weight)
+
+
 def test_networks_that_were_filled_before_answer_as_the_release_does(release: Path, tiny_run: Run, frames: Tensor):
     segmenter = load_segmenter(tiny_run.checkpoint)[0]
     fill_from_release(segmenter, release, frames)

@@ -46,6 +46,18 @@ def test_statistics_that_an_older_checkpoint_does_not_know_are_found_anew(tiny_r
     )
 
 
+def test_of_networks_without_modulation_by_z_it_does_nothing(tiny_run: Run, tmp_path: Path):
+    config = tiny(f"initial={tiny_run.checkpoint}", "network.modulated=true")
+    modulated = start_segmenter(config, (), resumed=False)
+    torch.nn.init.ones_(modulated.generator.modulation.weight)
+    average = {f"module.{name}": value for name, value in modulated.state_dict().items()}
+    torch.save({"average": average}, tmp_path / "modulated.ckpt")
+    mixed = config.model_copy(update={"initial": (str(tmp_path / "modulated.ckpt"), str(tiny_run.checkpoint))})
+    frames = read_frames([tiny_run.data], "train")
+    started = start_segmenter(mixed, frames, resumed=False).generator.modulation
+    assert torch.equal(started.weight, torch.full_like(started.weight, 0.5))  # 1 of one, 0 of the other
+
+
 def test_a_missing_initial_checkpoint_is_refused_by_name():
     with pytest.raises(CheckpointError, match=r"gone\.ckpt: not found"):
         start_segmenter(tiny("initial=gone.ckpt"), (), resumed=False)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
+from models.networks.latent import DiagonalGaussian
 from models.networks.segmenter import SmokeSegmenter
 from models.networks.uncertainty import Uncertainty, decompose
 from tests.training.conftest import tiny
@@ -138,6 +139,7 @@ def test_beside_members_the_estimator_learns_how_far_the_ensemble_disagrees(segm
     members = [build_segmenter(tiny("network.channels=32").network, pretrained=False).eval() for _ in range(2)]
     targets: list[Uncertainty] = []
     monkeypatch.setattr(step, "estimator_loss", lambda own, target: targets.append(target) or own.total.mean())
+    monkeypatch.setattr(DiagonalGaussian, "sample", lambda self: self.mean)
     phase = EstimatorLoss(segmenter, samples=2, members=members).train()
     phase(batch.image)["loss"].backward()
     with torch.no_grad():
@@ -147,6 +149,34 @@ def test_beside_members_the_estimator_learns_how_far_the_ensemble_disagrees(segm
     assert expected.epistemic.max() > 1e-4
     assert {id(p) for p in phase.parameters()} == {id(p) for p in segmenter.estimator.parameters()}
     assert not any(p.grad is not None for member in members for p in member.parameters())
+
+
+def test_what_z_leaves_open_in_each_member_is_aleatoric(batch, monkeypatch):
+    modulated = build_segmenter(tiny("network.channels=32", "network.modulated=true").network, pretrained=False).eval()
+    torch.nn.init.normal_(modulated.generator.modulation.weight, std=2.0)
+    targets: list[Uncertainty] = []
+    monkeypatch.setattr(step, "estimator_loss", lambda own, target: targets.append(target) or own.total.mean())
+    EstimatorLoss(modulated, samples=50, members=[modulated]).train()(batch.image)
+    EstimatorLoss(modulated, samples=50).train()(batch.image)
+    nested, flat = targets
+    assert (
+        nested.epistemic.mean() < 0.2 * flat.epistemic.mean()
+    )  # one network twice: there is nothing that it does not know
+    assert nested.aleatoric.mean() > 1.1 * flat.aleatoric.mean()
+
+
+def test_the_outline_that_is_to_be_explained_moves_with_the_first_dimension_of_z(segmenter, batch, monkeypatch):
+    constants = Objective(outline_spread=0.2)
+    truths: list[torch.Tensor] = []
+    monkeypatch.setattr(step, "generator_objective", lambda *terms: truths.append(terms[1]) or {})
+    phase = GeneratorLoss(segmenter, constants, freeze_encoder_norm=True).train()
+    for far in (-1.5, 0.0, 1.5):
+        monkeypatch.setattr(DiagonalGaussian, "sample", lambda self, far=far: self.mean + far * self.std)
+        phase(*batch[:4], ALL)
+    smaller, same, larger = truths
+    assert torch.equal(same, batch.mask)
+    assert 1.5 < larger.sum() / same.sum() < 2.5
+    assert 1.5 < same.sum() / smaller.sum() < 2.5
 
 
 def test_the_second_phase_has_no_parameter_but_the_estimators(segmenter):
