@@ -178,6 +178,8 @@ class GeneratorTraining(_Section):
     objective: Objective = Objective()
     freeze_encoder_norm: bool = True
     frozen_stride: Literal[0, 4, 8, 16, 32] = 0
+    modulation_only: bool = False
+    """Only z's modulation learns (`network.modulated`): z comes to move outlines in networks that answer as before at z = mu."""
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
 
 
@@ -237,6 +239,12 @@ class Config(_Section):
             raise ValueError(
                 "no generator.stages: expected initial networks, and estimator.stages to learn beside them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_modulation_that_learns(self) -> Self:
+        if self.generator.modulation_only and not self.network.modulated:
+            raise ValueError("generator.modulation_only needs network.modulated: found no modulation that could learn")
         return self
 
     @model_validator(mode="after")

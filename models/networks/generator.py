@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from models.networks.backbone import Backbone
 from models.networks.blocks import ConvNormAct, DenseASPP, ResidualChannelAttention, SingleOutput
 
+MODULATION = "generator.modulation."
+"""How the names of z's modulation begin; networks may lack it, for it changes nothing until it has learned."""
+
 
 class Encoding(NamedTuple):
     """All of a decoding that depends neither on z nor on dropout.

@@ -99,6 +99,7 @@ def test_a_later_override_wins():
         ("data.mix={fog=1}", r"data\.mix\.fog"),
         ("data.mix={clear=-1}", r"data\.mix\.clear: .*greater than or equal to 0"),
         ("data.mix={clear=0}", r"data\.mix has no share above 0"),
+        ("generator.modulation_only=true", r"modulation_only needs network\.modulated: found no modulation"),
         ("estimator.samples=1", r"estimator\.samples: .*greater than or equal to 2"),
         ("precision=8", "precision: "),
         (

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from models.geometry import fit
 from models.manifest import OUTPUTS, Manifest
+from models.networks.generator import MODULATION
 from models.networks.segmenter import SmokeSegmenter
 from training.engine.checkpoint import CheckpointError
 from training.engine.onnx_model import OnnxModel
@@ -26,8 +27,6 @@ from training.engine.onnx_model import OnnxModel
 _TOLERANCE = 1e-3
 _LEAST_DEVIATION = 1e-3
 """Of a channel that is all but constant over the frames."""
-MODULATION = "generator.modulation."
-"""What networks may lack: it changes nothing until it has learned."""
 _UNRELEASED = ("inference_model.log_variance.", "generator.deep_feature_norm.")
 """What no release holds: sigma, which the deployed graph does not draw from, and a normalisation that went into the encoder."""
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from models.networks.generator import MODULATION
 from models.networks.segmenter import SmokeSegmenter
 from training.config import Config, GeneratorTraining, Optimiser, Stage
 from training.data.batches import Batch, Batches
@@ -16,7 +17,7 @@ from training.engine import checkpoint as checkpoints
 from training.engine.networks import build_segmenter
 from training.engine.optimiser import Learner, build_optimiser, linear_warmup
 from training.engine.processes import DeafContext, prepare_worker
-from training.engine.release_weights import MODULATION, fill_from_release
+from training.engine.release_weights import fill_from_release
 from training.engine.step import EstimatorLoss, GeneratorLoss, parameter_groups
 from training.losses.objective import Weights
 
@@ -60,6 +61,7 @@ def generator_learner(config: Config, segmenter: SmokeSegmenter) -> Learner:
         settings.objective,
         freeze_encoder_norm=settings.freeze_encoder_norm,
         frozen_stride=settings.frozen_stride,
+        modulation_only=settings.modulation_only,
     )
 
     def terms(module: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from models.networks.generator import MODULATION
 from models.networks.latent import DiagonalGaussian
 from models.networks.segmenter import SmokeSegmenter
 from models.networks.uncertainty import decompose
@@ -30,10 +31,17 @@ class GeneratorLoss(nn.Module):
         constants: Of the objective.
         freeze_encoder_norm: Keep the encoder's batch statistics.
         frozen_stride: Keep the encoder's weights up to its feature at this stride; 0 keeps none.
+        modulation_only: Keep all that is not z's modulation, statistics included, and drop nothing out.
     """
 
     def __init__(
-        self, segmenter: SmokeSegmenter, constants: Objective, *, freeze_encoder_norm: bool, frozen_stride: int = 0
+        self,
+        segmenter: SmokeSegmenter,
+        constants: Objective,
+        *,
+        freeze_encoder_norm: bool,
+        frozen_stride: int = 0,
+        modulation_only: bool = False,
     ) -> None:
         super().__init__()
         self.normalise = segmenter.normalise
@@ -42,8 +50,12 @@ class GeneratorLoss(nn.Module):
         self._estimator = [segmenter.estimator]  # in a list, so that it is no part of this module
         self._constants = constants
         self._freeze_encoder_norm = freeze_encoder_norm
+        self._modulation_only = modulation_only
         for parameter in self.generator.backbone.parameters_up_to(frozen_stride):
             parameter.requires_grad_(False)
+        for name, parameter in self.named_parameters():
+            if modulation_only and not name.startswith(MODULATION):
+                parameter.requires_grad_(False)
 
     def forward(
         self, image: Tensor, mask: Tensor, transmission: Tensor, known: Tensor, weights: Weights
@@ -73,8 +85,8 @@ class GeneratorLoss(nn.Module):
         return total
 
     def train(self, mode: bool = True) -> "GeneratorLoss":
-        """Set the mode; batch statistics of the encoder stay those of ImageNet where they are frozen."""
-        super().train(mode)
+        """Set the mode; batch statistics of the encoder stay where they are frozen, all of them where the modulation alone learns."""
+        super().train(mode and not self._modulation_only)
         if self._freeze_encoder_norm:
             for module in self.generator.backbone.modules():
                 if isinstance(module, nn.BatchNorm2d):

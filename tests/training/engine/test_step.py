@@ -165,6 +165,16 @@ def test_what_z_leaves_open_in_each_member_is_aleatoric(batch, monkeypatch):
     assert nested.aleatoric.mean() > 1.1 * flat.aleatoric.mean()
 
 
+def test_where_only_the_modulation_learns_nothing_else_does_and_no_statistics_move(batch):
+    modulated = build_segmenter(tiny("network.channels=32", "network.modulated=true").network, pretrained=True)
+    before = {name: value.clone() for name, value in modulated.state_dict().items()}
+    phase = GeneratorLoss(modulated, Objective(), freeze_encoder_norm=False, modulation_only=True).train()
+    phase(*batch[:4], ALL)["loss"].backward()
+    learning = {name for name, parameter in modulated.named_parameters() if parameter.grad is not None}
+    assert learning == {"generator.modulation.weight", "generator.modulation.bias"}
+    assert all(torch.equal(before[name], value) for name, value in modulated.state_dict().items())
+
+
 def test_the_outline_that_is_to_be_explained_moves_with_the_first_dimension_of_z(segmenter, batch, monkeypatch):
     constants = Objective(outline_spread=0.2)
     truths: list[torch.Tensor] = []
