@@ -137,7 +137,7 @@ class _Run(Generic[Seen]):
         self._step_ended = time.monotonic()
         self._segmenter = start_segmenter(config, frames, resumed=self._resumed is not None)
         self._segmenter.to(self._fabric.device).to(memory_format=torch.channels_last)
-        self._members = estimator_members(config, frames, self._fabric.device)
+        self._members = estimator_members(config, self._segmenter, frames)
 
     def phases(self, meeting: Path) -> None:
         """Both, or what is left of them, with the run's other processes."""

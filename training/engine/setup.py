@@ -45,11 +45,19 @@ def start_segmenter(config: Config, frames: Sequence[Frame], *, resumed: bool) -
     return segmenter
 
 
-def estimator_members(config: Config, frames: Sequence[Frame], device: torch.device) -> list[SmokeSegmenter]:
-    """The ensemble that g_gamma learns from beside the generator, in evaluation mode; frames and errors as of `start_segmenter`."""
+def estimator_members(config: Config, segmenter: SmokeSegmenter, frames: Sequence[Frame]) -> list[SmokeSegmenter]:
+    """The ensemble that g_gamma learns from beside the generator of `segmenter`, on its device and in evaluation mode.
+
+    A member whose z never learned to modulate takes the generator's modulation: or else the ensemble would disagree about every outline
+    that some leave open and others do not, of whatever they know. Frames and errors: as of `start_segmenter`.
+    """
     members = [build_segmenter(config.network, pretrained=False) for _ in config.estimator.members]
     for member, path in zip(members, config.estimator.members, strict=True):
         _fill(member, Path(path), config, frames)
+        own = member.generator.modulation
+        if own is not None and not own.weight.any():
+            member.generator.modulation = segmenter.generator.modulation
+    device = segmenter.temperature.device
     return [member.eval().to(device).to(memory_format=torch.channels_last) for member in members]
 
 

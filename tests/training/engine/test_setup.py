@@ -8,6 +8,7 @@ import torch
 from tests.training.conftest import Run, tiny
 from training.data.folders import read_frames
 from training.engine.checkpoint import CheckpointError, load_averaged
+from training.engine.networks import build_segmenter
 from training.engine.setup import estimator_members, start_segmenter, step_weights
 from training.losses.objective import Weights
 
@@ -73,15 +74,27 @@ def test_the_divergence_comes_slowly_and_the_entropy_when_the_estimator_is_warm(
 
 def test_members_are_the_averaged_networks_of_their_checkpoints_as_they_would_be_deployed(tiny_run: Run):
     config = tiny(f'estimator.members=["{tiny_run.checkpoint}"]')
-    (member,) = estimator_members(config, (), torch.device("cpu"))
+    (member,) = estimator_members(config, build_segmenter(config.network, pretrained=False), ())
     expected = load_averaged(tiny_run.checkpoint)
     assert all(torch.equal(value, expected[name]) for name, value in member.state_dict().items())
     assert not any(module.training for module in member.modules())
 
 
 def test_a_missing_member_is_refused_by_name():
+    config = tiny('estimator.members=["gone.ckpt"]')
     with pytest.raises(CheckpointError, match=r"gone\.ckpt"):
-        estimator_members(tiny('estimator.members=["gone.ckpt"]'), (), torch.device("cpu"))
+        estimator_members(config, build_segmenter(config.network, pretrained=False), ())
+
+
+def test_a_member_that_never_learned_to_modulate_takes_the_generators_modulation(tiny_run: Run):
+    config = tiny(f'estimator.members=["{tiny_run.checkpoint}"]', "network.modulated=true")
+    segmenter = build_segmenter(config.network, pretrained=False)
+    torch.nn.init.ones_(segmenter.generator.modulation.weight)
+    (member,) = estimator_members(config, segmenter, ())
+    assert member.generator.modulation is segmenter.generator.modulation
+    torch.nn.init.constant_(segmenter.generator.modulation.weight, 2.0)
+    assert (member.generator.modulation.weight == 2.0).all()  # also of what it learns later
+    assert torch.equal(member.generator.head.weight, load_averaged(tiny_run.checkpoint)["generator.head.weight"])
 
 
 def test_several_initial_checkpoints_give_the_mean_of_their_weights_with_statistics_found_anew(
