@@ -24,6 +24,9 @@ class LibraryGenerator(nn.Module):
         LibraryError: The library is not installed, or has no such network on this encoder.
     """
 
+    modulation = None
+    """Without z there is nothing to modulate by."""
+
     def __init__(self, architecture: str, backbone: Backbone, encoder: str) -> None:
         super().__init__()
         library = _library()
