@@ -1,5 +1,6 @@
 """A rendered data folder, the tiny configuration, and one run of it that many tests look at."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,12 +11,15 @@ import huggingface_hub.constants
 import pytest
 import torch
 
+from models.manifest import OUTPUTS
+from tests.conftest import build_release
 from tests.training.rendered import write_data_folder
 from training.commands.config_file import read_config
 from training.config import Config
 from training.data.folders import read_frames
 from training.engine.run import Reporter, train
 from training.evaluation.validation import Validation, validate
+from training.release import export as exporting
 
 
 @dataclass
@@ -79,6 +83,23 @@ def tiny_run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     config, notes = tiny(), Notes()
     checkpoint = trained(config, data, tmp_path_factory.mktemp("tiny"), notes)
     return Run(config, data, checkpoint, notes)
+
+
+@pytest.fixture(scope="session")
+def released(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of the tiny run without an evaluation; read only."""
+    return exporting.export(tiny_run.checkpoint, tmp_path_factory.mktemp("released"), None, "0.1.0", {})
+
+
+@pytest.fixture
+def untraced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Export the closed-form graph instead of tracing, and believe it."""
+
+    def copy(_: object, path: Path, size_px: int) -> None:
+        shutil.copy(build_release(tmp_path / "closed-form", size_px) / "model.onnx", path)
+
+    monkeypatch.setattr(exporting, "to_onnx", copy)
+    monkeypatch.setattr(exporting.parity, "check", lambda *_: dict.fromkeys(OUTPUTS, 1e-6))
 
 
 def same(one: Any, other: Any) -> bool:

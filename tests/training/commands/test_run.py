@@ -261,6 +261,7 @@ def test_a_disk_that_is_full_leaves_the_configuration_of_a_run(capsys, tiny_run,
     assert (run / "config.json").read_text() == before
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("name", ["frame.png", "answer.png"])
 def test_a_release_whose_pictures_find_the_disk_full_is_none(capsys, tiny_run, tmp_path, full_from, name):
     full_from(name)

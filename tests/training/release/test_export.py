@@ -30,23 +30,6 @@ from training.release.parity import ParityError, render_frames
 REPORT = {"threshold": 0.3125, "ece": 0.02, "by_group": {"cam": {}}}
 
 
-@pytest.fixture(scope="module")
-def released(tiny_run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release of the tiny run without an evaluation; read only."""
-    return export(tiny_run.checkpoint, tmp_path_factory.mktemp("released"), None, "0.1.0", {})
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Export the closed-form graph instead of tracing, and believe it."""
-
-    def copy(_: object, path: Path, size_px: int) -> None:
-        shutil.copy(build_release(tmp_path / "closed-form", size_px) / "model.onnx", path)
-
-    monkeypatch.setattr(exporting, "to_onnx", copy)
-    monkeypatch.setattr(exporting.parity, "check", lambda *_: dict.fromkeys(OUTPUTS, 1e-6))
-
-
 def test_a_release_verifies_and_is_one_the_contract_knows(released, tiny_run):
     manifest = Manifest.read(released)
     manifest.verify(released)
@@ -128,7 +111,7 @@ def test_a_report_that_no_manifest_can_take_is_refused_before_minutes_of_proofs(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("untraced")
 def test_threshold_and_numbers_come_from_the_evaluation(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "model_card", lambda *_: "a card\n")
     manifest = Manifest.read(export(tiny_run.checkpoint, tmp_path / "out", "smoke-other", "1.2.3", REPORT))
@@ -137,7 +120,7 @@ def test_threshold_and_numbers_come_from_the_evaluation(tiny_run, tmp_path, monk
     assert (manifest.gate, manifest.reference) == (None, None)
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("untraced")
 def test_gate_reference_and_operating_points_come_from_the_evaluation(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "model_card", lambda *_: "a card\n")
     histogram = {"edges": [0.0, 0.5, 1.0], "shares": [0.25, 0.75]}
@@ -168,7 +151,7 @@ def test_a_file_that_is_not_the_module_is_refused_and_nothing_is_written(tiny_ru
     assert list((tmp_path / "out").iterdir()) == []
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize(
     ("name", "version"),
     [("Smoke Tiny", "0.1.0"), ("../outside", "0.1.0"), (None, "1.0"), (None, "v1.0.0")],
@@ -243,6 +226,7 @@ def test_a_network_to_compare_with_is_no_release(tiny_run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("untraced")
 def test_an_estimator_that_has_no_phase_of_its_own_learnt_beside_the_generator(tiny_run, tmp_path):
     found = checkpoints.load(tiny_run.checkpoint)
     beside = tiny("estimator.joint_every=2", "estimator.stages=[]")
@@ -257,6 +241,7 @@ def test_the_card_of_a_run_that_ended_says_nothing_of_an_end(released: Path):
     assert "Exported before" not in (released / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_release_names_no_folder_of_the_machine_that_made_it(tiny_run: Run, tmp_path: Path):
     state = torch.load(tiny_run.checkpoint, weights_only=True)
     far = (

@@ -8,23 +8,18 @@ import pytest
 from onnx import TensorProto
 
 from models.manifest import OUTPUTS
-from tests.training.conftest import Run
-from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
-from training.release.export import to_onnx
 from training.release.fp16 import to_fp16
 from training.release.graph import QuantiseError
 from training.release.parity import render_frames
 
 
 @pytest.fixture(scope="module")
-def files(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def files(released: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The tiny run's graph and its fp16 form; read only."""
-    segmenter, config = load_segmenter(tiny_run.checkpoint)
-    folder = tmp_path_factory.mktemp("fp16")
-    to_onnx(segmenter, folder / "model.onnx", config.data.size_px)
-    to_fp16(folder / "model.onnx", folder / "model.fp16.onnx")
-    return folder / "model.onnx", folder / "model.fp16.onnx"
+    before, after = released / "model.onnx", tmp_path_factory.mktemp("fp16") / "model.fp16.onnx"
+    to_fp16(before, after)
+    return before, after
 
 
 def kinds(model: onnx.ModelProto) -> dict[str, int]:

@@ -6,21 +6,13 @@ import numpy as np
 import pytest
 
 from models.manifest import OUTPUTS, Manifest
-from tests.training.conftest import Run
 from training.__main__ import main
 from training.release import second_model
 from training.release.criteria import Criterion
-from training.release.export import export
 from training.release.graph import QuantiseError
 from training.release.second_model import SecondModel, fp16, int8, release_with
 
 COUNT = 6
-
-
-@pytest.fixture(scope="module")
-def released(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release of the tiny run; read only."""
-    return export(tiny_run.checkpoint, tmp_path_factory.mktemp("float"), None, "0.1.0", {})
 
 
 @pytest.fixture(params=["int8", "fp16"])

@@ -11,9 +11,7 @@ from models.manifest import OUTPUTS
 from tests.conftest import SIDE
 from tests.pictures import plain
 from tests.training.conftest import Run
-from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
-from training.release.export import to_onnx
 from training.release.graph import QuantiseError
 from training.release.int8.quantise import activation_ranges, least_error_range, quantise, rounding_error
 from training.release.parity import render_frames
@@ -22,18 +20,15 @@ FLOAT_HEADS = ("estimator.total.2.weight", "estimator.aleatoric.2.weight", "esti
 
 
 @pytest.fixture(scope="module")
-def float_file(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def float_file(released: Path) -> Path:
     """The tiny run's graph; read only."""
-    segmenter, config = load_segmenter(tiny_run.checkpoint)
-    path = tmp_path_factory.mktemp("float") / "model.onnx"
-    to_onnx(segmenter, path, config.data.size_px)
-    return path
+    return released / "model.onnx"
 
 
 @pytest.fixture(scope="module")
-def int8_file(float_file: Path, frames: np.ndarray) -> Path:
+def int8_file(float_file: Path, frames: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """It in int8, with weights of eight bits; read only."""
-    out = float_file.parent / "model.int8.onnx"
+    out = tmp_path_factory.mktemp("int8") / "model.int8.onnx"
     quantise(float_file, (frame[None] for frame in frames[:6]), out, reduce_range=False)
     return out
 
