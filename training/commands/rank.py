@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import io
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +17,7 @@ from models.manifest import newest_release
 from models.maps import SegmentationMaps
 from models.outlines import Ring, plain, polygons
 from training.audit.ranking import Chosen, Scored, choose_frames, knowledge_gap
-from training.data.files import DataError, pictures_of
+from training.data.files import DataError, pictures_of, write_whole
 from training.data.folders import read_frames
 from training.data.frames import Frame, load_image, write_png
 from training.data.layouts.labelme import write_labelme
@@ -188,10 +189,11 @@ def _write_ranking(
     root: Path, scored: Sequence[Scored], rows: Sequence[Chosen], names: dict[Path, str], path: Path
 ) -> None:
     """A row a picture: first those chosen and what is like them, then the rest by score, then what cannot be read."""
-    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        table = csv.writer(stream)
-        table.writerow(("rank", "file", "score", "unsure", "why", "frame"))
-        table.writerows(_lines(root, scored, rows, names))
+    stream = io.StringIO(newline="")
+    table = csv.writer(stream)
+    table.writerow(("rank", "file", "score", "unsure", "why", "frame"))
+    table.writerows(_lines(root, scored, rows, names))
+    write_whole(stream.getvalue().encode(errors="surrogateescape"), path)
 
 
 def _lines(

@@ -165,6 +165,20 @@ def test_a_picture_is_like_its_copy_at_the_highest_limit_too():
     assert alike == files[:20]
 
 
+def test_a_ranking_that_was_cut_off_is_none(folder, release, tmp_path, monkeypatch):
+    lines = ranking._lines
+
+    def cut_off(*given):
+        yield next(lines(*given))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ranking, "_lines", cut_off)
+        assert rank(folder, release, tmp_path / "out") == 130
+    assert rank(folder, release, tmp_path / "out") == 0
+    assert len(rows_of(tmp_path / "out")) > 1
+
+
 def test_stopped_work_goes_on_where_it_was_and_a_picture_that_changed_is_looked_at_again(
     folder, release, tmp_path, monkeypatch, capsys
 ):
