@@ -45,10 +45,9 @@ def held_out(scores: Sequence[FrameScore], false_alarms: float, calibration: Cal
         calibration: Of the probability, where it is known: its squared error, too, is then that of a fit on the other groups.
     """
     leveled: list[tuple[FrameScore, int]] = []
-    for group in camera_groups(scores):
+    for group, own in _grouped(scores).items():
         others = [score for score in scores if score.frame.group != group]
         level = choose_level(others, false_alarms)
-        own = of_group(scores, group)
         recalibrated = _recalibrated(own, others, calibration) if calibration else own
         leveled += [(score, level) for score in recalibrated]
     return leveled
@@ -98,8 +97,7 @@ def epistemic_by_pixel(scores: Sequence[FrameScore], level: int) -> dict[str, An
     def auroc(counts: list[EpistemicCounts]) -> float:
         return float(false_positive_epistemic(np.sum(counts, axis=0), level)["auroc"])
 
-    grouped = by_group((score.frame.group, score.epistemic) for score in scores)
-    summed = {group: [np.asarray(sum(own))] for group, own in grouped.items()}
+    summed = {group: [np.asarray(sum(score.epistemic for score in own))] for group, own in _grouped(scores).items()}
     everything = np.sum([own[0] for own in summed.values()], axis=0)
     return false_positive_epistemic(everything, level) | {"auroc_interval": interval(summed, auroc)}
 
@@ -129,17 +127,7 @@ def operating_points(scores: Sequence[FrameScore]) -> dict[str, Any] | None:
 
 def by_camera_group(scores: Sequence[FrameScore], level: int) -> dict[str, Any]:
     """Summaries of each group."""
-    return {group: summarise(of_group(scores, group), level)._asdict() for group in camera_groups(scores)}
-
-
-def camera_groups(scores: Sequence[FrameScore]) -> list[str]:
-    """The camera groups, in alphabetical order."""
-    return sorted({score.frame.group for score in scores})
-
-
-def of_group(scores: Sequence[FrameScore], group: str) -> list[FrameScore]:
-    """The scores of one camera group."""
-    return [score for score in scores if score.frame.group == group]
+    return {group: summarise(own, level)._asdict() for group, own in _grouped(scores).items()}
 
 
 def reference(scores: Sequence[FrameScore]) -> dict[str, dict[str, Any]]:
@@ -148,6 +136,10 @@ def reference(scores: Sequence[FrameScore]) -> dict[str, dict[str, Any]]:
     Per quantity of DRIFTING a histogram over the frames, in bins that hold a tenth of them each where the values allow.
     """
     return {name: asdict(_histogram([score.looks[name] for score in scores])) for name in DRIFTING}
+
+
+def _grouped(scores: Sequence[FrameScore]) -> dict[str, list[FrameScore]]:
+    return by_group((score.frame.group, score) for score in scores)
 
 
 def _own_region_recall(scores: Sequence[FrameScore], level: int, low: float, high: float) -> dict[str, int]:
