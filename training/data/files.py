@@ -1,6 +1,7 @@
 """Files by their names, and what is read of them: what lies in a folder beside them is left alone, and can be counted."""
 
 import os
+import re
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
@@ -65,11 +66,11 @@ def left_alone(folder: str) -> bool:
     return folder.startswith(".") or folder == "lost+found"
 
 
-def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
-    """Files by their names without suffix. Raises DataError where two have the same: which of them is meant?"""
+def by_stem(paths: Iterable[Path], tail: str = "") -> dict[str, Path]:
+    """Files by their names without suffix, and without a tail that matches. Raises DataError where two have the same."""
     found: dict[str, Path] = {}
     for path in paths:
-        first = found.setdefault(path.stem, path)
+        first = found.setdefault(re.sub(f"(?:{tail})$", "", path.stem, flags=re.IGNORECASE), path)
         if first is not path:
             raise DataError(f"{path}: of the same name as {first.name}; expected one file of a name")
     return found

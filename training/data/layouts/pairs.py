@@ -3,19 +3,18 @@
 A mask has its picture's name, or that and _mask, _gt or _label; its suffix may be another. An empty one says that there is no smoke.
 """
 
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-from training.data.files import DataError, pictures_of
+from training.data.files import DataError, by_stem, pictures_of
 from training.data.frames import REAL_SMOKE, Frame, read_mask
 from training.data.layouts.drawn import CLEAR
 from training.data.layouts.manifest import Listed
 from training.data.layouts.walk import MASKS, beside, split_of
 
-_TAIL = re.compile(r"[ _-](mask|gt|label)s?$", re.IGNORECASE)
+_TAIL = r"[ _-](mask|gt|label)s?"
 
 
 def read_pairs(folder: Path, root: Path) -> list[Listed] | None:
@@ -27,7 +26,7 @@ def read_pairs(folder: Path, root: Path) -> list[Listed] | None:
     masks_in = beside(folder, root, MASKS)
     if masks_in is None or not pictures_of(masks_in):
         return None
-    images, masks = _by_stem(pictures_of(folder)), _by_stem(pictures_of(masks_in))
+    images, masks = by_stem(pictures_of(folder), _TAIL), by_stem(pictures_of(masks_in), _TAIL)
     lost = [
         *(images[stem] for stem in images.keys() - masks.keys()),
         *(masks[stem] for stem in masks.keys() - images.keys()),
@@ -63,13 +62,3 @@ def _holds_smoke(mask: Path, written_ns: int) -> bool:  # noqa: ARG001
         return bool(read_mask(mask).any())
     except DataError:
         return True
-
-
-def _by_stem(paths: list[Path]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in paths:
-        stem = _TAIL.sub("", path.stem)
-        if stem in found:
-            raise DataError(f"{path}: of the same name as {found[stem].name}; expected one picture of a name")
-        found[stem] = path
-    return found
