@@ -12,18 +12,20 @@ BRIGHTEST = 0.001
 """Share of the dark channel's brightest pixels that give the atmospheric light (He, Sun and Tang 2011, section 4.3)."""
 
 
-def dark_channel(image: npt.NDArray[np.floating] | RGB, patch_px: int = PATCH_PX) -> Map:
+def dark_channel(image: npt.NDArray[np.floating] | RGB) -> Map:
     """min over channels, then over the patch around each pixel; patches are cut at the border.
 
     Args:
         image: (height, width, 3), any range.
-        patch_px: Odd side of the patch.
 
     Returns:
         (height, width) in the image's unit. Source: He, Sun and Tang 2011, eq. 5.
     """
     red, green, blue = cv2.split(image)
-    return _patch_minimum(cv2.min(cv2.min(red, green), blue), patch_px)
+    darkest = cv2.min(cv2.min(red, green), blue)
+    # One pass along the rows and one along the columns are the minimum over the square.
+    rows = cv2.erode(darkest, np.ones((1, PATCH_PX), np.uint8))
+    return np.asarray(cv2.erode(rows, np.ones((PATCH_PX, 1), np.uint8)), np.float32)
 
 
 def atmospheric_light(image: RGB, dark: Map) -> npt.NDArray[np.float32]:
@@ -56,9 +58,3 @@ def transmission(image: RGB) -> Map:
     light = atmospheric_light(image, dark_channel(image))
     lit = cv2.multiply(image, (*(1.0 / light.astype(np.float64)), 0.0), dtype=cv2.CV_32F)
     return np.asarray(np.clip(1.0 - dark_channel(lit), 0.0, 1.0), np.float32)
-
-
-def _patch_minimum(values: npt.NDArray[np.generic], patch_px: int) -> Map:
-    """Minimum over the square around each pixel: one pass along the rows, one along the columns."""
-    rows = cv2.erode(values, np.ones((1, patch_px), np.uint8))
-    return np.asarray(cv2.erode(rows, np.ones((patch_px, 1), np.uint8)), np.float32)

@@ -39,11 +39,11 @@ def test_a_textured_scene_without_haze_is_clear_air():
 
 
 def test_the_dark_channel_is_the_smallest_value_of_the_patch_and_of_all_channels():
-    image = np.full((9, 9, 3), 200.0, np.float32)
-    image[4, 4, 1] = 10.0
-    dark = dark_channel(image, patch_px=3)
-    assert (dark[3:6, 3:6] == 10.0).all()
-    assert (dark == 10.0).sum() == 9
+    image = np.full((33, 33, 3), 200.0, np.float32)
+    image[16, 16, 1] = 10.0
+    dark = dark_channel(image)
+    assert (dark[9:24, 9:24] == 10.0).all()
+    assert (dark == 10.0).sum() == 15 * 15
 
 
 @pytest.mark.parametrize("value", [0, 255])

@@ -129,7 +129,7 @@ def test_tensors_outside_the_file_are_refused(release, tmp_path):
         check(ClosedForm(), tmp_path / "split.onnx", SIDE)
 
 
-def test_frames_differ_from_each_other_and_a_seed_is_a_picture():
+def test_frames_differ_from_each_other_and_are_the_same_at_every_call():
     frames = render_frames(24, max(BATCHES))
     assert frames.shape == (8, 24, 24, 3)
     assert frames.dtype == np.uint8
