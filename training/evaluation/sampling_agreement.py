@@ -29,10 +29,10 @@ Indices = npt.NDArray[np.int64]
 
 
 class _Pixels(NamedTuple):
-    """Doubtful pixels of one frame, each (n,): sampled and estimated uncertainties in nats, and H(s) of the deployed pass."""
+    """Doubtful pixels of one frame: sampled and estimated uncertainties in nats, each (3, n), and H(s) of the deployed pass, (n,)."""
 
-    sampled: tuple[_Values, _Values, _Values]
-    estimated: tuple[_Values, _Values, _Values]
+    sampled: _Values
+    estimated: _Values
     entropy: _Values
 
 
@@ -182,7 +182,7 @@ def _both_forms(segmenter: SmokeSegmenter, frame: Tensor, samples: int, chosen: 
     image = _normalised(segmenter, frame)
     drawn = sample_nested(segmenter.generator, segmenter.inference_model, image, **_nested_shape(samples))[:, :, 0, 0]
     flat, nested = decompose(drawn.flatten(0, 1)), decompose(drawn.mean(dim=1))
-    return _Nested(*(np.stack([_take(part, chosen) for part in form[1:]]) for form in (flat, nested)))
+    return _Nested(_take(flat[1:], chosen), _take(nested[1:], chosen))
 
 
 def _normalised(segmenter: SmokeSegmenter, frame: Tensor) -> Tensor:
@@ -191,16 +191,12 @@ def _normalised(segmenter: SmokeSegmenter, frame: Tensor) -> Tensor:
 
 
 def _pixels(sampled: Uncertainty, estimated: Uncertainty, probability: Tensor, chosen: Indices) -> _Pixels:
-    total, aleatoric, epistemic = (_take(values, chosen) for values in sampled)
-    return _Pixels(
-        (total, aleatoric, epistemic),
-        (_take(estimated.total, chosen), _take(estimated.aleatoric, chosen), _take(estimated.epistemic, chosen)),
-        _take(binary_entropy(probability), chosen),
-    )
+    return _Pixels(_take(sampled, chosen), _take(estimated, chosen), _take([binary_entropy(probability)], chosen)[0])
 
 
-def _take(values: Tensor, chosen: Indices) -> _Values:
-    return values.numpy().ravel()[chosen].astype(np.float64)
+def _take(maps: Sequence[Tensor], chosen: Indices) -> _Values:
+    """The chosen pixels of each map, (maps, n)."""
+    return np.stack([values.numpy().ravel()[chosen].astype(np.float64) for values in maps])
 
 
 def _f_beta(probability: Tensor, truth: npt.NDArray[np.float32], size_px: int) -> segmentation.Curve:
