@@ -35,9 +35,9 @@ def generator_objective(
 ) -> dict[str, Tensor]:
     """Negative evidence lower bound of the generator and the inference model, with both regularisers.
 
-        L = L_bnn(s, y) + weight * KL(P_omega(z|x) || N(0, I)) + lambda1 * L_trans(s, T) + lambda2 * L_c(s, U_p)
+        L = L_bnn(s, y) + weight * sum_d max(free_nats, KL_d) + lambda1 * L_trans(s, T) + lambda2 * L_c(s, U_p)
 
-    and, where some views have boxes instead of a mask, the boxes' projections (`losses.boxes`).
+    with KL_d that of z_d; and, where some views have boxes instead of a mask, the boxes' projections (`losses.boxes`).
 
     Args:
         logits: One sample of s, (batch, 1, h, w).
