@@ -43,6 +43,7 @@ WRITTEN = {
     "RGBA, opaque": coloured((0, 0, 0, 255), (255, 255, 255, 255)),
     "RGBA, red on nothing": coloured((0, 0, 0, 0), (255, 0, 0, 255)),
     "RGBA, by opacity alone": coloured((255, 255, 255, 0), (255, 255, 255, 128)),
+    "RGBA, by opacity that is nowhere 0": coloured((255, 0, 0, 64), (255, 0, 0, 255)),
     "RGBA, black on nothing": coloured((0, 0, 0, 0), (0, 0, 0, 255)),
     "RGBA, red on white that is not shown": coloured((255, 255, 255, 0), (255, 0, 0, 255)),
     "RGBA, smoke half transparent": coloured((0, 0, 0, 255), (255, 255, 255, 128)),

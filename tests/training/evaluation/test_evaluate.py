@@ -13,6 +13,7 @@ from tests.training.evaluation.red_smoke import SIDE, predictor, read_red, say_n
 from training.data.files import DataError
 from training.evaluation import measurements
 from training.evaluation.evaluate import evaluate, write
+from training.evaluation.predictor import calibrated
 from training.metrics.calibration import Calibration
 
 
@@ -56,6 +57,19 @@ def test_a_perfect_predictor_is_perfect_in_every_table(folder):
     assert report["f_beta_interval"] == [1.0, 1.0]
     assert report["ece"] == pytest.approx(0.0, abs=1e-6)
     assert (report["at_threshold"]["smoke_frames"], report["at_threshold"]["smoke_free_frames"]) == (9, 3)
+
+
+def test_raw_scores_are_of_frames_with_smoke_before_they_were_calibrated(tmp_path):
+    frames = [write_frame(tmp_path, group, group, smoke=204, background=26) for group in "ab"]
+    frames.append(write_frame(tmp_path, "free", "b", kind="clear", background=200))
+    calibration = Calibration(2.0, -0.5, 1.5)
+    model = predictor(calibrated(read_red, calibration), 0.5)._replace(calibration=calibration)
+    raw = evaluate(model, write_manifest(tmp_path, frames), "val").report["raw"]
+    assert raw["squared_error"] == pytest.approx(0.25 * 0.2**2 + 0.75 * (26 / 255) ** 2, abs=1e-6)
+    assert raw["adaptive_f_beta"] == 1.0
+    # Everything counts up to 26 / 256, the smoke alone up to 204 / 256.
+    assert raw["mean_f_beta"] == pytest.approx((27 * 1.3 * 0.25 / (0.3 * 0.25 + 1.0) + 178) / 256)
+    assert raw["intervals"]["squared_error"] == pytest.approx([raw["squared_error"]] * 2)
 
 
 def test_operating_points_certify_what_their_groups_allow(folder):
