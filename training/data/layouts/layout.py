@@ -42,5 +42,5 @@ def _read_folder(folder: Path, root: Path) -> list[Listed]:
             return rows
     raise DataError(
         f"{folder}: pictures, but nothing that says where their smoke is; expected {MANIFEST} at the root, a folder gt or masks "
-        "beside it, or COCO, labelme, YOLO or VOC annotations"
+        "beside one called img or images, or COCO, labelme, YOLO or VOC annotations"
     )

@@ -39,7 +39,10 @@ def picture_folders(root: Path, onerror: Callable[[OSError], object] = closed) -
 
 
 def beside(folder: Path, root: Path, names: tuple[str, ...]) -> Path | None:
-    """The folder of one of these names that stands for a picture folder: `a/img/b` and `a/gt/b`, or `a/b` and `a/gt`, or `a/b/gt`."""
+    """The folder of one of these names that stands for a picture folder: for `a/img/b` it is `a/gt/b`, and for any `a/b` `a/b/gt`.
+
+    In the first case a folder on the way is called as one of PICTURES.
+    """
     parts = folder.relative_to(root).parts
     for name in names:
         places = [
