@@ -237,5 +237,5 @@ def _write_golden(folder: Path, size_px: int, threshold: float) -> None:
     frame = golden_frame()
     maps = SegmentationMaps(*(values[0] for values in OnnxModel(folder / MODEL).run(fit(frame, size_px)[None])))
     save_golden_maps(folder / GOLDEN_MAPS, dict(zip(OUTPUTS, maps, strict=True)))
-    write_png(frame, folder / GOLDEN_FRAME)
-    write_png(answer_panel(frame, maps, threshold), folder / GOLDEN_ANSWER)
+    write_png(frame, folder / GOLDEN_FRAME, smallest=True)
+    write_png(answer_panel(frame, maps, threshold), folder / GOLDEN_ANSWER, smallest=True)

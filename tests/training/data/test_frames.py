@@ -130,6 +130,14 @@ def test_a_picture_is_read_as_it_was_written(tmp_path, shape):
     assert (load_image(tmp_path / "a.png") == (pixels if pixels.ndim == 3 else pixels[..., None])).all()
 
 
+def test_the_smallest_file_holds_the_same_picture(tmp_path):
+    pixels = (np.indices((64, 96)).sum(axis=0)[..., None] * np.array([1, 2, 3])).astype(np.uint8)
+    write_png(pixels, tmp_path / "plain.png")
+    write_png(pixels, tmp_path / "smallest.png", smallest=True)
+    assert np.array_equal(load_image(tmp_path / "smallest.png"), pixels)
+    assert (tmp_path / "smallest.png").stat().st_size < (tmp_path / "plain.png").stat().st_size
+
+
 def test_a_picture_that_the_disk_does_not_take_is_told(tmp_path, monkeypatch):
     """OpenCV said that it was written, and left an empty file."""
 
