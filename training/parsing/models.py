@@ -130,7 +130,9 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--evaluation", type=Path, help="report.json of `evaluate`: threshold and numbers for manifest and card"
     )
-    parser.add_argument("--remark", default="", help="what the recipe does not say of this run, for the card")
+    parser.add_argument(
+        "--remark", metavar="TEXT", default="", help="what the recipe does not say of this run, for the card"
+    )
     parser.add_argument("--ablation", type=Path, help="ablation.json of `ablate`: its table, for the card")
     parser.add_argument("--seeds", type=Path, help="seeds.json of `train --seeds`: its table, for the card")
     parser.add_argument("--out", type=Path, default=Path("models/released"), help="where the release folder is made")
