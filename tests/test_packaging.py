@@ -120,6 +120,12 @@ def test_package_data_names_the_newest_release():
     assert project["tool"]["setuptools"]["package-data"]["models"] == [f"released/{newest_release().name}/**/*"]
 
 
+def test_the_card_of_the_newest_release_names_its_data_with_their_licences():
+    rows = (newest_release() / "MODEL_CARD.md").read_text(encoding="utf-8").splitlines()
+    head = rows.index("| source | train frames | kind | licence |")
+    assert rows[head + 2].startswith("| SMOKE5K")
+
+
 def test_every_release_keeps_its_promise_and_weighs_at_most_thirty_megabytes_or_two_more_with_int8():
     folders = [path for path in RELEASED.iterdir() if (path / MANIFEST_FILE).is_file()]
     assert folders
