@@ -37,7 +37,7 @@ def form_of(calibration: Calibration | None) -> str:
     """The way in which a model is calibrated; `as shown` where that is not known, or is another of the table's."""
     if calibration is None or (calibration.shift and calibration.above == 1.0):
         return SHOWN
-    return ALL if calibration.shift else TEMPERATURE
+    return TEMPERATURE if calibration.above == 1.0 else ALL
 
 
 def calibration_table(by_group: Mapping[str, LogitHistogram], shown: Calibration | None) -> dict[str, dict[str, Any]]:

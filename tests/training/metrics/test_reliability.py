@@ -90,5 +90,5 @@ def test_the_brier_score_and_likelihood_are_those_of_the_pixels():
 def test_the_form_is_that_of_the_calibration():
     assert form_of(None) == SHOWN
     assert form_of(Calibration(1.5)) == TEMPERATURE
-    assert form_of(Calibration(1.5, -0.25, 2.0)) == ALL
+    assert form_of(Calibration(1.5, -0.25, 2.0)) == form_of(Calibration(1.5, 0.0, 2.0)) == ALL
     assert form_of(Calibration(1.5, -0.25)) == SHOWN  # of an earlier version
