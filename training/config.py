@@ -181,6 +181,8 @@ class GeneratorTraining(_Section):
     modulation_only: bool = False
     """Only z's modulation learns (`network.modulated`): z comes to move outlines in networks that answer as before at z = mu."""
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
+    initial_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of the initial networks' weights in what the phase ends with. Source: Wortsman et al. 2022, «Robust fine-tuning», eq. 1."""
 
 
 class EstimatorTraining(_Section):
@@ -238,6 +240,14 @@ class Config(_Section):
         if not self.generator.stages and not (self.initial and self.estimator.stages):
             raise ValueError(
                 "no generator.stages: expected initial networks, and estimator.stages to learn beside them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_initial_networks_to_keep(self) -> Self:
+        if self.generator.initial_share and not (self.initial and self.generator.stages):
+            raise ValueError(
+                "generator.initial_share needs initial networks, and generator.stages: found nothing to mix"
             )
         return self
 

@@ -62,10 +62,13 @@ def write_split(rows: Sequence[tuple[str, str, Frame]], out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     stream = io.StringIO(newline="")
     table = csv.writer(stream)
-    table.writerow((*COLUMNS, "boxes"))
+    weighed = any(frame.weight != 1.0 for _, _, frame in rows)
+    table.writerow((*COLUMNS, "boxes", *("weight",) * weighed))
     for number, (split, group, frame) in enumerate(rows):
         boxes = ";".join(_corners(box) for box in frame.boxes)
-        table.writerow((_relative(frame.image, out), _mask(frame, out, number), frame.kind, group, split, boxes))
+        mask = _mask(frame, out, number)
+        weight = (f"{frame.weight:g}",) * weighed
+        table.writerow((_relative(frame.image, out), mask, frame.kind, group, split, boxes, *weight))
     write_whole(stream.getvalue(), manifest)
     return manifest
 

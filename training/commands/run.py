@@ -21,6 +21,7 @@ from training.commands.ablate import TABLES, AblationError, Row, ablate, ablatio
 from training.commands.compare import compare_networks, comparison_table
 from training.commands.config_file import read_config
 from training.commands.figures import draw_figure
+from training.commands.folds import run_folds
 from training.commands.own_data import run_audit, run_split, run_synthesize
 from training.commands.progress import LastingConsole, TerminalReporter
 from training.commands.quick.command import run_quick
@@ -50,6 +51,7 @@ from training.engine.step import NonFiniteLossError
 from training.evaluation.calibrate import calibrate
 from training.evaluation.evaluate import evaluate, write
 from training.evaluation.feedback import Watch, by_threshold, read_feedback, threshold_table
+from training.evaluation.out_of_fold import out_of_fold
 from training.evaluation.predictor import load_predictor
 from training.evaluation.report import ReportError, headline, read_report, read_report_of
 from training.evaluation.sampling_agreement import compare_with_sampling
@@ -117,6 +119,9 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     console.print(f"{config.name}, configuration {config.sha256()[:12]}, run in {out}")
     _check(options, console)
     _tell_unused(config, options, console)
+    if options.folds:
+        run_folds(options, out, console)
+        return
     val = frames_of_val(options.data, 1 if options.seeds == 1 else 2)
     if options.seeds > 1:
         with TerminalReporter(console, out / "tensorboard") as reporter:
@@ -206,6 +211,8 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     if options.feedback:
         added["feedback"] = read_feedback(options.feedback)
     options.out.mkdir(parents=True, exist_ok=True)  # Where that cannot be, nothing is scored in vain.
+    if options.folds:
+        predictor = out_of_fold(predictor, options.folds, frames)
     if predictor.threshold is None:
         expect_groups(frames, options.split)
         predictor, added["calibration"] = calibrate(predictor, frames)

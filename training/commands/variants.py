@@ -1,8 +1,6 @@
 """Rows of `ablate` that differ in their data: weak labels made of the masks of the same frames, and halves of the frames."""
 
-import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +10,8 @@ from rich.console import Console
 from models.geometry import Map
 from training.audit.descriptor import NEAR
 from training.audit.ranking import choose_frames
-from training.audit.split import write_split
 from training.commands.ablate import AblationError, Row
+from training.commands.made import made, write
 from training.commands.rank import KEPT_SCORES, WEIGHTS_DIGITS, score_files
 from training.config import Config, Stage
 from training.data.batches import possible_mix
@@ -38,7 +36,6 @@ LABELS, RANKED = "labels", "ranked"
 _FORMS = {"masks": REAL_SMOKE, "boxes": BOXED, "scribbles": SCRIBBLED}
 _SEEDS = 3
 _FEWEST = 4
-_MADE_OF = "made_of.txt"
 
 
 def label_rows(config: Config, data: Folders, out: Path) -> list[Row]:
@@ -64,9 +61,9 @@ def label_rows(config: Config, data: Folders, out: Path) -> list[Row]:
     rows, of = [], frames_sha256([*frames, *val])
     for name, kind in _FORMS.items():
         folder = out / f"data-{name}"
-        with _made(folder, of) as begun:
+        with made(folder, of) as begun:
             if begun:
-                _write(begun, [*(_weakened(frame, kind, begun) for frame in smoke), *free], val)
+                write(begun, [*(_weakened(frame, kind, begun) for frame in smoke), *free], val)
         rows.append(Row(name, name, (_mix(config, kind, free), "data.decoys=0", _whole(config)), folder))
     return rows
 
@@ -102,9 +99,9 @@ def half_rows(config: Config, data: Folders, out: Path, model: Path | None, cons
         halves[f"random-{seed}"] = [*(pool[place] for place in sorted(drawn.tolist())), *synthetic]
     of = f"{frames_sha256([*frames, *val])} {predictor.sha256[:WEIGHTS_DIGITS]}"
     for name, half in halves.items():
-        with _made(out / f"data-{name}", of) as begun:
+        with made(out / f"data-{name}", of) as begun:
             if begun:
-                _write(begun, half, val)
+                write(begun, half, val)
     common = set.intersection(*({frame.kind for frame in half} for half in halves.values()))
     mix = _toml(possible_mix(config.data.mix, [frame for frame in frames if frame.kind in common]))
     return [row for seed in range(config.seed, config.seed + _SEEDS) for row in _pair(seed, mix, len(ranked), out)]
@@ -128,32 +125,6 @@ def _ranked_half(pool: Sequence[Frame], predictor: Predictor, out: Path, console
     rest = sorted((each for each in scored if each.file not in distinct), key=lambda each: -each.score)
     chosen = distinct | {each.file for each in rest[: half - len(distinct)]}
     return [frame for frame in pool if frame.image in chosen]
-
-
-@contextmanager
-def _made(folder: Path, of: str) -> Iterator[Path | None]:
-    """Where to write a data folder, which is there under its name only when it is complete; None where it is there already.
-
-    Raises AblationError where it was made of something else.
-    """
-    made_of = folder / _MADE_OF
-    if made_of.is_file() and made_of.read_text(encoding="utf-8") != of:
-        raise AblationError(
-            f"{folder}: found a folder made of other frames or by another model than those of now; choose another --out"
-        )
-    if folder.exists():
-        yield None
-        return
-    begun = folder.with_name(f"{folder.name}-begun")
-    shutil.rmtree(begun, ignore_errors=True)
-    begun.mkdir(parents=True)
-    yield begun
-    (begun / _MADE_OF).write_text(of, encoding="utf-8")
-    begun.rename(folder)
-
-
-def _write(folder: Path, train: Sequence[Frame], val: Sequence[Frame]) -> None:
-    write_split([(split, frame.group, frame) for split, of in (("train", train), ("val", val)) for frame in of], folder)
 
 
 def _weakened(frame: Frame, kind: str, folder: Path) -> Frame:

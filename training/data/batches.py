@@ -184,11 +184,11 @@ class Batches(Dataset[Batch]):
 
 
 class _Source:
-    """Frames of one kind; a camera group of n frames is drawn with n ** (1 - balance), so that none is learnt by heart."""
+    """Frames of one kind; a camera group of n frames of weight 1 is drawn with n ** (1 - balance), so that none is learnt by heart."""
 
     def __init__(self, frames: Sequence[Frame], balance: float) -> None:
         sizes = Counter(frame.group for frame in frames)
-        weights = np.array([sizes[frame.group] ** -balance for frame in frames])
+        weights = np.array([frame.weight * sizes[frame.group] ** -balance for frame in frames])
         self._frames = frames
         self._cumulative = np.cumsum(weights / weights.sum())
 

@@ -51,6 +51,7 @@ class Frame:
         boxes: Around its smoke, in pixels of the picture; of real_smoke_box alone.
         manifest: Which file or folder lists it.
         line: In that file; 0 where there is none.
+        weight: How many times as often as others of its source it is drawn.
     """
 
     image: Path
@@ -60,6 +61,7 @@ class Frame:
     boxes: tuple[Box, ...] = ()
     manifest: Path = field(default=Path(), compare=False)
     line: int = field(default=0, compare=False)
+    weight: float = 1.0
 
     @property
     def origin(self) -> str:
@@ -69,7 +71,11 @@ class Frame:
 
 def frames_sha256(frames: Sequence[Frame]) -> str:
     """Identifies what is learnt from or scored on: pictures and what is known of them, by name and size, wherever the folder lies."""
-    told = [(*_identity(frame.image), *_identity(frame.mask), frame.kind, frame.group, frame.boxes) for frame in frames]
+    told = [
+        (*_identity(frame.image), *_identity(frame.mask), frame.kind, frame.group, frame.boxes)
+        + (frame.weight,) * (frame.weight != 1.0)
+        for frame in frames
+    ]
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 

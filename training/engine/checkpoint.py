@@ -46,6 +46,17 @@ class Checkpoint:
     precision: dict[str, Any]
     frames_sha256: str = ""
 
+    @property
+    def steps(self) -> int:
+        """Of its phase, by the configuration."""
+        phase = self.config.generator if self.phase == "generator" else self.config.estimator
+        return sum(stage.steps for stage in phase.stages)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing of the run is left."""
+        return self.step >= self.steps and (self.phase == "estimator" or not self.config.estimator.stages)
+
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint; the one that stood there stays until the new one is complete.

@@ -27,6 +27,7 @@ from training.engine.setup import (
     estimator_learner,
     estimator_members,
     generator_learner,
+    mix_in_initial,
     noise_seed,
     start_segmenter,
 )
@@ -61,6 +62,8 @@ class _Phase:
     learners: Sequence[Learner]
     stages: Sequence[Stage]
     average_decay: float
+    finish: Callable[[SmokeSegmenter], None] | None = None
+    """What is done to the averaged networks after the last step."""
 
     @property
     def steps(self) -> int:
@@ -154,7 +157,8 @@ class _Run(Generic[Seen]):
         if self._config.estimator.joint_every:
             every = self._config.estimator.joint_every
             learners.append(estimator_learner(self._config, self._segmenter, every, self._members))
-        average = self._run(_Phase("generator", learners, settings.stages, settings.average_decay))
+        finish = partial(mix_in_initial, config=self._config, frames=self._frames) if settings.initial_share else None
+        average = self._run(_Phase("generator", learners, settings.stages, settings.average_decay, finish))
         self._segmenter.load_state_dict(average.module.state_dict())
 
     def _estimator_phase(self) -> None:
@@ -204,6 +208,8 @@ class _Run(Generic[Seen]):
             numbers |= {f"{prefix}{name}": value for name, value in own.items()}
         share_statistics(self._fabric, self._segmenter)
         average.update_parameters(self._segmenter)
+        if phase.finish and step + 1 == phase.steps:
+            phase.finish(_deployed(average))
         means = mean_of_all(self._fabric, torch.tensor(list(numbers.values()), dtype=torch.float64))
         numbers = dict(zip(numbers, means.tolist(), strict=True))
         now, views = time.monotonic(), self._config.devices * sum(len(part.image) for part in parts)

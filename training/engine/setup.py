@@ -45,6 +45,23 @@ def start_segmenter(config: Config, frames: Sequence[Frame], *, resumed: bool) -
     return segmenter
 
 
+def mix_in_initial(segmenter: SmokeSegmenter, config: Config, frames: Sequence[Frame]) -> None:
+    """`generator.initial_share` of the initial networks' weights, the rest of these; statistics are found anew, as of any mean.
+
+    Source: Wortsman et al. 2022, «Robust fine-tuning of zero-shot models», eq. 1.
+    """
+    mixed = start_segmenter(config, frames, resumed=False)
+    initial, share = mixed.state_dict(), config.generator.initial_share
+    mixed.load_state_dict(
+        {
+            name: torch.lerp(value.float().cpu(), initial[name].float(), share)
+            for name, value in segmenter.state_dict().items()
+        }
+    )
+    _find_statistics(mixed, config, frames)
+    segmenter.load_state_dict(mixed.state_dict())
+
+
 def estimator_members(config: Config, segmenter: SmokeSegmenter, frames: Sequence[Frame]) -> list[SmokeSegmenter]:
     """The ensemble that g_gamma learns from beside the generator of `segmenter`, on its device and in evaluation mode.
 

@@ -75,6 +75,7 @@ def evaluate(predictor: Predictor, data: Folders, split: str, subset: Path | Non
         "model_sha256": predictor.sha256,
         "split": split,
         "tiles": predictor.tiles,
+        "folds": predictor.folds,
         "subset": {"file": subset.name, "frames": len(frames)} if subset else None,
         "smoke_free_target": predictor.false_alarms,
         "threshold": level / segmentation.LEVELS,

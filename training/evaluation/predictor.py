@@ -35,6 +35,7 @@ class Predictor(NamedTuple):
         calibration: What the shown probability is calibrated by; None where that is not known.
         tiles: Those that are looked at beside the whole frame.
         sha256: Of the checkpoint file, or of the release's fp32 model: what identifies the weights.
+        folds: How many runs of `train --folds` answer in its place, see `training.evaluation.out_of_fold`; 0: none.
     """
 
     predict: Predict
@@ -46,6 +47,7 @@ class Predictor(NamedTuple):
     calibration: Calibration | None = None
     tiles: Tiles | None = None
     sha256: str = ""
+    folds: int = 0
 
 
 def predict_frame(model: Predictor, image: RGB) -> SegmentationMaps:

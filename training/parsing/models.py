@@ -15,6 +15,12 @@ def add_train(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="train it N times, from its seed on, score each on val, and tell mean and spread (default: 1)",
     )
+    parser.add_argument(
+        "--folds",
+        type=whole_number,
+        metavar="K",
+        help="train it without each of K parts of the camera groups in turn, and then with all of them; `evaluate --folds` measures it",
+    )
     _add_training(parser, "runs/<name>")
 
 
@@ -73,6 +79,13 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="score only the frames of the split whose paths this file lists, one a line",
+    )
+    parser.add_argument(
+        "--folds",
+        type=Path,
+        metavar="RUNS",
+        help="of a model that has learnt from these frames: score each by the run of `train --folds` that has not seen its group; "
+        "the --out of that command",
     )
     parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
     parser.add_argument(

@@ -136,11 +136,9 @@ def _require_estimator(checkpoint: Path, found: checkpoints.Checkpoint) -> None:
 
 def _cut_short(found: checkpoints.Checkpoint) -> str:
     """What the card says of a run that was exported before its last step; nothing of a complete one."""
-    phase = found.config.generator if found.phase == "generator" else found.config.estimator
-    steps = sum(stage.steps for stage in phase.stages)
     return (
-        f"Exported before the run's end, after {found.step:,} of the {steps:,} steps of phase {found.phase}.\n"
-        if found.step < steps
+        f"Exported before the run's end, after {found.step:,} of the {found.steps:,} steps of phase {found.phase}.\n"
+        if found.step < found.steps
         else ""
     )
 

@@ -28,6 +28,7 @@ def model_card(
         "estimator_steps": sum(stage.steps for stage in config.estimator.stages),
         "parity": parity,
         "remark": remark,
+        "folds": report.get("folds"),
         "measured": _below_a_heading(markdown(report)) if report else "",
     }
     return render(Path(__file__).with_name("model_card.md.jinja"), values)

@@ -210,6 +210,13 @@ def test_a_camera_is_drawn_with_the_root_of_its_number_of_frames(data):
     assert share == pytest.approx(0.25, abs=0.06)
 
 
+def test_a_frame_of_weight_three_is_drawn_three_times_as_often(data):
+    frame = next(frame for frame in read_frames(data, "train") if frame.kind == "clear")
+    heavy = Frame(next(data.glob("img/cam-b-4.png")), None, "clear", "two", weight=3.0)
+    drawn = Batches([frame, heavy], views({"clear": 1.0}), whole(600, 16), 3)[0]
+    assert sum(file == str(heavy.image) for file in drawn.files) / 600 == pytest.approx(0.75, abs=0.06)
+
+
 def test_the_transmission_is_that_of_the_frame_before_its_light_changed(data):
     frames, stages = read_frames(data, "train"), whole(6)
     calm = Batches(frames, views({"real_smoke": 1.0}, strength=0.0), stages, seed=3)[0]

@@ -246,3 +246,18 @@ def test_without_steps_of_the_generator_it_stays_as_it_was_and_the_estimator_lea
     before, after = checkpoints.load_averaged(tiny_run.checkpoint), checkpoints.load_averaged(last)
     changed = {name.partition(".")[0] for name, value in before.items() if not torch.equal(value, after[name])}
     assert changed == {"estimator"}
+
+
+def test_a_phase_ends_with_a_share_of_its_initial_networks_whenever_it_was_stopped(tiny_run: Run, tmp_path: Path):
+    start = f"initial={tiny_run.checkpoint}"
+    whole = trained(tiny(*SHORT, start), tiny_run.data, tmp_path / "whole", Notes())
+    kept = tiny(*SHORT, start, "generator.initial_share=0.5")
+    with pytest.raises(Interrupted):
+        train(kept, tiny_run.data, tmp_path / "kept", StopsAt("generator", 2))
+    mixed = trained(kept, tiny_run.data, tmp_path / "kept", Notes())
+    name = "generator.head.weight"
+    once = checkpoints.load_averaged(mixed)[name]
+    assert torch.equal(checkpoints.load_averaged(trained(kept, tiny_run.data, tmp_path / "kept", Notes()))[name], once)
+    began, alone, both = (checkpoints.load_averaged(path)[name] for path in (tiny_run.checkpoint, whole, mixed))
+    assert torch.allclose(both, (began + alone) / 2, atol=1e-6)
+    assert not torch.allclose(began, alone, atol=1e-4)

@@ -9,7 +9,7 @@ from tests.training.conftest import Run, tiny
 from training.data.folders import read_frames
 from training.engine.checkpoint import CheckpointError, load_averaged
 from training.engine.networks import build_segmenter
-from training.engine.setup import estimator_members, start_segmenter, step_weights
+from training.engine.setup import estimator_members, mix_in_initial, start_segmenter, step_weights
 from training.losses.objective import Weights
 
 
@@ -130,3 +130,14 @@ def _with_weights_doubled(run: Run, path: Path) -> Path:
             value.mul_(2.0)
     torch.save(state, path)
     return path
+
+
+def test_of_what_was_learned_and_what_it_began_with_the_asked_share_is_kept(tiny_run: Run):
+    config = tiny(f"initial={tiny_run.checkpoint}", "generator.initial_share=0.25")
+    learned = start_segmenter(config, (), resumed=False)
+    began = learned.generator.head.weight.detach().clone()
+    torch.nn.init.ones_(learned.generator.head.weight)
+    before = learned.generator.deep_feature_norm.running_mean.clone()
+    mix_in_initial(learned, config, read_frames(tiny_run.data, "train"))
+    assert torch.allclose(learned.generator.head.weight, 0.75 + 0.25 * began)
+    assert not torch.equal(learned.generator.deep_feature_norm.running_mean, before)

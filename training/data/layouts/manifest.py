@@ -1,4 +1,4 @@
-"""`manifest.csv`: a row a frame, its columns file, mask, kind, group, split and, for frames with boxes only, boxes.
+"""`manifest.csv`: a row a frame, its columns file, mask, kind, group, split, for frames with boxes only boxes, and if need be weight.
 
 Beside it may lie `smoke5k_synthetic/{img,gt}`, which has no camera and belongs to `train`. What cannot be read as it was meant is
 refused in words.
@@ -24,6 +24,7 @@ SYNTHETIC_FOLDER = "smoke5k_synthetic"
 
 COLUMNS = ("file", "mask", "kind", "group", "split")
 SPLITS = ("train", "val")
+MOST_WEIGHT = 1000.0
 _KINDS = (REAL_SMOKE, SYNTHETIC, *SMOKE_FREE, BOXED, SCRIBBLED)
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -111,7 +112,21 @@ def _frame(root: Path, row: dict[str, str], manifest: Path, line: int) -> Frame:
     if bool(row["mask"]) == (row["kind"] in (*SMOKE_FREE, BOXED)):
         raise DataError(f"{where}: {row['file']} is {row['kind']} and its mask is {row['mask']!r}")
     mask = root / row["mask"] if row["mask"] else None
-    return Frame(root / row["file"], mask, row["kind"], row["group"], boxes, manifest, line)
+    return Frame(root / row["file"], mask, row["kind"], row["group"], boxes, manifest, line, _weight(row, where))
+
+
+def _weight(row: dict[str, str], where: str) -> float:
+    """The column `weight`; 1 where there is none. Raises DataError."""
+    text = row.get("weight") or "1"
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = 0.0
+    if not 0.0 < weight <= MOST_WEIGHT:
+        raise DataError(
+            f"{where}: weight {text!r} of {row['file']}, expected a number above 0, at most {MOST_WEIGHT:g}"
+        )
+    return weight
 
 
 def _boxes(row: dict[str, str], where: str) -> tuple[Box, ...]:

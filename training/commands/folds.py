@@ -1,0 +1,101 @@
+"""Cross-validation: one configuration trained without each part of the camera groups in turn, and once with all of them."""
+
+import argparse
+import heapq
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from training.commands.config_file import read_config
+from training.commands.made import made, write
+from training.commands.progress import RowReporter, TerminalReporter
+from training.config import ConfigError
+from training.data.files import DataError
+from training.data.folders import Folders, read_frames
+from training.data.frames import SMOKE_FREE, SYNTHETIC, Frame, frames_sha256
+from training.engine.run import Reporter, train
+from training.evaluation.out_of_fold import ALL, data_of, fold_name
+
+_FEWEST = 2
+_NEW_WEIGHT = 2.4
+"""Of frames of `val` that join `train`: initial networks have not learnt from them yet, and the run is short."""
+
+
+def run_folds(options: argparse.Namespace, out: Path, console: Console) -> None:
+    """`train --folds`: the runs, and the command that measures the last by the others."""
+    if options.folds < _FEWEST or options.seeds > 1:
+        raise ConfigError(
+            f"found --folds {options.folds} and --seeds {options.seeds}, expected two folds or more, of one seed"
+        )
+    with TerminalReporter(console, out / "tensorboard") as reporter:
+        last = train_folds(options.folds, options.config, options.overrides, options.data, out, reporter)
+    data = " ".join(f"--data {folder}" for folder in options.data)
+    console.print(
+        f"done: {last}; measure it: smoke-bvm-train evaluate {last} {data} --folds {out}", markup=False, soft_wrap=True
+    )
+
+
+def train_folds(
+    count: int, config: Path, overrides: Sequence[str], data: Folders, out: Path, reporter: Reporter[Any]
+) -> Path:
+    """Train a configuration once for each fold of the camera groups, which it does not see, and then with all groups.
+
+    Where the configuration has initial networks, those have learnt from `train`: the groups of `val` alone are dealt out, and those
+    that a run sees are drawn more often than others. From the encoder's weights on all groups are dealt out.
+
+    Args:
+        count: Folds, at least 2.
+        config: File or preset.
+        overrides: As on the command line.
+        data: Data folder or folders.
+        out: Gets a run and a data folder a fold (`fold-1`, `data-fold-1`, ...), and those with all groups (`all`, `data-all`).
+        reporter: Told of every step.
+
+    Returns:
+        The checkpoint of the run with all groups, which `evaluate --folds` measures by the others.
+
+    Raises:
+        DataError: There are fewer groups with smoke to deal out than folds.
+        AblationError: The folders are there, and made of other frames.
+    """
+    resolved = read_config(config, overrides)
+    kept, dealt = read_frames(data, "train"), read_frames(data, "val")
+    if resolved.initial:
+        dealt = [replace(frame, weight=_NEW_WEIGHT * frame.weight) for frame in dealt]
+    else:
+        kept, dealt = [f for f in kept if f.kind == SYNTHETIC], [f for f in (*kept, *dealt) if f.kind != SYNTHETIC]
+    folds, of = deal(dealt, count), f"{frames_sha256([*kept, *dealt])} {count}"
+    for number in range(1, count + 2):
+        name = fold_name(number) if number <= count else ALL
+        with made(data_of(out, name), of) as begun:
+            if begun:
+                left_out = [frame for frame in dealt if folds[frame.group] == number]
+                write(begun, [*kept, *(frame for frame in dealt if folds[frame.group] != number)], left_out)
+        checkpoint = train(resolved, data_of(out, name), out / name, RowReporter(name, reporter))
+    return checkpoint
+
+
+def deal(frames: Sequence[Frame], count: int) -> dict[str, int]:
+    """The fold, 1 to `count`, of each camera group: the largest first, each to the fold that has the fewest frames so far.
+
+    Groups with smoke are dealt out by their frames with smoke, then the others by all of theirs. Raises DataError where fewer groups
+    have smoke than there are folds.
+    """
+    smoke = Counter(frame.group for frame in frames if frame.kind not in SMOKE_FREE)
+    if len(smoke) < count:
+        raise DataError(
+            f"smoke frames of {len(smoke)} camera groups to deal out, expected at least {count}, one a fold"
+        )
+    free = Counter(frame.group for frame in frames if frame.group not in smoke)
+    folds = {}
+    for groups in (smoke, free):
+        filled = [(0, number) for number in range(1, count + 1)]
+        for group, size in sorted(groups.items(), key=lambda item: (-item[1], item[0])):
+            held, number = heapq.heappop(filled)
+            folds[group] = number
+            heapq.heappush(filled, (held + size, number))
+    return folds
