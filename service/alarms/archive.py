@@ -138,7 +138,7 @@ class AlarmArchive:
         if self._folder is None or record.id in self._pending or too_soon:
             return
         waiting = sum(other.frame.size_bytes for other in self._pending.values())
-        if waiting and waiting + pending.frame.size_bytes > _PENDING_BYTES_MAX:
+        if self.index.full or (waiting and waiting + pending.frame.size_bytes > _PENDING_BYTES_MAX):
             self._report(PictureResult.DROPPED)
             return
         self._pending[record.id] = pending

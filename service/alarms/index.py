@@ -30,12 +30,13 @@ class AlarmIndex:
     """The alarms that are remembered, by id.
 
     Args:
-        limits: How much is remembered; the oldest that have ended go first.
+        limits: How much is remembered; the oldest that have ended go. Those that last stay.
         records: Those from before a restart.
 
     Attributes:
         changed: Ids of alarms of which something is new.
         gone: Ids of those that were let go.
+        full: Whether the frames of alarms that last are as many bytes as may be.
     """
 
     def __init__(self, limits: AlarmLimits, records: Iterable[AlarmRecord] = ()) -> None:
@@ -44,6 +45,7 @@ class AlarmIndex:
         self._active = {record.place: record.id for record in self._records.values() if record.cleared_s is None}
         self.changed: set[str] = set()
         self.gone: set[str] = set()
+        self.full = False
 
     def __iter__(self) -> Iterator[AlarmRecord]:
         return iter(self._records.values())
@@ -124,14 +126,14 @@ class AlarmIndex:
         self.bound(now_s)
 
     def bound(self, now_s: float) -> None:
-        """Let go of the oldest, those that have ended first, until every limit is kept."""
-        oldest = sorted(self._records.values(), key=lambda record: (record.cleared_s is None, record.id))
-        held, since = sum(record.size_bytes for record in oldest), alarm_id_since(now_s - _DAY_S * self._limits.days)
-        for record in oldest:
-            past = record.cleared_s is not None and record.id < since
-            if past or len(self._records) > self._limits.alarms or held > self._limits.size_bytes:
+        """Let go of the oldest that have ended, until every limit is kept or none is left of them."""
+        ended = sorted((r for r in self._records.values() if r.cleared_s is not None), key=lambda record: record.id)
+        held, since = sum(record.size_bytes for record in self), alarm_id_since(now_s - _DAY_S * self._limits.days)
+        for record in ended:
+            if record.id < since or len(self._records) > self._limits.alarms or held > self._limits.size_bytes:
                 held -= record.size_bytes
                 self._let_go(record.id)
+        self.full = held >= self._limits.size_bytes
 
     def _end(self, place: Place, at_s: float) -> None:
         record = self._records.get(self._active.pop(place))

@@ -81,6 +81,20 @@ def test_a_full_disk_costs_the_picture_and_never_the_alarm(open_client, small_di
     assert result(client, "kept") == 1
 
 
+def test_alarms_that_last_stay_beyond_all_limits_and_get_no_further_pictures(open_client, tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "_PAUSE_S", 0.0)
+    monkeypatch.setattr("service.server.components.AlarmLimits", lambda *_: AlarmLimits(alarms=1, size_bytes=1))
+    client = open_client(alarm_dir=tmp_path)
+    first = [post(client, seed, "a") for seed in range(3)][-1]["alarm"]["id"]
+    assert client.get(f"/alarms/{first}/frame.jpg").status_code == 200  # and with it the folder is full
+    second = [post(client, seed, "b") for seed in range(3)][-1]["alarm"]["id"]
+    time.sleep(1.2)  # the cameras are held against the list each second
+    listed = {one["id"]: set(one["frames"]) for one in client.get("/alarms").json()["alarms"]}
+    assert listed == {first: {"first", "strongest", "latest"}, second: set()}
+    assert result(client, "kept") == 1
+    assert result(client, "dropped") >= 1
+
+
 def test_a_frame_belongs_to_the_alarm_of_the_view_that_it_shows():
     """Its camera may have turned by the time that it is handed over."""
     alarms = {view: CameraAlarm(AlarmState.ALARM, 60.0, id=new_alarm_id(60.0)) for view in ("east", "west")}

@@ -46,9 +46,11 @@ def test_one_that_ended_is_let_go_after_its_days_and_one_that_lasts_is_not():
     assert index.gone == {records[0].id, records[1].id}
 
 
-@pytest.mark.parametrize(("most", "left"), [(4, [0, 1, 2, 3]), (3, [0, 2, 3]), (2, [0, 3]), (1, [0])])
-def test_beyond_a_number_the_oldest_goes_and_one_that_lasts_goes_last(most, left):
-    records = [record(9, ended=False), record(3), record(2), record(1)]
+@pytest.mark.parametrize(
+    ("most", "left"), [(5, [0, 1, 2, 3, 4]), (4, [0, 1, 3, 4]), (3, [0, 1, 4]), (2, [0, 1]), (1, [0, 1])]
+)
+def test_beyond_a_number_the_oldest_that_ended_goes_and_those_that_last_stay(most, left):
+    records = [record(9, ended=False), record(8, ended=False), record(3), record(2), record(1)]
     index = AlarmIndex(AlarmLimits(alarms=most), records)
     index.bound(NOW_S)
     assert remaining(index, records) == left
@@ -62,6 +64,16 @@ def test_beyond_so_many_bytes_the_oldest_goes_and_a_frame_of_several_roles_count
     index = AlarmIndex(AlarmLimits(size_bytes=most_bytes), records)
     index.bound(NOW_S)
     assert remaining(index, records) == left
+
+
+def test_alarms_that_last_are_full_at_so_many_bytes_and_stay():
+    records = [record(3, 100, ended=False), record(2, 200, ended=False), record(1, 50)]
+    index = AlarmIndex(AlarmLimits(size_bytes=300), records)
+    index.bound(NOW_S)
+    assert (remaining(index, records), index.full) == ([0, 1], True)
+    roomy = AlarmIndex(AlarmLimits(size_bytes=400), records)
+    roomy.bound(NOW_S)
+    assert (remaining(roomy, records), roomy.full) == ([0, 1, 2], False)
 
 
 def test_an_alarm_begins_and_ends_with_the_state_of_its_view():
