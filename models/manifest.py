@@ -26,7 +26,7 @@ DEFAULT_NAME = "smoke-embedded"
 MINIMUM_REGION = 0.0002
 """Smallest region that counts, as a fraction of the frame, where a release does not say otherwise."""
 OUTPUTS = ("probability", "total", "aleatoric", "epistemic")
-_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+_VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 _T = TypeVar("_T")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
@@ -235,7 +235,11 @@ def describe(path: Path) -> File:
 def expect_possible(name: str, version: str, threshold: float) -> None:
     """Raises ManifestError where no release can be called so, or run at that threshold."""
     _expect(bool(_NAME.fullmatch(name)), f"name {name!r}", "small letters, digits and hyphens")
-    _expect(bool(_VERSION.fullmatch(version)), f"version {version!r}", "three numbers, as in 0.1.0")
+    _expect(
+        bool(_VERSION.fullmatch(version)),
+        f"version {version!r}",
+        "three numbers, as in 0.1.0, none with zeros before it",
+    )
     number = isinstance(threshold, int | float) and 0.0 < threshold < 1.0
     _expect(number, f"threshold {threshold!r}", "a number between 0 and 1")
 

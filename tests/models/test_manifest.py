@@ -150,6 +150,10 @@ def test_a_manifest_that_is_a_pipe_is_refused_at_once(folder):
         ({"schema": 2}, "found schema 2, expected schema 1"),
         ({"name": "Smoke Test"}, "found name 'Smoke Test', expected small letters"),
         ({"version": "1.0"}, "found version '1.0', expected three numbers"),
+        (
+            {"version": "01.0.0"},
+            "found version '01.0.0', expected three numbers, as in 0.1.0, none with zeros before it",
+        ),
         ({"threshold": 0.0}, "found threshold 0.0, expected a number between 0 and 1"),
         ({"threshold": 1.5}, "found threshold 1.5"),
         ({"threshold": "0.5"}, "found threshold '0.5', expected a number between 0 and 1"),
