@@ -76,7 +76,7 @@ def measure(found: Sequence[Region], labels: npt.NDArray[np.int32], maps: Segmen
     inside = np.flatnonzero(own != 0)
     flat = own.ravel()[inside].astype(np.intp)
     # Sums in double precision, one pass per map over the few pixels that are in a region, however many regions there are.
-    sums = [np.bincount(flat, weights=values[box].ravel()[inside]) for values in maps]
+    sums = [np.bincount(flat, weights=values[box].ravel()[inside]) for values in maps.maps]
     return [
         Detection(r, r.area_px / labels.size, *(float(total[r.label] / r.area_px) for total in sums)) for r in found
     ]

@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from models.geometry import RGB
 
-DRIFTING: Final = ("brightness", "contrast", "epistemic")
-"""One value a frame each: mean grey level in [0, 1] of the thumbnail, its standard deviation, mean epistemic uncertainty in nats."""
+DRIFTING: Final = ("brightness", "contrast", "epistemic", "novelty")
+"""One value a frame each: mean grey level in [0, 1] of the thumbnail, its standard deviation, mean epistemic uncertainty in nats, and
+`SegmentationMaps.novelty`."""
 _THUMBNAIL_PX: Final = 160
 _FLOOR: Final = 1e-4
 

@@ -26,6 +26,8 @@ DEFAULT_NAME = "smoke-embedded"
 MINIMUM_REGION = 0.0002
 """Smallest region that counts, as a fraction of the frame, where a release does not say otherwise."""
 OUTPUTS = ("probability", "total", "aleatoric", "epistemic")
+NOVELTY = "novelty"
+"""The output (batch,) float32 of a graph that tells it, beside the maps."""
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 _T = TypeVar("_T")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -100,6 +102,7 @@ class Manifest:
         provenance: Configuration hash, seed, data, command.
         goldens: What the models of other precisions make of the golden frame, by precision.
         operating_points: Threshold by false-alarm rate, where it was measured.
+        novelty_limit: Novelty from which on a frame is unlike those that the model was measured on; None where the graph tells none.
     """
 
     name: str
@@ -124,6 +127,7 @@ class Manifest:
     schema: int = SCHEMA
     goldens: Mapping[str, Golden] = field(default_factory=dict)
     operating_points: OperatingPoints | None = None
+    novelty_limit: float | None = None
 
     def __post_init__(self) -> None:
         _expect(self.schema == SCHEMA, f"schema {self.schema!r}", f"schema {SCHEMA}")
@@ -132,6 +136,9 @@ class Manifest:
         outputs = [output.name for output in self.outputs]
         _expect(outputs == list(OUTPUTS), f"outputs {outputs}", f"{list(OUTPUTS)}")
         _expect(_is_possible(self.input), f"input {self.input}", f"{Input(self.input.name)} of any size_px > 0")
+        limit = self.novelty_limit
+        possible = limit is None or (isinstance(limit, int | float) and 0.0 < limit < math.inf)
+        _expect(possible, f"novelty_limit {limit!r}", "a finite number above 0, or none")
         _expect("fp32" in self.models, f"models {dict(self.models)}", "at least fp32")
         others = sorted(set(self.models) - {"fp32"})
         _expect(sorted(self.goldens) == others, f"goldens of {sorted(self.goldens)}", f"one for each of {others}")

@@ -47,19 +47,20 @@ def merge(answers: Sequence[SegmentationMaps]) -> SegmentationMaps:
     seam. Each pixel then takes all four maps from one of the two looks: from the tiles where their probability, at odds divided by
     VIEWS, is above that of the whole frame, else from the whole frame. So nothing that the whole frame shows is lost (a tile cuts
     large plumes), and smoke that a tile alone sees must be as sure as one look in five has to be, since five looks err five times as
-    often. The uncertainties are one look's or a blend of tiles: still total = aleatoric + epistemic, in [0, ln 2].
+    often. The uncertainties are one look's or a blend of tiles: still total = aleatoric + epistemic, in [0, ln 2]. Novelty is that of
+    the whole frame.
 
     Returns:
         Maps of (canvas_px(size_px), canvas_px(size_px)).
     """
     whole, *tiles = answers
     side = canvas_px(whole.probability.shape[0])
-    seen = SegmentationMaps(*(unfit(values, side, side) for values in whole))
-    near = SegmentationMaps(*(_blend(values) for values in zip(*tiles, strict=True)))
-    claimed = near.probability / (VIEWS - (VIEWS - 1) * near.probability)
-    closer = claimed > seen.probability
-    chosen = (np.where(closer, *pair) for pair in zip(near[1:], seen[1:], strict=True))
-    return SegmentationMaps(np.where(closer, claimed, seen.probability), *chosen)
+    seen, *seen_doubts = (unfit(values, side, side) for values in whole.maps)
+    near, *near_doubts = (_blend(values) for values in zip(*(tile.maps for tile in tiles), strict=True))
+    claimed = near / (VIEWS - (VIEWS - 1) * near)
+    closer = claimed > seen
+    total, aleatoric, epistemic = (np.where(closer, *pair) for pair in zip(near_doubts, seen_doubts, strict=True))
+    return SegmentationMaps(np.where(closer, claimed, seen), total, aleatoric, epistemic, whole.novelty)
 
 
 def _blend(tiles: Sequence[Map]) -> Map:

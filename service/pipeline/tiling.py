@@ -38,5 +38,5 @@ def merge_results(results: InferenceResults) -> InferenceResult:
 
 def resized_to_model(prediction: SegmentationMaps, size_px: int) -> SegmentationMaps:
     """The maps at the model's square: those of one input as they are, merged ones by their means over areas."""
-    maps = (prediction.probability, prediction.total, prediction.aleatoric, prediction.epistemic)
-    return SegmentationMaps(*(fit_map(values, size_px) for values in maps))
+    probability, total, aleatoric, epistemic = (fit_map(values, size_px) for values in prediction.maps)
+    return SegmentationMaps(probability, total, aleatoric, epistemic, prediction.novelty)

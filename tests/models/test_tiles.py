@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.geometry import fit, unfit
+from models.manifest import OUTPUTS
 from models.maps import SegmentationMaps
 from models.tile_layout import VIEWS
 from models.tiles import canvas_px, merge, views, worth_tiling
@@ -50,8 +51,8 @@ def test_a_frame_of_one_colour_has_maps_of_one_value(colour, width, height):
     image = plain(*colour, width, height)
     merged = merge(answers(image))
     expected = closed_form(plain(*colour, CANVAS, CANVAS))
-    for name, values in merged._asdict().items():
-        np.testing.assert_allclose(values, expected[name], atol=1e-6)
+    for name in OUTPUTS:
+        np.testing.assert_allclose(getattr(merged, name), expected[name], atol=1e-6)
 
 
 def test_certain_smoke_that_the_square_dims_is_shown_by_the_tiles_at_its_place():
@@ -96,10 +97,10 @@ def test_what_the_whole_frame_shows_is_never_lost():
 @settings(max_examples=30)
 def test_total_stays_aleatoric_and_epistemic_in_bounds(seed, width, height):
     merged = merge(answers(noisy(seed, width, height)))
-    assert {values.shape for values in merged} == {(CANVAS, CANVAS)}
-    assert {values.dtype for values in merged} == {np.dtype(np.float32)}
+    assert {values.shape for values in merged.maps} == {(CANVAS, CANVAS)}
+    assert {values.dtype for values in merged.maps} == {np.dtype(np.float32)}
     np.testing.assert_allclose(merged.total, merged.aleatoric + merged.epistemic, atol=1e-6)
-    for values in merged[1:]:
+    for values in merged.maps[1:]:
         assert values.min() >= -1e-6
         assert values.max() <= math.log(2) + 1e-6
     assert 0.0 <= merged.probability.min() <= merged.probability.max() <= 1.0

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from models.geometry import RGB, Map, Mask, fit, fit_map, unfit
+from models.manifest import OUTPUTS
 from models.maps import SegmentationMaps
 from training.data.frames import Frame, load_image, load_mask
 from training.evaluation.predictor import Predictor, predict_frame
@@ -41,10 +42,10 @@ def answer_panel(frame: RGB, maps: SegmentationMaps, threshold: float) -> RGB:
         threshold: Probability from which on a pixel is smoke.
     """
     height, width = frame.shape[:2]
-    at_frame = [unfit(values, width, height) for values in maps]
+    at_frame = [unfit(values, width, height) for values in maps.maps]
     marked = outline(frame, at_frame[0] >= threshold, _PREDICTION)
     tiles = (marked, heat(at_frame[0], 1.0), *(heat(nats) for nats in at_frame[1:]))
-    names = ("smoke found", *SegmentationMaps._fields)
+    names = ("smoke found", *OUTPUTS)
     return np.concatenate([_captioned(tile, name) for tile, name in zip(tiles, names, strict=True)], axis=1)
 
 

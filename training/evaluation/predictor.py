@@ -65,7 +65,8 @@ def torch_predictor(segmenter: SmokeSegmenter) -> Predict:
     @torch.inference_mode()
     def predict(frame: RGB) -> SegmentationMaps:
         batch = torch.from_numpy(np.ascontiguousarray(frame))[None].to(device)
-        return SegmentationMaps(*(np.asarray(output[0].cpu().numpy(), np.float32) for output in segmenter(batch)))
+        answer = [output for output in segmenter(batch) if output is not None]
+        return SegmentationMaps.of([np.asarray(output[0].cpu().numpy(), np.float32) for output in answer])
 
     return predict
 
@@ -74,7 +75,7 @@ def onnx_predictor(model: OnnxModel) -> Predict:
     """The released graph on onnxruntime, one frame at a time."""
 
     def predict(frame: RGB) -> SegmentationMaps:
-        return SegmentationMaps(*(output[0] for output in model.run(np.ascontiguousarray(frame)[None])))
+        return SegmentationMaps.of([output[0] for output in model.run(np.ascontiguousarray(frame)[None])])
 
     return predict
 

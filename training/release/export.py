@@ -233,7 +233,7 @@ def _shown(config: Config) -> dict[str, Any]:
 def _write_golden(folder: Path, size_px: int, threshold: float) -> None:
     """The golden frame, what onnxruntime makes of it as the service will see it, and a picture of that for people."""
     frame = golden_frame()
-    maps = SegmentationMaps(*(values[0] for values in OnnxModel(folder / MODEL).run(fit(frame, size_px)[None])))
-    save_golden_maps(folder / GOLDEN_MAPS, dict(zip(OUTPUTS, maps, strict=True)))
+    maps = SegmentationMaps.of([values[0] for values in OnnxModel(folder / MODEL).run(fit(frame, size_px)[None])])
+    save_golden_maps(folder / GOLDEN_MAPS, dict(zip(OUTPUTS, maps.maps, strict=True)))
     write_png(frame, folder / GOLDEN_FRAME, smallest=True)
     write_png(answer_panel(frame, maps, threshold), folder / GOLDEN_ANSWER, smallest=True)
