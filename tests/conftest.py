@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from models.manifest import OUTPUTS, Golden, Input, Manifest, describe
+from models.manifest import NOVELTY, OUTPUTS, Golden, Input, Manifest, describe
 from tests.pictures import file_of, noisy
 
 # How long an example takes, or is made, says more of the machine than of the code.
@@ -28,13 +28,18 @@ def closed_form(frame: np.ndarray) -> dict[str, np.ndarray]:
     return {"probability": red, "total": total, "aleatoric": aleatoric, "epistemic": total - aleatoric}
 
 
+def closed_novelty(frame: np.ndarray) -> float:
+    """What it says of (height, width, 3) uint8 as a whole, where its manifest has a `novelty_limit`: four times the mean grey level."""
+    return float(4.0 * frame.astype(np.float32).mean() / 255)
+
+
 def build_release(folder: Path, side: int = SIDE, **changes: Any) -> Path:
     """Write a release folder with the closed-form model; `changes` go into the manifest."""
     import onnx
 
     release = folder / "smoke-test-0.0.1"
     (release / "golden").mkdir(parents=True)
-    onnx.save(_model(side), release / "model.onnx")
+    onnx.save(closed_form_graph(side, novel="novelty_limit" in changes), release / "model.onnx")
     golden = noisy(7, side, side)
     (release / "golden/frame.png").write_bytes(file_of(golden))
     np.savez(release / "golden/maps.npz", **closed_form(golden))
@@ -53,7 +58,8 @@ def build_release(folder: Path, side: int = SIDE, **changes: Any) -> Path:
     return release
 
 
-def _model(side: int) -> Any:
+def closed_form_graph(side: int = SIDE, *, novel: bool = False, scale: float = 4.0) -> Any:
+    """The model as ONNX; where it is `novel` novelty is `scale` times the mean grey level."""
     from onnx import TensorProto, checker, helper
 
     def constant(name: str, value: Any, kind: int) -> Any:
@@ -77,6 +83,11 @@ def _model(side: int) -> Any:
     ]
     frame = helper.make_tensor_value_info("frame", TensorProto.UINT8, ["batch", side, side, 3])
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", side, side]) for name in OUTPUTS]
+    if novel:
+        weights.append(constant("scale", scale, TensorProto.FLOAT))
+        nodes.append(helper.make_node("ReduceMean", ["shares"], ["grey"], axes=[1, 2, 3], keepdims=0))
+        nodes.append(helper.make_node("Mul", ["grey", "scale"], [NOVELTY]))
+        outputs.append(helper.make_tensor_value_info(NOVELTY, TensorProto.FLOAT, ["batch"]))
     graph = helper.make_graph(nodes, "closed-form", [frame], outputs, weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     checker.check_model(model)

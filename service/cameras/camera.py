@@ -252,6 +252,8 @@ class Camera:
         values = {"brightness": stats.brightness, "contrast": stats.contrast}
         if not frame.tiled:  # the uncertainty of tiles is another quantity
             values["epistemic"] = frame.result.frame_uncertainty.epistemic
+        if frame.result.novelty:
+            values["novelty"] = frame.result.novelty.score
         drift = self.drift.take(values, reference, frame.stamp.arrived_s)
         self.health = CameraHealth(self._flags(frame, view, update), drift, doubted / found if found else 0.0)
 
@@ -259,11 +261,13 @@ class Camera:
         """What is wrong with the frame, and with the camera after it."""
         if update.arrival is not Arrival.LATE:
             self.clock_wrong = update.clock_wrong
+        novelty = frame.result.novelty
         told = {
             "frozen": view.freeze.frozen(frame.stats),
             "damaged": frame.damaged,
             "clock": self.clock_wrong,
             "panning": self.crowded or (not frame.view and self.pan.panning(frame.stats)),
+            "unfamiliar": novelty is not None and novelty.unfamiliar,
         }
         return quality_flags(frame.stats) | {flag for flag, is_so in told.items() if is_so}
 

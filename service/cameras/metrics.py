@@ -17,6 +17,7 @@ SILENCE: Final = "silence"
 """Why a camera was evicted: another needed its place, or it sent nothing for a day."""
 _NATS: Final = tuple(float(f"{10.0**power:.2g}") for power in (-6, -5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5))
 """A frame without smoke has 1e-8, one with smoke 2e-5 to 7e-4, the smoke itself 5e-3 to 3e-2 (release 2.0.0, real cameras)."""
+_NOVELTY: Final = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
 _KINDS: Final = ("total", "aleatoric", "epistemic")
 
 
@@ -38,6 +39,13 @@ class CameraMetrics:
             "Mean uncertainty of a frame.",
             ("camera", "kind", "region"),
             buckets=_NATS,
+            registry=registry,
+        )
+        self._novelty = Histogram(
+            "smoke_camera_novelty",
+            "Novelty of a frame, where the release tells it.",
+            camera,
+            buckets=_NOVELTY,
             registry=registry,
         )
         self._assessments = counter("smoke_camera_assessments", "Frames by assessment.", ("camera", "assessment"))
@@ -71,6 +79,8 @@ class CameraMetrics:
         self._observe(camera, "frame", result.frame_uncertainty)
         if result.smoke_uncertainty:
             self._observe(camera, "smoke", result.smoke_uncertainty)
+        if result.novelty:
+            self._novelty.labels(camera).observe(result.novelty.score)
         self._assessments.labels(camera, result.assessment).inc()
         self._detections.labels(camera).inc(len(result.regions))
         self._suspected.labels(camera).inc(sum(region.doubted for region in result.regions))
@@ -142,6 +152,7 @@ class CameraMetrics:
             self._refusals,
             self._arrivals,
             self._nats,
+            self._novelty,
             self._assessments,
             self._state,
             self._quality,

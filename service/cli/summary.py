@@ -21,6 +21,7 @@ COLUMNS: Final = (
     "total",
     "aleatoric",
     "epistemic",
+    "novelty",
 )
 
 
@@ -36,7 +37,10 @@ class SummaryTable:
     def answered(self, report: FileReport, file: str) -> None:
         """A picture, and the name of its report."""
         smoke, uncertainty = report.smoke.model_dump(), report.uncertainty.frame.model_dump()
-        self._write({"source": report.source, "report": file, "assessment": report.assessment, **smoke, **uncertainty})
+        found = {"assessment": report.assessment, **smoke, **uncertainty}
+        if report.novelty:
+            found["novelty"] = report.novelty.score
+        self._write({"source": report.source, "report": file, **found})
 
     def failed(self, source: str, error: str) -> None:
         """A picture that got no answer, and why."""

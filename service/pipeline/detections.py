@@ -56,6 +56,24 @@ class MeanUncertainty:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameNovelty:
+    """How unlike the frames of the model's training a frame is.
+
+    Attributes:
+        score: `SegmentationMaps.novelty`.
+        limit: The manifest's `novelty_limit`.
+    """
+
+    score: float
+    limit: float
+
+    @property
+    def unfamiliar(self) -> bool:
+        """Whether the frame is unlike nearly all on which the model was measured."""
+        return self.score >= self.limit
+
+
+@dataclass(frozen=True, slots=True)
 class SmokeRegion:
     """A region of smoke on the frame.
 
@@ -78,12 +96,14 @@ class FrameResult:
 
     Attributes:
         regions: Every one, largest first.
+        novelty: None where the release tells none.
     """
 
     smoke: SmokeStats
     frame_uncertainty: MeanUncertainty
     smoke_uncertainty: MeanUncertainty | None
     regions: tuple[SmokeRegion, ...]
+    novelty: FrameNovelty | None = None
 
     @property
     def assessment(self) -> Assessment:
@@ -92,7 +112,12 @@ class FrameResult:
 
 
 def detect_smoke(
-    prediction: SegmentationMaps, frame: Size, threshold: float, minimum_region: float, gate: Gate | None = None
+    prediction: SegmentationMaps,
+    frame: Size,
+    threshold: float,
+    minimum_region: float,
+    gate: Gate | None = None,
+    novelty_limit: float | None = None,
 ) -> FrameResult:
     """Find the smoke in a frame's maps.
 
@@ -102,19 +127,22 @@ def detect_smoke(
         threshold: Probability from which on a pixel is smoke.
         minimum_region: Smallest region, as a fraction of the frame.
         gate: Doubts regions; None doubts none.
+        novelty_limit: Novelty from which on a frame is unfamiliar; None where the release tells none.
 
     Raises:
-        InferenceFailed: A map holds something that is no number.
+        InferenceFailed: A map or the novelty holds something that is no number.
     """
     mask: Mask = prediction.probability >= threshold
     most = float(prediction.probability.max())
     everywhere = _mean_uncertainty(prediction)
-    if not np.isfinite([most, everywhere.total, everywhere.aleatoric, everywhere.epistemic]).all():
+    score = 0.0 if prediction.novelty is None else prediction.novelty
+    if not np.isfinite([most, everywhere.total, everywhere.aleatoric, everywhere.epistemic, score]).all():
         raise InferenceFailed("the model answered with something that is no number")
     regions = _regions(detect(prediction, threshold, minimum_region), mask.shape[0], frame, gate)
     smoke_px = int(np.count_nonzero(mask))
     smoke = SmokeStats(bool(regions), smoke_px / mask.size, most)
-    return FrameResult(smoke, everywhere, _mean_uncertainty(prediction, mask) if smoke_px else None, regions)
+    novelty = None if prediction.novelty is None or novelty_limit is None else FrameNovelty(score, novelty_limit)
+    return FrameResult(smoke, everywhere, _mean_uncertainty(prediction, mask) if smoke_px else None, regions, novelty)
 
 
 def _regions(found: Sequence[Detection], size_px: int, frame: Size, gate: Gate | None) -> tuple[SmokeRegion, ...]:

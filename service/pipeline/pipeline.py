@@ -209,7 +209,8 @@ class Pipeline:
         """Decode again for what is drawn: full frames kept through the queue would cost more memory than that costs time."""
         answer = merge_results(results)
         prediction, manifest = answer.prediction, answer.model.manifest
-        result = detect_smoke(prediction, size, threshold, manifest.minimum_region, manifest.gate)
+        promised = (manifest.minimum_region, manifest.gate, manifest.novelty_limit)
+        result = detect_smoke(prediction, size, threshold, *promised)
         frame = partial(decode, body, self._limits)
         rendering = render(prediction, result, manifest, options, threshold, size, frame)
         return result, rendering, prediction.probability

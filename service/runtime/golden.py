@@ -1,5 +1,6 @@
 """A model's answer to the golden frame, held against what the release expects of that precision, at every batch size in use."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ from service.runtime.model import Model
 
 
 def check_golden(model: Model, folder: Path) -> None:
-    """Hold the golden frame's maps against the expected ones, at every batch size.
+    """Hold the golden frame's maps against the expected ones, at every batch size; its novelty, where told, must be possible.
 
     Raises:
-        ModelUnusable: They are too far apart, or cannot be read.
+        ModelUnusable: They are too far apart, or cannot be read; a novelty is no number from 0 on.
     """
     golden = model.manifest.goldens.get(model.identity.precision, model.manifest.golden)
     try:
@@ -30,6 +31,7 @@ def check_golden(model: Model, folder: Path) -> None:
         for prediction in _predict_or_refuse(model, [frame] * size):
             for name in OUTPUTS:
                 _check_close(getattr(prediction, name), expected[name], golden.tolerance, f"{name} (batch of {size})")
+            _check_novelty(prediction.novelty, f"novelty (batch of {size})")
 
 
 def _predict_or_refuse(model: Model, frames: Sequence[RGB]) -> list[SegmentationMaps]:
@@ -47,3 +49,8 @@ def _check_close(found: npt.NDArray[Any], expected: npt.NDArray[Any], tolerance:
         raise ModelUnusable(
             f"golden frame, {what}: found a difference of {difference:.3g}, expected at most {tolerance:g}"
         )
+
+
+def _check_novelty(found: float | None, what: str) -> None:
+    if found is not None and not 0.0 <= found < math.inf:
+        raise ModelUnusable(f"golden frame, {what}: found {found}, expected a finite number from 0 on")

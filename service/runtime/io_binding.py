@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from models.manifest import OUTPUTS, Manifest
+from models.manifest import NOVELTY, Manifest
+from service.runtime.model import graph_outputs
 
 
 class BoundSession:
@@ -27,8 +28,7 @@ class BoundSession:
     def __init__(self, session: Any, manifest: Manifest, batch_sizes: Sequence[int], device: str) -> None:  # noqa: ANN401
         self._session = session
         self._owner = ThreadPoolExecutor(1, thread_name_prefix="session")
-        side = manifest.input.size_px
-        self._sets = {size: self._bound(manifest.input.name, (size, side, side), device) for size in batch_sizes}
+        self._sets = {size: self._bound(manifest, size, device) for size in batch_sizes}
         self._options = {size: _graph_of(size) for size in batch_sizes}
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
@@ -42,12 +42,17 @@ class BoundSession:
         # Copied: on the CPU `numpy` is a view of memory that the next batch overwrites.
         return [np.array(filled[name].numpy()) for name in outputs]
 
-    def _bound(self, name: str, shape: tuple[int, int, int], device: str) -> tuple[Any, Any, dict[str, Any]]:
+    def _bound(self, manifest: Manifest, size: int, device: str) -> tuple[Any, Any, dict[str, Any]]:
         """A binding, the buffer that is fed, and those that are filled."""
+        side = manifest.input.size_px
         binding = self._session.io_binding()
-        fed = ort.OrtValue.ortvalue_from_numpy(np.zeros((*shape, 3), np.uint8), device, 0)
-        binding.bind_ortvalue_input(name, fed)
-        filled = {name: ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, device, 0) for name in OUTPUTS}
+        fed = ort.OrtValue.ortvalue_from_numpy(np.zeros((size, side, side, 3), np.uint8), device, 0)
+        binding.bind_ortvalue_input(manifest.input.name, fed)
+        shapes = {name: (size,) if name == NOVELTY else (size, side, side) for name in graph_outputs(manifest)}
+        filled = {
+            name: ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, device, 0)
+            for name, shape in shapes.items()
+        }
         for output, buffer in filled.items():
             binding.bind_ortvalue_output(output, buffer)
         return binding, fed, filled

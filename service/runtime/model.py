@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from models.geometry import RGB
-from models.manifest import Manifest
+from models.manifest import NOVELTY, OUTPUTS, Manifest
 from models.maps import SegmentationMaps
 
 
@@ -18,6 +18,11 @@ class ModelInfo:
     sha256: str
     provider: str
     precision: str
+
+
+def graph_outputs(manifest: Manifest) -> tuple[str, ...]:
+    """Names of a graph's outputs, in the order of `SegmentationMaps.of`: the maps, and novelty where the manifest has a limit of it."""
+    return OUTPUTS if manifest.novelty_limit is None else (*OUTPUTS, NOVELTY)
 
 
 class Model(Protocol):

@@ -14,13 +14,13 @@ import numpy as np
 import onnxruntime as ort
 
 from models.geometry import RGB
-from models.manifest import OUTPUTS, Manifest, ManifestError
+from models.manifest import Manifest, ManifestError
 from models.maps import SegmentationMaps
 from service.errors import ModelUnusable, ProviderUnusable
 from service.runtime import providers
 from service.runtime.golden import check_golden
 from service.runtime.io_binding import BoundSession
-from service.runtime.model import ModelInfo
+from service.runtime.model import ModelInfo, graph_outputs
 from service.runtime.process import cores
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session_pair import SessionPair
@@ -51,8 +51,8 @@ class OnnxModel:
         batch = frames[0][np.newaxis]
         if size > 1:
             batch = np.stack([*frames, *[np.zeros_like(frames[0])] * (size - len(frames))])
-        maps = self.session.run(OUTPUTS, {self.manifest.input.name: batch})
-        return [SegmentationMaps(*(values[number] for values in maps)) for number in range(len(frames))]
+        answer = self.session.run(graph_outputs(self.manifest), {self.manifest.input.name: batch})
+        return [SegmentationMaps.of([values[number] for values in answer]) for number in range(len(frames))]
 
 
 def open_model(folder: Path, options: RuntimeOptions) -> OnnxModel:
@@ -214,6 +214,6 @@ def _check_signature(session: Any, manifest: Manifest) -> None:  # noqa: ANN401
     if found != expected:
         raise ModelUnusable(f"found graph inputs {found}, expected {expected} (batch first)")
     outputs = {node.name: node.type for node in session.get_outputs()}
-    wanted = dict.fromkeys(OUTPUTS, "tensor(float)")
+    wanted = dict.fromkeys(graph_outputs(manifest), "tensor(float)")
     if outputs != wanted:
         raise ModelUnusable(f"found graph outputs {outputs}, expected {wanted}")

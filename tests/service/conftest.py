@@ -19,7 +19,7 @@ from service.runtime.session import OnnxModel, open_model
 from service.runtime.slot import LoadedModel
 from service.server.app import create_app
 from service.settings import Settings
-from tests.conftest import closed_form
+from tests.conftest import closed_form, closed_novelty
 
 Open = Callable[..., TestClient]
 PATIENT_MS = 600_000.0
@@ -64,7 +64,11 @@ class ObedientModel:
             if self.forgiving:
                 self.failure, self.forgiving = None, False
             raise failure
-        return [SegmentationMaps(**closed_form(np.asarray(frame))) for frame in frames]
+        told = self.manifest.novelty_limit is not None
+        return [
+            SegmentationMaps(**closed_form(frame), novelty=closed_novelty(frame) if told else None)
+            for frame in map(np.asarray, frames)
+        ]
 
 
 @pytest.fixture(scope="session")

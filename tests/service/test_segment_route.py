@@ -11,9 +11,10 @@ from pycocotools import mask as coco
 
 from models.gate import Gate
 from models.geometry import fit
+from service.api.schemas.segment import SegmentResponse
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import open_model
-from tests.conftest import THRESHOLD, build_release, closed_form
+from tests.conftest import THRESHOLD, build_release, closed_form, closed_novelty
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
 
 LN2 = math.log(2)
@@ -102,6 +103,36 @@ def test_the_gate_of_the_manifest_decides_what_is_doubted_and_it_is_smoke_all_th
     assert {(reply["assessment"], reply["regions"][0]["doubted"]) for reply in replies} == {("smoke", doubted)}
     assert replies[-1]["alarm"]["state"] == "alarm"
     assert client.get("/model").json()["gate"] == {"weights": {"epistemic": 1.0}, "limit": limit}
+
+
+@pytest.mark.parametrize(("limit", "unfamiliar"), [(0.5, True), (3.0, False)])
+def test_a_reply_tells_how_novel_the_frame_is_and_a_camera_is_flagged_for_it_without_a_loss_to_its_alarm(
+    open_client, tmp_path, limit, unfamiliar
+):
+    told = open_model(build_release(tmp_path, novelty_limit=limit), RuntimeOptions(provider="cpu"))
+    client, score = open_client(told), closed_novelty(fit(plume(), 32))
+    replies = [
+        post(client, plume(), f"camera_id=ridge&captured_at=2026-08-01T12:00:0{second}Z").json() for second in range(3)
+    ]
+    for reply in (*replies, post(client, plume()).json()):
+        assert reply["novelty"] == {"score": pytest.approx(score, rel=1e-5), "limit": limit, "unfamiliar": unfamiliar}
+        assert SegmentResponse.model_validate(reply).novelty.unfamiliar is unfamiliar
+    assert replies[-1]["alarm"]["state"] == "alarm"
+    (camera,) = client.get("/cameras").json()["cameras"]
+    assert ("unfamiliar" in camera["flags"]) is unfamiliar
+    exposed = client.get("/metrics").text
+    assert f'smoke_camera_image_quality{{camera="ridge",flag="unfamiliar"}} {float(unfamiliar)}' in exposed
+    assert 'smoke_camera_novelty_count{camera="ridge"} 3.0' in exposed
+
+
+def test_a_release_that_tells_no_novelty_is_answered_by_as_before(client):
+    reply = post(client, plume(), "camera_id=ridge").json()
+    assert reply["novelty"] is None
+    (camera,) = client.get("/cameras").json()["cameras"]
+    assert "unfamiliar" not in camera["flags"]
+    exposed = client.get("/metrics").text
+    assert 'smoke_camera_image_quality{camera="ridge",flag="unfamiliar"} 0.0' in exposed
+    assert "smoke_camera_novelty_count" not in exposed
 
 
 def test_a_noisy_frame_cannot_blow_up_the_reply(open_client, tmp_path):

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from models.geometry import fit_map
+from models.geometry import fit, fit_map
 from models.maps import SegmentationMaps
 from models.tiles import merge, views
 from service.__main__ import main
@@ -21,7 +21,7 @@ from service.runtime.slot import LoadedModel, ModelSlot
 from service.scheduling.batcher import Batcher, BatchingOptions
 from service.scheduling.context import RequestContext
 from service.scheduling.fair_queue import FairQueue
-from tests.conftest import SIDE, build_release, closed_form
+from tests.conftest import SIDE, build_release, closed_form, closed_novelty
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
 from tests.service.scheduling.test_batcher import WAIT_S, Gate
 
@@ -65,6 +65,16 @@ def test_every_map_is_the_closed_forms_merged_and_brought_to_the_models_square(c
     doubt = reply["uncertainty"]["frame"]
     assert doubt["total"] == pytest.approx(merged.total.mean(), abs=1e-5)
     assert doubt["total"] == pytest.approx(doubt["aleatoric"] + doubt["epistemic"], abs=1e-6)
+
+
+def test_the_novelty_of_a_tiled_frame_is_that_of_the_whole(open_client, tmp_path):
+    told = open_model(build_release(tmp_path, novelty_limit=3.0), RuntimeOptions(provider="cpu"))
+    frame = noisy(3, 106, 106)
+    frame[:53, :53] = 255
+    reply = post(open_client(told), frame, "tiles=2x2&outputs=&camera_id=ridge").json()
+    expected = closed_novelty(fit(frame, SIDE))
+    assert reply["tiles"] == "2x2"
+    assert reply["novelty"] == {"score": pytest.approx(expected, rel=1e-5), "limit": 3.0, "unfamiliar": False}
 
 
 def test_as_npz_the_merged_maps_come_as_floats_of_the_models_square(open_client, obedient):

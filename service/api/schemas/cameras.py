@@ -93,7 +93,8 @@ class CameraBody(BaseModel):
     regions: list[RegionBody] = Field(description="The largest ones of the last frame that had any.")
     flags: list[str] = Field(
         description="What is wrong with its picture: frozen, dark, overexposed, blurred, fogged, damaged; or with it: clock "
-        "(captured_at is over a minute off, repeats itself or was set back), panning (it keeps turning and names no `view`)."
+        "(captured_at is over a minute off, repeats itself or was set back), panning (it keeps turning and names no `view`), "
+        "unfamiliar (its picture is unlike those that the model knows; that takes nothing from its alarm)."
     )
     drift_psi: dict[str, float] = Field(
         description="Of its last days against its own past; until it has one, against the release's frames."

@@ -10,7 +10,14 @@ from pydantic import BaseModel, Field
 from models.tile_layout import Tiles
 from service.api.schemas.model import ModelBody
 from service.api.schemas.outlines import PolygonsBody, RunLengthsBody
-from service.pipeline.detections import REGIONS_MAX, Assessment, MeanUncertainty, SmokeRegion, SmokeStats
+from service.pipeline.detections import (
+    REGIONS_MAX,
+    Assessment,
+    FrameNovelty,
+    MeanUncertainty,
+    SmokeRegion,
+    SmokeStats,
+)
 
 if TYPE_CHECKING:  # So that a client, which reads bodies and makes none, need not have what decodes pictures.
     from service.pipeline.pipeline import Segmentation, Stages
@@ -104,6 +111,22 @@ class UncertaintyBody(BaseModel):
     smoke: MeanUncertaintyBody | None = Field(description="Over the smoke pixels; null when no pixel is smoke.")
 
 
+class NoveltyBody(BaseModel):
+    """How unlike the frames that the model was trained on the frame as a whole is."""
+
+    score: float = Field(
+        description="Squared Mahalanobis distance of the frame's mean deep features to those of the training frames, over their "
+        "number: about 1 for frames like those."
+    )
+    limit: float = Field(description="From this score on a frame is unlike nearly all that the model was measured on.")
+    unfamiliar: bool = Field(description="The score reaches the limit: believe neither smoke nor its absence much.")
+
+    @classmethod
+    def of(cls, novelty: FrameNovelty) -> Self:
+        """From the frame's novelty."""
+        return cls.model_validate(novelty, from_attributes=True)
+
+
 class LatencyBody(BaseModel):
     """How long each step took, in milliseconds; decode and encode include the wait for a free thread."""
 
@@ -143,6 +166,7 @@ class SegmentResult(BaseModel):
     smoke: SmokeBody
     regions: list[RegionBody] = Field(description=f"Largest first, at most {REGIONS_MAX}.", max_length=REGIONS_MAX)
     uncertainty: UncertaintyBody
+    novelty: NoveltyBody | None = Field(None, description="Null where the model's release tells none.")
     latency_ms: LatencyBody
     polygons: PolygonsBody | None = Field(None, description="Null unless `polygons` was among the outputs.")
     rle: RunLengthsBody | None = Field(None, description="Null unless `rle` was among the outputs.")
@@ -165,6 +189,7 @@ class SegmentResult(BaseModel):
                 frame=MeanUncertaintyBody.of(result.frame_uncertainty),
                 smoke=MeanUncertaintyBody.of(result.smoke_uncertainty) if result.smoke_uncertainty else None,
             ),
+            "novelty": NoveltyBody.of(result.novelty) if result.novelty else None,
             "latency_ms": latency,
             "polygons": None if made.polygons is None else PolygonsBody.of(made.polygons),
             "rle": RunLengthsBody.of(made.rle) if made.rle else None,

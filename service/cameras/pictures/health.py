@@ -8,6 +8,7 @@ A camera pans if its view changed before half of its last twelve frames: an alar
 hardly comes. `scenes` holds views against each other.
 
 Damaged is told by the decoder: the file had a hole or overwritten bytes, as links leave them that lose packets.
+Unfamiliar is told by the model, where its release tells novelty: the frame's reaches the release's limit.
 
 Drift compares a camera with itself: the last three days with those of more than a week ago, by PSI. Whole days hold a night each,
 and a change of weather passes: what is told is the lesser index of two days on end. A change that stays is told after four days, for
@@ -33,7 +34,7 @@ from service.cameras.pictures.scenes import Edges, same_view, view_edges
 from service.cameras.storage.arrays import ByteArray, at_most
 from service.pipeline.image_stats import ImageStats
 
-FLAGS: Final = ("frozen", "dark", "overexposed", "blurred", "fogged", "damaged", "clock", "panning")
+FLAGS: Final = ("frozen", "dark", "overexposed", "blurred", "fogged", "damaged", "clock", "panning", "unfamiliar")
 _DARK: Final = 0.1
 _GLARE: Final = 0.4
 _FLAT: Final = 0.08
@@ -59,13 +60,14 @@ _EDGES: Final[Mapping[str, Sequence[float]]] = {
     "brightness": [number / 20 for number in range(21)],
     "contrast": [number / 40 for number in range(21)],
     "epistemic": [10.0 ** (half / 2) for half in range(-12, 1)],
+    "novelty": [10.0 ** (quarter / 4) for quarter in range(-2, 9)],
 }
 """In nats the first bin is all that is as good as nothing: smaller uncertainties are rounding errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class CameraHealth:
-    """How a camera stands after a frame: what is wrong with its picture or its clock, its drift, its share of doubted regions."""
+    """How a camera stands after a frame: what is wrong with it (of `FLAGS`), its drift, its share of doubted regions."""
 
     quality_flags: frozenset[str]
     drift: Mapping[str, float]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 _WORTH_IT: Final = ("alarm", "review")
-_OF_FRAME: Final = ("captured_at", "assessment", "smoke", "regions", "uncertainty")
+_OF_FRAME: Final = ("captured_at", "assessment", "smoke", "regions", "uncertainty", "novelty")
 _OF_ALARM: Final = ("since", "score", "frames", "restored")
 
 

@@ -46,6 +46,7 @@ def build_null_release(folder: Path, source: Path | None = None) -> Path:
         goldens={},
         threshold=THRESHOLD,
         operating_points=None,
+        novelty_limit=None,
     ).write(release)
     return release
 

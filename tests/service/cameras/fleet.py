@@ -15,7 +15,7 @@ from service.cameras.metrics import CameraMetrics
 from service.cameras.observation import FrameObservation
 from service.cameras.registry import Cameras
 from service.cameras.rules import CameraFile
-from service.pipeline.detections import FrameResult, MeanUncertainty, SmokeRegion, SmokeStats
+from service.pipeline.detections import FrameNovelty, FrameResult, MeanUncertainty, SmokeRegion, SmokeStats
 from service.pipeline.image_stats import ImageStats
 
 NOISE = np.random.default_rng(0)
@@ -31,10 +31,14 @@ def region(left: int = 40, *, doubted: bool = False) -> SmokeRegion:
     return SmokeRegion(Box(left, 40, 10, 10), 100, detection, doubted)
 
 
-def result(*regions: SmokeRegion) -> FrameResult:
+def result(*regions: SmokeRegion, novelty: FrameNovelty | None = None) -> FrameResult:
     uncertainty = MeanUncertainty(0.4, 0.3, 0.1) if regions else None
     return FrameResult(
-        SmokeStats(bool(regions), 0.01 * len(regions), 0.9), MeanUncertainty(0.04, 0.03, 0.01), uncertainty, regions
+        SmokeStats(bool(regions), 0.01 * len(regions), 0.9),
+        MeanUncertainty(0.04, 0.03, 0.01),
+        uncertainty,
+        regions,
+        novelty,
     )
 
 
@@ -49,10 +53,16 @@ class Fleet:
         self.reference: dict[str, Histogram] = {}
 
     def frame(
-        self, camera_id: str, *regions: SmokeRegion, brightness: float = 0.5, view: str = "", damaged: bool = False
+        self,
+        camera_id: str,
+        *regions: SmokeRegion,
+        brightness: float = 0.5,
+        view: str = "",
+        damaged: bool = False,
+        novelty: FrameNovelty | None = None,
     ):
         self.now_s += 60.0
-        seen = (Stamp(self.now_s, self.now_s), result(*regions), 100, stats(brightness))
+        seen = (Stamp(self.now_s, self.now_s), result(*regions, novelty=novelty), 100, stats(brightness))
         frame = FrameObservation(*seen, view=view, damaged=damaged)
         return asyncio.run(self.cameras.observe(camera_id, frame, self.reference))
 

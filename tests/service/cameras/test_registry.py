@@ -14,6 +14,7 @@ from service.cameras.evidence import AlarmPolicy
 from service.cameras.observation import FrameObservation
 from service.cameras.pictures.health import FRAMES_MIN
 from service.cameras.rules import Rule
+from service.pipeline.detections import FrameNovelty
 from tests.service.cameras.fleet import Fleet, region, result, stats
 
 
@@ -36,6 +37,27 @@ def test_smoke_in_damaged_pictures_alone_is_looked_at_by_a_person_and_raises_an_
     assert fleet.value("smoke_camera_image_quality", camera="ridge", flag="damaged") == 1.0
     assert [fleet.frame("ridge", region()).state for _ in range(2)][-1] is AlarmState.ALARM
     assert fleet.value("smoke_camera_image_quality", camera="ridge", flag="damaged") == 0.0
+
+
+@pytest.mark.parametrize("novelty", [FrameNovelty(8.0, 3.0), FrameNovelty(2.0, 3.0), None])
+def test_pictures_unlike_those_that_the_model_knows_are_flagged_and_alarm_as_any(fleet, novelty):
+    states = [fleet.frame("ridge", region(), novelty=novelty).state for _ in range(3)]
+    assert states == [AlarmState.SUSPECTED, AlarmState.SUSPECTED, AlarmState.ALARM]
+    flagged = novelty is not None and novelty.unfamiliar
+    assert ("unfamiliar" in fleet.cameras.get("ridge").health.quality_flags) is flagged
+    assert fleet.value("smoke_camera_image_quality", camera="ridge", flag="unfamiliar") == float(flagged)
+    assert fleet.value("smoke_camera_novelty_sum", camera="ridge") == (3 * novelty.score if novelty else None)
+    fleet.frame("ridge", novelty=FrameNovelty(1.0, 3.0))
+    assert fleet.value("smoke_camera_image_quality", camera="ridge", flag="unfamiliar") == 0.0
+
+
+def test_the_novelty_of_a_new_camera_is_held_against_what_its_release_was_tested_on(fleet):
+    fleet.reference = {"novelty": Histogram((0.5, 1.0, 3.0), (0.5, 0.5))}
+    for _ in range(FRAMES_MIN):
+        fleet.frame("like", novelty=FrameNovelty(1.0, 3.0))
+        fleet.frame("unlike", novelty=FrameNovelty(4.0, 3.0))
+    assert fleet.value("smoke_camera_drift_psi", camera="like", quantity="novelty") < 0.05
+    assert fleet.value("smoke_camera_drift_psi", camera="unlike", quantity="novelty") > 4
 
 
 def test_an_acknowledged_alarm_stays_one_and_is_told_once_and_no_more_until_it_ends(fleet):

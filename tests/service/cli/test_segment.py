@@ -10,7 +10,7 @@ from models.geometry import fit
 from models.operating_points import OperatingPoint, OperatingPoints
 from service.__main__ import main
 from service.cli.pictures import collect, name_tasks
-from tests.conftest import build_release, closed_form
+from tests.conftest import build_release, closed_form, closed_novelty
 from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
 
 
@@ -201,7 +201,17 @@ def test_a_summary_has_a_line_on_each_picture(release, folder, tmp_path):
     assert (float(row["area_fraction"]), int(row["region_count"])) == (0.25, 1)
     assert float(row["total"]) == pytest.approx(float(row["aleatoric"]) + float(row["epistemic"]))
     assert rows["cut.webp"]["error"].startswith("found a WEBP file that does not decode")
-    assert rows["cut.webp"]["assessment"] == ""
+    assert (rows["cut.webp"]["assessment"], row["novelty"]) == ("", "")
+
+
+def test_reports_and_summary_tell_a_frames_novelty_where_the_release_does(folder, tmp_path):
+    told, table, out = build_release(tmp_path / "told", novelty_limit=3.0), tmp_path / "summary.csv", tmp_path / "out"
+    segment(told, folder, "--out", out, "--outputs", "", "--csv", table)
+    with table.open(encoding="utf-8", newline="") as stream:
+        (row,) = [row for row in csv.DictReader(stream) if Path(row["source"]).name == "plume.png"]
+    novelty = json.loads((out / "plume.json").read_text())["novelty"]
+    assert (novelty["limit"], novelty["unfamiliar"]) == (3.0, False)
+    assert float(row["novelty"]) == novelty["score"] == pytest.approx(closed_novelty(fit(plume(), 32)), rel=1e-5)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from models.gate import Gate
 from models.geometry import Box
 from models.maps import SegmentationMaps
 from service.errors import InferenceFailed
-from service.pipeline.detections import REGIONS_MAX, Assessment, FrameResult, detect_smoke
+from service.pipeline.detections import REGIONS_MAX, Assessment, FrameNovelty, FrameResult, detect_smoke
 from service.pipeline.encode import Size
 
 LN2 = math.log(2)
@@ -117,3 +118,18 @@ def test_a_noisy_frame_has_more_regions_than_a_reply_lists():
     dots = np.zeros((20, 20), dtype=bool)
     dots[::2, ::2] = True
     assert len(sum_up(prediction(dots), 0.5, 0.0).regions) == 100 > REGIONS_MAX
+
+
+@pytest.mark.parametrize(("score", "unfamiliar"), [(2.9, False), (3.0, True), (50.0, True)])
+def test_a_frame_is_unfamiliar_from_the_limit_on_and_its_smoke_is_found_all_the_same(score, unfamiliar):
+    seen = prediction(block(4, 5))
+    found = detect_smoke(seen._replace(novelty=score), Size(100, 50), 0.5, 0.2, novelty_limit=3.0)
+    assert found.novelty == FrameNovelty(score, 3.0)
+    assert found.novelty.unfamiliar is unfamiliar
+    assert replace(found, novelty=None) == sum_up(seen, 0.5, 0.2)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_novelty_that_is_no_number_is_a_failure(value):
+    with pytest.raises(InferenceFailed):
+        detect_smoke(prediction(block(4, 5))._replace(novelty=value), Size(100, 50), 0.5, 0.2, novelty_limit=3.0)

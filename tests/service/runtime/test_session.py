@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import logging
+import math
 import shutil
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pytest
 
 from models.manifest import Golden, Input, Manifest, describe
 from service.errors import ModelUnusable, ProviderUnusable
+from service.runtime.io_binding import BoundSession
 from service.runtime.model import ModelInfo
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import OnnxModel, _check_provider, open_model
-from tests.conftest import build_release, closed_form
+from tests.conftest import build_release, closed_form, closed_form_graph, closed_novelty
 from tests.pictures import file_of, noisy, plain
 
 CPU = RuntimeOptions(provider="cpu")
@@ -346,3 +348,46 @@ def test_a_broken_model_is_refused_with_and_without_graphs(broken, monkeypatch):
     promise(broken)
     with pytest.raises(ModelUnusable, match="onnxruntime cannot open it"):
         open_model(broken, RuntimeOptions())
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_release_with_a_limit_tells_each_frames_novelty_and_one_without_tells_none(release, tmp_path, threads):
+    options = RuntimeOptions(provider="cpu", threads=threads)
+    frames = [noisy(3), plain(255, 255, 255)]
+    told = open_model(build_release(tmp_path, novelty_limit=3.0), options)
+    for frame in frames:
+        (answer,) = told.predict([frame])
+        assert answer.novelty == pytest.approx(closed_novelty(frame), rel=1e-5)
+        np.testing.assert_allclose(answer.total, closed_form(frame)["total"], atol=1e-6)
+    assert open_model(release, options).predict(frames[:1])[0].novelty is None
+
+
+def test_a_batch_on_a_device_has_a_novelty_for_each_of_its_frames_and_none_for_the_padding(tmp_path):
+    folder = build_release(tmp_path, novelty_limit=3.0)
+    manifest, identity = Manifest.read(folder), ModelInfo("smoke-test", "0.0.1", "", "cuda", "fp32")
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
+    bound = BoundSession(session, manifest, (1, 2, 4), "cpu")
+    model = OnnxModel(manifest, identity, runners=1, batch_sizes=(1, 2, 4), session=bound)
+    for frames in ([plain(0, 0, 0), noisy(1), plain(255, 255, 255)], [noisy(2)]):
+        told = [answer.novelty for answer in model.predict(frames)]
+        assert told == pytest.approx([closed_novelty(frame) for frame in frames], rel=1e-5)
+
+
+@pytest.mark.parametrize(("limit", "novel"), [(3.0, False), (None, True)])
+def test_a_graph_that_tells_novelty_without_a_limit_or_none_with_one_is_refused(tmp_path, limit, novel):
+    folder = build_release(tmp_path, novelty_limit=limit)
+    onnx.save(closed_form_graph(novel=novel), folder / "model.onnx")
+    promise(folder)
+    with pytest.raises(ModelUnusable, match=r"found graph outputs .*, expected .*") as refused:
+        open_model(folder, CPU)
+    found, expected = str(refused.value).split("expected")
+    assert ("novelty" in found, "novelty" in expected) == (novel, not novel)
+
+
+@pytest.mark.parametrize(("scale", "found"), [(math.inf, "inf"), (math.nan, "nan"), (-1.0, r"-0\.\d+")])
+def test_a_golden_frame_of_an_impossible_novelty_is_refused(tmp_path, scale, found):
+    folder = build_release(tmp_path, novelty_limit=3.0)
+    onnx.save(closed_form_graph(novel=True, scale=scale), folder / "model.onnx")
+    promise(folder)
+    with pytest.raises(ModelUnusable, match=rf"golden frame, novelty \(batch of 1\): found {found}, expected a finite"):
+        open_model(folder, CPU)

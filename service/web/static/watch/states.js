@@ -16,6 +16,7 @@ const FLAGS = {
   damaged: "sends damaged pictures",
   clock: "has a wrong clock",
   panning: "keeps turning and does not say where to",
+  unfamiliar: "shows pictures unlike those that the model knows",
 };
 
 /** A flag in words; one that is not known here as it is. */

@@ -1,7 +1,8 @@
-"""Simulated cameras: brightness, contrast and epistemic uncertainty over days with nights, weather, fog in the morning and fires.
+"""Simulated cameras: brightness, contrast, epistemic uncertainty, novelty over days with nights, weather, fog in the morning and fires.
 
 Levels are those of real cameras of the data at hand (brightness .43 to .51, contrast .19 to .21, 1e-8 nats on frames without smoke,
-2e-5 to 7e-4 with it); how they move is made up: no recording at hand is longer than 81 minutes.
+2e-5 to 7e-4 with it); how they move is made up: no recording at hand is longer than 81 minutes. Novelty is wholly so: 1 to 2 on a
+clear day, three times that by night, four times that in thick fog.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ class Days:
     brightness: Series
     contrast: Series
     epistemic: Series
+    novelty: Series
 
 
 def simulated(seed: int, days: int) -> Days:
@@ -43,7 +45,10 @@ def simulated(seed: int, days: int) -> Days:
     hazy = random.random(frames) < light * np.clip(0.05 + 0.4 * cloud + 0.8 * fog + 0.5 * low, 0, 1)
     calm = np.where(hazy, 10 ** (doubt + 0.3 * random.normal(size=frames)), 1e-8)
     epistemic = np.where(fire > 0, 10 ** random.uniform(-4, -3, frames), calm)
-    return Days(np.clip(brightness, 0, 1), np.clip(contrast + random.normal(0, 0.004, frames), 0.01, 0.5), epistemic)
+    noisy = np.clip(contrast + random.normal(0, 0.004, frames), 0.01, 0.5)
+    decades = random.uniform(0.0, 0.3) + 0.5 * (1 - light) + 0.1 * cloud + 0.6 * fog + 0.03 * walk
+    novelty = 10 ** (decades + random.normal(0, 0.06, frames))
+    return Days(np.clip(brightness, 0, 1), noisy, epistemic, novelty)
 
 
 def _cloud(random: np.random.Generator, days: int, at: Series) -> Series:

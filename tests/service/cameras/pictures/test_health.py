@@ -202,6 +202,7 @@ CHANGES = {
         "epistemic",
         lambda before: replace(before, epistemic=np.maximum(before.epistemic, 3e-5)),
     ),
+    "a scene unlike those of the training": ("novelty", lambda before: replace(before, novelty=before.novelty * 4)),
 }
 
 

@@ -52,7 +52,7 @@ def many() -> list[Camera]:
     cameras = []
     for number in range(5_000):
         camera = Camera(f"camera-{number}", f"camera-{number}", last_frame_s=60.0)
-        for name, bins in (("brightness", 20), ("contrast", 20), ("epistemic", 12)):
+        for name, bins in (("brightness", 20), ("contrast", 20), ("epistemic", 12), ("novelty", 10)):
             days = [[1234.0] * bins for _ in range(7)]
             camera.drift.past[name] = PastCounts(20, [12.0] * bins, days, [math.pi] * bins, 20, [0.125, 0.25])
         cameras.append(camera)
@@ -117,6 +117,18 @@ def test_when_the_last_frame_of_a_camera_came_and_how_its_days_were_outlive_a_re
 def test_a_state_file_of_before_0_8_says_of_a_camera_when_its_newest_frame_was_taken(tmp_path):
     (tmp_path / "state.json").write_text(entry("newest_s", 77.0))
     assert snapshot.read_snapshot(tmp_path / "state.json")["a"].last_frame_s == 77.0
+
+
+def test_a_state_file_of_before_novelty_was_counted_is_gone_on_from(tmp_path):
+    file = tmp_path / "state.json"
+    before = Camera("calm", "calm", last_frame_s=1_000.0)
+    before.drift.take({"brightness": 0.4}, {}, 0.0)
+    snapshot.write_snapshot(snapshot.snapshot_of([before], 2_000.0), file)
+    known = Cameras(8, CameraFile(None, AlarmPolicy()), CameraMetrics(CollectorRegistry()))
+    snapshot.restore(known, file)
+    drift = known.get("calm").drift
+    drift.take({"brightness": 0.4, "novelty": 1.0}, {}, 60.0)
+    assert (sum(drift.past["brightness"].today), sum(drift.past["novelty"].today)) == (2.0, 1.0)
 
 
 def test_a_camera_with_nothing_to_remember_is_left_out():

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from models.geometry import fit
 from service.__main__ import main
-from tests.conftest import build_release
+from tests.conftest import SIDE, build_release, closed_novelty
 from tests.pictures import array_of, file_of, noisy, plain, plume
 from tests.tools import missing
 
@@ -143,6 +144,7 @@ def test_killed_in_the_middle_and_started_anew_each_picture_has_the_findings_of_
         }
         assert {key: row[key] for key in report["smoke"]} == report["smoke"]
         assert {key: row[key] for key in ("total", "aleatoric", "epistemic")} == report["uncertainty"]["frame"]
+        assert row["novelty"] is report["novelty"] is None
         if smoke := report["uncertainty"]["smoke"]:
             assert {key: row[f"smoke_{key}"] for key in smoke} == smoke
         for region, expected in zip(row["regions"], report["regions"], strict=True):
@@ -156,6 +158,16 @@ def test_killed_in_the_middle_and_started_anew_each_picture_has_the_findings_of_
 def job_of(release: Path, source: Path, out: Path) -> ArchiveJob:
     settings = Settings.load(model_dir=release, threads=1, runners=1, workers=1, decode_max_s=0)
     return ArchiveJob(str(source), str(out), settings, SegmentOptions(("mask",)), load(settings).model.identity)
+
+
+def test_a_frames_novelty_is_among_its_findings_where_the_release_tells_it(pictures, tmp_path):
+    told = build_release(tmp_path / "told", novelty_limit=3.0)
+    block = PictureBlock("00000-000000", ["camera-0/0.png"])
+    with BlockSegmenter(job_of(told, pictures, tmp_path / "out")) as segmenter:
+        segmenter.segment(block)
+    ((row,),) = rows_of(open_folder(str(tmp_path / "out"))).values()
+    frame = array_of((pictures / "camera-0/0.png").read_bytes())
+    assert row["novelty"] == pytest.approx(closed_novelty(fit(frame, SIDE)), rel=1e-5)
 
 
 def test_a_block_that_is_answered_twice_has_the_same_findings_once(release, pictures, tmp_path):

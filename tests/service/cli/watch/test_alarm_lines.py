@@ -15,6 +15,7 @@ def lines_of(*states: str | None, camera_id: str = "ridge") -> list[dict]:
             "alarm": alarm,
             "assessment": "smoke",
             "regions": [],
+            "novelty": {"score": 4.0, "limit": 3.0, "unfamiliar": True},
             "captured_at": str(number),
         }
         lines.answered(reply, view="east")
@@ -27,6 +28,7 @@ def test_an_alarm_is_told_when_it_begins_and_when_it_ends():
     assert (began["before"], began["after"], began["captured_at"]) == ("suspected", "alarm", "2")
     assert (ended["before"], ended["after"], ended["captured_at"]) == ("alarm", "clear", "4")
     assert (began["camera_id"], began["view"], began["frames"]) == ("ridge", "east", 2)
+    assert began["novelty"] == {"score": 4.0, "limit": 3.0, "unfamiliar": True}
 
 
 def test_a_review_is_told_too_and_suspicion_is_not():
