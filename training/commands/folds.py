@@ -11,14 +11,14 @@ from typing import Any
 from rich.console import Console
 
 from training.commands.config_file import read_config
-from training.commands.made import made, write
+from training.commands.made import made, write_data
 from training.commands.progress import RowReporter, TerminalReporter
 from training.config import ConfigError
 from training.data.files import DataError
 from training.data.folders import Folders, read_frames
 from training.data.frames import SMOKE_FREE, SYNTHETIC, Frame, frames_sha256
 from training.engine.run import Reporter, train
-from training.evaluation.out_of_fold import ALL, data_of, fold_name
+from training.evaluation.out_of_fold import WHOLE, data_of, fold_name
 
 _FEWEST = 2
 _NEW_WEIGHT = 2.4
@@ -70,11 +70,11 @@ def train_folds(
         kept, dealt = [f for f in kept if f.kind == SYNTHETIC], [f for f in (*kept, *dealt) if f.kind != SYNTHETIC]
     folds, of = deal(dealt, count), f"{frames_sha256([*kept, *dealt])} {count}"
     for number in range(1, count + 2):
-        name = fold_name(number) if number <= count else ALL
+        name = fold_name(number) if number <= count else WHOLE
         with made(data_of(out, name), of) as begun:
             if begun:
                 left_out = [frame for frame in dealt if folds[frame.group] == number]
-                write(begun, [*kept, *(frame for frame in dealt if folds[frame.group] != number)], left_out)
+                write_data(begun, [*kept, *(frame for frame in dealt if folds[frame.group] != number)], left_out)
         checkpoint = train(resolved, data_of(out, name), out / name, RowReporter(name, reporter))
     return checkpoint
 

@@ -34,6 +34,6 @@ def made(folder: Path, of: str) -> Iterator[Path | None]:
     begun.rename(folder)
 
 
-def write(folder: Path, train: Sequence[Frame], val: Sequence[Frame]) -> None:
+def write_data(folder: Path, train: Sequence[Frame], val: Sequence[Frame]) -> None:
     """A `manifest.csv` that leaves pictures where they are."""
     write_split([(split, frame.group, frame) for split, of in (("train", train), ("val", val)) for frame in of], folder)

@@ -11,7 +11,7 @@ from models.geometry import Map
 from training.audit.descriptor import NEAR
 from training.audit.ranking import choose_frames
 from training.commands.ablate import AblationError, Row
-from training.commands.made import made, write
+from training.commands.made import made, write_data
 from training.commands.rank import KEPT_SCORES, WEIGHTS_DIGITS, score_files
 from training.config import Config, Stage
 from training.data.batches import possible_mix
@@ -63,7 +63,7 @@ def label_rows(config: Config, data: Folders, out: Path) -> list[Row]:
         folder = out / f"data-{name}"
         with made(folder, of) as begun:
             if begun:
-                write(begun, [*(_weakened(frame, kind, begun) for frame in smoke), *free], val)
+                write_data(begun, [*(_weakened(frame, kind, begun) for frame in smoke), *free], val)
         rows.append(Row(name, name, (_mix(config, kind, free), "data.decoys=0", _whole(config)), folder))
     return rows
 
@@ -101,7 +101,7 @@ def half_rows(config: Config, data: Folders, out: Path, model: Path | None, cons
     for name, half in halves.items():
         with made(out / f"data-{name}", of) as begun:
             if begun:
-                write(begun, half, val)
+                write_data(begun, half, val)
     common = set.intersection(*({frame.kind for frame in half} for half in halves.values()))
     mix = _toml(possible_mix(config.data.mix, [frame for frame in frames if frame.kind in common]))
     return [row for seed in range(config.seed, config.seed + _SEEDS) for row in _pair(seed, mix, len(ranked), out)]

@@ -13,7 +13,7 @@ from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import CheckpointError
 from training.evaluation.predictor import Predict, Predictor, calibrated, load_predictor
 
-ALL = "all"
+WHOLE = "all"
 
 
 def fold_name(number: int) -> str:

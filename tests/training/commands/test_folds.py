@@ -16,7 +16,7 @@ from training.data.files import DataError
 from training.data.folders import frames_to_score, read_frames
 from training.data.frames import Frame, load_image
 from training.engine.checkpoint import CheckpointError
-from training.evaluation.out_of_fold import ALL, data_of, fold_name, out_of_fold
+from training.evaluation.out_of_fold import WHOLE, data_of, fold_name, out_of_fold
 from training.evaluation.predictor import load_predictor
 
 
@@ -58,7 +58,7 @@ def test_on_top_of_initial_networks_the_groups_of_val_take_turns_and_weigh_more(
     for number, out in enumerate(left_out, start=1):
         learned = groups(data_of(cross_validated, fold_name(number)), "train")
         assert learned == own | dict.fromkeys(dealt - set(out), 2.4)
-    assert groups(data_of(cross_validated, ALL), "train") == own | dict.fromkeys(dealt, 2.4)
+    assert groups(data_of(cross_validated, WHOLE), "train") == own | dict.fromkeys(dealt, 2.4)
 
 
 @pytest.mark.slow
@@ -73,7 +73,7 @@ def test_from_the_encoders_weights_on_all_groups_take_turns(data: Path, tmp_path
 @pytest.mark.slow
 def test_each_frame_is_answered_by_the_run_that_has_not_seen_its_camera(cross_validated: Path, tiny_run: Run):
     frames = frames_to_score(tiny_run.data, "val", None)
-    model = out_of_fold(load_predictor(cross_validated / ALL / "last.ckpt"), cross_validated, frames)
+    model = out_of_fold(load_predictor(cross_validated / WHOLE / "last.ckpt"), cross_validated, frames)
     assert model.folds == 2
     for number in (1, 2):
         run = load_predictor(cross_validated / fold_name(number) / "last.ckpt")
@@ -82,13 +82,13 @@ def test_each_frame_is_answered_by_the_run_that_has_not_seen_its_camera(cross_va
             assert np.array_equal(model.predict(fitted).probability, run.predict(fitted).probability)
             assert not np.array_equal(
                 model.predict(fitted).probability,
-                load_predictor(cross_validated / ALL / "last.ckpt").predict(fitted).probability,
+                load_predictor(cross_validated / WHOLE / "last.ckpt").predict(fitted).probability,
             )
 
 
 @pytest.mark.slow
 def test_evaluate_says_that_it_measured_out_of_fold(cross_validated: Path, tiny_run: Run, tmp_path: Path):
-    checkpoint, out = cross_validated / ALL / "last.ckpt", tmp_path / "out"
+    checkpoint, out = cross_validated / WHOLE / "last.ckpt", tmp_path / "out"
     arguments = ["evaluate", str(checkpoint), "--data", str(tiny_run.data), "--folds", str(cross_validated)]
     assert main([*arguments, "--out", str(out)]) == 0
     assert "by the one of 2 runs that has not seen its camera group" in (out / "report.md").read_text()
@@ -106,7 +106,7 @@ def test_a_run_that_learned_from_other_frames_than_its_folder_lists_is_refused(
     cross_validated: Path, tiny_run: Run, tmp_path: Path
 ):
     swapped = shutil.copytree(cross_validated, tmp_path.with_name("swapped"))
-    shutil.copytree(data_of(swapped, ALL), data_of(swapped, fold_name(1)), dirs_exist_ok=True)
+    shutil.copytree(data_of(swapped, WHOLE), data_of(swapped, fold_name(1)), dirs_exist_ok=True)
     with pytest.raises(
         CheckpointError, match=r"fold-1/last\.ckpt: has learnt from other frames than .*data-fold-1 lists"
     ):

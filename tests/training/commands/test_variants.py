@@ -85,11 +85,11 @@ def test_rows_of_labels_differ_in_the_source_of_smoke_alone(data: Path, tmp_path
 
 
 def test_what_was_begun_is_made_anew_and_what_is_done_is_left(data: Path, tmp_path: Path, monkeypatch):
-    write = variants.write
-    monkeypatch.setattr(variants, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    write = variants.write_data
+    monkeypatch.setattr(variants, "write_data", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         label_rows(tiny(), data, tmp_path)
-    monkeypatch.setattr(variants, "write", write)
+    monkeypatch.setattr(variants, "write_data", write)
     first = [row.data.stat().st_mtime_ns for row in label_rows(tiny(), data, tmp_path)]
     assert [row.data.stat().st_mtime_ns for row in label_rows(tiny(), data, tmp_path)] == first
 
