@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, expect
 
+from tests.conftest import build_release
 from tests.end_to_end.browser import DESK, PHONE, chromium, opened
 from tests.end_to_end.conftest import Server
 from tests.pictures import file_of, noisy, plain, plume
@@ -24,8 +25,11 @@ EPISTEMIC = round(102 * (1 - 51 / 255))
 
 
 @pytest.fixture(scope="module")
-def server(release):
-    server = Server(release, SMOKE_BODY_MAX_BYTES=str(BODY_MAX_BYTES))
+def server(tmp_path_factory):
+    """On a release to which a white picture is unfamiliar."""
+    server = Server(
+        build_release(tmp_path_factory.mktemp("told"), novelty_limit=3.0), SMOKE_BODY_MAX_BYTES=str(BODY_MAX_BYTES)
+    )
     yield server
     server.end()
 
@@ -80,6 +84,14 @@ def test_a_picture_without_smoke_is_said_to_have_none(page):
     expect(page.locator("#headline")).to_have_text("No smoke found")
     expect(page.locator("#no-regions")).to_be_visible()
     assert [colour(page, x)[3] for x in (1 / 4, 1 / 2)] == [0, 0]
+
+
+def test_a_picture_unlike_those_that_the_model_knows_is_said_to_be_one(page):
+    choose(page, file_of(plain(255, 255, 255, WIDTH, HEIGHT)))
+    expect(page.locator("#unfamiliar")).to_be_visible()
+    choose(page, PLUME)
+    expect(page.locator("#detail")).to_have_text("25 % of the picture, in one place.")
+    expect(page.locator("#unfamiliar")).to_be_hidden()
 
 
 @pytest.mark.parametrize(

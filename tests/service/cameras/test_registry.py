@@ -178,7 +178,7 @@ def test_the_same_frame_again_changes_nothing(fleet):
 def test_a_camera_that_was_silent_for_a_day_is_forgotten_and_its_alarm_ends():
     fleet = Fleet(most=3)
     for _ in range(3):
-        fleet.frame("burnt", region())
+        fleet.frame("burnt", region(), novelty=FrameNovelty(1.0, 3.0))
     fleet.frame("calm")
     fleet.now_s += 86_000.0
     fleet.frame("alive", region())

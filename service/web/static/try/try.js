@@ -116,6 +116,7 @@ function showReply(shot) {
   part("threshold-value").textContent = stage.threshold.toFixed(2);
   part("released").disabled = threshold === null;
   [part("headline").textContent, part("detail").textContent] = verdict(reply);
+  part("unfamiliar").hidden = !reply.novelty?.unfamiliar;
   part("verdict").dataset.assessment = reply.assessment;
   showAnswer(reply, (box) => {
     stage.box = box;
