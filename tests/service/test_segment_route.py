@@ -125,7 +125,8 @@ def test_a_reply_tells_how_novel_the_frame_is_and_a_camera_is_flagged_for_it_wit
     assert 'smoke_camera_novelty_count{camera="ridge"} 3.0' in exposed
 
 
-def test_a_release_that_tells_no_novelty_is_answered_by_as_before(client):
+def test_a_release_that_tells_no_novelty_is_answered_by_as_before(open_client):
+    client = open_client()
     reply = post(client, plume(), "camera_id=ridge").json()
     assert reply["novelty"] is None
     (camera,) = client.get("/cameras").json()["cameras"]
