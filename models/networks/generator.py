@@ -20,11 +20,13 @@ class Encoding(NamedTuple):
     Attributes:
         lateral: The 3 x 3 convolutions of f1..f3, each (batch, channels, h_k, w_k).
         deep: What f4 contributes to f4', (batch, c4, h_4, w_4); f4 is normalised first.
+        summary: Mean of f3 over the image, (batch, c3): what novelty is told by.
         size: Height and width of the image.
     """
 
     lateral: tuple[Tensor, ...]
     deep: Tensor
+    summary: Tensor
     size: tuple[int, int]
 
 
@@ -84,7 +86,8 @@ class Generator(nn.Module):
         *shallow, deepest = self.backbone(image)
         lateral = tuple(convolution(feature) for convolution, feature in zip(self.lateral, shallow, strict=True))
         height, width = image.shape[2:]
-        return Encoding(lateral, self.deep_from_feature(self.deep_feature_norm(deepest)), (height, width))
+        deep = self.deep_from_feature(self.deep_feature_norm(deepest))
+        return Encoding(lateral, deep, shallow[-1].mean((2, 3)), (height, width))
 
     def decode(self, encoding: Encoding, latent: Tensor) -> Tensor:
         """One sample: (encoding, z (batch, latent_dim)) -> logits (batch, 1, h, w).

@@ -8,16 +8,21 @@ from torch import Tensor, nn
 from models.networks.backbone import Normalise
 from models.networks.generator import Generator
 from models.networks.inference_model import InferenceModel
+from models.networks.novelty import Novelty
 from models.networks.uncertainty_estimator import UncertaintyEstimator
 
 
 class SegmentationTensors(NamedTuple):
-    """What is deployed: four maps (batch, h, w) float32; probability in [0, 1], the uncertainties in [0, ln 2] nats."""
+    """What is deployed: four maps (batch, h, w) float32; probability in [0, 1], the uncertainties in [0, ln 2] nats.
+
+    And the novelty of each frame (batch,), where `Novelty` is fitted.
+    """
 
     probability: Tensor
     total: Tensor
     aleatoric: Tensor
     epistemic: Tensor
+    novelty: Tensor | None = None
 
 
 class SmokeSegmenter(nn.Module):
@@ -46,6 +51,7 @@ class SmokeSegmenter(nn.Module):
         self.inference_model = inference_model
         self.generator = generator
         self.estimator = estimator
+        self.novelty = Novelty(generator.backbone.channels[-2])
         self.register_buffer("temperature", torch.tensor(1.0))
         # Not in the state: runs that began before they were there go on, and `export` fills them from the evaluation.
         self.register_buffer("shift", torch.tensor(0.0), persistent=False)
@@ -54,8 +60,11 @@ class SmokeSegmenter(nn.Module):
     def forward(self, frame: Tensor) -> SegmentationTensors:
         """RGB frame (batch, h, w, 3) uint8 -> SegmentationTensors."""
         image = self.normalise(frame.permute(0, 3, 1, 2))
-        logits = self.generator(image, self.inference_model(image).mean)
+        encoding = self.generator.encode(image)
+        logits = self.generator.decode(encoding, self.inference_model(image).mean)
         uncertainty = self.estimator(image, torch.sigmoid(logits))
         halves = logits.clamp(max=0.0) + logits.clamp(min=0.0) / self.above
         probability = torch.sigmoid(halves / self.temperature + self.shift)
-        return SegmentationTensors(*(value.squeeze(1) for value in (probability, *uncertainty)))
+        total, aleatoric, epistemic = (value.squeeze(1) for value in uncertainty)
+        novelty = self.novelty(encoding.summary) if self.novelty.fitted else None
+        return SegmentationTensors(probability.squeeze(1), total, aleatoric, epistemic, novelty)

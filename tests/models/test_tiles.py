@@ -85,6 +85,13 @@ def test_a_tile_gives_way_linearly_towards_its_inner_edge():
     np.testing.assert_allclose(merged.epistemic[40, 32:48], weights * math.log(2), rtol=1e-5)
 
 
+def test_novelty_is_that_of_the_whole_frame():
+    whole, *tiles = answers(noisy(3, CANVAS, CANVAS))
+    strange = [tile._replace(novelty=9.0) for tile in tiles]
+    assert merge([whole._replace(novelty=1.5), *strange]).novelty == 1.5
+    assert merge([whole, *tiles]).novelty is None
+
+
 def test_what_the_whole_frame_shows_is_never_lost():
     image = noisy(3, CANVAS, CANVAS)
     whole, *_ = found = answers(image)

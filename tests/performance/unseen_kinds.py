@@ -8,6 +8,7 @@ are not measured. For each kind CONFIG, a file or a preset, is trained on the re
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -33,15 +34,16 @@ from training.metrics.failure_detection import auroc
 
 KINDS = ("fog", "night", "towers")
 _LISTS = Path(__file__).parent / "kinds"
-_QUANTITIES = ("epistemic", "total")
+_QUANTITIES = ("novelty", "epistemic", "total")
 _HEAD = f"| kind | model | its frames | others | {' | '.join(_QUANTITIES)} |\n|{' --- |' * (4 + len(_QUANTITIES))}\n"
 
 
 class Doubt(NamedTuple):
-    """A frame's group, whether it shows smoke, and the means of its deployed maps in nats."""
+    """A frame's group, whether it shows smoke, its novelty (NaN where the model tells none), and the means of its maps in nats."""
 
     group: str
     smoke: bool
+    novelty: float
     epistemic: float
     total: float
 
@@ -83,8 +85,9 @@ def look(predictor: Predictor, frames: Iterable[Frame]) -> list[Doubt]:
     found = []
     for frame in frames:
         maps = predictor.predict(fit(load_image(frame.image), predictor.size_px))
-        means = (float(getattr(maps, name).mean(dtype="float64")) for name in _QUANTITIES)
-        found.append(Doubt(frame.group, frame.kind not in SMOKE_FREE, *means))
+        epistemic, total = (float(values.mean(dtype="float64")) for values in (maps.epistemic, maps.total))
+        novelty = math.nan if maps.novelty is None else maps.novelty
+        found.append(Doubt(frame.group, frame.kind not in SMOKE_FREE, novelty, epistemic, total))
     return found
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -33,6 +33,7 @@ class Checkpoint:
         optimisers: State of the phase's optimisers, by name.
         precision: State of the loss scaler of 16-bit precision; empty in others.
         frames_sha256: Of the frames that it learns from; empty where an earlier version did not say.
+        novelty: Of a run that is done: `mean` and `whitening` of `models.networks.novelty`; empty before, and of an earlier version.
 
     No generator's state: views, z and dropout are functions of the seed and the step.
     """
@@ -45,6 +46,7 @@ class Checkpoint:
     optimisers: dict[str, dict[str, Any]]
     precision: dict[str, Any]
     frames_sha256: str = ""
+    novelty: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -88,7 +90,11 @@ def load(path: Path) -> Checkpoint:
     """
     with _refusal(path):
         state = torch.load(path, map_location="cpu", weights_only=True)
-        told = {"frames_sha256": ""} | state | {"config": parse_config(json.loads(state["config"]), str(path))}
+        told = (
+            {"frames_sha256": "", "novelty": {}}
+            | state
+            | {"config": parse_config(json.loads(state["config"]), str(path))}
+        )
         return Checkpoint(**{name: told[name] for name in Checkpoint.__slots__})  # earlier versions wrote more
 
 

@@ -56,6 +56,8 @@ def load_segmenter(path: Path) -> tuple[SmokeSegmenter, Config]:
         raise checkpoints.CheckpointError(
             f"{path}: not of the networks that it names: {' '.join(str(error).split())}"
         ) from error
+    if found.novelty:
+        segmenter.novelty.set(**found.novelty)
     return segmenter.eval(), found.config
 
 

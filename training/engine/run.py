@@ -20,6 +20,7 @@ from training.data.frames import Frame, frames_sha256
 from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import Checkpoint
 from training.engine.devices import anywhere, build_fabric, launched, mean_of_all, share_statistics
+from training.engine.familiar import fit_novelty
 from training.engine.optimiser import Learner, moving_average
 from training.engine.processes import alone, followers, stop_requests
 from training.engine.setup import (
@@ -76,6 +77,8 @@ def train(
     out: Path,
     reporter: Reporter[Seen],
     validate: Callable[[SmokeSegmenter], Seen] | None = None,
+    *,
+    novelty: bool = True,
 ) -> Path:
     """Train both phases, or what is left of them, and return the last checkpoint.
 
@@ -86,6 +89,7 @@ def train(
             beside it.
         reporter: Told of every step and validation.
         validate: Looks at the averaged model, in evaluation mode, after each epoch; None where it is scored right afterwards anyway.
+        novelty: Whether the run ends with its novelty fitted to its frames.
 
     Raises:
         Interrupted: On SIGINT or SIGTERM, after saving.
@@ -101,6 +105,8 @@ def train(
         write_whole(config.model_dump_json(indent=2) + "\n", out / RESOLVED)
         with followers(config.devices - 1, partial(_follow, config, frames, out)) as meeting:
             run.phases(meeting)
+        if novelty:
+            fit_novelty(out / checkpoints.LAST, frames)
     return out / checkpoints.LAST
 
 

@@ -125,6 +125,7 @@ def _measure(scores: Sequence[FrameScore], level: int, predictor: Predictor) -> 
         | {"threshold": lower / segmentation.LEVELS},
         "gate": gate.report_gate(regions) | {"lower_threshold": lower / segmentation.LEVELS},
         "reference": reference(scores),
+        "novelty": measurements.novelty(scores),
         "operating_points": measurements.operating_points(scores),
         "by_size": measurements.by_size(scores, level),
         "by_group": measurements.by_camera_group(scores, level),

@@ -27,6 +27,8 @@ from training.metrics.regions import REGION_LEVELS
 
 SIZES = (("under 0.1 %", 0.0, 0.001), ("0.1 % to 1 %", 0.001, 0.01), ("over 1 %", 0.01, 1.01))
 """Share of the frame that is smoke: name, from, to."""
+_UNFAMILIAR = 0.05
+"""Share of the frames of cameras that a model has not seen that it may call unfamiliar."""
 _BINS = 10
 
 
@@ -135,7 +137,25 @@ def reference(scores: Sequence[FrameScore]) -> dict[str, dict[str, Any]]:
 
     Per quantity of DRIFTING a histogram over the frames, in bins that hold a tenth of them each where the values allow.
     """
-    return {name: asdict(_histogram([score.looks[name] for score in scores])) for name in DRIFTING}
+    told = [name for name in DRIFTING if all(name in score.looks for score in scores)]
+    return {name: asdict(_histogram([score.looks[name] for score in scores])) for name in told}
+
+
+def novelty(scores: Sequence[FrameScore]) -> dict[str, float] | None:
+    """How novel frames are to a model that has not seen their cameras, each camera group counting once; None where it does not tell it.
+
+    Returns:
+        `median`, and `limit`, which `share` of the frames reach: from there on the service calls a frame unfamiliar.
+    """
+    if not all("novelty" in score.looks for score in scores):
+        return None
+    grouped = _grouped(scores).values()
+    values = np.array([score.looks["novelty"] for group in grouped for score in group])
+    weights = np.array([1.0 / len(group) for group in grouped for _ in group])
+    order = np.argsort(values)
+    reached = 1.0 - np.cumsum(weights[order]) / weights.sum()
+    median, limit = (float(values[order][int(np.argmax(reached <= share + 1e-12))]) for share in (0.5, _UNFAMILIAR))
+    return {"median": median, "limit": limit, "share": _UNFAMILIAR}
 
 
 def _grouped(scores: Sequence[FrameScore]) -> dict[str, list[FrameScore]]:

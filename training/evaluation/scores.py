@@ -8,6 +8,7 @@ import numpy as np
 
 from models.drift import thumbnail
 from models.geometry import RGB, Map, Mask, fit, fit_map, unfit
+from models.maps import SegmentationMaps
 from training.data.frames import REAL_SMOKE, SMOKE_FREE, Frame, load_image, load_mask
 from training.evaluation.predictor import Predictor, predict_frame
 from training.metrics import segmentation
@@ -38,7 +39,7 @@ class FrameScore:
         regions: Those found, at REGION_LEVELS.
         logits: Its pixels by logit and truth, (2, 1025): see `calibration`.
         doubts: Its pixels and their error by doubt: see `selective`.
-        looks: By the quantities of `models.drift.DRIFTING`.
+        looks: By the quantities of `models.drift.DRIFTING`, those that the model tells.
         epistemic: Its pixels by truth, level and epistemic uncertainty: see `pixel_doubt`.
         raw: What its probability was worth before it was calibrated; None where that is not known.
     """
@@ -186,7 +187,7 @@ def _score(model: Predictor, frame: Frame) -> FrameScore:
         regions=match_regions(frame, maps, truth > 0, model.minimum_region),
         logits=logit_histogram(probability, mask),
         doubts=squared_error_by_doubt(maps, truth >= 0.5),
-        looks=_looks(fit(image, model.size_px)) | {"epistemic": float(maps.epistemic.mean(dtype=np.float64))},
+        looks=_looks(fit(image, model.size_px), maps),
         epistemic=count_epistemic(maps, truth >= 0.5),
         raw=_raw(maps.probability, mask, model.calibration) if model.calibration else None,
     )
@@ -202,10 +203,12 @@ def _raw(probability: Map, mask: Mask, calibration: Calibration) -> RawScore:
     )
 
 
-def _looks(square: RGB) -> dict[str, float]:
-    """Mean and standard deviation of the grey level in [0, 1], of the thumbnail that the service looks at."""
+def _looks(square: RGB, maps: SegmentationMaps) -> dict[str, float]:
+    """By the quantities of DRIFTING: brightness and contrast of the thumbnail that the service looks at, and what the model says."""
     grey = thumbnail(square) / 255.0
-    return {"brightness": float(grey.mean()), "contrast": float(grey.std())}
+    said = {} if maps.novelty is None else {"novelty": maps.novelty}
+    epistemic = float(maps.epistemic.mean(dtype=np.float64))
+    return {"brightness": float(grey.mean()), "contrast": float(grey.std()), "epistemic": epistemic} | said
 
 
 def _with_smoke(leveled: LeveledScores) -> list[tuple[FrameScore, int]]:

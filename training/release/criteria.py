@@ -78,22 +78,32 @@ def compare_precisions(
     rng = np.random.default_rng(0)
     places: list[npt.NDArray[Any]] = []
     epistemic: tuple[list[npt.NDArray[Any]], list[npt.NDArray[Any]]] = ([], [])
+    novelty: tuple[list[float], list[float]] = ([], [])
 
     def keep_first(maps: SegmentationMaps) -> None:
         places.append(doubtful(maps.total, rng))
         epistemic[0].append(maps.epistemic.ravel()[places[-1]])
+        novelty[0].extend(() if maps.novelty is None else (maps.novelty,))
 
     def keep_second(maps: SegmentationMaps) -> None:
         epistemic[1].append(maps.epistemic.ravel()[places[len(epistemic[1])]])
+        novelty[1].extend(() if maps.novelty is None else (maps.novelty,))
 
     scores = _scores(fp32, keep_first, manifest, frames)
     second_scores = _scores(second, keep_second, manifest, frames)
-    rank = agreement(*(np.concatenate(values).astype(np.float64) for values in epistemic))["spearman"]
+    ranked = {"epistemic": [np.concatenate(values).astype(np.float64) for values in epistemic]}
+    if manifest.novelty_limit is not None:
+        ranked["novelty"] = [np.array(values) for values in novelty]
     return [
         *speed,
         *_accuracy(scores, second_scores, nearest_level(manifest.threshold), bounds),
-        Criterion("rank correlation of epistemic", 1.0, rank, rank, f">= {bounds.rank:g}", rank >= bounds.rank),
+        *(_rank(name, first, other, bounds.rank) for name, (first, other) in ranked.items()),
     ]
+
+
+def _rank(of: str, fp32: npt.NDArray[Any], second: npt.NDArray[Any], least: float) -> Criterion:
+    rank = agreement(fp32, second)["spearman"]
+    return Criterion(f"rank correlation of {of}", 1.0, rank, rank, f">= {least:g}", rank >= least)
 
 
 def speed_criteria(fp32: Path, second: Path, size_px: int, least: float) -> list[Criterion]:

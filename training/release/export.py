@@ -15,7 +15,7 @@ import torch
 from models.drift import Histogram
 from models.gate import Gate
 from models.geometry import RGB, Map, fit
-from models.manifest import OUTPUTS, Golden, Input, Manifest, describe, expect_possible
+from models.manifest import NOVELTY, OUTPUTS, Golden, Input, Manifest, describe, expect_possible
 from models.maps import SegmentationMaps
 from models.networks.segmenter import SmokeSegmenter
 from models.operating_points import OperatingPoints
@@ -69,6 +69,7 @@ def export(
     _require_estimator(checkpoint, found)
     segmenter, config = load_segmenter(checkpoint)
     _calibrate(segmenter, report)
+    segmenter.novelty.fitted &= _novelty_limit(report) is not None
     folder = out / f"{name or config.name}-{version}"
     if folder.exists():
         raise ExportError(f"{folder}: exists already, and a release is immutable; choose another --version")
@@ -89,7 +90,7 @@ def to_onnx(segmenter: SmokeSegmenter, path: Path, size_px: int) -> None:
         segmenter,
         (frames,),
         input_names=["frame"],
-        output_names=list(OUTPUTS),
+        output_names=[*OUTPUTS, *[NOVELTY] * segmenter.novelty.fitted],
         dynamic_shapes={"frame": {0: torch.export.Dim("batch", min=1, max=1024)}},
         opset_version=_OPSET,
         dynamo=True,
@@ -154,7 +155,7 @@ def _calibrate(segmenter: SmokeSegmenter, report: Mapping[str, Any]) -> None:
 def _expect_promises(report: Mapping[str, Any]) -> None:
     """Raises ExportError where a manifest cannot take what the report says, before minutes of proofs."""
     try:
-        _calibration(report), _gate(report), _operating_points(report), _reference(report)
+        _calibration(report), _gate(report), _operating_points(report), _reference(report), _novelty_limit(report)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ExportError(f"the evaluation is none that `evaluate` wrote: {error}") from error
 
@@ -201,6 +202,7 @@ def _write_release(
         gate=_gate(report),
         operating_points=_operating_points(report),
         reference=_reference(report),
+        novelty_limit=_novelty_limit(report),
     ).write(folder)
 
 
@@ -214,6 +216,12 @@ def _operating_points(report: Mapping[str, Any]) -> OperatingPoints | None:
     """What `evaluate` measured of every threshold; None where it had no smoke-free frames."""
     measured = report.get("operating_points")
     return OperatingPoints.from_json(measured) if measured else None
+
+
+def _novelty_limit(report: Mapping[str, Any]) -> float | None:
+    """From which novelty on a frame is unfamiliar; None where nothing was evaluated, or the model tells none."""
+    measured = report.get("novelty")
+    return float(measured["limit"]) if measured else None
 
 
 def _reference(report: Mapping[str, Any]) -> dict[str, Histogram] | None:

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import torch
 
-from models.manifest import OUTPUTS
+from models.manifest import NOVELTY, OUTPUTS
 from models.networks.segmenter import SmokeSegmenter
 from training.data.synthetic import add_smoke, render_landscape, render_plume
 from training.engine.onnx_model import Frames, OnnxModel
@@ -31,7 +32,7 @@ class ParityError(RuntimeError):
 
 
 def check(segmenter: SmokeSegmenter, path: Path, size_px: int) -> Mapping[str, float]:
-    """Check a file completely and return the largest absolute difference per output, in the output's unit.
+    """Check a file completely and return the largest absolute difference per output, in the output's unit; of novelty, over 1 + itself.
 
     Args:
         segmenter: The module, in evaluation mode.
@@ -43,8 +44,9 @@ def check(segmenter: SmokeSegmenter, path: Path, size_px: int) -> Mapping[str, f
     """
     _check_graph(onnx.load(path, load_external_data=False))
     model = OnnxModel(path)
-    _check_signature(model, size_px)
-    worst = dict.fromkeys(OUTPUTS, 0.0)
+    names = (*OUTPUTS, NOVELTY)[: len(_answer(segmenter, render_frames(size_px, 1)))]
+    _check_signature(model, size_px, names)
+    worst = dict.fromkeys(names, 0.0)
     for name, frames in _frames(size_px):
         for output, difference in _differences(segmenter, model, frames).items():
             worst[output] = max(worst[output], difference)
@@ -75,14 +77,21 @@ def _frames(size_px: int) -> Iterator[tuple[str, Frames]]:
 
 
 def _differences(segmenter: SmokeSegmenter, model: OnnxModel, frames: Frames) -> dict[str, float]:
-    with torch.inference_mode():
-        expected = [output.numpy() for output in segmenter(torch.from_numpy(frames))]
-    found = model.run(frames)
-    _, total, aleatoric, epistemic = found
+    expected, found = _answer(segmenter, frames), model.run(frames)
+    _, total, aleatoric, epistemic, *novelty = found
     identity = float(np.abs(total - aleatoric - epistemic).max())
     if not identity <= IDENTITY_TOLERANCE:
         raise ParityError(f"total - aleatoric - epistemic is {identity:.2g} nats, expected 0 to {IDENTITY_TOLERANCE:g}")
-    return {name: float(np.abs(f - e).max()) for name, f, e in zip(OUTPUTS, found, expected, strict=True)}
+    far = {name: float(np.abs(f - e).max()) for name, f, e in zip(OUTPUTS, found, expected, strict=False)}
+    if novelty:  # has no upper end: saturated noise is thousands of times as novel as a frame
+        far[NOVELTY] = float((np.abs(novelty[0] - expected[-1]) / (1.0 + expected[-1])).max())
+    return far
+
+
+@torch.inference_mode()
+def _answer(segmenter: SmokeSegmenter, frames: Frames) -> list[npt.NDArray[np.float32]]:
+    """The maps, and novelty where the module tells it."""
+    return [output.numpy() for output in segmenter(torch.from_numpy(frames)) if output is not None]
 
 
 def _check_graph(model: onnx.ModelProto) -> None:
@@ -110,11 +119,11 @@ def _operators(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
                 yield from _operators(graph.node)
 
 
-def _check_signature(model: OnnxModel, size_px: int) -> None:
+def _check_signature(model: OnnxModel, size_px: int, names: tuple[str, ...]) -> None:
     batch, *rest = model.input_shape
     found = (model.input_name, model.input_type, rest, isinstance(batch, str))
     expected = ("frame", "tensor(uint8)", [size_px, size_px, 3], True)
     if found != expected:
         raise ParityError(f"input (name, type, shape, batch is dynamic) is {found}, expected {expected}")
-    if tuple(model.output_names) != OUTPUTS or set(model.output_types) != {"tensor(float)"}:
-        raise ParityError(f"outputs are {model.output_names} of {model.output_types}, expected {OUTPUTS} of float32")
+    if tuple(model.output_names) != names or set(model.output_types) != {"tensor(float)"}:
+        raise ParityError(f"outputs are {model.output_names} of {model.output_types}, expected {names} of float32")

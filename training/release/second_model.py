@@ -178,4 +178,4 @@ def _distance(maps: dict[str, Map], others: dict[str, Map]) -> float:
 
 def _maps(model: OnnxModel, frame: RGB) -> dict[str, Map]:
     found = model.run(np.ascontiguousarray(frame)[None])
-    return {name: values[0] for name, values in zip(OUTPUTS, found, strict=True)}
+    return {name: values[0] for name, values in zip(OUTPUTS, found, strict=False)}

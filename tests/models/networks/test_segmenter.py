@@ -31,9 +31,22 @@ def frames() -> torch.Tensor:
 
 
 def test_a_frame_gives_four_maps_of_its_size(frames):
-    for values in segmenter()(frames):
+    for values in segmenter()(frames)[:4]:
         assert values.shape == (2, 64, 96)
         assert values.dtype == torch.float32
+
+
+def test_novelty_is_told_once_it_is_fitted_and_changes_no_map(frames):
+    model = segmenter()
+    before = model(frames)
+    assert before.novelty is None
+    model.novelty.fit(torch.randn(9, model.generator.backbone.channels[2]), torch.ones(9))
+    after = model(frames)
+    assert after.novelty.shape == (2,)
+    image = model.normalise(frames.permute(0, 3, 1, 2))
+    means = model.generator.backbone(image)[2].mean((2, 3))
+    assert torch.allclose(after.novelty, model.novelty(means))
+    assert all(torch.equal(one, other) for one, other in zip(before[:4], after[:4], strict=True))
 
 
 def test_total_is_aleatoric_plus_epistemic(frames):
@@ -73,9 +86,9 @@ def test_logits_above_0_are_softened_by_themselves_and_nothing_else_changes(fram
 def test_the_same_frame_gives_the_same_answer_whatever_the_random_state(frames):
     model = segmenter()
     torch.manual_seed(1)
-    first = model(frames)
+    first = model(frames)[:4]
     torch.manual_seed(2)
-    assert all(torch.equal(one, other) for one, other in zip(first, model(frames), strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(first, model(frames)[:4], strict=True))
 
 
 def test_the_probability_is_that_of_the_mean_latent(frames):
@@ -94,6 +107,7 @@ def test_the_estimator_sees_the_prediction_as_it_is_without_temperature(frames):
 
 def test_frames_do_not_mix(frames):
     model = segmenter()
+    model.novelty.fit(torch.randn(9, model.generator.backbone.channels[2]), torch.ones(9))
     for alone, together in zip(model(frames[1:]), model(frames), strict=True):
         assert torch.allclose(alone[0], together[1], atol=1e-5)
 

@@ -47,7 +47,7 @@ def test_the_networks_answer_as_the_release_does(release: Path, frames: Tensor):
     with torch.no_grad():
         answers = segmenter(torch.from_numpy(unseen))
     released = OnnxModel(release / "model.onnx").run(unseen)
-    for own, theirs in zip(answers[1:], released[1:], strict=True):  # the uncertainties, which no calibration touches
+    for own, theirs in zip(answers[1:4], released[1:], strict=True):  # the uncertainties, which no calibration touches
         assert np.abs(own.numpy() - theirs).max() < 1e-4
 
 

@@ -95,7 +95,7 @@ def _seconds_a_step(config: Config, data: Folders) -> float:
     """Of a few steps that are thrown away; the first waits for the loader and is not counted."""
     clock = _Clock(config.generator.stages[0].batch)
     with tempfile.TemporaryDirectory() as thrown_away:
-        train(_with_steps(config, _PROBE_STEPS), data, Path(thrown_away), clock)
+        train(_with_steps(config, _PROBE_STEPS), data, Path(thrown_away), clock, novelty=False)
     return statistics.mean(clock.seconds[1:])
 
 
