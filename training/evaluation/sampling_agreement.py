@@ -162,7 +162,7 @@ def _measure(segmenter: SmokeSegmenter, frames: Sequence[Frame], size_px: int, s
         mean = drawn.mean(dim=0)
         chosen = doubtful(decompose(drawn).total.numpy(), rng)
         yield _Frame(
-            pixels=_pixels(decompose(drawn), Uncertainty(*deployed[1:]), deployed.probability, chosen),
+            pixels=_pixels(decompose(drawn), Uncertainty(*deployed[1:4]), deployed.probability, chosen),
             forms=_both_forms(segmenter, batch, samples, chosen),
             mean_difference=float((deployed.probability - mean).abs().mean()),
             f_beta=(_f_beta(deployed.probability, truth, size_px), _f_beta(mean, truth, size_px)),

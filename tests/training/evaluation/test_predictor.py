@@ -30,13 +30,13 @@ def predict(request, release):
 @pytest.mark.parametrize("frame", [noisy(3, SIDE, SIDE), noisy(3, SIDE, SIDE)[:, ::-1]], ids=["frame", "mirrored view"])
 def test_a_frame_gives_its_closed_form(predict, frame):
     expected = closed_form(frame)
-    for name, values in zip(OUTPUTS, predict(frame), strict=True):
+    for name, values in zip(OUTPUTS, predict(frame).maps, strict=True):
         assert values.dtype == np.float32
         assert values == pytest.approx(expected[name], abs=1e-6)
 
 
 def test_prediction_follows_no_gradient(predict):
-    assert all(isinstance(values, np.ndarray) for values in predict(noisy(0, SIDE, SIDE)))
+    assert all(isinstance(values, np.ndarray) for values in predict(noisy(0, SIDE, SIDE)).maps)
 
 
 def test_a_release_brings_its_own_size_threshold_and_smallest_region(release):

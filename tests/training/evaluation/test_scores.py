@@ -10,6 +10,7 @@ import pytest
 
 from models.detection import Detection
 from models.geometry import Region
+from models.maps import SegmentationMaps
 from tests.training.evaluation.red_smoke import SIDE, predictor, read_red, say_nothing, write_frame
 from training.data.frames import Frame
 from training.evaluation.scores import FrameScore, choose_level, nearest_level, score_frames, summarise, summarise_each
@@ -84,7 +85,7 @@ def test_a_region_that_is_too_small_is_neither_found_nor_an_alarm(frames):
 
 def test_a_region_beside_the_smoke_is_no_detection(frames):
     def mirrored(frame):
-        return type(read_red(frame))(*(np.ascontiguousarray(values[:, ::-1]) for values in read_red(frame)))
+        return SegmentationMaps.of([np.ascontiguousarray(values[:, ::-1]) for values in read_red(frame).maps])
 
     (score,) = score_frames(predictor(mirrored), frames[:1])
     assert all(score.alarms(level) for level in REGION_LEVELS)
