@@ -108,9 +108,9 @@ def golden_frame() -> RGB:
 
 
 def save_golden_maps(path: Path, maps: Mapping[str, Map]) -> None:
-    """Write expected maps (h, w) by output, rounded to 1 / 1024 so that what is all but 0 takes no room: a tenth of the tolerance."""
+    """Write expected maps (h, w) by output, rounded to 1 / 512 so that what is all but 0 takes no room: a tenth of the tolerance."""
     rounded: dict[str, Any] = {
-        name: (np.round(values * 1024.0) / 1024.0).astype(np.float16) for name, values in maps.items()
+        name: (np.round(values * 512.0) / 512.0).astype(np.float16) for name, values in maps.items()
     }
     np.savez_compressed(path, **rounded)
 
