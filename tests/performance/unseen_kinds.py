@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from rich.console import Console
 
 from models.geometry import fit
@@ -35,7 +36,10 @@ from training.metrics.failure_detection import auroc
 KINDS = ("fog", "night", "towers")
 _LISTS = Path(__file__).parent / "kinds"
 _QUANTITIES = ("novelty", "epistemic", "total")
-_HEAD = f"| kind | model | its frames | others | {' | '.join(_QUANTITIES)} |\n|{' --- |' * (4 + len(_QUANTITIES))}\n"
+_HEAD = (
+    f"| kind | model | its frames | others | {' | '.join(_QUANTITIES)} | novel as 5 % of the others |\n"
+    f"|{' --- |' * (5 + len(_QUANTITIES))}\n"
+)
 
 
 class Doubt(NamedTuple):
@@ -103,7 +107,9 @@ def _auroc(items: Sequence[tuple[bool, float]]) -> float:
 
 def row(kind: str, model: str, unseen: Sequence[Doubt], seen: Sequence[Doubt]) -> str:
     scores = " | ".join(score_cell(ranked(unseen, seen, quantity), 2) for quantity in _QUANTITIES)
-    return f"| {kind} | {model} | {len(unseen)} | {len(seen)} | {scores} |\n"
+    limit = float(np.quantile([each.novelty for each in seen], 0.95))
+    novel = float(np.mean([each.novelty > limit for each in unseen]))
+    return f"| {kind} | {model} | {len(unseen)} | {len(seen)} | {scores} | {novel:.0%} |\n"
 
 
 def rows(kind: str, frames: Frames, checkpoint: Path, beside: Predictor) -> str:
