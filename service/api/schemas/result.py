@@ -115,8 +115,8 @@ class NoveltyBody(BaseModel):
     """How unlike the frames that the model was trained on the frame as a whole is."""
 
     score: float = Field(
-        description="Squared Mahalanobis distance of the frame's mean deep features to those of the training frames, over their "
-        "number: about 1 for frames like those."
+        description="Squared Mahalanobis distance of the frame's mean deep features to those of the training frames, in units of "
+        "its mean over those: about 1 for frames like them."
     )
     limit: float = Field(description="From this score on a frame is unlike nearly all that the model was measured on.")
     unfamiliar: bool = Field(description="The score reaches the limit: believe neither smoke nor its absence much.")
