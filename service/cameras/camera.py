@@ -58,13 +58,14 @@ class CameraView:
 
 
 class RecentFrame(NamedTuple):
-    """What was found on one of a camera's last frames: regions, the doubted ones of them, the smoke's share of it, mean uncertainty."""
+    """What was found on one of a camera's last frames: regions, the doubted of them, the smoke's share, mean uncertainty, novelty."""
 
     arrived_s: float
     regions: int
     doubted: int
     area_fraction: float
     uncertainty: MeanUncertainty
+    novelty: float | None
 
 
 class FrameEffect(NamedTuple):
@@ -288,6 +289,7 @@ def _recent(frame: FrameObservation) -> RecentFrame:
         doubted=sum(region.doubted for region in result.regions),
         area_fraction=result.smoke.area_fraction,
         uncertainty=result.frame_uncertainty,
+        novelty=result.novelty.score if result.novelty else None,
     )
 
 

@@ -67,6 +67,7 @@ def test_a_reader_gets_how_the_cameras_stand_and_then_what_each_frame_changes(st
         found = after["findings"][0]
         assert found["area_fraction"] == 0.25
         assert found["arrived_at"] == after["last_frame_at"]
+        assert found["novelty"] is None
         assert found["uncertainty"]["total"] == pytest.approx(
             sum(found["uncertainty"][part] for part in ("aleatoric", "epistemic"))
         )

@@ -100,7 +100,7 @@ def test_a_picture_unlike_those_that_the_model_knows_is_said_to_be_one(page):
         ("probability", 204, "1.00, smoke", "How likely each spot is smoke"),
         ("total", TOTAL, "0.69 nats, as unsure as can be", "The model is unsure here"),
         ("aleatoric", TOTAL - EPISTEMIC, "0.69 nats, could be either", "hard to tell"),
-        ("epistemic", EPISTEMIC, "0.69 nats, never seen", "It has not seen this"),
+        ("epistemic", EPISTEMIC, "0.69 nats, they disagree", "Models trained alike would disagree"),
     ],
 )
 def test_each_map_has_the_colour_that_its_legend_gives_to_the_value(page, layer, step, most, meaning):

@@ -6,7 +6,9 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from models.geometry import fit
 from service.api.auth import digest
+from tests.conftest import SIDE, build_release, closed_novelty
 from tests.end_to_end.browser import DESK, PHONE, chromium, opened
 from tests.end_to_end.conftest import Server
 from tests.end_to_end.test_page_try import violations
@@ -86,10 +88,23 @@ def test_a_camera_comes_in_changes_and_moves_to_the_front_while_one_looks_on(bro
         send(watched, "north", times=2)
         expect(north.locator(".state")).to_have_text("Smoke")
         assert cards(page) == ["north", "east"]
-        assert (points(page, "area"), points(page, "newness")) == (3, 3)
+        assert points(page, "area") == 3
+        assert north.locator(".novelty").is_hidden()  # this release tells none
         send(watched, "north")
         expect(north.locator("img")).to_be_visible()
         assert page.eval_on_selector(".camera img", "image => image.naturalWidth") == 640
+
+
+def test_how_new_pictures_are_to_the_model_is_drawn_where_the_release_tells_it(browser, tmp_path):
+    server = Server(build_release(tmp_path, novelty_limit=3.0))
+    try:
+        send(server, "north", times=3)
+        with opened(browser, f"{server.url}/#cameras") as page:
+            told = page.locator(".camera .novelty .latest-value")
+            expect(told).to_have_text(f"{closed_novelty(fit(plume(640, 480), SIDE)):.1f}")
+            assert points(page, "novelty") == 3
+    finally:
+        server.end()
 
 
 def test_who_opens_the_page_later_sees_how_things_went_before(browser, watched):

@@ -139,6 +139,9 @@ class FindingsBody(BaseModel):
     arrived_at: str = Field(json_schema_extra={"format": "date-time"})
     area_fraction: float = Field(description="Smoke pixels over all pixels.", ge=0, le=1)
     uncertainty: MeanUncertaintyBody
+    novelty: float | None = Field(
+        None, description="How unlike the model's training frames it is; null where the release tells none."
+    )
 
     @classmethod
     def of(cls, frame: RecentFrame) -> Self:
@@ -147,6 +150,7 @@ class FindingsBody(BaseModel):
             arrived_at=rfc3339(frame.arrived_s),
             area_fraction=frame.area_fraction,
             uncertainty=MeanUncertaintyBody.of(frame.uncertainty),
+            novelty=frame.novelty,
         )
 
 

@@ -17,9 +17,9 @@ export const LAYERS = {
     high: "could be either",
   },
   epistemic: {
-    meaning: "It has not seen this: the model learned from too little that looks like this spot, so do not rely on it here.",
-    low: "seen before",
-    high: "never seen",
+    meaning: "Models trained alike would disagree here: what they learned does not settle what this spot is. More training might.",
+    low: "they agree",
+    high: "they disagree",
   },
 };
 

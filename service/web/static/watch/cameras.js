@@ -11,7 +11,7 @@ const part = (id) => document.getElementById(id);
 const FRAMES_MAX = 50;
 // The least that the top of a line stands for, so that nothing looks large that is not.
 const AREA_LEAST = 0.002;
-const NATS_LEAST = 0.002;
+const NOVELTY_LEAST = 2;
 
 const cameras = new Map();
 
@@ -82,9 +82,10 @@ function show(known) {
   card.dataset.state = told.alarm.state;
   card.querySelector(".state").textContent = words + (told.alarm.restored ? " (as of before a restart)" : "");
   const area = findings.map((found) => found.area_fraction);
-  const newness = findings.map((found) => found.uncertainty.epistemic);
+  const novelty = findings.map((found) => found.novelty ?? 0);
   showLine(card.querySelector(".area"), area, AREA_LEAST, percent);
-  showLine(card.querySelector(".newness"), newness, NATS_LEAST, (value) => `${value.toFixed(3)} nats`);
+  card.querySelector(".novelty").hidden = !findings.some((found) => found.novelty !== null);
+  showLine(card.querySelector(".novelty"), novelty, NOVELTY_LEAST, (value) => value.toFixed(1));
   card.querySelector(".flags").replaceChildren(...told.flags.map(listed));
   showSeen(known);
 }
