@@ -6,6 +6,7 @@ MODEL must not have learnt from the frames.
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from training.audit.ranking import knowledge_gap
 from training.data.folders import frames_to_score
 from training.data.frames import Frame, load_image, load_mask
 from training.evaluation.predictor import Predictor, load_predictor
+from training.metrics.failure_detection import auroc
 
 SCORES = {
     "mean over the pixels not sure": 0.0,
@@ -29,12 +31,13 @@ SCORES = {
 
 
 class Seen(NamedTuple):
-    """A frame: 1 - F-beta, or 1 for a false alarm; `knowledge_gap` of it; whether it shows smoke."""
+    """A frame: 1 - F-beta, or 1 for a false alarm; `knowledge_gap` and novelty of it; whether it shows smoke."""
 
     error: float
     score: float
     unsure: float
     smoke: bool
+    novelty: float
 
 
 def look(predictor: Predictor, frame: Frame) -> Seen:
@@ -45,7 +48,7 @@ def look(predictor: Predictor, frame: Frame) -> Seen:
     error = float(bool(regions(found, predictor.minimum_region)[0]))
     if truth.any():
         error = 1.0 - 1.3 * float((found & truth).sum()) / float(found.sum() + 0.3 * truth.sum())
-    return Seen(error, *knowledge_gap(maps), bool(truth.any()))
+    return Seen(error, *knowledge_gap(maps), bool(truth.any()), math.nan if maps.novelty is None else maps.novelty)
 
 
 def table(seen: Sequence[Seen]) -> str:
@@ -67,8 +70,10 @@ def table(seen: Sequence[Seen]) -> str:
             f"| {alarms[fifth].sum()} of {alarms.sum()} |"
         )
     sure = [each for each in seen if not each.unsure]
+    told = auroc([each.novelty for each in sure], [each.smoke for each in sure])
     lines.append(
-        f"\nsure everywhere: {len(sure)} of {len(seen)} frames, {sum(each.smoke for each in sure)} of them with smoke"
+        f"\nsure everywhere: {len(sure)} of {len(seen)} frames, {sum(each.smoke for each in sure)} of them with smoke, "
+        f"more novel than the others with an AUROC of {told:.2f}"
     )
     return "\n".join(lines)
 

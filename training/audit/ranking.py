@@ -27,12 +27,13 @@ class Alike(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A picture and what the model knows of it: see `knowledge_gap`; or why it cannot be read."""
+    """A picture and what the model knows of it: see `knowledge_gap`, and novelty (0: it tells none); or why it cannot be read."""
 
     file: Path
     score: float
     unsure: float
     fault: str = ""
+    novelty: float = 0.0
 
 
 class Chosen(NamedTuple):
@@ -61,7 +62,8 @@ def knowledge_gap(maps: SegmentationMaps) -> tuple[float, float]:
 def choose_frames(scored: Sequence[Scored], count: int, near: float, labelled: Sequence[Path] = ()) -> list[Chosen]:
     """The first pictures by score, at most `count` that are no near-duplicates, and between them those that are.
 
-    Those of which the model is sure everywhere come last, in a random order: what it misses is among them, and no doubt tells where.
+    Those of which the model is sure everywhere come last, the most novel first: what it misses is among them, and no doubt tells where.
+    Where it tells no novelty they come in a random order.
 
     Args:
         scored: Pictures that can be read.
@@ -69,7 +71,9 @@ def choose_frames(scored: Sequence[Scored], count: int, near: float, labelled: S
         near, labelled: See `distinct`.
     """
     shuffled = np.random.default_rng(len(scored)).permutation(len(scored)).tolist()
-    order = sorted(range(len(scored)), key=lambda place: (-scored[place].score, shuffled[place]))
+    order = sorted(
+        range(len(scored)), key=lambda place: (-scored[place].score, -scored[place].novelty, shuffled[place])
+    )
     by_file = {scored[place].file: scored[place] for place in order}
     rows: list[Chosen] = []
     for file, alike in distinct(by_file, near, labelled):

@@ -27,7 +27,7 @@ from training.evaluation.predictor import Predictor, load_predictor, predict_fra
 
 Item = TypeVar("Item")
 KEPT_SCORES, RANKING, FRAMES, SHEET = "scores.csv", "ranking.csv", "frames", "contact_sheet.png"
-_COLUMNS = ("model", "file", "bytes", "modified_ns", "score", "unsure", "fault")
+_COLUMNS = ("model", "file", "bytes", "modified_ns", "score", "unsure", "novelty", "fault")
 WEIGHTS_DIGITS = 16
 """Of the sha256 of a model, by which files tell what weights they come from."""
 _EVEN = 0.5
@@ -80,12 +80,12 @@ def score_files(predictor: Predictor, root: Path, files: Sequence[Path], kept: P
         for file in _shown(files, "scoring", console):
             state = _state(root, file)
             if state in known:
-                score, unsure, fault = known[state]
+                score, unsure, novelty, fault = known[state]
             else:
-                score, unsure, fault = _score(predictor, file)
-                table.writerow((model, *state, score, unsure, fault))
+                score, unsure, novelty, fault = _score(predictor, file)
+                table.writerow((model, *state, score, unsure, novelty, fault))
                 stream.flush()
-            scored.append(Scored(file, float(score), float(unsure), fault))
+            scored.append(Scored(file, float(score), float(unsure), fault, float(novelty)))
     return scored
 
 
@@ -134,22 +134,22 @@ def _state(root: Path, file: Path) -> tuple[str, str, str]:
     return name, str(found.st_size), str(found.st_mtime_ns)
 
 
-def _known(kept: Path, model: str) -> dict[tuple[str, ...], tuple[str, str, str]]:
-    """Score, share and fault by a picture's state; a row that was cut off counts for nothing."""
+def _known(kept: Path, model: str) -> dict[tuple[str, ...], tuple[str, str, str, str]]:
+    """Score, share, novelty and fault by a picture's state; a row that was cut off counts for nothing."""
     if not kept.exists():
         return {}
     with kept.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
         rows = [row for row in csv.reader(stream) if len(row) == len(_COLUMNS) and row[0] == model]
-    return {tuple(row[1:4]): (row[4], row[5], row[6]) for row in rows}
+    return {tuple(row[1:4]): (row[4], row[5], row[6], row[7]) for row in rows}
 
 
-def _score(predictor: Predictor, file: Path) -> tuple[str, str, str]:
+def _score(predictor: Predictor, file: Path) -> tuple[str, str, str, str]:
     try:
         maps = predict_frame(predictor, load_image(file))
     except DataError as error:
-        return "nan", "nan", " ".join(str(error).split())
+        return "nan", "nan", "nan", " ".join(str(error).split())
     score, unsure = knowledge_gap(maps)
-    return f"{score:.6f}", f"{unsure:.6f}", ""
+    return f"{score:.6f}", f"{unsure:.6f}", f"{maps.novelty or 0.0:.4f}", ""
 
 
 def _named(chosen: Iterable[Scored], count: int) -> dict[Path, str]:
@@ -214,7 +214,8 @@ def _lines(
 
 def _reason(each: Scored) -> str:
     if not each.unsure:
-        return "sure everywhere, drawn at random"
+        drawn = f"novelty {each.novelty:.2f}" if each.novelty else "drawn at random"
+        return f"sure everywhere, {drawn}"
     epistemic = each.score / each.unsure**0.5
     return f"epistemic {epistemic:.4f} nats where it is not sure, on {each.unsure:.2%} of the frame"
 
@@ -227,7 +228,10 @@ def _tell(options: argparse.Namespace, scored: Sequence[Scored], rows: Sequence[
         f"{len(scored):,} pictures, {chosen:,} chosen, {len(rows) - chosen:,} like one of these or one labelled left out"
     ]
     if sure:
-        lines.append(f"the model is sure everywhere of {sure:,} of those chosen, which were drawn at random")
+        drawn = (
+            "of which it took the most novel" if any(each.novelty for each in scored) else "which were drawn at random"
+        )
+        lines.append(f"the model is sure everywhere of {sure:,} of those chosen, {drawn}")
     if faults:
         lines.append(f"{len(faults):,} cannot be read, the first: {faults[0].fault}")
     if chosen < options.count:

@@ -13,6 +13,8 @@ import pytest
 
 from models.geometry import fit, unfit
 from models.maps import SegmentationMaps
+from tests.conftest import build_release
+from tests.pictures import file_of, plain
 from tests.training.conftest import Run
 from training.__main__ import main
 from training.audit.ranking import Scored, choose_frames, distinct, knowledge_gap
@@ -283,6 +285,29 @@ def test_of_frames_that_it_is_sure_of_none_comes_first_for_its_name():
     assert chosen[0] == Path("99.png")
     assert sorted(chosen[1:]) == files
     assert chosen[1:] != files
+
+
+def test_of_frames_that_it_is_sure_of_the_most_novel_come_first(monkeypatch):
+    monkeypatch.setattr(
+        "training.audit.ranking._descriptor", lambda file: np.eye(4096, dtype=np.float32)[int(file.stem)]
+    )
+    scored = [
+        Scored(Path(f"{number}.png"), 0.0, 0.0, novelty=novelty) for number, novelty in enumerate((0.9, 2.5, 1.4))
+    ]
+    rows = choose_frames([*scored, Scored(Path("9.png"), 0.1, 0.1, novelty=0.5)], 4, 0.9)
+    assert [row.scored.file.stem for row in rows] == ["9", "1", "2", "0"]
+
+
+def test_a_model_that_tells_novelty_is_asked_once_and_says_so_in_the_ranking(tmp_path: Path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for grey in (20, 200):
+        (folder / f"{grey}.png").write_bytes(file_of(plain(0, 0, grey, 96, 72)))
+    release = build_release(tmp_path / "release", novelty_limit=3.0)
+    assert rank(folder, release, tmp_path / "out", "--count", 2) == 0
+    first, second = rows_of(tmp_path / "out")
+    assert (first["file"], second["file"]) == ("200.png", "20.png")
+    assert first["why"] == f"sure everywhere, novelty {4 * 200 / 3 / 255:.2f}"
 
 
 @pytest.mark.parametrize(("option", "value"), [("--near", "0"), ("--near", "2"), ("--count", "0")])
