@@ -17,12 +17,15 @@ from training.engine.networks import load_segmenter
 
 _FRAMES_A_GROUP = 6
 """Of a camera: the rest are near-duplicates of these."""
+_FRAMES_MAX = 2000
+"""In all, two minutes of a core: a Gaussian of some hundred dimensions needs no more."""
 
 
 def fit_novelty(path: Path, frames: Sequence[Frame]) -> None:
     """Fit the novelty of a run that is done to its frames and write it into its checkpoint, unless that was done before.
 
-    Synthetic frames are no pictures of cameras; each camera group counts once.
+    Synthetic frames are no pictures of cameras; each camera group counts once. Frames that are all alike tell nothing, and it stays
+    unfitted.
     """
     found = checkpoints.load(path)
     real = [frame for frame in frames if frame.kind != SYNTHETIC]
@@ -32,9 +35,12 @@ def fit_novelty(path: Path, frames: Sequence[Frame]) -> None:
     groups: dict[str, list[Frame]] = defaultdict(list)
     for frame in real:
         groups[frame.group].append(frame)
-    chosen = [evenly_spaced(of, _FRAMES_A_GROUP) for of in groups.values()]
-    features = torch.cat([_summary(segmenter, frame, config.data.size_px) for of in chosen for frame in of])
-    segmenter.novelty.fit(features, torch.tensor([1.0 / len(of) for of in chosen for _ in of]))
+    few = {name: evenly_spaced(of, _FRAMES_A_GROUP) for name, of in groups.items()}
+    chosen = evenly_spaced([frame for of in few.values() for frame in of], _FRAMES_MAX)
+    features = torch.cat([_summary(segmenter, frame, config.data.size_px) for frame in chosen])
+    if not features.std(0).any():
+        return
+    segmenter.novelty.fit(features, torch.tensor([1.0 / len(few[frame.group]) for frame in chosen]))
     novelty = {"mean": segmenter.novelty.mean, "whitening": segmenter.novelty.whitening}
     checkpoints.save(replace(found, novelty=novelty), path)
 

@@ -1,14 +1,16 @@
 """A run that is done knows what it has seen: its novelty is fitted to its frames and lies in its checkpoint."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from models.geometry import fit
+from models.networks.segmenter import SmokeSegmenter
 from tests.training.conftest import Notes, Run, tiny, trained
 from training.data.folders import read_frames
-from training.data.frames import load_image
+from training.data.frames import Frame, load_image
 from training.engine import checkpoint as checkpoints
 from training.engine import familiar
 from training.engine.familiar import fit_novelty
@@ -52,3 +54,29 @@ def test_a_run_of_an_earlier_version_gets_it_by_the_same_command_and_nothing_els
 def test_it_is_not_fitted_twice(tiny_run: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(familiar, "_summary", lambda *_: pytest.fail("looked at again"))
     fit_novelty(tiny_run.checkpoint, read_frames(tiny_run.data, "train"))
+
+
+def test_of_many_frames_some_of_all_cameras_do(tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    frames, looked = read_frames(tiny_run.data, "train"), []
+    unfitted = tmp_path / checkpoints.LAST
+    torch.save(torch.load(tiny_run.checkpoint, weights_only=True) | {"novelty": {}}, unfitted)
+    summary = familiar._summary
+
+    def watched(segmenter: SmokeSegmenter, frame: Frame, size_px: int) -> torch.Tensor:
+        looked.append(frame.group)
+        return summary(segmenter, frame, size_px)
+
+    monkeypatch.setattr(familiar, "_FRAMES_MAX", 5)
+    monkeypatch.setattr(familiar, "_summary", watched)
+    fit_novelty(unfitted, frames)
+    assert len(looked) == 5
+    assert set(looked) == {"cam-a", "cam-b"}
+    assert checkpoints.load(unfitted).novelty
+
+
+def test_frames_that_are_all_alike_tell_nothing(tiny_run: Run, tmp_path: Path):
+    unfitted = tmp_path / checkpoints.LAST
+    torch.save(torch.load(tiny_run.checkpoint, weights_only=True) | {"novelty": {}}, unfitted)
+    first = next(frame for frame in read_frames(tiny_run.data, "train") if frame.kind == "clear")
+    fit_novelty(unfitted, [first, replace(first, group="other")])
+    assert not checkpoints.load(unfitted).novelty
