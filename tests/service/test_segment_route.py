@@ -117,6 +117,7 @@ def test_a_reply_tells_how_novel_the_frame_is_and_a_camera_is_flagged_for_it_wit
     for reply in (*replies, post(client, plume()).json()):
         assert reply["novelty"] == {"score": pytest.approx(score, rel=1e-5), "limit": limit, "unfamiliar": unfamiliar}
         assert SegmentResponse.model_validate(reply).novelty.unfamiliar is unfamiliar
+        assert client.get("/model").json()["novelty_limit"] == limit
     assert replies[-1]["alarm"]["state"] == "alarm"
     (camera,) = client.get("/cameras").json()["cameras"]
     assert ("unfamiliar" in camera["flags"]) is unfamiliar

@@ -50,6 +50,9 @@ class ReleaseBody(ModelBody):
     size_px: int = Field(description="Side of the square that frames are squashed to.")
     minimum_region: float = Field(description="Smallest region that counts as a detection, as a fraction of the frame.")
     gate: dict[str, Any] | None = Field(description="Weights and limit of the doubt; null: nothing is doubted.")
+    novelty_limit: float | None = Field(
+        description="Novelty from which on a frame is unfamiliar; null: the release tells no novelty."
+    )
     outputs: list[dict[str, Any]] = Field(description="Name, unit and range of each output.")
     numbers: dict[str, Any] = Field(description="What was measured at the release.")
 
@@ -63,6 +66,7 @@ class ReleaseBody(ModelBody):
             size_px=manifest.input.size_px,
             minimum_region=manifest.minimum_region,
             gate=asdict(manifest.gate) if manifest.gate else None,
+            novelty_limit=manifest.novelty_limit,
             outputs=[asdict(output) for output in manifest.outputs],
             numbers=dict(manifest.numbers),
         )

@@ -115,5 +115,5 @@ def test_the_model_in_service_is_described(client, model):
     described = client.get("/model").json()
     assert described["sha256"] == model.manifest.sha256
     assert (described["provider"], described["precision"], described["size_px"]) == ("cpu", "fp32", 32)
-    assert (described["threshold"], described["minimum_region"]) == (0.5, 0.01)
+    assert (described["threshold"], described["minimum_region"], described["novelty_limit"]) == (0.5, 0.01, None)
     assert [output["name"] for output in described["outputs"]] == ["probability", "total", "aleatoric", "epistemic"]
