@@ -102,7 +102,7 @@ class Manifest:
         provenance: Configuration hash, seed, data, command.
         goldens: What the models of other precisions make of the golden frame, by precision.
         operating_points: Threshold by false-alarm rate, where it was measured.
-        novelty_limit: Novelty from which on a frame is unlike those that the model was measured on; None where the graph tells none.
+        novelty_limit: Novelty above which a frame is unlike those that the model was measured on; None where the graph tells none.
     """
 
     name: str

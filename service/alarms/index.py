@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Final
 
 from service.alarms.record import AlarmRecord
-from service.cameras.alarm import AlarmState, CameraAlarm, alarm_id_since
+from service.cameras.alarm import AlarmState, CameraAlarm
 from service.cameras.camera import Camera
 
 _DAY_S: Final = 86_400.0
@@ -19,7 +19,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class AlarmLimits:
-    """How much is remembered: alarms, bytes of their frames, days since they were raised."""
+    """How much is remembered: alarms, bytes of their frames, days since they ended."""
 
     alarms: int = 1000
     size_bytes: int = 2**31
@@ -30,7 +30,7 @@ class AlarmIndex:
     """The alarms that are remembered, by id.
 
     Args:
-        limits: How much is remembered; the oldest that have ended go. Those that last stay.
+        limits: How much is remembered; those that ended first go, those that last stay.
         records: Those from before a restart.
 
     Attributes:
@@ -126,13 +126,13 @@ class AlarmIndex:
         self.bound(now_s)
 
     def bound(self, now_s: float) -> None:
-        """Let go of the oldest that have ended, until every limit is kept or none is left of them."""
-        ended = sorted((r for r in self._records.values() if r.cleared_s is not None), key=lambda record: record.id)
-        held, since = sum(record.size_bytes for record in self), alarm_id_since(now_s - _DAY_S * self._limits.days)
-        for record in ended:
-            if record.id < since or len(self._records) > self._limits.alarms or held > self._limits.size_bytes:
-                held -= record.size_bytes
-                self._let_go(record.id)
+        """Let go of those that ended first, until every limit is kept or none is left of them."""
+        ended = sorted((record.cleared_s, record.id) for record in self if record.cleared_s is not None)
+        held, since = sum(record.size_bytes for record in self), now_s - _DAY_S * self._limits.days
+        for cleared_s, alarm_id in ended:
+            if cleared_s < since or len(self._records) > self._limits.alarms or held > self._limits.size_bytes:
+                held -= self._records[alarm_id].size_bytes
+                self._let_go(alarm_id)
         self.full = held >= self._limits.size_bytes
 
     def _end(self, place: Place, at_s: float) -> None:

@@ -1,5 +1,6 @@
 """What one frame amounts to: is there smoke, where, how uncertain. Found at the model's size, told in pixels of the frame."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -70,7 +71,7 @@ class FrameNovelty:
     @property
     def unfamiliar(self) -> bool:
         """Whether the frame is unlike nearly all on which the model was measured."""
-        return self.score >= self.limit
+        return self.score > self.limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,22 +128,28 @@ def detect_smoke(
         threshold: Probability from which on a pixel is smoke.
         minimum_region: Smallest region, as a fraction of the frame.
         gate: Doubts regions; None doubts none.
-        novelty_limit: Novelty from which on a frame is unfamiliar; None where the release tells none.
+        novelty_limit: Novelty above which a frame is unfamiliar; None where the release tells none.
 
     Raises:
-        InferenceFailed: A map or the novelty holds something that is no number.
+        InferenceFailed: A map holds something that is no number.
     """
     mask: Mask = prediction.probability >= threshold
     most = float(prediction.probability.max())
     everywhere = _mean_uncertainty(prediction)
-    score = 0.0 if prediction.novelty is None else prediction.novelty
-    if not np.isfinite([most, everywhere.total, everywhere.aleatoric, everywhere.epistemic, score]).all():
+    if not np.isfinite([most, everywhere.total, everywhere.aleatoric, everywhere.epistemic]).all():
         raise InferenceFailed("the model answered with something that is no number")
     regions = _regions(detect(prediction, threshold, minimum_region), mask.shape[0], frame, gate)
     smoke_px = int(np.count_nonzero(mask))
     smoke = SmokeStats(bool(regions), smoke_px / mask.size, most)
-    novelty = None if prediction.novelty is None or novelty_limit is None else FrameNovelty(score, novelty_limit)
-    return FrameResult(smoke, everywhere, _mean_uncertainty(prediction, mask) if smoke_px else None, regions, novelty)
+    over_smoke = _mean_uncertainty(prediction, mask) if smoke_px else None
+    return FrameResult(smoke, everywhere, over_smoke, regions, _novelty(prediction.novelty, novelty_limit))
+
+
+def _novelty(score: float | None, limit: float | None) -> FrameNovelty | None:
+    """None where the release tells none, and for a score that is no number: that costs no frame its answer."""
+    if score is None or limit is None or not math.isfinite(score):
+        return None
+    return FrameNovelty(score, limit)
 
 
 def _regions(found: Sequence[Detection], size_px: int, frame: Size, gate: Gate | None) -> tuple[SmokeRegion, ...]:

@@ -51,7 +51,7 @@ def test_every_map_of_a_png_differs_by_at_most_one_of_255(checkpoint: Path, tmp_
     predictor = load_predictor(checkpoint)
     maps = predictor.predict(fit(frame, predictor.size_px))
     assert np.ptp(maps.probability) > 0.05
-    for name, values in zip(OUTPUTS, maps, strict=True):
+    for name, values in zip(OUTPUTS, maps.maps, strict=True):
         served = cv2.imread(str(tmp_path / f"out/frame.{name}.png"), cv2.IMREAD_UNCHANGED)
         expected = np.rint(values / MAXIMA[name] * 255.0)
         assert np.abs(served.astype(np.float64) - expected).max() <= 1.0, name

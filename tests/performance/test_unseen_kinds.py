@@ -42,8 +42,8 @@ def test_what_is_unsure_is_neither_of_the_kind_nor_of_the_others(data):
 
 
 def test_the_auroc_is_the_share_of_pairs_in_which_the_unseen_frame_is_doubted_more():
-    unseen = [Doubt("a", True, 0.3, 0.1), Doubt("b", True, 0.2, 0.1)]
-    seen = [Doubt("c", False, 0.25, 0.2), Doubt("d", True, 0.1, 0.2)]
+    unseen = [Doubt("a", True, 0.9, 0.3, 0.1), Doubt("b", True, 0.9, 0.2, 0.1)]
+    seen = [Doubt("c", False, 0.9, 0.25, 0.2), Doubt("d", True, 0.9, 0.1, 0.2)]
     assert ranked(unseen, seen, "epistemic")[0] == 0.75
     assert ranked(unseen, seen, "total") == (0.0, [0.0, 0.0])
 

@@ -34,8 +34,11 @@ def run_folds(options: argparse.Namespace, out: Path, console: Console) -> None:
     with TerminalReporter(console, out / "tensorboard") as reporter:
         last = train_folds(options.folds, options.config, options.overrides, options.data, out, reporter)
     data = " ".join(f"--data {folder}" for folder in options.data)
+    split = "val" if read_config(options.config, options.overrides).initial else "all"
     console.print(
-        f"done: {last}; measure it: smoke-bvm-train evaluate {last} {data} --folds {out}", markup=False, soft_wrap=True
+        f"done: {last}; measure it: smoke-bvm-train evaluate {last} {data} --split {split} --folds {out}",
+        markup=False,
+        soft_wrap=True,
     )
 
 

@@ -147,7 +147,7 @@ def _score(predictor: Predictor, file: Path) -> tuple[str, str, str, str]:
     try:
         maps = predict_frame(predictor, load_image(file))
     except DataError as error:
-        return "nan", "nan", "nan", " ".join(str(error).split())
+        return "nan", "nan", "0", " ".join(str(error).split())
     score, unsure = knowledge_gap(maps)
     return f"{score:.6f}", f"{unsure:.6f}", f"{maps.novelty or 0.0:.4f}", ""
 

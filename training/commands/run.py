@@ -201,6 +201,10 @@ def _tell_unused(config: Config, options: argparse.Namespace, console: Console) 
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
+    if options.folds and (options.tiles or options.samples):
+        raise ConfigError(
+            "found --folds with --tiles or --samples, expected it without: the runs answer whole frames, in one pass"
+        )
     predictor = load_predictor(options.model)._replace(tiles=options.tiles)
     # Now, for a run that goes on writes another in its place.
     sampled = load_segmenter(options.model) if options.samples else None
@@ -212,7 +216,7 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
         added["feedback"] = read_feedback(options.feedback)
     options.out.mkdir(parents=True, exist_ok=True)  # Where that cannot be, nothing is scored in vain.
     if options.folds:
-        predictor = out_of_fold(predictor, options.folds, frames)
+        predictor = out_of_fold(predictor, options.model, options.folds, frames)
     if predictor.threshold is None:
         expect_groups(frames, options.split)
         predictor, added["calibration"] = calibrate(predictor, frames)

@@ -145,7 +145,7 @@ def novelty(scores: Sequence[FrameScore]) -> dict[str, float] | None:
     """How novel frames are to a model that has not seen their cameras, each camera group counting once; None where it does not tell it.
 
     Returns:
-        `median`, and `limit`, which `share` of the frames reach: from there on the service calls a frame unfamiliar.
+        `median`, and `limit`, above which at most `share` of the frames are: there the service calls a frame unfamiliar.
     """
     if not all("novelty" in score.looks for score in scores):
         return None

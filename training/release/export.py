@@ -69,6 +69,10 @@ def export(
     _require_estimator(checkpoint, found)
     segmenter, config = load_segmenter(checkpoint)
     _calibrate(segmenter, report)
+    if _novelty_limit(report) is not None and not segmenter.novelty.fitted:
+        raise ExportError(
+            f"{checkpoint}: knows no novelty, which the evaluation tells; run its `train` command again, to the end"
+        )
     segmenter.novelty.fitted &= _novelty_limit(report) is not None
     folder = out / f"{name or config.name}-{version}"
     if folder.exists():
@@ -219,7 +223,7 @@ def _operating_points(report: Mapping[str, Any]) -> OperatingPoints | None:
 
 
 def _novelty_limit(report: Mapping[str, Any]) -> float | None:
-    """From which novelty on a frame is unfamiliar; None where nothing was evaluated, or the model tells none."""
+    """Above which novelty a frame is unfamiliar; None where nothing was evaluated, or the model tells none."""
     measured = report.get("novelty")
     return float(measured["limit"]) if measured else None
 

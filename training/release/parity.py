@@ -83,7 +83,7 @@ def _differences(segmenter: SmokeSegmenter, model: OnnxModel, frames: Frames) ->
     if not identity <= IDENTITY_TOLERANCE:
         raise ParityError(f"total - aleatoric - epistemic is {identity:.2g} nats, expected 0 to {IDENTITY_TOLERANCE:g}")
     far = {name: float(np.abs(f - e).max()) for name, f, e in zip(OUTPUTS, found, expected, strict=False)}
-    if novelty:  # has no upper end: saturated noise is thousands of times as novel as a frame
+    if novelty:  # has no upper end
         far[NOVELTY] = float((np.abs(novelty[0] - expected[-1]) / (1.0 + expected[-1])).max())
     return far
 

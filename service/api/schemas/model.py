@@ -51,9 +51,9 @@ class ReleaseBody(ModelBody):
     minimum_region: float = Field(description="Smallest region that counts as a detection, as a fraction of the frame.")
     gate: dict[str, Any] | None = Field(description="Weights and limit of the doubt; null: nothing is doubted.")
     novelty_limit: float | None = Field(
-        description="Novelty from which on a frame is unfamiliar; null: the release tells no novelty."
+        description="Novelty above which a frame is unfamiliar; null: the release tells no novelty."
     )
-    outputs: list[dict[str, Any]] = Field(description="Name, unit and range of each output.")
+    outputs: list[dict[str, Any]] = Field(description="Name, unit and range of each map.")
     numbers: dict[str, Any] = Field(description="What was measured at the release.")
 
     @classmethod

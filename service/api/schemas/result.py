@@ -118,8 +118,8 @@ class NoveltyBody(BaseModel):
         description="Squared Mahalanobis distance of the frame's mean deep features to those of the training frames, in units of "
         "its mean over those: about 1 for frames like them."
     )
-    limit: float = Field(description="From this score on a frame is unlike nearly all that the model was measured on.")
-    unfamiliar: bool = Field(description="The score reaches the limit: believe neither smoke nor its absence much.")
+    limit: float = Field(description="Above this score a frame is unlike nearly all that the model was measured on.")
+    unfamiliar: bool = Field(description="The score is above the limit: believe neither smoke nor its absence much.")
 
     @classmethod
     def of(cls, novelty: FrameNovelty) -> Self:

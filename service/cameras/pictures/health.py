@@ -8,7 +8,7 @@ A camera pans if its view changed before half of its last twelve frames: an alar
 hardly comes. `scenes` holds views against each other.
 
 Damaged is told by the decoder: the file had a hole or overwritten bytes, as links leave them that lose packets.
-Unfamiliar is told by the model, where its release tells novelty: the frame's reaches the release's limit.
+Unfamiliar is told by the model, where its release tells novelty: the frame's is above the release's limit.
 
 Drift compares a camera with itself: the last three days with those of more than a week ago, by PSI. Whole days hold a night each,
 and a change of weather passes: what is told is the lesser index of two days on end. A change that stays is told after four days, for

@@ -88,7 +88,7 @@ def test_alarms_that_last_stay_beyond_all_limits_and_get_no_further_pictures(ope
     first = [post(client, seed, "a") for seed in range(3)][-1]["alarm"]["id"]
     assert client.get(f"/alarms/{first}/frame.jpg").status_code == 200  # and with it the folder is full
     second = [post(client, seed, "b") for seed in range(3)][-1]["alarm"]["id"]
-    time.sleep(1.2)  # the cameras are held against the list each second
+    client.portal.call(client.app.state.app_state.alarms.reconcile)  # as each second
     listed = {one["id"]: set(one["frames"]) for one in client.get("/alarms").json()["alarms"]}
     assert listed == {first: {"first", "strongest", "latest"}, second: set()}
     assert result(client, "kept") == 1

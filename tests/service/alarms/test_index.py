@@ -66,6 +66,14 @@ def test_beyond_so_many_bytes_the_oldest_goes_and_a_frame_of_several_roles_count
     assert remaining(index, records) == left
 
 
+def test_one_that_lasted_for_long_is_kept_for_its_days_from_its_end_on():
+    long = record(31).model_copy(update={"cleared_s": NOW_S})
+    records = [long, record(3), record(2), record(1)]
+    index = AlarmIndex(AlarmLimits(alarms=2, days=30.0), records)
+    index.bound(NOW_S)
+    assert remaining(index, records) == [0, 3]
+
+
 def test_alarms_that_last_are_full_at_so_many_bytes_and_stay():
     records = [record(3, 100, ended=False), record(2, 200, ended=False), record(1, 50)]
     index = AlarmIndex(AlarmLimits(size_bytes=300), records)

@@ -1,6 +1,7 @@
 """Cross-validation: who is dealt into which fold, what each run learns from, and that only a run that has not seen a frame answers."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from training.data.folders import frames_to_score, read_frames
 from training.data.frames import Frame, load_image
 from training.engine.checkpoint import CheckpointError
 from training.evaluation.out_of_fold import WHOLE, data_of, fold_name, out_of_fold
-from training.evaluation.predictor import load_predictor
+from training.evaluation.predictor import Predictor, load_predictor
 
 
 def frames_of(**sizes: tuple[int, int]) -> list[Frame]:
@@ -49,6 +50,12 @@ def test_fewer_groups_with_smoke_than_folds_are_refused():
         deal(frames_of(a=(2, 0), b=(1, 0), c=(0, 9)), 3)
 
 
+def answering(out: Path, frames: Sequence[Frame]) -> Predictor:
+    """The model of all groups, measured by the runs beside it."""
+    checkpoint = out / WHOLE / "last.ckpt"
+    return out_of_fold(load_predictor(checkpoint), checkpoint, out, frames)
+
+
 @pytest.mark.slow
 def test_on_top_of_initial_networks_the_groups_of_val_take_turns_and_weigh_more(cross_validated: Path, tiny_run: Run):
     own, dealt = groups(tiny_run.data, "train"), set(groups(tiny_run.data, "val"))
@@ -73,7 +80,7 @@ def test_from_the_encoders_weights_on_all_groups_take_turns(data: Path, tmp_path
 @pytest.mark.slow
 def test_each_frame_is_answered_by_the_run_that_has_not_seen_its_camera(cross_validated: Path, tiny_run: Run):
     frames = frames_to_score(tiny_run.data, "val", None)
-    model = out_of_fold(load_predictor(cross_validated / WHOLE / "last.ckpt"), cross_validated, frames)
+    model = answering(cross_validated, frames)
     assert model.folds == 2
     for number in (1, 2):
         run = load_predictor(cross_validated / fold_name(number) / "last.ckpt")
@@ -98,7 +105,7 @@ def test_evaluate_says_that_it_measured_out_of_fold(cross_validated: Path, tiny_
 def test_a_frame_that_no_run_left_out_is_refused(cross_validated: Path, tiny_run: Run):
     frames = frames_to_score(tiny_run.data, "train", None)
     with pytest.raises(DataError, match=r"cam-a-0\.png: in no fold of .*expected one of the frames that its runs left"):
-        out_of_fold(load_predictor(tiny_run.checkpoint), cross_validated, frames)
+        answering(cross_validated, frames)
 
 
 @pytest.mark.slow
@@ -110,20 +117,46 @@ def test_a_run_that_learned_from_other_frames_than_its_folder_lists_is_refused(
     with pytest.raises(
         CheckpointError, match=r"fold-1/last\.ckpt: has learnt from other frames than .*data-fold-1 lists"
     ):
-        out_of_fold(load_predictor(tiny_run.checkpoint), swapped, frames_to_score(tiny_run.data, "val", None))
+        answering(swapped, frames_to_score(tiny_run.data, "val", None))
 
 
 @pytest.mark.slow
-def test_a_run_that_was_stopped_is_refused(cross_validated: Path, tiny_run: Run, tmp_path: Path):
+def test_a_model_of_another_configuration_is_refused(cross_validated: Path, tiny_run: Run):
+    with pytest.raises(
+        CheckpointError, match=r"fold-1/last\.ckpt: of configuration \w{12}, expected that of the model"
+    ):
+        out_of_fold(load_predictor(tiny_run.checkpoint), tiny_run.checkpoint, cross_validated, ())
+
+
+@pytest.mark.slow
+def test_a_picture_that_lies_in_two_folds_is_refused(tiny_run: Run, tmp_path: Path):
+    data = shutil.copytree(tiny_run.data, tmp_path / "data")
+    for kind in ("img", "gt"):
+        shutil.copyfile(data / kind / "cam-c-0.png", data / kind / "cam-d-0.png")
+    out = tmp_path / "out"
+    train_folds(2, Path("tiny"), (*SHORT, f"initial={tiny_run.checkpoint}"), data, out, Notes())
+    with pytest.raises(DataError, match=r"cam-d-0\.png: the same picture as one in another fold"):
+        answering(out, frames_to_score(data, "val", None))
+
+
+@pytest.mark.parametrize("other", [["--tiles", "2x2"], ["--samples", "3"]])
+def test_runs_answer_whole_frames_in_one_pass(other: list[str], tiny_run: Run, tmp_path: Path, capsys):
+    command = ["evaluate", str(tiny_run.checkpoint), "--data", str(tiny_run.data), "--folds", str(tmp_path)]
+    assert main([*command, *other]) == 2
+    assert "found --folds with --tiles or --samples, expected it without" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_is_refused(cross_validated: Path, tmp_path: Path):
     stopped = shutil.copytree(cross_validated, tmp_path.with_name("stopped")) / fold_name(2) / "last.ckpt"
     torch.save(torch.load(stopped, weights_only=True) | {"step": 5}, stopped)
     with pytest.raises(CheckpointError, match=r"fold-2/last\.ckpt: stopped after step 5 of phase generator"):
-        out_of_fold(load_predictor(tiny_run.checkpoint), tmp_path.with_name("stopped"), frames_of())
+        answering(tmp_path.with_name("stopped"), frames_of())
 
 
 def test_a_folder_without_folds_is_refused(tiny_run: Run, tmp_path: Path):
     with pytest.raises(DataError, match="no folder data-fold-1; expected the --out of `train --folds`"):
-        out_of_fold(load_predictor(tiny_run.checkpoint), tmp_path, ())
+        out_of_fold(load_predictor(tiny_run.checkpoint), tiny_run.checkpoint, tmp_path, ())
 
 
 @pytest.mark.parametrize("wrong", [["--folds", "1"], ["--folds", "3", "--seeds", "2"]])

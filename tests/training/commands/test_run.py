@@ -317,7 +317,7 @@ def test_train_evaluate_export_and_evaluate_again(capsys, data, tmp_path):
     again = json.loads((tmp_path / "again/report.json").read_text())
     assert manifest.threshold == first["threshold"] == again["threshold"]
     assert manifest.numbers["at_threshold"] == first["at_threshold"]
-    assert set(manifest.reference) == {"brightness", "contrast", "epistemic"}
+    assert set(manifest.reference) == {"brightness", "contrast", "epistemic", "novelty"}
     assert again["beside"]["calibration_table"] == first["calibration_table"]
     assert first["sampling_free"]["nested"]["latents"] == 5
     assert again["calibration_table"]["raw"]["ece"] == pytest.approx(first["calibration_table"]["raw"]["ece"], abs=0.01)
@@ -335,7 +335,7 @@ def test_train_evaluate_export_and_evaluate_again(capsys, data, tmp_path):
     by_onnxruntime = load_predictor(release).predict
     for frame in read_frames(data, "val")[:3]:
         square = np.ascontiguousarray(load_image(frame.image)[:64, :64])
-        for name, one, other in zip(OUTPUTS, by_torch(square), by_onnxruntime(square), strict=True):
+        for name, one, other in zip(OUTPUTS, by_torch(square).maps, by_onnxruntime(square).maps, strict=True):
             assert np.abs(one - other).max() <= 1e-4, name
 
 

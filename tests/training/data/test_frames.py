@@ -257,6 +257,18 @@ def test_boxes_that_are_none_are_named(tmp_path, boxes, words):
         read_frames(tmp_path, "val")
 
 
+@pytest.mark.parametrize("weight", ["0", "-1", "much", "nan", "1001"])
+def test_a_weight_that_is_none_is_named(tmp_path, weight):
+    write(tmp_path, [f"b.png,,clear,cam-d,val,{weight}"], "file,mask,kind,group,split,weight")
+    with pytest.raises(DataError, match=rf"weight '{weight}' of b\.png, expected a number above 0, at most 1000"):
+        read_frames(tmp_path, "val")
+
+
+def test_a_weight_is_read_and_without_one_a_frame_weighs_as_any(tmp_path):
+    write(tmp_path, ["b.png,,clear,b,val,2.5", "c.png,,clear,c,val,"], "file,mask,kind,group,split,weight")
+    assert [frame.weight for frame in read_frames(tmp_path, "val")] == [2.5, 1.0]
+
+
 def test_a_folder_named_twice_is_refused(folder):
     with pytest.raises(DataError, match="named twice"):
         read_frames([folder, folder / "." / ".." / folder.name], "train")

@@ -60,7 +60,10 @@ def test_the_golden_maps_are_what_the_file_answers_to_the_golden_frame(released)
         assert np.abs(values[0] - expected[name]).max() <= manifest.golden.tolerance / 10
 
 
-def test_where_it_was_measured_the_graph_tells_novelty_as_the_module_does(tiny_run: Run, tmp_path: Path):
+def test_where_it_was_measured_the_graph_tells_novelty_as_the_module_does(
+    tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(exporting, "model_card", lambda *_: "a card\n")
     report = REPORT | {"novelty": {"median": 0.9, "limit": 2.5, "share": 0.05}}
     folder = export(tiny_run.checkpoint, tmp_path, None, "1.2.3", report)
     manifest = Manifest.read(folder)
@@ -73,6 +76,14 @@ def test_where_it_was_measured_the_graph_tells_novelty_as_the_module_does(tiny_r
         expected = segmenter(torch.from_numpy(frames)).novelty.numpy()
     assert told.shape == (3,)
     np.testing.assert_allclose(told, expected, rtol=1e-3)
+
+
+def test_an_evaluation_that_tells_novelty_is_none_of_a_run_that_knows_none(tiny_run: Run, tmp_path: Path):
+    unfitted = tmp_path / "last.ckpt"
+    torch.save(torch.load(tiny_run.checkpoint, weights_only=True) | {"novelty": {}}, unfitted)
+    report = REPORT | {"novelty": {"median": 0.9, "limit": 2.5, "share": 0.05}}
+    with pytest.raises(ExportError, match=r"last\.ckpt: knows no novelty, which the evaluation tells"):
+        export(unfitted, tmp_path / "out", None, "1.2.3", report)
 
 
 def test_of_a_release_that_nobody_measured_the_graph_tells_no_novelty(released: Path):

@@ -275,7 +275,7 @@ def test_what_a_worker_fails_of_is_told(release, pictures, tmp_path):
     command = archive(release, pictures, "--out", tmp_path / "out")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("smoke-bvm: [Errno 20]")
+    assert done.stderr.splitlines()[-1].startswith("smoke-bvm: [Errno 20]"), done.stderr
 
 
 def test_a_name_of_no_store_is_refused_in_words():
