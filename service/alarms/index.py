@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Final
 
 from service.alarms.record import AlarmRecord
-from service.cameras.alarm import AlarmState, CameraAlarm
+from service.cameras.alarm import AlarmState, CameraAlarm, alarm_id_since
 from service.cameras.camera import Camera
 
 _DAY_S: Final = 86_400.0
@@ -127,10 +127,10 @@ class AlarmIndex:
 
     def bound(self, now_s: float) -> None:
         """Let go of those that ended first, until every limit is kept or none is left of them."""
-        ended = sorted((record.cleared_s, record.id) for record in self if record.cleared_s is not None)
-        held, since = sum(record.size_bytes for record in self), now_s - _DAY_S * self._limits.days
-        for cleared_s, alarm_id in ended:
-            if cleared_s < since or len(self._records) > self._limits.alarms or held > self._limits.size_bytes:
+        ended = sorted((_ended(record, now_s), record.id) for record in self if record.cleared_s is not None)
+        held, since = sum(record.size_bytes for record in self), alarm_id_since(now_s - _DAY_S * self._limits.days)
+        for at, alarm_id in ended:
+            if at < since or len(self._records) > self._limits.alarms or held > self._limits.size_bytes:
                 held -= self._records[alarm_id].size_bytes
                 self._let_go(alarm_id)
         self.full = held >= self._limits.size_bytes
@@ -144,3 +144,9 @@ class AlarmIndex:
         del self._records[alarm_id]
         self.changed.discard(alarm_id)
         self.gone.add(alarm_id)
+
+
+def _ended(record: AlarmRecord, now_s: float) -> str:
+    """When an alarm ended, as ids begin: by its camera's clock, unless that cannot be: before it was raised, or in the future."""
+    ended_s = record.cleared_s or 0.0
+    return max(record.id, alarm_id_since(ended_s)) if ended_s <= now_s else record.id

@@ -231,6 +231,11 @@ class CameraAlarm:
 
 
 def new_alarm_id(raised_s: float) -> str:
-    """A new ALARM_ID, behind those of alarms that were raised before; `raised_s` is in seconds since 1970."""
+    """A new ALARM_ID; `raised_s` is in seconds since 1970."""
+    return f"{alarm_id_since(raised_s)}-{secrets.token_hex(8)}"
+
+
+def alarm_id_since(raised_s: float) -> str:
+    """What the ids of alarms that were raised then begin with: later ones sort behind it, earlier ones before."""
     moment = datetime.fromtimestamp(max(0.0, raised_s), UTC)
-    return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}Z-{secrets.token_hex(8)}"
+    return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}Z"

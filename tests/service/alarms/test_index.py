@@ -74,6 +74,15 @@ def test_one_that_lasted_for_long_is_kept_for_its_days_from_its_end_on():
     assert remaining(index, records) == [0, 3]
 
 
+def test_an_alarm_of_a_camera_whose_clock_is_wrong_is_kept_for_its_days_by_ours():
+    records = [record(1).model_copy(update={"cleared_s": wrong_s}) for wrong_s in (60.0, NOW_S + 900 * DAY_S)]
+    index = AlarmIndex(AlarmLimits(days=2.0), records)
+    index.bound(NOW_S)
+    assert remaining(index, records) == [0, 1]
+    index.bound(NOW_S + 1.5 * DAY_S)
+    assert remaining(index, records) == []
+
+
 def test_alarms_that_last_are_full_at_so_many_bytes_and_stay():
     records = [record(3, 100, ended=False), record(2, 200, ended=False), record(1, 50)]
     index = AlarmIndex(AlarmLimits(size_bytes=300), records)
