@@ -178,7 +178,8 @@ def _end_without(started: Sequence[_Follower], over: threading.Event) -> None:
     while left:
         for sentinel in connection.wait(list(left)):
             follower = left.pop(sentinel)  # type: ignore[arg-type]  # no other was waited for
-            if follower.process.exitcode != 0 and not over.wait(_GRACE_S):
+            # First the wait: two threads that ask how a process ended take the answer from each other, and one believes that it lives.
+            if not over.wait(_GRACE_S) and follower.process.exitcode != 0:
                 sys.stderr.write(f"{_death(follower)}\n")
                 os._exit(2)
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from multiprocessing import active_children
@@ -196,3 +197,21 @@ def running(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return False
+
+
+def test_how_a_follower_ended_is_left_for_the_leader_to_ask():
+    """Who asks first is told by the system; the other would believe that it lives."""
+
+    class Ended:
+        def __init__(self) -> None:
+            self.sentinel, written = os.pipe()
+            os.close(written)
+
+        @property
+        def exitcode(self) -> int:
+            pytest.fail("asked beside the leader")
+
+    ended, over = Ended(), threading.Event()
+    over.set()
+    processes._end_without([processes._Follower(1, ended, None)], over)  # type: ignore[arg-type]
+    os.close(ended.sentinel)
