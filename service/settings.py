@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     alarm_window_s: float = _policy("window_s")
     alarm_cooldown_s: float = _policy("cooldown_s")
     alarms_max: int = Field(
-        1000, ge=1, le=10_000, description="Most alarms that are listed; then the oldest that has ended goes."
+        1000, ge=1, le=10_000, description="Most alarms that are listed; then the one that ended first goes."
     )
     alarm_days: float = Field(30.0, gt=0, le=3650, description="Days after which an alarm that has ended goes.")
     alarm_dir: Path | None = Field(
@@ -145,7 +145,7 @@ class Settings(BaseSettings):
     alarm_bytes_max: int = Field(
         2 * 2**30,
         ge=2**27,
-        description="Most bytes of pictures in that folder; then the oldest alarm that has ended goes.",
+        description="Most bytes of pictures in that folder; then the alarm that ended first goes.",
     )
     public_url: str | None = Field(
         None,

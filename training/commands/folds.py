@@ -10,22 +10,28 @@ from typing import Any
 
 from rich.console import Console
 
+from models.geometry import RGB, fit
+from models.manifest import Manifest
+from models.maps import SegmentationMaps
 from training.commands.config_file import read_config
 from training.commands.made import made, write_data
 from training.commands.progress import RowReporter, TerminalReporter
-from training.config import ConfigError
+from training.config import Config, ConfigError
 from training.data.files import DataError
 from training.data.folders import Folders, read_frames
-from training.data.frames import SMOKE_FREE, SYNTHETIC, Frame, frames_sha256
+from training.data.frames import SMOKE_FREE, SYNTHETIC, Frame, frames_sha256, load_image
+from training.engine import checkpoint as checkpoints
+from training.engine.checkpoint import CheckpointError
 from training.engine.run import Reporter, train
-from training.evaluation.out_of_fold import WHOLE, data_of, fold_name
+from training.evaluation.predictor import Predict, Predictor, calibrated, frame_key, load_predictor
 
+WHOLE = "all"
 _FEWEST = 2
 _NEW_WEIGHT = 2.4
 """Of frames of `val` that join `train`: initial networks have not learnt from them yet, and the run is short."""
 
 
-def run_folds(options: argparse.Namespace, out: Path, console: Console) -> None:
+def run_folds(options: argparse.Namespace, config: Config, out: Path, console: Console) -> None:
     """`train --folds`: the runs, and the command that measures the last by the others."""
     if options.folds < _FEWEST or options.seeds > 1:
         raise ConfigError(
@@ -34,7 +40,7 @@ def run_folds(options: argparse.Namespace, out: Path, console: Console) -> None:
     with TerminalReporter(console, out / "tensorboard") as reporter:
         last = train_folds(options.folds, options.config, options.overrides, options.data, out, reporter)
     data = " ".join(f"--data {folder}" for folder in options.data)
-    split = "val" if read_config(options.config, options.overrides).initial else "all"
+    split = "val" if config.initial else "all"
     console.print(
         f"done: {last}; measure it: smoke-bvm-train evaluate {last} {data} --split {split} --folds {out}",
         markup=False,
@@ -102,3 +108,79 @@ def deal(frames: Sequence[Frame], count: int) -> dict[str, int]:
             folds[group] = number
             heapq.heappush(filled, (held + size, number))
     return folds
+
+
+def fold_name(number: int) -> str:
+    """Of the run that does not see a fold, numbered from 1."""
+    return f"fold-{number}"
+
+
+def data_of(out: Path, name: str) -> Path:
+    """The data folder of a run: what it learns from is `train`, what it does not see is `val`."""
+    return out / f"data-{name}"
+
+
+def out_of_fold(model: Predictor, path: Path, out: Path, frames: Sequence[Frame]) -> Predictor:
+    """The model as cross-validation measures it: asked of one of these frames, the run answers that has not seen its group.
+
+    Args:
+        model: Of all groups; a release's calibration is put on the answers of the folds as well.
+        path: Where it lies: the checkpoint of `all`, or a release made of it.
+        out: Where `train --folds` left its runs.
+        frames: Those that will be asked for, each of a group that was left out of one run.
+
+    Raises:
+        CheckpointError: A run is missing, not done, of another configuration than the model, or has learnt from other frames than its
+            data folder lists now.
+        DataError: There are no folds, a frame is in none, or the same picture is in two.
+    """
+    answers, folds = _answers(out, _configuration(path))
+    asked: dict[bytes, Predict] = {}
+    for frame in frames:
+        answer = answers.get(frame.image.resolve())
+        if answer is None:
+            raise DataError(f"{frame.image}: in no fold of {out}; expected one of the frames that its runs left out")
+        if asked.setdefault(frame_key(fit(load_image(frame.image), model.size_px)), answer) is not answer:
+            raise DataError(f"{frame.image}: the same picture as one in another fold; expected it in one camera group")
+
+    def predict(frame: RGB) -> SegmentationMaps:
+        return asked[frame_key(frame)](frame)
+
+    shown = calibrated(predict, model.calibration) if model.calibration else predict
+    return model._replace(predict=shown, folds=folds)
+
+
+def _configuration(path: Path) -> str:
+    """The sha256 of the configuration of a checkpoint or a release."""
+    return (
+        str(Manifest.read(path).provenance.get("configuration_sha256"))
+        if path.is_dir()
+        else checkpoints.load(path).config.sha256()
+    )
+
+
+def _answers(out: Path, configuration: str) -> tuple[dict[Path, Predict], int]:
+    """The run that answers, by the picture that it has not seen, and how many runs there are, all of one configuration."""
+    answers: dict[Path, Predict] = {}
+    number = 1
+    while data_of(out, fold_name(number)).is_dir():
+        folder, checkpoint = data_of(out, fold_name(number)), out / fold_name(number) / checkpoints.LAST
+        found = checkpoints.load(checkpoint)
+        if found.config.sha256() != configuration:
+            raise CheckpointError(
+                f"{checkpoint}: of configuration {found.config.sha256()[:12]}, expected that of the model, {configuration[:12]}"
+            )
+        if found.frames_sha256 != frames_sha256(read_frames(folder, "train")):
+            raise CheckpointError(
+                f"{checkpoint}: has learnt from other frames than {folder} lists; run `train --folds` anew"
+            )
+        if not found.done:
+            raise CheckpointError(
+                f"{checkpoint}: stopped after step {found.step} of phase {found.phase}; run `train --folds` on"
+            )
+        predict = load_predictor(checkpoint).predict
+        answers |= {frame.image.resolve(): predict for frame in read_frames(folder, "val")}
+        number += 1
+    if number == 1:
+        raise DataError(f"{out}: no folder {data_of(out, fold_name(1)).name}; expected the --out of `train --folds`")
+    return answers, number - 1

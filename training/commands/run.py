@@ -21,7 +21,7 @@ from training.commands.ablate import TABLES, AblationError, Row, ablate, ablatio
 from training.commands.compare import compare_networks, comparison_table
 from training.commands.config_file import read_config
 from training.commands.figures import draw_figure
-from training.commands.folds import run_folds
+from training.commands.folds import out_of_fold, run_folds
 from training.commands.own_data import run_audit, run_split, run_synthesize
 from training.commands.progress import LastingConsole, TerminalReporter
 from training.commands.quick.command import run_quick
@@ -51,7 +51,6 @@ from training.engine.step import NonFiniteLossError
 from training.evaluation.calibrate import calibrate
 from training.evaluation.evaluate import evaluate, write
 from training.evaluation.feedback import Watch, by_threshold, read_feedback, threshold_table
-from training.evaluation.out_of_fold import out_of_fold
 from training.evaluation.predictor import load_predictor
 from training.evaluation.report import ReportError, headline, read_report, read_report_of
 from training.evaluation.sampling_agreement import compare_with_sampling
@@ -120,7 +119,7 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     _check(options, console)
     _tell_unused(config, options, console)
     if options.folds:
-        run_folds(options, out, console)
+        run_folds(options, config, out, console)
         return
     val = frames_of_val(options.data, 1 if options.seeds == 1 else 2)
     if options.seeds > 1:

@@ -35,7 +35,7 @@ class Predictor(NamedTuple):
         calibration: What the shown probability is calibrated by; None where that is not known.
         tiles: Those that are looked at beside the whole frame.
         sha256: Of the checkpoint file, or of the release's fp32 model: what identifies the weights.
-        folds: How many runs of `train --folds` answer in its place, see `training.evaluation.out_of_fold`; 0: none.
+        folds: How many runs of `train --folds` answer in its place, see `training.commands.folds`; 0: none.
     """
 
     predict: Predict
@@ -90,12 +90,17 @@ def calibrated(predict: Predict, calibration: Calibration) -> Predict:
     return shown
 
 
+def frame_key(frame: RGB) -> bytes:
+    """What tells a fitted frame from every other."""
+    return hashlib.sha256(frame.tobytes()).digest()
+
+
 def cached(predict: Predict) -> Predict:
     """The same graph, run once on each frame: 3.7 MB a frame of 480 x 480 are kept for the next time it is asked for."""
     kept: dict[bytes, SegmentationMaps] = {}
 
     def recalled(frame: RGB) -> SegmentationMaps:
-        key = hashlib.sha256(frame.tobytes()).digest()
+        key = frame_key(frame)
         if key not in kept:
             kept[key] = predict(frame)
         return kept[key]

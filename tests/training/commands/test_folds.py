@@ -12,12 +12,11 @@ from models.geometry import fit
 from tests.training.commands.test_ablate import SHORT
 from tests.training.conftest import Notes, Run
 from training.__main__ import main
-from training.commands.folds import deal, train_folds
+from training.commands.folds import WHOLE, data_of, deal, fold_name, out_of_fold, train_folds
 from training.data.files import DataError
 from training.data.folders import frames_to_score, read_frames
 from training.data.frames import Frame, load_image
 from training.engine.checkpoint import CheckpointError
-from training.evaluation.out_of_fold import WHOLE, data_of, fold_name, out_of_fold
 from training.evaluation.predictor import Predictor, load_predictor
 
 
