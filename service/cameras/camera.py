@@ -10,7 +10,7 @@ from models.drift import Histogram
 from service.cameras.alarm import COUNTED_REGIONS_MAX, Acknowledgement, AlarmState, AlarmUpdate, CameraAlarm
 from service.cameras.clock import Arrival
 from service.cameras.evidence import AlarmPolicy, BoxPx, RelativeBox
-from service.cameras.observation import FrameObservation, region_observations, relative_box
+from service.cameras.observation import FrameObservation, RecentFrame, region_observations, relative_box
 from service.cameras.persistence import RegionHistory
 from service.cameras.pictures.health import (
     CameraHealth,
@@ -23,7 +23,7 @@ from service.cameras.pictures.health import (
 from service.cameras.pictures.scenes import NEW_AFTER, SceneTracker, view_edges, was_found
 from service.cameras.rules import Rules
 from service.cameras.storage.arrays import at_most
-from service.pipeline.detections import REGIONS_MAX, Assessment, MeanUncertainty, SmokeRegion
+from service.pipeline.detections import REGIONS_MAX, Assessment, SmokeRegion
 from service.runtime.model import ModelInfo
 
 _RECENT_FRAMES: Final = 50
@@ -55,17 +55,6 @@ class CameraView:
         if math.isfinite(away_s) and away_s > 0:
             self.alarm.resume(away_s)
             self.history.shift(away_s)
-
-
-class RecentFrame(NamedTuple):
-    """What was found on one of a camera's last frames: regions, the doubted of them, the smoke's share, mean uncertainty, novelty."""
-
-    arrived_s: float
-    regions: int
-    doubted: int
-    area_fraction: float
-    uncertainty: MeanUncertainty
-    novelty: float | None
 
 
 class FrameEffect(NamedTuple):
@@ -248,7 +237,7 @@ class Camera:
         self.threshold = frame.threshold
         if regions:
             self.regions, self.persistence = regions[:COUNTED_REGIONS_MAX], persistence[:COUNTED_REGIONS_MAX]
-        self.recent.append(_recent(frame))
+        self.recent.append(RecentFrame.of(frame))
         found, doubted = sum(seen.regions for seen in self.recent), sum(seen.doubted for seen in self.recent)
         values = {"brightness": stats.brightness, "contrast": stats.contrast}
         if not frame.tiled:  # the uncertainty of tiles is another quantity
@@ -279,18 +268,6 @@ class KeptCamera(NamedTuple):
     views: Mapping[str, CameraAlarm]
     last_frame_s: float | None = None
     past: Mapping[str, PastCounts] = {}
-
-
-def _recent(frame: FrameObservation) -> RecentFrame:
-    result = frame.result
-    return RecentFrame(
-        frame.stamp.arrived_s,
-        regions=len(result.regions),
-        doubted=sum(region.doubted for region in result.regions),
-        area_fraction=result.smoke.area_fraction,
-        uncertainty=result.frame_uncertainty,
-        novelty=result.novelty.score if result.novelty else None,
-    )
 
 
 def _persistence_of(

@@ -8,7 +8,7 @@ from service.cameras.alarm import COUNTED_REGIONS_MAX
 from service.cameras.clock import Stamp
 from service.cameras.evidence import RegionObservation, RelativeBox
 from service.cameras.rules import Rule
-from service.pipeline.detections import FrameResult
+from service.pipeline.detections import FrameResult, MeanUncertainty
 from service.pipeline.image_stats import ImageStats
 from service.runtime.model import ModelInfo
 
@@ -46,6 +46,30 @@ class FrameObservation(NamedTuple):
             view=view,
             threshold=found.threshold.value,
             damaged=found.damaged,
+        )
+
+
+class RecentFrame(NamedTuple):
+    """What was found on one of a camera's last frames: regions, the doubted of them, the smoke's share, mean uncertainty, novelty."""
+
+    arrived_s: float
+    regions: int
+    doubted: int
+    area_fraction: float
+    uncertainty: MeanUncertainty
+    novelty: float | None
+
+    @classmethod
+    def of(cls, frame: FrameObservation) -> Self:
+        """From all that a frame says."""
+        result = frame.result
+        return cls(
+            frame.stamp.arrived_s,
+            regions=len(result.regions),
+            doubted=sum(region.doubted for region in result.regions),
+            area_fraction=result.smoke.area_fraction,
+            uncertainty=result.frame_uncertainty,
+            novelty=result.novelty.score if result.novelty else None,
         )
 
 

@@ -20,7 +20,7 @@ from training.data.frames import Frame, frames_sha256
 from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import Checkpoint
 from training.engine.devices import anywhere, build_fabric, launched, mean_of_all, share_statistics
-from training.engine.familiar import fit_novelty
+from training.engine.networks import fit_novelty
 from training.engine.optimiser import Learner, moving_average
 from training.engine.processes import alone, followers, stop_requests
 from training.engine.setup import (

@@ -8,8 +8,9 @@ from service.api.schemas.notifications import AcknowledgementBody
 from service.api.schemas.result import MeanUncertaintyBody, RegionBody
 from service.cameras.alarm import ALARM_ID, AlarmState
 from service.cameras.alarm_status import AlarmStatus
-from service.cameras.camera import Camera, RecentFrame
+from service.cameras.camera import Camera
 from service.cameras.clock import Arrival
+from service.cameras.observation import RecentFrame
 from service.pipeline.detections import Assessment
 from service.timestamps import instant, rfc3339
 

@@ -12,9 +12,8 @@ from tests.training.conftest import Notes, Run, tiny, trained
 from training.data.folders import read_frames
 from training.data.frames import Frame, load_image
 from training.engine import checkpoint as checkpoints
-from training.engine import familiar
-from training.engine.familiar import fit_novelty
-from training.engine.networks import load_segmenter
+from training.engine import networks
+from training.engine.networks import fit_novelty, load_segmenter
 
 
 def test_the_frames_of_training_have_a_novelty_of_one_in_the_mean(tiny_run: Run):
@@ -52,7 +51,7 @@ def test_a_run_of_an_earlier_version_gets_it_by_the_same_command_and_nothing_els
 
 
 def test_it_is_not_fitted_twice(tiny_run: Run, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(familiar, "_summary", lambda *_: pytest.fail("looked at again"))
+    monkeypatch.setattr(networks, "_summary", lambda *_: pytest.fail("looked at again"))
     fit_novelty(tiny_run.checkpoint, read_frames(tiny_run.data, "train"))
 
 
@@ -60,14 +59,14 @@ def test_of_many_frames_some_of_all_cameras_do(tiny_run: Run, tmp_path: Path, mo
     frames, looked = read_frames(tiny_run.data, "train"), []
     unfitted = tmp_path / checkpoints.LAST
     torch.save(torch.load(tiny_run.checkpoint, weights_only=True) | {"novelty": {}}, unfitted)
-    summary = familiar._summary
+    summary = networks._summary
 
     def watched(segmenter: SmokeSegmenter, frame: Frame, size_px: int) -> torch.Tensor:
         looked.append(frame.group)
         return summary(segmenter, frame, size_px)
 
-    monkeypatch.setattr(familiar, "_FRAMES_MAX", 5)
-    monkeypatch.setattr(familiar, "_summary", watched)
+    monkeypatch.setattr(networks, "_FRAMES_MAX", 5)
+    monkeypatch.setattr(networks, "_summary", watched)
     fit_novelty(unfitted, frames)
     assert len(looked) == 5
     assert set(looked) == {"cam-a", "cam-b"}
