@@ -14,7 +14,7 @@ from service.cli.archive.segmenter import ArchiveJob
 from service.cli.archive.storage import open_folder, pictures_below, read_whole, write_file
 from service.cli.pictures import readable
 from service.cli.progress import frame_progress, say
-from service.errors import SOME_FAILED, SettingsInvalid
+from service.errors import SOME_FAILED, RequestError, SettingsInvalid, in_one_line
 from service.pipeline.options import SegmentOptions
 from service.pipeline.threshold import threshold_in_force
 from service.runtime.model import Model
@@ -95,9 +95,19 @@ def _keep_to(about: dict[str, Any], out: SubTreeFileSystem, name: str) -> None:
 
 
 def _work(job: ArchiveJob, plan: ArchivePlan, cluster: str, console: Console) -> int:
-    """Answer what is left; returns how many pictures got no answer."""
+    """Answer what is left; returns how many pictures got no answer, and at least 1 where an error ended the work, which is said."""
+    with ray_cluster(cluster):
+        try:
+            return _segment(job, plan, console)
+        except (RequestError, OSError) as error:
+            # Now, for Ray may end this process as it shuts down.
+            say(console, f"smoke-bvm: {in_one_line(error)}")
+            return 1
+
+
+def _segment(job: ArchiveJob, plan: ArchivePlan, console: Console) -> int:
     done, failed, nodes = plan.frames_done, 0, Counter[str]()
-    with ray_cluster(cluster), frame_progress(console) as progress:
+    with frame_progress(console) as progress:
         bar = progress.add_task("segmenting", total=plan.frames_done + plan.frames_left, completed=done)
         for block in segment_blocks(job, plan.left):
             for source, error in block.failed:

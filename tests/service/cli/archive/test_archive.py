@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -276,6 +277,27 @@ def test_what_a_worker_fails_of_is_told(release, pictures, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("smoke-bvm: [Errno 20]"), done.stderr
+
+
+def test_an_error_is_told_before_ray_shuts_down_which_may_end_the_process(
+    release, pictures, tmp_path, monkeypatch, capfd
+):
+    from service.cli.archive import command
+
+    told = []
+
+    @contextmanager
+    def cluster(_: str) -> Iterator[None]:
+        yield
+        told.append(capfd.readouterr().err)
+
+    def fail(*_: object) -> Iterator[None]:
+        raise OSError(20, "Not a directory")
+
+    monkeypatch.setattr(command, "ray_cluster", cluster)
+    monkeypatch.setattr(command, "segment_blocks", fail)
+    assert main(["archive", str(pictures), "--out", str(tmp_path / "out"), "--model-dir", str(release)]) == 1
+    assert told[0].splitlines()[-1] == "smoke-bvm: [Errno 20] Not a directory"
 
 
 def test_a_name_of_no_store_is_refused_in_words():
