@@ -137,7 +137,13 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     reason = _title(error.status_code).lower().replace(" ", "_")
-    return _answer(request, error.status_code, reason, error.detail, error.headers or {})
+    headers, asked = error.headers or {}, f"{request.method} {request.url.path[:200]}"
+    detail = error.detail
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"found {asked}, expected {headers.get('Allow', 'another method')}"
+    elif error.status_code == HTTPStatus.NOT_FOUND:
+        detail = f"found no route for {asked}, expected one of those under /docs"
+    return _answer(request, error.status_code, reason, detail, headers)
 
 
 def _answer(request: Request, status: int, reason: str, detail: str, headers: Mapping[str, str]) -> Response:

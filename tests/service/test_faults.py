@@ -190,6 +190,13 @@ def test_the_outcomes_add_up_to_the_requests(open_client, obedient):
     }
 
 
+def test_a_request_that_has_no_route_is_told_what_has(client):
+    wrong, unknown = client.get("/segment"), client.post("/segmnt")
+    assert (wrong.status_code, wrong.json()["detail"]) == (405, "found GET /segment, expected POST")
+    assert (unknown.status_code, unknown.json()["title"]) == (404, "Not Found")
+    assert unknown.json()["detail"] == "found no route for POST /segmnt, expected one of those under /docs"
+
+
 def test_only_answered_frames_are_timed(open_client, obedient):
     client = open_client(obedient)
     post(client)

@@ -25,7 +25,8 @@ class AdminPortMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 404."""
         if scope["type"] == "http" and self._is_elsewhere(scope):
-            refusal = respond(404, "not_found", "Not Found", scope["state"]["request_id"])
+            detail = f"found no {scope['path'][:200]} on this port, expected {' and '.join(_PRIVATE)} on the admin port alone"
+            refusal = respond(404, "not_found", detail, scope["state"]["request_id"])
             scope["state"]["reason"] = "not_found"
             await refusal(scope, receive, send)
             return
