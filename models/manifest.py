@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from models.close_ups import CloseUpError, CloseUps
 from models.drift import DRIFTING, Histogram, HistogramError
 from models.gate import Gate, GateError
 from models.operating_points import OperatingPointError, OperatingPoints
@@ -103,6 +104,7 @@ class Manifest:
         goldens: What the models of other precisions make of the golden frame, by precision.
         operating_points: Threshold by false-alarm rate, where it was measured.
         novelty_limit: Novelty above which a frame is unlike those that the model was measured on; None where the graph tells none.
+        close_ups: How small smoke is looked at once more; None where the model was measured without.
     """
 
     name: str
@@ -128,6 +130,7 @@ class Manifest:
     goldens: Mapping[str, Golden] = field(default_factory=dict)
     operating_points: OperatingPoints | None = None
     novelty_limit: float | None = None
+    close_ups: CloseUps | None = None
 
     def __post_init__(self) -> None:
         _expect(self.schema == SCHEMA, f"schema {self.schema!r}", f"schema {SCHEMA}")
@@ -192,8 +195,9 @@ class Manifest:
             values["gate"] = _optional(values.get("gate"), Gate.from_json)
             values["reference"] = _optional(values.get("reference"), _histograms)
             values["operating_points"] = _optional(values.get("operating_points"), OperatingPoints.from_json)
+            values["close_ups"] = _optional(values.get("close_ups"), CloseUps.from_json)
             return cls(**values)
-        except (GateError, HistogramError, OperatingPointError) as error:
+        except (CloseUpError, GateError, HistogramError, OperatingPointError) as error:
             raise ManifestError(str(error)) from error
         except (KeyError, TypeError, AttributeError) as error:
             known = ", ".join(f.name for f in fields(cls))

@@ -4,17 +4,19 @@ Decoding comes before the queue, so that a bad picture can only hurt its sender.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from models.drift import Histogram
-from models.geometry import Map
+from models.geometry import Map, Region
 from models.tile_layout import Tiles
+from service.errors import ClientGone, RequestError
 from service.pipeline.decoding.decode import HoldPixels, Limits, decode, no_hold
 from service.pipeline.detections import FrameResult, detect_smoke
 from service.pipeline.encode import Size
@@ -44,6 +46,23 @@ class Stages:
     encode_s: float
 
 
+class CloseUpCount(NamedTuple):
+    """Small regions that were looked at once more, and those that were not: the model was not to be had in time."""
+
+    looked: int
+    skipped: int
+
+
+class _Looks(NamedTuple):
+    """What the model said of a frame's inputs and of its close-ups; and of both together, see `BatchResult`."""
+
+    results: InferenceResults
+    windows: tuple[Region, ...]
+    near: InferenceResults
+    queue_s: float
+    run_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Segmentation:
     """The answer for one frame.
@@ -58,6 +77,7 @@ class Segmentation:
         reference: What the model's release was measured on: frames that look different have drifted.
         damaged: Its file was: some pixels are not as they were sent.
         probability: The map (map_px, map_px) on which the smoke was found, if it is a camera's.
+        close_ups: How many small regions were looked at once more from nearby; None where the release has no close-ups.
     """
 
     identity: ModelInfo
@@ -72,6 +92,7 @@ class Segmentation:
     reference: Mapping[str, Histogram]
     damaged: bool = False
     probability: Map | None = None
+    close_ups: CloseUpCount | None = None
 
 
 class Pipeline:
@@ -97,6 +118,7 @@ class Pipeline:
     ) -> None:
         batching = BatchingOptions(slot.model.runners, slot.model.batch_max, options.queue_max, options.batch_wait_s)
         self._slot = slot
+        self._batch_max = slot.model.batch_max
         self._batcher: Batcher[ModelInputs, InferenceResults] = Batcher(partial(infer_each, slot), batching, report)
         self._pool = ThreadPoolExecutor(options.workers, thread_name_prefix="worker")
         self._work = RankedPool(self._pool)
@@ -161,12 +183,11 @@ class Pipeline:
         context, started_s = context or RequestContext(), time.perf_counter()
         watched = context.camera is not None
         frame = await self._prepare(body, options, watched, hold_pixels)
-        decoded_s = time.perf_counter()
-        done = await self._infer(frame.inputs, context)
+        looks = await self._look(body, frame, options, context, hold_pixels)
         inferred_s = time.perf_counter()
-        model = done.value[0].model
+        model = looks.results[0].model
         threshold = threshold_in_force(model.manifest, options.threshold, options.false_alarm_rate)
-        finish = partial(self._postprocess, body, frame.size, done.value, options, threshold.value)
+        finish = partial(self._postprocess, body, frame.size, looks, options, threshold.value)
         result, rendering, probability = await self.offload(finish, Rank.FINISH)
         return Segmentation(
             model.identity,
@@ -174,28 +195,86 @@ class Pipeline:
             frame.size,
             result,
             rendering,
-            Stages(decoded_s - started_s, done.queue_s, done.run_s, time.perf_counter() - inferred_s),
+            Stages(
+                inferred_s - started_s - looks.queue_s - looks.run_s,
+                looks.queue_s,
+                looks.run_s,
+                time.perf_counter() - inferred_s,
+            ),
             image_stats=frame.stats,
             tiles=options.tiles if len(frame.inputs) > 1 else None,
             map_px=len(probability),
             reference=model.manifest.reference or {},
             damaged=frame.damaged,
             probability=probability if watched else None,
+            close_ups=CloseUpCount(len(looks.near), len(looks.windows) - len(looks.near))
+            if model.manifest.close_ups
+            else None,
         )
 
     async def _prepare(
-        self, body: bytes, options: SegmentOptions, watched: bool, hold_pixels: HoldPixels
+        self,
+        body: bytes,
+        options: SegmentOptions,
+        watched: bool,
+        hold_pixels: HoldPixels,
+        windows: tuple[Region, ...] = (),
     ) -> PreparedFrame:
-        wanted = Preparation(self._limits, options, self._slot.model.manifest.input.size_px, watched)
+        wanted = Preparation(self._limits, options, self._slot.model.manifest.input.size_px, watched, windows)
         frame = await self.offload(lambda: self._decoders.prepare(body, wanted, hold_pixels))
         if not options.at_frame_size:
             hold_pixels(0)  # What waits for the model is small: a hundred large frames may.
         return frame
 
-    async def _infer(self, inputs: ModelInputs, context: RequestContext) -> BatchResult[InferenceResults]:
-        done = await asyncio.wrap_future(self._batcher.submit(inputs, replace(context, cost=len(inputs))))
-        self._estimator.record_run(done.run_s / done.rounds, full=done.full)
-        return done
+    async def _look(
+        self,
+        body: bytes,
+        frame: PreparedFrame,
+        options: SegmentOptions,
+        context: RequestContext,
+        hold_pixels: HoldPixels,
+    ) -> _Looks:
+        """Look at the whole frame and its tiles, and then at small smoke from nearby."""
+        done = await asyncio.wrap_future(self._batcher.submit(frame.inputs, replace(context, cost=len(frame.inputs))))
+        windows = await self._windows(done.value, frame.size)
+        looks, work_s = _Looks(done.value, windows, (), done.queue_s, done.run_s), done.run_s / done.rounds
+        if windows:
+            closer = await self._look_closer(body, windows, options, context, hold_pixels)
+            if closer and closer.value[0].model.identity == done.value[0].model.identity:
+                looks = looks._replace(
+                    near=closer.value, queue_s=done.queue_s + closer.queue_s, run_s=done.run_s + closer.run_s
+                )
+                work_s += math.ceil(len(windows) / self._batch_max) * closer.run_s / closer.rounds
+        self._estimator.record_run(work_s, full=done.full)
+        return looks
+
+    async def _windows(self, results: InferenceResults, size: Size) -> tuple[Region, ...]:
+        """Where to look closer; nowhere beside tiles."""
+        probability, found = results[0].prediction.probability, results[0].model.manifest.close_ups
+        if found is None or len(results) > 1 or probability.max() < found.seen:
+            return ()
+        return await self.offload(partial(found.windows, probability, size.width, size.height), Rank.FINISH)
+
+    async def _look_closer(
+        self,
+        body: bytes,
+        windows: tuple[Region, ...],
+        options: SegmentOptions,
+        context: RequestContext,
+        hold_pixels: HoldPixels,
+    ) -> BatchResult[InferenceResults] | None:
+        """The model's answers to close-ups of a frame, which is decoded again: full frames kept through the queue would cost more.
+
+        None where they cannot be had: the whole frame's answer stands, for no smoke may be lost of it.
+        """
+        try:
+            near = await self._prepare(body, options, False, hold_pixels, windows)
+            own = replace(context, cost=len(near.inputs), latest=False)
+            return await asyncio.wrap_future(self._batcher.submit_next(near.inputs, own))
+        except ClientGone:
+            raise
+        except RequestError:
+            return None
 
     async def offload(self, work: Callable[[], _T], rank: Rank = Rank.BEGIN) -> _T:
         """Run something short but not instant off the event loop; of those that wait, what ends a frame first."""
@@ -204,10 +283,10 @@ class Pipeline:
         )
 
     def _postprocess(
-        self, body: bytes, size: Size, results: InferenceResults, options: SegmentOptions, threshold: float
+        self, body: bytes, size: Size, looks: _Looks, options: SegmentOptions, threshold: float
     ) -> tuple[FrameResult, Rendering, Map]:
         """Decode again for what is drawn: full frames kept through the queue would cost more memory than that costs time."""
-        answer = merge_results(results)
+        answer = merge_results(looks.results, looks.windows if looks.near else (), looks.near)
         prediction, manifest = answer.prediction, answer.model.manifest
         promised = (manifest.minimum_region, manifest.gate, manifest.novelty_limit)
         result = detect_smoke(prediction, size, threshold, *promised)

@@ -6,6 +6,8 @@ A function of its arguments alone, so that it can run in a process of its own (`
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from models.close_ups import close_ups
+from models.geometry import Region
 from service.pipeline.decoding.decode import HoldPixels, Limits, decode_frame
 from service.pipeline.encode import Size
 from service.pipeline.image_stats import ImageStats, image_stats
@@ -22,12 +24,14 @@ class Preparation:
         options: Among them the tiles.
         size_px: Side of the model's square.
         watched: Whether the frame is a camera's, of which is kept what it looks like.
+        windows: What to show of it from nearby instead of the whole.
     """
 
     limits: Limits
     options: SegmentOptions
     size_px: int
     watched: bool
+    windows: tuple[Region, ...] = ()
 
 
 class PreparedFrame(NamedTuple):
@@ -47,6 +51,9 @@ def prepare(body: bytes, wanted: Preparation, hold_pixels: HoldPixels) -> Prepar
     """
     frame = decode_frame(body, wanted.limits, hold_pixels)
     height, width = frame.pixels.shape[:2]
-    inputs = model_inputs(frame.pixels, wanted.options, wanted.size_px)
+    if wanted.windows:
+        inputs = close_ups(frame.pixels, wanted.windows, wanted.size_px)
+    else:
+        inputs = model_inputs(frame.pixels, wanted.options, wanted.size_px)
     stats = image_stats(inputs[0]) if wanted.watched else None
     return PreparedFrame(inputs, Size(width, height), stats, frame.damaged)

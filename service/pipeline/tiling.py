@@ -1,9 +1,10 @@
-"""Tile and untile: what the model is given of one frame, the whole of it and its tiles where wanted, and its results made one."""
+"""What the model is given of one frame, the whole of it, its tiles where wanted and its close-ups, and its results made one."""
 
 import itertools
 from collections.abc import Sequence
 
-from models.geometry import RGB, fit, fit_map
+from models.close_ups import merge_close_ups
+from models.geometry import RGB, Region, fit, fit_map
 from models.maps import SegmentationMaps
 from models.tiles import merge, views, worth_tiling
 from service.pipeline.options import SegmentOptions
@@ -29,11 +30,14 @@ def infer_each(slot: ModelSlot, asked: Sequence[ModelInputs]) -> list[InferenceR
     return [tuple(itertools.islice(results, len(inputs))) for inputs in asked]
 
 
-def merge_results(results: InferenceResults) -> InferenceResult:
-    """One answer for the frame: maps of the model's square, or those merged, which are larger; see `models.tiles.merge`."""
-    if len(results) == 1:
-        return results[0]
-    return InferenceResult(merge([result.prediction for result in results]), results[0].model)
+def merge_results(
+    results: InferenceResults, windows: Sequence[Region] = (), near: InferenceResults = ()
+) -> InferenceResult:
+    """One answer for the frame: maps of the model's square, or those merged with its tiles, which are larger, or its close-ups."""
+    whole, model = results[0].prediction, results[0].model
+    if len(results) > 1:
+        return InferenceResult(merge([result.prediction for result in results]), model)
+    return InferenceResult(merge_close_ups(whole, windows, [result.prediction for result in near]), model)
 
 
 def resized_to_model(prediction: SegmentationMaps, size_px: int) -> SegmentationMaps:

@@ -7,6 +7,7 @@ has passed, or a newer frame of its camera took its place. Standard library only
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -77,6 +78,7 @@ class Batcher(Generic[_T, _R]):
         self._options = options
         self._report = report
         self._waiting: FairQueue[_Job[_T, _R]] = FairQueue(_frames)
+        self._begun: deque[_Job[_T, _R]] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._busy_since_s: dict[int, float] = {}
@@ -130,14 +132,30 @@ class Batcher(Generic[_T, _R]):
         job: _Job[_T, _R] = _Job(item, context or RequestContext())
         dropped: list[str] = []
         with self._changed:
-            if self._closed:
-                raise errors.Draining("found the service stopping, expected it to run")
+            self._expect_open()
             if not self._superseded(job, dropped):
                 self._append(job, dropped)
             self._changed.notify()
         if dropped:
             self._report(0, dropped)
         return job.future
+
+    def submit_next(self, item: _T, context: RequestContext) -> Future[BatchResult[_R]]:
+        """Have an item of a frame answered that was answered in part: before all that wait, and beyond their limit.
+
+        Raises:
+            Draining: The batcher is closed.
+        """
+        job: _Job[_T, _R] = _Job(item, context)
+        with self._changed:
+            self._expect_open()
+            self._begun.append(job)
+            self._changed.notify()
+        return job.future
+
+    def _expect_open(self) -> None:
+        if self._closed:
+            raise errors.Draining("found the service stopping, expected it to run")
 
     def _older(self, context: RequestContext) -> _Job[_T, _R] | None:
         """The waiting frame that a `latest` one of its camera and view replaces."""
@@ -179,21 +197,21 @@ class Batcher(Generic[_T, _R]):
     def _next_batch(self) -> tuple[list[_Job[_T, _R]], list[str]] | None:
         """Wait for items, take up to a batch of those still wanted (maybe none); None when closed and empty."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
+            self._changed.wait_for(lambda: self._waiting or self._begun or self._closed)
             if self._options.batch_wait_s and not self._closed:
                 self._changed.wait_for(self._filled, self._options.batch_wait_s)
-            if not self._waiting and self._closed:
+            if not self._waiting and not self._begun and self._closed:
                 return None
             return self._take()
 
     def _filled(self) -> bool:
-        return self._closed or self.depth >= self._options.batch_max
+        return bool(self._closed or self._begun or self.depth >= self._options.batch_max)
 
     def _take(self) -> tuple[list[_Job[_T, _R]], list[str]]:
         jobs: list[_Job[_T, _R]] = []
         dropped: list[str] = []
-        while self._waiting and sum(map(_frames, jobs)) < self._options.batch_max:
-            job = self._waiting.pop()
+        while (self._begun or self._waiting) and sum(map(_frames, jobs)) < self._options.batch_max:
+            job = self._begun.popleft() if self._begun else self._waiting.pop()
             if time.perf_counter() >= job.context.deadline_s:
                 dropped.append(_drop(job, DeadlineExceeded("the deadline passed before the model was free")))
             elif job.future.set_running_or_notify_cancel():

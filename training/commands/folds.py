@@ -143,8 +143,12 @@ def out_of_fold(model: Predictor, path: Path, out: Path, frames: Sequence[Frame]
         if asked.setdefault(frame_key(fit(load_image(frame.image), model.size_px)), answer) is not answer:
             raise DataError(f"{frame.image}: the same picture as one in another fold; expected it in one camera group")
 
+    latest: list[Predict] = []
+
     def predict(frame: RGB) -> SegmentationMaps:
-        return asked[frame_key(frame)](frame)
+        """A view that is none of the frames is a close-up of the one that was asked for last."""
+        latest[:] = [asked.get(frame_key(frame), *latest)]
+        return latest[0](frame)
 
     shown = calibrated(predict, model.calibration) if model.calibration else predict
     return model._replace(predict=shown, folds=folds)

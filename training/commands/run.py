@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.markdown import Markdown
 
+from models.close_ups import CloseUps
 from models.manifest import Manifest, ManifestError
 from models.networks.backbone import EncoderError, WeightsError
 from models.networks.library import LibraryError
@@ -205,6 +206,8 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
             "found --folds with --tiles or --samples, expected it without: the runs answer whole frames, in one pass"
         )
     predictor = load_predictor(options.model)._replace(tiles=options.tiles)
+    if options.no_close_ups or options.model.is_file():
+        predictor = predictor._replace(close_ups=None if options.no_close_ups else CloseUps())
     # Now, for a run that goes on writes another in its place.
     sampled = load_segmenter(options.model) if options.samples else None
     frames = frames_to_score(options.data, options.split, options.subset)

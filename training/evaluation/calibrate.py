@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from models.geometry import fit, unfit
+from models.geometry import unfit
 from training.data.frames import Frame, load_image, load_mask
-from training.evaluation.predictor import Predictor, calibrated
+from training.evaluation.predictor import Predictor, calibrated, predict_frame
 from training.metrics.bootstrap import by_group
 from training.metrics.calibration import Calibration, LogitHistogram, fit_calibration, fit_temperature, logit_histogram
 from training.metrics.reliability import ALL, best_form, calibration_table
@@ -36,5 +36,5 @@ def _histogram(predictor: Predictor, frame: Frame) -> LogitHistogram:
     """Pixels of a frame, at its own resolution, by logit and truth."""
     image = load_image(frame.image)
     mask = load_mask(frame, image.shape) > 0.5
-    probability = predictor.predict(fit(image, predictor.size_px)).probability
+    probability = predict_frame(predictor, image).probability
     return logit_histogram(unfit(probability, mask.shape[1], mask.shape[0]), mask)

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ def evaluate(predictor: Predictor, data: Folders, split: str, subset: Path | Non
         "model_sha256": predictor.sha256,
         "split": split,
         "tiles": predictor.tiles,
+        "close_ups": asdict(predictor.close_ups) if predictor.close_ups and not predictor.tiles else None,
         "folds": predictor.folds,
         "subset": {"file": subset.name, "frames": len(frames)} if subset else None,
         "smoke_free_target": predictor.false_alarms,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from models.close_ups import CloseUps, close_ups, merge_close_ups
 from models.geometry import RGB, fit
 from models.manifest import MINIMUM_REGION, Manifest, describe
 from models.maps import SegmentationMaps
@@ -33,9 +34,10 @@ class Predictor(NamedTuple):
         false_alarms: Image-level rate that a fitted threshold keeps where it can.
         description: What it is, for reports.
         calibration: What the shown probability is calibrated by; None where that is not known.
-        tiles: Those that are looked at beside the whole frame.
+        tiles: Those that are looked at beside the whole frame; then there are no close-ups.
         sha256: Of the checkpoint file, or of the release's fp32 model: what identifies the weights.
         folds: How many runs of `train --folds` answer in its place, see `training.commands.folds`; 0: none.
+        close_ups: How small smoke is looked at once more; None: not at all.
     """
 
     predict: Predict
@@ -48,14 +50,17 @@ class Predictor(NamedTuple):
     tiles: Tiles | None = None
     sha256: str = ""
     folds: int = 0
+    close_ups: CloseUps | None = None
 
 
 def predict_frame(model: Predictor, image: RGB) -> SegmentationMaps:
-    """The maps of a frame (height, width, 3) uint8 RGB, as the service answers: merged with its tiles where they show more of it."""
+    """The maps of a frame (height, width, 3) uint8 RGB, as the service answers: with tiles or close-ups where they show more."""
     height, width = image.shape[:2]
     if model.tiles and worth_tiling(width, height, model.size_px):
         return merge([model.predict(view) for view in views(image, model.size_px)])
-    return model.predict(fit(image, model.size_px))
+    whole = model.predict(fit(image, model.size_px))
+    windows = model.close_ups.windows(whole.probability, width, height) if model.close_ups and not model.tiles else ()
+    return merge_close_ups(whole, windows, [model.predict(view) for view in close_ups(image, windows, model.size_px)])
 
 
 def torch_predictor(segmenter: SmokeSegmenter) -> Predict:
@@ -122,7 +127,16 @@ def load_predictor(path: Path) -> Predictor:
         name = f"{manifest.name}-{manifest.version}"
         calibration = _calibration_of(manifest)
         size_px, region, threshold = manifest.input.size_px, manifest.minimum_region, manifest.threshold
-        return Predictor(predict, size_px, region, threshold, name, calibration=calibration, sha256=manifest.sha256)
+        return Predictor(
+            predict,
+            size_px,
+            region,
+            threshold,
+            name,
+            calibration=calibration,
+            sha256=manifest.sha256,
+            close_ups=manifest.close_ups,
+        )
     sha256 = sha256_of(path)
     segmenter, config = load_segmenter(path)
     segmenter = segmenter.to(memory_format=torch.channels_last)

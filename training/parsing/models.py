@@ -89,6 +89,11 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
     parser.add_argument(
+        "--no-close-ups",
+        action="store_true",
+        help="look at whole frames alone, not at small smoke once more from nearby",
+    )
+    parser.add_argument(
         "--beside",
         type=Path,
         metavar="REPORT",

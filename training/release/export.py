@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import torch
 
+from models.close_ups import CloseUps
 from models.drift import Histogram
 from models.gate import Gate
 from models.geometry import RGB, Map, fit
@@ -160,6 +161,7 @@ def _expect_promises(report: Mapping[str, Any]) -> None:
     """Raises ExportError where a manifest cannot take what the report says, before minutes of proofs."""
     try:
         _calibration(report), _gate(report), _operating_points(report), _reference(report), _novelty_limit(report)
+        _close_ups(report)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ExportError(f"the evaluation is none that `evaluate` wrote: {error}") from error
 
@@ -207,6 +209,7 @@ def _write_release(
         operating_points=_operating_points(report),
         reference=_reference(report),
         novelty_limit=_novelty_limit(report),
+        close_ups=_close_ups(report),
     ).write(folder)
 
 
@@ -226,6 +229,12 @@ def _novelty_limit(report: Mapping[str, Any]) -> float | None:
     """Above which novelty a frame is unfamiliar; None where nothing was evaluated, or the model tells none."""
     measured = report.get("novelty")
     return float(measured["limit"]) if measured else None
+
+
+def _close_ups(report: Mapping[str, Any]) -> CloseUps | None:
+    """The close-ups that the evaluation looked at; None where it looked at none, or nothing was evaluated."""
+    measured = report.get("close_ups")
+    return CloseUps.from_json(measured) if measured else None
 
 
 def _reference(report: Mapping[str, Any]) -> dict[str, Histogram] | None:

@@ -151,6 +151,15 @@ class LatencyBody(BaseModel):
         return cls(**{stage: round(1000 * value, 3) for stage, value in seconds.items()})
 
 
+class CloseUpsBody(BaseModel):
+    """Small regions of smoke and close-ups."""
+
+    looked: int = Field(description="Looked at once more from nearby: its maps are those of the close-up.")
+    skipped: int = Field(
+        description="Not looked at, for the model was not to be had in time: as seen on the whole frame."
+    )
+
+
 class SegmentResult(BaseModel):
     """What a segmentation says, whether over HTTP or on the command line."""
 
@@ -161,6 +170,10 @@ class SegmentResult(BaseModel):
     )
     tiles: Tiles | None = Field(
         description="Tiles that were looked at beside the whole frame; null: the whole frame alone."
+    )
+    close_ups: CloseUpsBody | None = Field(
+        None,
+        description="Small regions looked at once more from nearby. Null where the model's release has no close-ups.",
     )
     assessment: Assessment = Field(description="`clear`: no region. `smoke`: at least one, doubted or not.")
     smoke: SmokeBody
@@ -182,6 +195,7 @@ class SegmentResult(BaseModel):
             "frame": FrameBody.model_validate(segmentation.frame, from_attributes=True),
             "damaged": segmentation.damaged,
             "tiles": segmentation.tiles,
+            "close_ups": segmentation.close_ups and CloseUpsBody(**segmentation.close_ups._asdict()),
             "assessment": result.assessment,
             "smoke": SmokeBody.of(result.smoke, len(result.regions)),
             "regions": RegionBody.each(result.regions[:REGIONS_MAX], persistence),

@@ -63,6 +63,32 @@ def test_a_full_queue_refuses_at_once_and_takes_again_when_there_is_room():
         assert values([batcher.submit(4)]) == [8]
 
 
+def test_what_was_begun_goes_before_all_that_wait_and_beyond_their_limit():
+    gate = Gate()
+    with Batcher(gate, options(batch_max=1, queue_max=2)) as batcher:
+        futures = [batcher.submit(0)]
+        gate.entered.acquire(timeout=WAIT_S)
+        futures += [batcher.submit(1), batcher.submit(2), batcher.submit_next(3, RequestContext())]
+        gate.open.set()
+        assert values(futures) == [0, 2, 4, 6]
+    assert gate.batches == [[0], [3], [1], [2]]
+    with pytest.raises(Draining):
+        batcher.submit_next(4, RequestContext())
+
+
+def test_what_was_begun_is_finished_at_the_end_unless_its_deadline_has_passed():
+    gate = Gate()
+    with Batcher(gate, options(batch_max=1)) as batcher:
+        batcher.submit(0)
+        gate.entered.acquire(timeout=WAIT_S)
+        late = batcher.submit_next(1, RequestContext(deadline_s=0.0))
+        begun = batcher.submit_next(2, RequestContext())
+        gate.open.set()
+    assert values([begun]) == [4]
+    with pytest.raises(DeadlineExceeded):
+        late.result(WAIT_S)
+
+
 def test_an_answer_says_whether_others_waited_when_its_batch_began():
     gate = Gate()
     with Batcher(gate, options(batch_max=1)) as batcher:

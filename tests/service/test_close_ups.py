@@ -1,0 +1,104 @@
+"""Small smoke is looked at once more, through the whole service; what cannot be had in time costs no answer."""
+
+import base64
+import dataclasses
+
+import numpy as np
+import pytest
+
+from models.close_ups import CloseUps, close_ups, merge_close_ups
+from models.geometry import fit
+from models.maps import SegmentationMaps
+from service.runtime.providers import RuntimeOptions
+from service.runtime.session import open_model
+from tests.conftest import SIDE, build_release, closed_form
+from tests.pictures import array_of, file_of, plain
+from tests.service.conftest import ObedientModel
+
+EACH = CloseUps(smallest=0.0001, largest=0.02)
+ALL = "outputs=probability,total,aleatoric,epistemic"
+
+
+class Sharper(ObedientModel):
+    """Sees from nearby the opposite of what it saw on the whole frame."""
+
+    def predict(self, frames):
+        first = self.frames == 0
+        return super().predict(frames if first else [255 - np.asarray(frame) for frame in frames])
+
+
+class Failing(ObedientModel):
+    """Answers whole frames, and fails on what comes after them."""
+
+    def predict(self, frames):
+        if self.frames:
+            self.failure = RuntimeError("out of memory")
+        return super().predict(frames)
+
+
+def speckled() -> np.ndarray:
+    """A square of 10 x 10 in a frame of 160 x 160: 2 x 2 of the square's pixels, and dim ones around."""
+    frame = plain(20, 60, 90, 160, 160)
+    frame[78:88, 78:88] = (255, 200, 150)
+    return frame
+
+
+def post(client, frame, query=ALL):
+    return client.post(f"/segment?{query}", content=file_of(frame), headers={"Content-Type": "image/png"})
+
+
+@pytest.fixture
+def closer(obedient) -> ObedientModel:
+    obedient.manifest = dataclasses.replace(obedient.manifest, close_ups=EACH, minimum_region=0.0)
+    return obedient
+
+
+def test_every_map_is_the_whole_frames_with_the_close_ups_put_into_it(open_client, closer):
+    frame, sharper = speckled(), Sharper(closer.manifest)
+    reply = post(open_client(sharper), frame).json()
+    whole = SegmentationMaps(**closed_form(fit(frame, SIDE)))
+    windows = EACH.windows(whole.probability, 160, 160)
+    merged = merge_close_ups(
+        whole, windows, [SegmentationMaps(**closed_form(255 - v)) for v in close_ups(frame, windows, SIDE)]
+    )
+    assert reply["close_ups"] == {"looked": 1, "skipped": 0}
+    assert sharper.frames == 2
+    for name, most in {"probability": 1.0, "total": np.log(2), "aleatoric": np.log(2), "epistemic": np.log(2)}.items():
+        found = array_of(base64.b64decode(reply["maps"][name]["data"])) / 255 * most
+        assert np.abs(found - getattr(merged, name)).max() <= most / 510 + 1e-5
+    assert np.abs(whole.probability - merged.probability).max() > 0.1
+
+
+def test_a_frame_without_small_smoke_is_looked_at_once(open_client, closer):
+    reply = post(open_client(closer), plain(20, 60, 90, 160, 160)).json()
+    assert (reply["close_ups"], closer.frames) == ({"looked": 0, "skipped": 0}, 1)
+
+
+def test_beside_tiles_there_are_no_close_ups(open_client, closer):
+    reply = post(open_client(closer), speckled(), f"tiles=2x2&{ALL}").json()
+    assert (reply["close_ups"], closer.frames) == ({"looked": 0, "skipped": 0}, 5)
+
+
+def test_a_release_that_was_measured_without_has_none(open_client, obedient):
+    reply = post(open_client(obedient), speckled()).json()
+    assert (reply["close_ups"], obedient.frames) == (None, 1)
+
+
+def test_smoke_whose_close_up_fails_is_answered_as_seen_on_the_whole_frame(open_client, closer):
+    failing = Failing(closer.manifest)
+    answer = post(open_client(failing), speckled())
+    assert answer.status_code == 200
+    assert answer.json()["close_ups"] == {"looked": 0, "skipped": 1}
+    assert answer.json()["smoke"]["detected"]
+
+
+def test_a_camera_is_alarmed_of_smoke_that_was_looked_at_closer(open_client, closer):
+    client = open_client(closer)
+    replies = [post(client, speckled(), "outputs=&camera_id=ridge").json() for _ in range(3)]
+    assert [reply["alarm"]["state"] for reply in replies][-1] == "alarm"
+    assert {reply["close_ups"]["looked"] for reply in replies} == {1}
+
+
+def test_a_released_graph_is_looked_through_as_its_manifest_says(open_client, tmp_path):
+    model = open_model(build_release(tmp_path, close_ups=EACH), RuntimeOptions(provider="cpu"))
+    assert post(open_client(model), speckled()).json()["close_ups"] == {"looked": 1, "skipped": 0}
