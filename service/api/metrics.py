@@ -13,6 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from service.cameras.metrics import CameraMetrics
 from service.errors import KeyInsufficient, KeyMissing
+from service.pipeline.tiling import CloseUpCount
 from service.runtime.model import ModelInfo
 from service.runtime.supervision import Supervisor
 from service.scheduling.admission import AdmissionControl
@@ -42,6 +43,9 @@ class Metrics:
         self._decoders = counter("smoke_decoders_ended", "Decoding processes ended: slow, or lost.", ("reason",))
         for reason in ("slow", "lost"):
             self._decoders.labels(reason)
+        self._close_ups = counter("smoke_close_ups", "Small regions looked at once more, or skipped.", ("result",))
+        for result in CloseUpCount._fields:
+            self._close_ups.labels(result)
         self._closed = counter("smoke_connections_closed", "Connections closed by a limit.", ("reason",))
         self._lag = histogram("smoke_event_loop_lag_seconds", "How late the event loop was.", buckets=_SECONDS)
         self._permits = gauge("smoke_permits_used", "Requests, bytes and pixels in flight.", ("kind",))
@@ -145,6 +149,11 @@ class Metrics:
         """Time per stage of one answered frame."""
         for stage, value in seconds.items():
             self._stages.labels(stage).observe(value)
+
+    def observe_close_ups(self, count: CloseUpCount) -> None:
+        """Close-ups of one answered frame."""
+        for result, regions in count._asdict().items():
+            self._close_ups.labels(result).inc(regions)
 
     def keeps_pictures(self, results: Iterable[str]) -> None:
         """Pictures are kept, with these results: a count that is first seen at 1 has no rate."""

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, Self, TypeVar
+from typing import Self, TypeVar
 
 from models.drift import Histogram
 from models.geometry import Map, Region
@@ -25,7 +25,7 @@ from service.pipeline.options import SegmentOptions
 from service.pipeline.prepare import Preparation, PreparedFrame
 from service.pipeline.render import Rendering, render
 from service.pipeline.threshold import Threshold, threshold_in_force
-from service.pipeline.tiling import InferenceResults, ModelInputs, infer_each, merge_results
+from service.pipeline.tiling import CloseUpCount, InferenceResults, Looks, ModelInputs, infer_each
 from service.pipeline.workers import DecodeWorkers, Rank, RankedPool, WorkerOptions, WorkingSince
 from service.runtime.model import ModelInfo
 from service.runtime.slot import ModelSlot
@@ -44,23 +44,6 @@ class Stages:
     queue_s: float
     inference_s: float
     encode_s: float
-
-
-class CloseUpCount(NamedTuple):
-    """Small regions that were looked at once more, and those that were not: the model was not to be had in time."""
-
-    looked: int
-    skipped: int
-
-
-class _Looks(NamedTuple):
-    """What the model said of a frame's inputs and of its close-ups; and of both together, see `BatchResult`."""
-
-    results: InferenceResults
-    windows: tuple[Region, ...]
-    near: InferenceResults
-    queue_s: float
-    run_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +190,7 @@ class Pipeline:
             reference=model.manifest.reference or {},
             damaged=frame.damaged,
             probability=probability if watched else None,
-            close_ups=CloseUpCount(len(looks.near), len(looks.windows) - len(looks.near))
-            if model.manifest.close_ups
-            else None,
+            close_ups=looks.close_ups if model.manifest.close_ups else None,
         )
 
     async def _prepare(
@@ -233,11 +214,11 @@ class Pipeline:
         options: SegmentOptions,
         context: RequestContext,
         hold_pixels: HoldPixels,
-    ) -> _Looks:
+    ) -> Looks:
         """Look at the whole frame and its tiles, and then at small smoke from nearby."""
         done = await asyncio.wrap_future(self._batcher.submit(frame.inputs, replace(context, cost=len(frame.inputs))))
         windows = await self._windows(done.value, frame.size)
-        looks, work_s = _Looks(done.value, windows, (), done.queue_s, done.run_s), done.run_s / done.rounds
+        looks, work_s = Looks(done.value, windows, done.queue_s, done.run_s), done.run_s / done.rounds
         if windows:
             closer = await self._look_closer(body, windows, options, context, hold_pixels)
             if closer and closer.value[0].model.identity == done.value[0].model.identity:
@@ -283,10 +264,10 @@ class Pipeline:
         )
 
     def _postprocess(
-        self, body: bytes, size: Size, looks: _Looks, options: SegmentOptions, threshold: float
+        self, body: bytes, size: Size, looks: Looks, options: SegmentOptions, threshold: float
     ) -> tuple[FrameResult, Rendering, Map]:
         """Decode again for what is drawn: full frames kept through the queue would cost more memory than that costs time."""
-        answer = merge_results(looks.results, looks.windows if looks.near else (), looks.near)
+        answer = looks.merged
         prediction, manifest = answer.prediction, answer.model.manifest
         promised = (manifest.minimum_region, manifest.gate, manifest.novelty_limit)
         result = detect_smoke(prediction, size, threshold, *promised)

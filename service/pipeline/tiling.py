@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from models.close_ups import merge_close_ups
 from models.geometry import RGB, Region, fit, fit_map
@@ -16,6 +17,44 @@ InferenceResults = tuple[InferenceResult, ...]
 """One per view, all of them of one model."""
 
 
+class CloseUpCount(NamedTuple):
+    """Small regions that were looked at once more, and those that were not: the model was not to be had in time."""
+
+    looked: int
+    skipped: int
+
+
+class Looks(NamedTuple):
+    """What the model said of one frame.
+
+    Attributes:
+        results: Of its inputs: of the whole, and of the tiles where there are any.
+        windows: Around small smoke that they show.
+        queue_s, run_s: How long all of it waited for the model, and took it.
+        near: What the model said of the windows' close-ups; empty where that was not to be had.
+    """
+
+    results: InferenceResults
+    windows: tuple[Region, ...]
+    queue_s: float
+    run_s: float
+    near: InferenceResults = ()
+
+    @property
+    def close_ups(self) -> CloseUpCount:
+        """How many there were."""
+        return CloseUpCount(len(self.near), len(self.windows) - len(self.near))
+
+    @property
+    def merged(self) -> InferenceResult:
+        """One answer for the frame: maps of the model's square, or those merged with the tiles', which are larger."""
+        whole, model = self.results[0].prediction, self.results[0].model
+        if len(self.results) > 1:
+            return InferenceResult(merge([result.prediction for result in self.results]), model)
+        windows = self.windows if self.near else ()
+        return InferenceResult(merge_close_ups(whole, windows, [result.prediction for result in self.near]), model)
+
+
 def model_inputs(frame: RGB, options: SegmentOptions, size_px: int) -> ModelInputs:
     """What the model is shown: the whole frame alone, unless tiles are wanted and would show more of it."""
     height, width = frame.shape[:2]
@@ -28,16 +67,6 @@ def infer_each(slot: ModelSlot, asked: Sequence[ModelInputs]) -> list[InferenceR
     """Have one model answer all the views of some frames, which fail together."""
     results = iter(slot.infer([view for inputs in asked for view in inputs]))
     return [tuple(itertools.islice(results, len(inputs))) for inputs in asked]
-
-
-def merge_results(
-    results: InferenceResults, windows: Sequence[Region] = (), near: InferenceResults = ()
-) -> InferenceResult:
-    """One answer for the frame: maps of the model's square, or those merged with its tiles, which are larger, or its close-ups."""
-    whole, model = results[0].prediction, results[0].model
-    if len(results) > 1:
-        return InferenceResult(merge([result.prediction for result in results]), model)
-    return InferenceResult(merge_close_ups(whole, windows, [result.prediction for result in near]), model)
 
 
 def resized_to_model(prediction: SegmentationMaps, size_px: int) -> SegmentationMaps:

@@ -14,7 +14,7 @@ from models.tiles import merge, views
 from service.__main__ import main
 from service.errors import DeadlineExceeded, ServiceFull, Superseded
 from service.pipeline.options import SegmentOptions
-from service.pipeline.tiling import infer_each, merge_results, model_inputs
+from service.pipeline.tiling import Looks, infer_each, model_inputs
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import OnnxModel, open_model
 from service.runtime.slot import LoadedModel, ModelSlot
@@ -211,7 +211,8 @@ def test_the_answers_of_several_frames_are_not_mixed(obedient):
     for frame, answer in zip(frames, answers, strict=True):
         alone = infer_each(slot, [model_inputs(frame, order, SIDE)])[0]
         np.testing.assert_array_equal(
-            merge_results(answer).prediction.probability, merge_results(alone).prediction.probability
+            Looks(answer, (), 0.0, 0.0).merged.prediction.probability,
+            Looks(alone, (), 0.0, 0.0).merged.prediction.probability,
         )
 
 

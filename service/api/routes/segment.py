@@ -30,6 +30,7 @@ from service.api.schemas.segment import SegmentResponse
 from service.api.state import AppState, AppStateDep
 from service.cameras.clock import Stamp
 from service.errors import RequestError
+from service.pipeline.tiling import CloseUpCount
 from service.pipeline.workers import Rank
 
 router = APIRouter()
@@ -134,6 +135,7 @@ async def _respond(state: AppState, answer: Answer, media_type: str) -> Response
     made = partial(answer.content, media_type)
     content, content_type = made() if answer.small else await state.pipeline.offload(made, Rank.FINISH)
     state.metrics.observe_stages({stage: value / 1000.0 for stage, value in stages_ms.items()})
+    state.metrics.observe_close_ups(answer.segmentation.close_ups or CloseUpCount(0, 0))
     timing = ", ".join(f"{stage};dur={value:.3f}" for stage, value in stages_ms.items())
     told = {} if media_type == JSON else answer.headers()
     return Response(content, headers={"Server-Timing": timing, **told}, media_type=content_type)
