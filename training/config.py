@@ -71,12 +71,22 @@ class Network(_Section):
 
 
 class Stage(_Section):
-    """Some consecutive steps whose views are cut alike: `batch` a step, of this side, `whole` squashed frames or crops of them."""
+    """Some consecutive steps whose views are cut alike: `batch` a step, of this side, `whole` squashed frames or crops of them.
+
+    `close_ups` is the share of close-ups among whole frames: see `training.data.augment.close_up`.
+    """
 
     steps: Positive
     batch: Positive
     size_px: Side
     whole: bool = False
+    close_ups: Part = 0.0
+
+    @model_validator(mode="after")
+    def _has_whole_frames_to_look_at_closer(self) -> Self:
+        if self.close_ups and not self.whole:
+            raise ValueError("close_ups need whole frames: found whole = false, and crops of any size already")
+        return self
 
     @model_validator(mode="after")
     def _leaves_more_than_one_value_a_channel(self) -> Self:

@@ -12,6 +12,10 @@ _GREY = 0.06
 """Share of views without colour, as some cameras are, and others at dusk."""
 
 
+_ZOOM = (1.7, 2.9)
+"""How much larger a close-up shows things than the whole frame does; that of `models.close_ups.CloseUps` is 2.4."""
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """A picture with what is known of its pixels, a frame or a square piece of one.
@@ -54,6 +58,22 @@ def crop(
     top, left = _corner(frame.mask, rng, high, wide, smoke_centred)
     piece = (slice(top, top + high), slice(left, left + wide))
     return whole(_part(frame, piece), size_px)
+
+
+def close_up(frame: View, rng: np.random.Generator, *, size_px: int, smoke_centred: float) -> View:
+    """A piece of nearly the frame's proportions, near the size at which `models.close_ups` looks at small smoke.
+
+    Args:
+        frame: What to cut from.
+        rng: Source of size and place.
+        size_px: Side of the square that it becomes.
+        smoke_centred: As of `crop`.
+    """
+    height, width = frame.mask.shape
+    zoom = rng.uniform(*_ZOOM)
+    high, wide = (max(1, round(side / (zoom * rng.uniform(0.9, 1.1)))) for side in (height, width))
+    top, left = _corner(frame.mask, rng, high, wide, smoke_centred)
+    return whole(_part(frame, (slice(top, top + high), slice(left, left + wide))), size_px)
 
 
 def whole(frame: View, size_px: int) -> View:

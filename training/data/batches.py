@@ -142,10 +142,8 @@ class Batches(Dataset[Batch]):
         known = load_known(frame, image.shape)
         if rng.random() < self._data.decoys:
             image = self._with_distractors(image, np.maximum(mask, 1.0 - known), rng.spawn(1)[0])
-        # A crop might cut a box in two, and no one knows on which side its smoke is; or miss all strokes on smoke.
-        whole = stage.whole or name in (BOXED, SCRIBBLED)
         seen = View(image, mask, transmission(image), known)
-        view = augment.flip(self._cut(seen, rng, stage.size_px, whole=whole), rng)
+        view = augment.flip(self._cut(seen, rng, stage, weak=name in (BOXED, SCRIBBLED)), rng)
         image = view.image
         for change in (augment.add_haze_bank, augment.add_sun, augment.change_light, augment.change_quality):
             image = change(image, rng, self._data.strength)
@@ -171,16 +169,15 @@ class Batches(Dataset[Batch]):
                 image = distractors.paste_distractor(distractor, image, mask, rng)
         return image
 
-    def _cut(self, frame: View, rng: np.random.Generator, size_px: int, *, whole: bool) -> View:
-        if whole:
+    def _cut(self, frame: View, rng: np.random.Generator, stage: Stage, *, weak: bool) -> View:
+        """A view of the stage; of weak labels the whole: a piece might cut a box in two, or miss all strokes on smoke."""
+        size_px, smoke_centred = stage.size_px, self._data.smoke_centred
+        if not weak and stage.close_ups and rng.random() < stage.close_ups:
+            return augment.close_up(frame, rng, size_px=size_px, smoke_centred=smoke_centred)
+        if weak or stage.whole:
             return augment.whole(frame, size_px)
-        return augment.crop(
-            frame,
-            rng,
-            size_px=size_px,
-            squashed_px=self._data.squashed_px,
-            smoke_centred=self._data.smoke_centred,
-        )
+        squashed_px = self._data.squashed_px
+        return augment.crop(frame, rng, size_px=size_px, squashed_px=squashed_px, smoke_centred=smoke_centred)
 
 
 class _Source:

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from tests.pictures import noisy
-from training.data.augment import View, add_haze_bank, add_sun, change_light, change_quality, crop, flip, whole
+from training.data.augment import (
+    View,
+    add_haze_bank,
+    add_sun,
+    change_light,
+    change_quality,
+    close_up,
+    crop,
+    flip,
+    whole,
+)
 
 
 def rng(seed: int) -> np.random.Generator:
@@ -70,6 +80,18 @@ def test_a_crop_larger_than_the_frame_is_the_frame():
     assert np.array_equal(everything.image, fitted.image)
     assert np.array_equal(everything.mask, fitted.mask)
     assert np.array_equal(everything.transmission, fitted.transmission)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_close_up_shows_the_smoke_about_as_large_as_inference_does(seed):
+    view = close_up(marked(100, 150, 8), rng(seed), size_px=96, smoke_centred=1.0)
+    assert view.image.shape == (96, 96, 3)
+    across, down = view.mask.any(0).sum() / 96 * 320 / 8, view.mask.any(1).sum() / 96 * 240 / 8
+    # 1.7 to 2.9 times, a tenth more or less, and a pixel at either end; less where the smoke is cut at the view's edge.
+    assert across < 4.2
+    assert down < 4.2
+    assert max(across, down) > 1.2
+    assert ((view.image[..., 0] >= 128) != (view.mask > 0)).mean() < 0.02
 
 
 def test_a_frame_without_smoke_is_cropped_anywhere():

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
-from models.geometry import Box
+from models.geometry import Box, fit
 from training.commands.config_file import read_config
 from training.config import Data, Source, Stage
 from training.data.batches import Batch, Batches, _Source, unused_frames
 from training.data.files import DataError
 from training.data.folders import read_frames
-from training.data.frames import Frame
+from training.data.frames import Frame, load_image
 from training.data.transmission import transmission
 
 STAGES = (Stage(steps=5, batch=3, size_px=64), Stage(steps=2, batch=2, size_px=48, whole=True))
@@ -239,6 +240,29 @@ def test_a_view_with_boxes_is_whole_smoke_free_by_its_mask_and_unknown_in_and_ne
         assert 0.45 < (known == 0).any(1).float().mean() < 0.6
         assert known[0].all()
         assert known[-1].all()
+
+
+@pytest.mark.parametrize(("close_ups", "least", "most"), [(0.0, 1.0, 1.0), (0.5, 0.2, 0.8), (1.0, 0.0, 0.0)])
+def test_so_many_of_the_whole_frames_are_close_ups_and_none_of_those_with_boxes(data, close_ups, least, most):
+    stages = (Stage(steps=1, batch=24, size_px=64, whole=True, close_ups=close_ups),)
+    plain = {"strength": 0.0, "decoys": 0.0}
+    frames = read_frames(data, "train")
+    smoke = [frame for frame in frames if frame.kind == "real_smoke"]
+    boxed = [replace(frame, mask=None, kind="real_smoke_box", boxes=(Box(0, 0, 9, 9),)) for frame in smoke]
+    fitted = [fit(load_image(frame.image), 64) for frame in frames]
+
+    def share_whole(source: Source, of: list[Frame]) -> float:
+        drawn = Batches(of, views({source: 1.0}, **plain), stages, 1)[0].image.permute(0, 2, 3, 1).numpy()
+        either = [(image, image[:, ::-1]) for image in fitted]
+        return float(np.mean([any(np.array_equal(view, one) for pair in either for one in pair) for view in drawn]))
+
+    assert least <= share_whole("real_smoke", frames) <= most
+    assert share_whole("real_smoke_box", boxed) == 1.0
+
+
+def test_a_stage_of_crops_has_no_close_ups():
+    with pytest.raises(ValidationError, match="close_ups need whole frames"):
+        Stage(steps=1, batch=2, size_px=64, close_ups=0.5)
 
 
 def test_all_is_known_where_there_is_a_mask(data):
