@@ -5,12 +5,14 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from models.close_ups import CloseUps
 from models.manifest import OUTPUTS, Manifest
 from tests.training.conftest import tiny
 from tests.training.rendered import HEIGHT_PX, WIDTH_PX
@@ -317,6 +319,10 @@ def test_train_evaluate_export_and_evaluate_again(capsys, data, tmp_path):
     again = json.loads((tmp_path / "again/report.json").read_text())
     assert manifest.threshold == first["threshold"] == again["threshold"]
     assert manifest.numbers["at_threshold"] == first["at_threshold"]
+    assert asdict(manifest.close_ups) == first["close_ups"] == again["close_ups"] == asdict(CloseUps())
+    whole = ["--no-close-ups", "--data", str(data), "--out", str(tmp_path / "whole")]
+    assert main(["evaluate", str(release), *whole]) == 0
+    assert json.loads((tmp_path / "whole/report.json").read_text())["close_ups"] is None
     assert set(manifest.reference) == {"brightness", "contrast", "epistemic", "novelty"}
     assert again["beside"]["calibration_table"] == first["calibration_table"]
     assert first["sampling_free"]["nested"]["latents"] == 5

@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 
+from models.close_ups import CloseUps
 from models.drift import Histogram
 from models.gate import Gate
 from models.geometry import fit
@@ -84,6 +85,18 @@ def test_an_evaluation_that_tells_novelty_is_none_of_a_run_that_knows_none(tiny_
     report = REPORT | {"novelty": {"median": 0.9, "limit": 2.5, "share": 0.05}}
     with pytest.raises(ExportError, match=r"last\.ckpt: knows no novelty, which the evaluation tells"):
         export(unfitted, tmp_path / "out", None, "1.2.3", report)
+
+
+def test_a_release_is_looked_through_as_it_was_measured(tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(exporting, "model_card", lambda *_: "a card\n")
+    measured = CloseUps(largest=0.01, most=2)
+    folder = export(tiny_run.checkpoint, tmp_path, None, "1.2.3", REPORT | {"close_ups": asdict(measured)})
+    assert Manifest.read(folder).close_ups == load_predictor(folder).close_ups == measured
+
+
+def test_close_ups_that_cannot_be_are_refused_before_minutes_of_proofs(tiny_run: Run, tmp_path: Path):
+    with pytest.raises(ExportError, match=r"found close_ups\.side 2, expected a number above 0, of 1 at most"):
+        export(tiny_run.checkpoint, tmp_path, None, "1.2.3", REPORT | {"close_ups": asdict(CloseUps()) | {"side": 2}})
 
 
 def test_of_a_release_that_nobody_measured_the_graph_tells_no_novelty(released: Path):
