@@ -29,6 +29,7 @@ def model_card(
         "parity": parity,
         "remark": remark,
         "folds": report.get("folds"),
+        "close_ups": report.get("close_ups"),
         "measured": _below_a_heading(markdown(report)) if report else "",
     }
     return render(Path(__file__).with_name("model_card.md.jinja"), values)

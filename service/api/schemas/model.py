@@ -53,6 +53,9 @@ class ReleaseBody(ModelBody):
     novelty_limit: float | None = Field(
         description="Novelty above which a frame is unfamiliar; null: the release tells no novelty."
     )
+    close_ups: dict[str, Any] | None = Field(
+        description="How small regions are looked at once more from nearby; null: the release was measured without."
+    )
     outputs: list[dict[str, Any]] = Field(description="Name, unit and range of each map.")
     numbers: dict[str, Any] = Field(description="What was measured at the release.")
 
@@ -67,6 +70,7 @@ class ReleaseBody(ModelBody):
             minimum_region=manifest.minimum_region,
             gate=asdict(manifest.gate) if manifest.gate else None,
             novelty_limit=manifest.novelty_limit,
+            close_ups=asdict(manifest.close_ups) if manifest.close_ups else None,
             outputs=[asdict(output) for output in manifest.outputs],
             numbers=dict(manifest.numbers),
         )
