@@ -13,7 +13,6 @@ from typing import Any
 from rich.console import Console
 from rich.markdown import Markdown
 
-from models.close_ups import CloseUps
 from models.manifest import Manifest, ManifestError
 from models.networks.backbone import EncoderError, WeightsError
 from models.networks.library import LibraryError
@@ -52,7 +51,7 @@ from training.engine.step import NonFiniteLossError
 from training.evaluation.calibrate import calibrate
 from training.evaluation.evaluate import evaluate, write
 from training.evaluation.feedback import Watch, by_threshold, read_feedback, threshold_table
-from training.evaluation.predictor import load_predictor
+from training.evaluation.predictor import load_predictor, looking_closer
 from training.evaluation.report import ReportError, headline, read_report, read_report_of
 from training.evaluation.sampling_agreement import compare_with_sampling
 from training.evaluation.validation import validate
@@ -206,8 +205,10 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
             "found --folds with --tiles or --samples, expected it without: the runs answer whole frames, in one pass"
         )
     predictor = load_predictor(options.model)._replace(tiles=options.tiles)
-    if options.no_close_ups or options.model.is_file():
-        predictor = predictor._replace(close_ups=None if options.no_close_ups else CloseUps())
+    if options.no_close_ups:
+        predictor = predictor._replace(close_ups=None)
+    elif options.model.is_file():
+        predictor = looking_closer(predictor)
     # Now, for a run that goes on writes another in its place.
     sampled = load_segmenter(options.model) if options.samples else None
     frames = frames_to_score(options.data, options.split, options.subset)

@@ -78,6 +78,7 @@ def evaluate(predictor: Predictor, data: Folders, split: str, subset: Path | Non
         "close_ups": asdict(predictor.close_ups) if predictor.close_ups and not predictor.tiles else None,
         "folds": predictor.folds,
         "subset": {"file": subset.name, "frames": len(frames)} if subset else None,
+        "minimum_region": predictor.minimum_region,
         "smoke_free_target": predictor.false_alarms,
         "threshold": level / segmentation.LEVELS,
         **_measure(scores, level, predictor),

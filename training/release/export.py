@@ -16,7 +16,16 @@ from models.close_ups import CloseUps
 from models.drift import Histogram
 from models.gate import Gate
 from models.geometry import RGB, Map, fit
-from models.manifest import NOVELTY, OUTPUTS, Golden, Input, Manifest, describe, expect_possible
+from models.manifest import (
+    MINIMUM_REGION,
+    NOVELTY,
+    OUTPUTS,
+    Golden,
+    Input,
+    Manifest,
+    describe,
+    expect_possible,
+)
 from models.maps import SegmentationMaps
 from models.networks.segmenter import SmokeSegmenter
 from models.operating_points import OperatingPoints
@@ -197,6 +206,7 @@ def _write_release(
         models={"fp32": MODEL},
         golden=Golden(GOLDEN_FRAME, GOLDEN_MAPS, GOLDEN_TOLERANCE),
         threshold=threshold,
+        minimum_region=float(report.get("minimum_region", MINIMUM_REGION)),
         input=Input(size_px=size_px),
         parity=differences,
         numbers={

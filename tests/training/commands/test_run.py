@@ -320,6 +320,7 @@ def test_train_evaluate_export_and_evaluate_again(capsys, data, tmp_path):
     assert manifest.threshold == first["threshold"] == again["threshold"]
     assert manifest.numbers["at_threshold"] == first["at_threshold"]
     assert asdict(manifest.close_ups) == first["close_ups"] == again["close_ups"] == asdict(CloseUps())
+    assert manifest.minimum_region == first["minimum_region"] == again["minimum_region"] == 0.0001
     whole = ["--no-close-ups", "--data", str(data), "--out", str(tmp_path / "whole")]
     assert main(["evaluate", str(release), *whole]) == 0
     assert json.loads((tmp_path / "whole/report.json").read_text())["close_ups"] is None

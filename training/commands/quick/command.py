@@ -172,7 +172,8 @@ def _compare(asked: Quick, data: Sequence[Path], frames: Sequence[Frame], checkp
         return dict(json.loads(kept.read_text(encoding="utf-8")))
     before = load_predictor(asked.start)
     before = before if before.threshold is not None else calibrate(before, frames)[0]
-    after, calibration = calibrate(load_predictor(checkpoint)._replace(close_ups=before.close_ups), frames)
+    untuned = load_predictor(checkpoint)._replace(close_ups=before.close_ups, minimum_region=before.minimum_region)
+    after, calibration = calibrate(untuned, frames)
     for name, predictor, added in (("before", before, {}), ("after", after, {"calibration": calibration})):
         _report(predictor, data, asked.out / name, added)
     found = paired(measure_frames(before, frames), measure_frames(after, frames))
