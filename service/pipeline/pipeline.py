@@ -202,7 +202,8 @@ class Pipeline:
         windows: tuple[Region, ...] = (),
     ) -> PreparedFrame:
         wanted = Preparation(self._limits, options, self._slot.model.manifest.input.size_px, watched, windows)
-        frame = await self.offload(lambda: self._decoders.prepare(body, wanted, hold_pixels))
+        rank = Rank.FINISH if windows else Rank.BEGIN
+        frame = await self.offload(lambda: self._decoders.prepare(body, wanted, hold_pixels), rank)
         if not options.at_frame_size:
             hold_pixels(0)  # What waits for the model is small: a hundred large frames may.
         return frame
@@ -246,11 +247,14 @@ class Pipeline:
     ) -> BatchResult[InferenceResults] | None:
         """The model's answers to close-ups of a frame, which is decoded again: full frames kept through the queue would cost more.
 
-        None where they cannot be had: the whole frame's answer stands, for no smoke may be lost of it.
+        None where they cannot be had, or not in time: the whole frame's answer stands, for no smoke may be lost of it.
         """
+        work_s = self._estimator.service_time_s(1 + len(windows))
+        own = replace(context, cost=len(windows), latest=False, deadline_s=context.deadline_s - work_s)
+        if own.left_s <= 0.0:
+            return None
         try:
             near = await self._prepare(body, options, False, hold_pixels, windows)
-            own = replace(context, cost=len(near.inputs), latest=False)
             return await asyncio.wrap_future(self._batcher.submit_next(near.inputs, own))
         except ClientGone:
             raise
