@@ -30,6 +30,7 @@ class CloseUps:
         smallest, largest: Area of such a region, as fractions of the frame: larger smoke is better judged with what lies around it.
         side: Of a window, as a share of the frame's width and height.
         most: Windows a frame, of the largest regions.
+        cut: Probability at an edge of its window from which on a close-up is left out: its smoke is larger than the window.
 
     Raises:
         CloseUpError: One of them is out of its range.
@@ -40,9 +41,16 @@ class CloseUps:
     largest: float = 0.002
     side: float = 5 / 12
     most: int = 4
+    cut: float = 0.75
 
     def __post_init__(self) -> None:
-        shares = {"seen": self.seen, "smallest": self.smallest, "largest": self.largest, "side": self.side}
+        shares = {
+            "seen": self.seen,
+            "smallest": self.smallest,
+            "largest": self.largest,
+            "side": self.side,
+            "cut": self.cut,
+        }
         for name, share in shares.items():
             if not (isinstance(share, int | float) and 0.0 < share <= 1.0):
                 raise CloseUpError(f"found close_ups.{name} {share!r}, expected a number above 0, of 1 at most")
@@ -76,6 +84,32 @@ class CloseUps:
                 chosen.append(_around(region, len(probability), round(self.side * len(probability))))
         return tuple(chosen)
 
+    def merge(
+        self, whole: SegmentationMaps, windows: Sequence[Region], answers: Sequence[SegmentationMaps]
+    ) -> SegmentationMaps:
+        """The maps of a frame, with those of its close-ups put into their windows.
+
+        Within a window all four maps are the close-up's; over `_TAPER` of its side, from its edge on, they are a mixture with those of
+        the whole frame, so that there is no seam. So total = aleatoric + epistemic still. Novelty is that of the whole frame.
+
+        Returns:
+            Maps of the whole's size.
+        """
+        if not windows:
+            return whole
+        probability, total, aleatoric, epistemic = merged = [values.copy() for values in whole.maps]
+        for window, answer in zip(windows, answers, strict=True):
+            side, size_px = window.width, len(whole.probability)
+            near = [fit_map(values, side) for values in answer.maps]
+            weight = np.minimum.outer(_rise(window.top, side, size_px), _rise(window.left, side, size_px))
+            edge = weight < 1.0 / (_TAPER * side)  # its outermost pixels, but for those at the frame's own edge
+            if near[0][edge].max(initial=0.0) >= self.cut:
+                continue
+            piece = (slice(window.top, window.top + side), slice(window.left, window.left + side))
+            for values, seen in zip(merged, near, strict=True):
+                values[piece] += weight * (seen - values[piece])
+        return SegmentationMaps(probability, total, aleatoric, epistemic, whole.novelty)
+
 
 def close_ups(image: RGB, windows: Sequence[Region], size_px: int) -> tuple[RGB, ...]:
     """What the model is shown of each window.
@@ -91,29 +125,6 @@ def close_ups(image: RGB, windows: Sequence[Region], size_px: int) -> tuple[RGB,
     height, width = image.shape[:2]
     boxes = (box_on_frame(window, size_px, width, height) for window in windows)
     return tuple(fit(image[box.y : box.y + box.height, box.x : box.x + box.width], size_px) for box in boxes)
-
-
-def merge_close_ups(
-    whole: SegmentationMaps, windows: Sequence[Region], answers: Sequence[SegmentationMaps]
-) -> SegmentationMaps:
-    """The maps of a frame, with those of its close-ups put into their windows.
-
-    Within a window all four maps are the close-up's; over `_TAPER` of its side, from its edge on, they are a mixture with those of the
-    whole frame, so that there is no seam. So total = aleatoric + epistemic still. Novelty is that of the whole frame.
-
-    Returns:
-        Maps of the whole's size.
-    """
-    if not windows:
-        return whole
-    probability, total, aleatoric, epistemic = merged = [values.copy() for values in whole.maps]
-    for window, answer in zip(windows, answers, strict=True):
-        side, size_px = window.width, len(whole.probability)
-        weight = np.minimum.outer(_rise(window.top, side, size_px), _rise(window.left, side, size_px))
-        piece = (slice(window.top, window.top + side), slice(window.left, window.left + side))
-        for values, near in zip(merged, answer.maps, strict=True):
-            values[piece] += weight * (fit_map(near, side) - values[piece])
-    return SegmentationMaps(probability, total, aleatoric, epistemic, whole.novelty)
 
 
 def _around(region: Region, size_px: int, side: int) -> Region:

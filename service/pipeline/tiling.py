@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from models.close_ups import merge_close_ups
 from models.geometry import RGB, Region, fit, fit_map
 from models.maps import SegmentationMaps
 from models.tiles import merge, views, worth_tiling
@@ -51,8 +50,10 @@ class Looks(NamedTuple):
         whole, model = self.results[0].prediction, self.results[0].model
         if len(self.results) > 1:
             return InferenceResult(merge([result.prediction for result in self.results]), model)
-        windows = self.windows if self.near else ()
-        return InferenceResult(merge_close_ups(whole, windows, [result.prediction for result in self.near]), model)
+        if not (self.near and model.manifest.close_ups):
+            return self.results[0]
+        near = [result.prediction for result in self.near]
+        return InferenceResult(model.manifest.close_ups.merge(whole, self.windows, near), model)
 
 
 def model_inputs(frame: RGB, options: SegmentOptions, size_px: int) -> ModelInputs:

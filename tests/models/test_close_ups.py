@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.close_ups import CloseUpError, CloseUps, close_ups, merge_close_ups
+from models.close_ups import CloseUpError, CloseUps, close_ups
 from models.geometry import Region, fit
 from models.maps import SegmentationMaps
 from tests.pictures import noisy
@@ -81,8 +81,8 @@ def test_a_close_up_shows_its_piece_of_the_frame_at_its_own_resolution():
 
 
 def test_within_a_window_the_maps_are_the_close_ups_and_outside_the_whole_frames():
-    whole, near = maps(0.2, 0.4, 0.3, novelty=1.5), maps(0.8, 0.6, 0.2)
-    merged = merge_close_ups(whole, [Region(20, 40, SIDE, SIDE, SIDE * SIDE, 1)], [near])
+    whole, near = maps(0.2, 0.4, 0.3, novelty=1.5), maps(0.7, 0.6, 0.2)
+    merged = CloseUps().merge(whole, [Region(20, 40, SIDE, SIDE, SIDE * SIDE, 1)], [near])
     inside, window = np.s_[50:80, 30:60], np.zeros((SQUARE, SQUARE), bool)
     window[40:90, 20:70] = True
     for found, of_whole, of_near in zip(merged.maps, whole.maps, near.maps, strict=True):
@@ -94,16 +94,26 @@ def test_within_a_window_the_maps_are_the_close_ups_and_outside_the_whole_frames
 
 
 def test_the_way_from_the_one_look_to_the_other_is_gradual_but_for_the_frames_own_edge():
-    merged = merge_close_ups(maps(0.0, 0.0, 0.0), [Region(0, 40, SIDE, SIDE, SIDE * SIDE, 1)], [maps(1.0, 0.5, 0.5)])
+    merged = CloseUps().merge(maps(0.0, 0.0, 0.0), [Region(0, 40, SIDE, SIDE, SIDE * SIDE, 1)], [maps(0.7, 0.5, 0.5)])
     down, across = merged.probability[:, 10], merged.probability[60]
     assert np.abs(np.diff(down)).max() <= 1 / (0.15 * SIDE) + 1e-6
-    assert across[0] == pytest.approx(1.0)
+    assert across[0] == pytest.approx(0.7)
     assert (np.diff(across) <= 1e-6).all()
+
+
+@pytest.mark.parametrize(("left", "left_out"), [(20, True), (0, False)])
+def test_smoke_that_its_window_cuts_is_left_as_the_whole_frame_shows_it_but_the_frame_may_cut_it(left, left_out):
+    near = maps(0.1, 0.3, 0.2)
+    near.probability[50:70, :60] = 0.9
+    whole = maps(0.6, 0.5, 0.3)
+    merged = CloseUps().merge(whole, [Region(left, 40, SIDE, SIDE, SIDE * SIDE, 1)], [near])
+    assert (merged.probability.max() < 0.65) == left_out
+    assert np.array_equal(merged.total, whole.total) == left_out
 
 
 def test_without_a_window_the_maps_are_those_of_the_whole_frame():
     whole = maps(0.2, 0.4, 0.3)
-    assert merge_close_ups(whole, (), ()) is whole
+    assert CloseUps().merge(whole, (), ()) is whole
 
 
 def test_a_plume_is_placed_where_it_is_on_the_frame():
@@ -117,7 +127,7 @@ def test_a_plume_is_placed_where_it_is_on_the_frame():
 
     whole = read(fit(image, SQUARE))
     found = CloseUps().windows(whole.probability, 480, 480)
-    merged = merge_close_ups(whole, found, [read(view) for view in close_ups(image, found, SQUARE)])
+    merged = CloseUps().merge(whole, found, [read(view) for view in close_ups(image, found, SQUARE)])
     np.testing.assert_allclose(merged.probability, whole.probability, atol=0.35)
     rows, columns = np.nonzero(merged.probability >= 0.5)
     assert (columns.mean(), rows.mean()) == pytest.approx((201 / 4, 301 / 4), abs=0.5)
@@ -134,5 +144,5 @@ def test_what_cannot_be_is_refused(changes):
 
 @pytest.mark.parametrize("raw", [None, [], {}, {"seen": 0.5}, {"seen": 0.5, "odd": 1}])
 def test_json_that_is_none_of_close_ups_is_refused(raw):
-    with pytest.raises(CloseUpError, match="expected seen, smallest, largest, side, most"):
+    with pytest.raises(CloseUpError, match="expected seen, smallest, largest, side, most, cut"):
         CloseUps.from_json(raw)

@@ -150,7 +150,10 @@ def test_a_manifest_that_is_a_pipe_is_refused_at_once(folder):
         ({"schema": 2}, "found schema 2, expected schema 1"),
         ({"name": "Smoke Test"}, "found name 'Smoke Test', expected small letters"),
         ({"version": "1.0"}, "found version '1.0', expected three numbers"),
-        ({"close_ups": {"seen": 0.5}}, "found close_ups {'seen': 0.5}, expected seen, smallest, largest, side, most"),
+        (
+            {"close_ups": {"seen": 0.5}},
+            "found close_ups {'seen': 0.5}, expected seen, smallest, largest, side, most, cut",
+        ),
         ({"novelty_limit": 0.0}, "found novelty_limit 0.0, expected a finite number above 0, or none"),
         (
             {"version": "01.0.0"},

@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from models.close_ups import CloseUps, close_ups, merge_close_ups
+from models.close_ups import CloseUps, close_ups
 from models.geometry import fit
 from models.maps import SegmentationMaps
 from service.runtime.providers import RuntimeOptions
@@ -15,7 +15,7 @@ from tests.conftest import SIDE, build_release, closed_form
 from tests.pictures import array_of, file_of, plain
 from tests.service.conftest import ObedientModel
 
-EACH = CloseUps(smallest=0.0001, largest=0.02)
+EACH = CloseUps(smallest=0.0001, largest=0.02, cut=1.0)
 ALL = "outputs=probability,total,aleatoric,epistemic"
 
 
@@ -58,7 +58,7 @@ def test_every_map_is_the_whole_frames_with_the_close_ups_put_into_it(open_clien
     reply = post(open_client(sharper), frame).json()
     whole = SegmentationMaps(**closed_form(fit(frame, SIDE)))
     windows = EACH.windows(whole.probability, 160, 160)
-    merged = merge_close_ups(
+    merged = EACH.merge(
         whole, windows, [SegmentationMaps(**closed_form(255 - v)) for v in close_ups(frame, windows, SIDE)]
     )
     assert reply["close_ups"] == {"looked": 1, "skipped": 0}

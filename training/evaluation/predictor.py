@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from models.close_ups import CloseUps, close_ups, merge_close_ups
+from models.close_ups import CloseUps, close_ups
 from models.geometry import RGB, fit
 from models.manifest import MINIMUM_REGION, Manifest, describe
 from models.maps import SegmentationMaps
@@ -68,8 +68,12 @@ def predict_frame(model: Predictor, image: RGB) -> SegmentationMaps:
     if model.tiles and worth_tiling(width, height, model.size_px):
         return merge([model.predict(view) for view in views(image, model.size_px)])
     whole = model.predict(fit(image, model.size_px))
-    windows = model.close_ups.windows(whole.probability, width, height) if model.close_ups and not model.tiles else ()
-    return merge_close_ups(whole, windows, [model.predict(view) for view in close_ups(image, windows, model.size_px)])
+    if model.tiles or model.close_ups is None:
+        return whole
+    windows = model.close_ups.windows(whole.probability, width, height)
+    return model.close_ups.merge(
+        whole, windows, [model.predict(view) for view in close_ups(image, windows, model.size_px)]
+    )
 
 
 def torch_predictor(segmenter: SmokeSegmenter) -> Predict:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.close_ups import CloseUps, close_ups, merge_close_ups
+from models.close_ups import CloseUps, close_ups
 from models.geometry import fit
 from tests.pictures import noisy
 from tests.training.evaluation.red_smoke import SIDE, predictor, read_red, write_frame, write_manifest
@@ -35,7 +35,7 @@ def test_a_frame_is_looked_at_as_the_service_does():
     image[..., 0] = cv2.normalize(image[..., 0], None, 0, 255, cv2.NORM_MINMAX)
     whole = read_red(fit(image, SIDE))
     windows = EACH.windows(whole.probability, 90, 50)
-    expected = merge_close_ups(whole, windows, [read_red(view) for view in close_ups(image, windows, SIDE)])
+    expected = EACH.merge(whole, windows, [read_red(view) for view in close_ups(image, windows, SIDE)])
     assert not np.array_equal(expected.probability, whole.probability)
     for found, of_all in zip(
         predict_frame(predictor(read_red)._replace(close_ups=EACH), image).maps, expected.maps, strict=True
