@@ -125,6 +125,7 @@ def test_the_reply_it_shows_has_the_fields_of_a_reply_and_no_others(document: st
 
 
 def test_the_answer_to_the_first_request_is_what_the_newest_release_says_of_its_golden_frame():
+    """Golden maps are of the whole frame. Its close-ups change outlines a little, and it is the same smoke."""
     folder = newest_release()
     manifest = Manifest.read(folder)
     (shown,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
@@ -138,15 +139,22 @@ def test_the_answer_to_the_first_request_is_what_the_newest_release_says_of_its_
     assert (reply.model.name, reply.model.version) == (manifest.name, manifest.version)
     assert reply.model.sha256 == manifest.sha256
     assert reply.assessment == found.assessment
+    near = reply.close_ups is not None and reply.close_ups.looked > 0
     assert reply.smoke.region_count == len(reply.regions) == len(found.regions)
     for region, expected in zip(reply.regions, found.regions, strict=True):
         box = (region.bbox.x, region.bbox.y, region.bbox.width, region.bbox.height)
-        assert box == (expected.box.x, expected.box.y, expected.box.width, expected.box.height)
-        assert region.area_px == pytest.approx(expected.area_px, rel=0.01)
-        assert region.mean_probability == pytest.approx(expected.detection.mean_probability, abs=0.001)
+        assert box == pytest.approx(
+            (expected.box.x, expected.box.y, expected.box.width, expected.box.height), abs=8 if near else 0
+        )
+        assert region.area_px == pytest.approx(expected.area_px, rel=0.01, abs=200 if near else 0)
+        assert region.mean_probability == pytest.approx(
+            expected.detection.mean_probability, abs=0.05 if near else 0.001
+        )
         assert region.doubted == expected.doubted
-    assert reply.uncertainty.frame.total == pytest.approx(found.frame_uncertainty.total, abs=0.001)
-    assert reply.uncertainty.smoke.epistemic == pytest.approx(found.smoke_uncertainty.epistemic, abs=0.001)
+    assert reply.uncertainty.frame.total == pytest.approx(found.frame_uncertainty.total, abs=0.01 if near else 0.001)
+    assert reply.uncertainty.smoke.epistemic == pytest.approx(
+        found.smoke_uncertainty.epistemic, abs=0.01 if near else 0.001
+    )
 
 
 def test_the_table_of_the_query_names_every_parameter():
