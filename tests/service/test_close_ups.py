@@ -1,7 +1,9 @@
 """Small smoke is looked at once more, through the whole service; what cannot be had in time costs no answer."""
 
+import asyncio
 import base64
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -9,8 +11,15 @@ import pytest
 from models.close_ups import CloseUps, close_ups
 from models.geometry import fit
 from models.maps import SegmentationMaps
+from service.pipeline.decoding.decode import Limits
+from service.pipeline.options import SegmentOptions
+from service.pipeline.pipeline import Pipeline
+from service.pipeline.workers import WorkerOptions
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import open_model
+from service.runtime.slot import LoadedModel, ModelSlot
+from service.scheduling.context import RequestContext
+from service.scheduling.service_time import ServiceTimeEstimator
 from tests.conftest import SIDE, build_release, closed_form
 from tests.pictures import array_of, file_of, plain
 from tests.service.conftest import ObedientModel
@@ -90,6 +99,20 @@ def test_smoke_whose_close_up_fails_is_answered_as_seen_on_the_whole_frame(open_
     assert answer.status_code == 200
     assert answer.json()["close_ups"] == {"looked": 0, "skipped": 1}
     assert answer.json()["smoke"]["detected"]
+
+
+@pytest.mark.parametrize(("deadline_s", "looked"), [(60.0, 1), (15.0, 0)])
+def test_a_close_up_is_given_no_time_that_the_answer_needs(closer, deadline_s, looked):
+    """A frame takes 10 s, and so does its close-up."""
+    estimator = ServiceTimeEstimator()
+    estimator.record_run(10.0)
+    slot = ModelSlot(LoadedModel(closer, closer.reopen))
+    context = RequestContext(deadline_s=time.perf_counter() + deadline_s)
+    with Pipeline(slot, WorkerOptions(1, 8), Limits(100_000), estimator=estimator) as pipeline:
+        found = asyncio.run(pipeline.segment(file_of(speckled()), SegmentOptions(()), context))
+    assert found.close_ups == (looked, 1 - looked)
+    assert found.result.smoke.detected
+    assert closer.frames == 1 + looked
 
 
 def test_a_camera_is_alarmed_of_smoke_that_was_looked_at_closer(open_client, closer):
