@@ -17,6 +17,11 @@ _TAPER = 0.15
 """Share of a window's side over which the whole frame's maps pass into those of the close-up."""
 
 
+_SIDE_MIN = 0.1
+_MOST = 16
+"""A window of a tenth is enlarged ten times, and sixteen cost seventeen frames: beyond that a manifest is mistaken."""
+
+
 class CloseUpError(ValueError):
     """Close-ups that cannot be; the message says what was found and what was expected."""
 
@@ -52,10 +57,12 @@ class CloseUps:
             "cut": self.cut,
         }
         for name, share in shares.items():
-            if not (isinstance(share, int | float) and 0.0 < share <= 1.0):
+            if type(share) not in (int, float) or not 0.0 < share <= 1.0:
                 raise CloseUpError(f"found close_ups.{name} {share!r}, expected a number above 0, of 1 at most")
-        if type(self.most) is not int or self.most < 1:
-            raise CloseUpError(f"found close_ups.most {self.most!r}, expected a whole number from 1 on")
+        if self.side < _SIDE_MIN:
+            raise CloseUpError(f"found close_ups.side {self.side!r}, expected {_SIDE_MIN} or more")
+        if type(self.most) is not int or not 1 <= self.most <= _MOST:
+            raise CloseUpError(f"found close_ups.most {self.most!r}, expected a whole number from 1 to {_MOST}")
 
     @classmethod
     def from_json(cls, raw: object) -> Self:

@@ -43,7 +43,7 @@ class Metrics:
         self._decoders = counter("smoke_decoders_ended", "Decoding processes ended: slow, or lost.", ("reason",))
         for reason in ("slow", "lost"):
             self._decoders.labels(reason)
-        self._close_ups = counter("smoke_close_ups", "Small regions looked at once more, or skipped.", ("result",))
+        self._close_ups = counter("smoke_close_ups", "Windows around small smoke, by what became of them.", ("result",))
         for result in CloseUpCount._fields:
             self._close_ups.labels(result)
         self._closed = counter("smoke_connections_closed", "Connections closed by a limit.", ("reason",))

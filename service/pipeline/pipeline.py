@@ -218,16 +218,16 @@ class Pipeline:
     ) -> Looks:
         """Look at the whole frame and its tiles, and then at small smoke from nearby."""
         done = await asyncio.wrap_future(self._batcher.submit(frame.inputs, replace(context, cost=len(frame.inputs))))
+        work_s = view_s = done.run_s / done.rounds
         windows = await self._windows(done.value, frame.size)
-        looks, work_s = Looks(done.value, windows, done.queue_s, done.run_s), done.run_s / done.rounds
-        if windows:
-            closer = await self._look_closer(body, windows, options, context, hold_pixels)
+        looks = Looks(done.value, windows, done.queue_s, done.run_s)
+        try:
+            closer = await self._look_closer(body, windows, options, context, hold_pixels, view_s) if windows else None
             if closer and closer.value[0].model.identity == done.value[0].model.identity:
-                looks = looks._replace(
-                    near=closer.value, queue_s=done.queue_s + closer.queue_s, run_s=done.run_s + closer.run_s
-                )
-                work_s += math.ceil(len(windows) / self._batch_max) * closer.run_s / closer.rounds
-        self._estimator.record_run(work_s, full=done.full)
+                looks = looks.with_close_ups(closer.value, closer.queue_s, closer.run_s)
+                work_s += len(windows) * closer.run_s / closer.rounds
+        finally:
+            self._estimator.record_run(work_s, full=done.full)
         return looks
 
     async def _windows(self, results: InferenceResults, size: Size) -> tuple[Region, ...]:
@@ -244,21 +244,25 @@ class Pipeline:
         options: SegmentOptions,
         context: RequestContext,
         hold_pixels: HoldPixels,
+        view_s: float,
     ) -> BatchResult[InferenceResults] | None:
         """The model's answers to close-ups of a frame, which is decoded again: full frames kept through the queue would cost more.
 
-        None where they cannot be had, or not in time: the whole frame's answer stands, for no smoke may be lost of it.
+        None where they cannot be had, or not so soon that there is time to answer: the whole frame's maps stand, for no smoke may be
+        lost of them. A view takes about `view_s`.
         """
-        work_s = self._estimator.service_time_s(1 + len(windows))
-        own = replace(context, cost=len(windows), latest=False, deadline_s=context.deadline_s - work_s)
+        until_s = context.deadline_s - self._estimator.worker_s
+        begin_s = until_s - math.ceil(len(windows) / self._batch_max) * view_s
+        own = replace(context, cost=len(windows), latest=False, deadline_s=begin_s)
         if own.left_s <= 0.0:
             return None
         try:
-            near = await self._prepare(body, options, False, hold_pixels, windows)
-            return await asyncio.wrap_future(self._batcher.submit_next(near.inputs, own))
+            async with asyncio.timeout(None if math.isinf(until_s) else until_s - time.perf_counter()):
+                near = await self._prepare(body, options, False, hold_pixels, windows)
+                return await asyncio.wrap_future(self._batcher.submit_next(near.inputs, own))
         except ClientGone:
             raise
-        except RequestError:
+        except (RequestError, TimeoutError):
             return None
 
     async def offload(self, work: Callable[[], _T], rank: Rank = Rank.BEGIN) -> _T:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from models.geometry import RGB, Region, fit, fit_map
 from models.maps import SegmentationMaps
@@ -17,7 +17,7 @@ InferenceResults = tuple[InferenceResult, ...]
 
 
 class CloseUpCount(NamedTuple):
-    """Small regions that were looked at once more, and those that were not: the model was not to be had in time."""
+    """Windows around small regions that were looked at from nearby, and those that were not: the model was not to be had in time."""
 
     looked: int
     skipped: int
@@ -38,6 +38,10 @@ class Looks(NamedTuple):
     queue_s: float
     run_s: float
     near: InferenceResults = ()
+
+    def with_close_ups(self, near: InferenceResults, queue_s: float, run_s: float) -> Self:
+        """These and the windows' close-ups, which waited and ran so long."""
+        return self._replace(near=near, queue_s=self.queue_s + queue_s, run_s=self.run_s + run_s)
 
     @property
     def close_ups(self) -> CloseUpCount:

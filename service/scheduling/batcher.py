@@ -42,6 +42,7 @@ class _Job(Generic[_T, _R]):
     context: RequestContext
     future: Future[BatchResult[_R]] = field(default_factory=Future)
     submitted_s: float = field(default_factory=time.perf_counter)
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ class Batcher(Generic[_T, _R]):
         Raises:
             Draining: The batcher is closed.
         """
-        job: _Job[_T, _R] = _Job(item, context)
+        job: _Job[_T, _R] = _Job(item, context, begun=True)
         with self._changed:
             self._expect_open()
             self._begun.append(job)
@@ -212,12 +213,15 @@ class Batcher(Generic[_T, _R]):
         dropped: list[str] = []
         while (self._begun or self._waiting) and sum(map(_frames, jobs)) < self._options.batch_max:
             job = self._begun.popleft() if self._begun else self._waiting.pop()
+            reason = None
             if time.perf_counter() >= job.context.deadline_s:
-                dropped.append(_drop(job, DeadlineExceeded("the deadline passed before the model was free")))
+                reason = _drop(job, DeadlineExceeded("the deadline passed before the model was free"))
             elif job.future.set_running_or_notify_cancel():
                 jobs.append(job)
             else:
-                dropped.append(_reason(job))
+                reason = _reason(job)
+            if reason and not job.begun:  # of that frame a part was answered
+                dropped.append(reason)
         return jobs, dropped
 
     def _answer(self, jobs: list[_Job[_T, _R]], dropped: list[str]) -> None:

@@ -49,6 +49,11 @@ class ServiceTimeEstimator:
         run_s = self._full_run_s if self._full_run_s.count else self._run_s
         return max(run_s.value / self.parallelism, self._worker_s.value / self._workers)
 
+    @property
+    def worker_s(self) -> float:
+        """Time that the workers take for a frame: to decode it, and to encode its answer."""
+        return self._worker_s.value
+
     def service_time_s(self, cost: int = 1) -> float:
         """Time that a request of so many frames, which one runner answers, is worked on, waiting left out."""
         return math.ceil(cost / self._batch_max) * self._run_s.value + cost * self._worker_s.value

@@ -135,7 +135,12 @@ def test_a_plume_is_placed_where_it_is_on_the_frame():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"seen": 0.0}, {"largest": 1.5}, {"side": math.nan}, {"side": "half"}, {"most": 0}, {"most": 2.0}, {"most": True}],
+    [
+        *({"seen": value} for value in (0.0, 1.5, math.nan, "half", True, None)),
+        *({name: 2.0} for name in ("smallest", "largest", "side", "cut")),
+        {"side": 0.001},
+        *({"most": value} for value in (0, 17, 2.0, True)),
+    ],
 )
 def test_what_cannot_be_is_refused(changes):
     with pytest.raises(CloseUpError, match=f"found close_ups.{next(iter(changes))} .*, expected"):

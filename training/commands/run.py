@@ -207,7 +207,7 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     predictor = load_predictor(options.model)._replace(tiles=options.tiles)
     if options.no_close_ups:
         predictor = predictor._replace(close_ups=None)
-    elif options.model.is_file():
+    elif options.model.is_file() and not options.tiles:
         predictor = looking_closer(predictor)
     # Now, for a run that goes on writes another in its place.
     sampled = load_segmenter(options.model) if options.samples else None

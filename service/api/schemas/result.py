@@ -152,11 +152,13 @@ class LatencyBody(BaseModel):
 
 
 class CloseUpsBody(BaseModel):
-    """Small regions of smoke and close-ups."""
+    """Windows around small smoke that the whole frame shows."""
 
-    looked: int = Field(description="Looked at once more from nearby: its maps are those of the close-up.")
+    looked: int = Field(
+        description="Looked at from nearby: the maps are the close-up's, unless the window cuts its smoke."
+    )
     skipped: int = Field(
-        description="Not looked at, for the model was not to be had in time: as seen on the whole frame."
+        description="Not looked at, for the model was not to be had in time: the maps are the whole frame's."
     )
 
 
@@ -173,7 +175,7 @@ class SegmentResult(BaseModel):
     )
     close_ups: CloseUpsBody | None = Field(
         None,
-        description="Small regions looked at once more from nearby. Null where the model's release has no close-ups.",
+        description="Windows around small smoke, looked at from nearby. Null where the model's release has none.",
     )
     assessment: Assessment = Field(description="`clear`: no region. `smoke`: at least one, doubted or not.")
     smoke: SmokeBody

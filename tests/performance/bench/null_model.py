@@ -26,7 +26,10 @@ _QUALITY = 90
 
 
 def build_null_release(folder: Path, source: Path | None = None) -> Path:
-    """Write a release of the newest one's input, outputs, gate and golden frame, whose graph answers the golden maps."""
+    """Write a release of the newest one's input, outputs, gate and golden frame, whose graph answers the golden maps.
+
+    To a close-up as well, which would mean nothing: so it has none.
+    """
     source = source or newest_release()
     manifest = Manifest.read(source)
     release = folder / "smoke-null-0.0.1"
@@ -47,6 +50,7 @@ def build_null_release(folder: Path, source: Path | None = None) -> Path:
         threshold=THRESHOLD,
         operating_points=None,
         novelty_limit=None,
+        close_ups=None,
     ).write(release)
     return release
 

@@ -27,7 +27,7 @@ from training.data.layouts.layout import read_layout
 from training.engine.run import train
 from training.evaluation.calibrate import calibrate
 from training.evaluation.evaluate import evaluate, write
-from training.evaluation.predictor import Predictor, load_predictor
+from training.evaluation.predictor import Predictor, load_predictor, looking_closer
 from training.evaluation.templates import render
 from training.release.export import export
 
@@ -172,8 +172,7 @@ def _compare(asked: Quick, data: Sequence[Path], frames: Sequence[Frame], checkp
         return dict(json.loads(kept.read_text(encoding="utf-8")))
     before = load_predictor(asked.start)
     before = before if before.threshold is not None else calibrate(before, frames)[0]
-    untuned = load_predictor(checkpoint)._replace(close_ups=before.close_ups, minimum_region=before.minimum_region)
-    after, calibration = calibrate(untuned, frames)
+    after, calibration = calibrate(looking_closer(load_predictor(checkpoint)), frames)
     for name, predictor, added in (("before", before, {}), ("after", after, {"calibration": calibration})):
         _report(predictor, data, asked.out / name, added)
     found = paired(measure_frames(before, frames), measure_frames(after, frames))
