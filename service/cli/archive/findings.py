@@ -11,6 +11,7 @@ from pyarrow import parquet
 from service.errors import in_one_line
 from service.pipeline.detections import REGIONS_MAX, MeanUncertainty, SmokeRegion
 from service.pipeline.pipeline import Segmentation
+from service.pipeline.tiling import CloseUpCount
 
 _REGION: Final = pa.struct(
     [
@@ -36,6 +37,7 @@ FINDINGS_SCHEMA: Final = pa.schema(
         *((name, pa.float64()) for name in ("total", "aleatoric", "epistemic")),
         *((f"smoke_{name}", pa.float64()) for name in ("total", "aleatoric", "epistemic")),
         ("novelty", pa.float64()),
+        *((f"close_ups_{name}", pa.int32()) for name in CloseUpCount._fields),
         ("regions", pa.list_(_REGION)),
         ("mask", pa.string()),
         ("model", pa.string()),
@@ -60,11 +62,16 @@ def found_row(source: str, size_bytes: int, mask: str, found: Segmentation) -> d
         **asdict(result.frame_uncertainty),
         **_smoke(result.smoke_uncertainty),
         "novelty": result.novelty.score if result.novelty else None,
+        **_close_ups(found.close_ups),
         "regions": [_region(region) for region in result.regions[:REGIONS_MAX]],
         "mask": mask,
         "model": f"{found.identity.name}-{found.identity.version}",
         "threshold": found.threshold.value,
     }
+
+
+def _close_ups(count: CloseUpCount | None) -> dict[str, int]:
+    return {f"close_ups_{name}": windows for name, windows in count._asdict().items()} if count else {}
 
 
 def failed_row(source: str, error: Exception) -> dict[str, Any]:

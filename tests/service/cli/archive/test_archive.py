@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from models.close_ups import CloseUps
 from models.geometry import fit
 from service.__main__ import main
 from tests.conftest import SIDE, build_release, closed_novelty
@@ -145,7 +146,7 @@ def test_killed_in_the_middle_and_started_anew_each_picture_has_the_findings_of_
         }
         assert {key: row[key] for key in report["smoke"]} == report["smoke"]
         assert {key: row[key] for key in ("total", "aleatoric", "epistemic")} == report["uncertainty"]["frame"]
-        assert row["novelty"] is report["novelty"] is None
+        assert row["novelty"] is report["novelty"] is row["close_ups_looked"] is report["close_ups"] is None
         if smoke := report["uncertainty"]["smoke"]:
             assert {key: row[f"smoke_{key}"] for key in smoke} == smoke
         for region, expected in zip(row["regions"], report["regions"], strict=True):
@@ -169,6 +170,23 @@ def test_a_frames_novelty_is_among_its_findings_where_the_release_tells_it(pictu
     ((row,),) = rows_of(open_folder(str(tmp_path / "out"))).values()
     frame = array_of((pictures / "camera-0/0.png").read_bytes())
     assert row["novelty"] == pytest.approx(closed_novelty(fit(frame, SIDE)), rel=1e-5)
+
+
+def test_how_often_a_picture_was_looked_at_closer_is_among_its_findings(tmp_path):
+    closer = CloseUps(smallest=0.0001, largest=0.02, cut=1.0)
+    release = build_release(tmp_path / "closer", close_ups=closer, minimum_region=0.0)
+    speckled = plain(20, 60, 90, 160, 160)
+    speckled[78:88, 78:88] = 255
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/speckled.png").write_bytes(file_of(speckled))
+    (tmp_path / "pictures/clear.png").write_bytes(file_of(plain(20, 60, 90, 160, 160)))
+    with BlockSegmenter(job_of(release, tmp_path / "pictures", tmp_path / "out")) as segmenter:
+        segmenter.segment(PictureBlock("00000-000000", ["speckled.png", "clear.png"]))
+    rows = rows_of(open_folder(str(tmp_path / "out")))
+    assert {name: (row["close_ups_looked"], row["close_ups_skipped"]) for name, (row,) in rows.items()} == {
+        "speckled.png": (1, 0),
+        "clear.png": (0, 0),
+    }
 
 
 def test_a_block_that_is_answered_twice_has_the_same_findings_once(release, pictures, tmp_path):
