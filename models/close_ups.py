@@ -15,11 +15,10 @@ from models.maps import SegmentationMaps
 
 _TAPER = 0.15
 """Share of a window's side over which the whole frame's maps pass into those of the close-up."""
-
-
 _SIDE_MIN = 0.1
+"""Such a window is enlarged ten times: beyond that a manifest is mistaken."""
 _MOST = 16
-"""A window of a tenth is enlarged ten times, and sixteen cost seventeen frames: beyond that a manifest is mistaken."""
+"""As many cost seventeen frames, as above."""
 
 
 class CloseUpError(ValueError):

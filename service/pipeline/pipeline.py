@@ -60,7 +60,7 @@ class Segmentation:
         reference: What the model's release was measured on: frames that look different have drifted.
         damaged: Its file was: some pixels are not as they were sent.
         probability: The map (map_px, map_px) on which the smoke was found, if it is a camera's.
-        close_ups: How many small regions were looked at once more from nearby; None where the release has no close-ups.
+        close_ups: Around how much small smoke it was looked closer; None where the release has no close-ups.
     """
 
     identity: ModelInfo

@@ -48,6 +48,14 @@ class Stuck(ObedientModel):
         return super().predict(frames)
 
 
+class Slow(ObedientModel):
+    """Takes .05 s for each view."""
+
+    def predict(self, frames):
+        time.sleep(0.05 * len(frames))
+        return super().predict(frames)
+
+
 class Failing(ObedientModel):
     """Answers whole frames, and fails on what comes after them."""
 
@@ -62,6 +70,10 @@ def speckled() -> np.ndarray:
     frame = plain(20, 60, 90, 160, 160)
     frame[78:88, 78:88] = (255, 200, 150)
     return frame
+
+
+def slot_of(model: ObedientModel) -> ModelSlot:
+    return ModelSlot(LoadedModel(model, model.reopen))
 
 
 def post(client, frame, query=ALL):
@@ -121,14 +133,24 @@ def test_where_a_close_up_takes_longer_than_the_deadline_leaves_the_whole_frame_
     stuck, estimator = Stuck(closer.manifest), ServiceTimeEstimator()
     estimator.timed(lambda: None)
     estimator._worker_s.add(work_s)
-    slot = ModelSlot(LoadedModel(stuck, stuck.reopen))
-    with Pipeline(slot, WorkerOptions(1, 8), Limits(100_000), estimator=estimator) as pipeline:
+    with Pipeline(slot_of(stuck), WorkerOptions(1, 8), Limits(100_000), estimator=estimator) as pipeline:
         context = RequestContext(deadline_s=time.perf_counter() + 2.0)
         found = asyncio.run(pipeline.segment(file_of(speckled()), SegmentOptions(()), context))
         stuck.free.set()
     assert found.close_ups == (0, 1)
     assert found.result.smoke.detected
     assert stuck.asked == 1 + asked
+
+
+def test_the_wait_behind_a_frame_is_estimated_with_its_close_ups(closer):
+    """Each view takes .05 s of the one runner: a frame with one small smoke keeps it for .1 s, one without for half of that."""
+    slow, taken = Slow(closer.manifest), []
+    for frame in (speckled(), plain(20, 60, 90, 160, 160)):
+        estimator = ServiceTimeEstimator()
+        with Pipeline(slot_of(slow), WorkerOptions(1, 8), Limits(100_000), estimator=estimator) as pipeline:
+            asyncio.run(pipeline.segment(file_of(frame), SegmentOptions(())))
+        taken.append(estimator._run_s.value)
+    assert taken[0] > 0.1 > taken[1] > 0.05
 
 
 def test_a_camera_is_alarmed_of_smoke_that_was_looked_at_closer(open_client, closer):

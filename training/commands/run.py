@@ -202,7 +202,7 @@ def _tell_unused(config: Config, options: argparse.Namespace, console: Console) 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
     if options.folds and (options.tiles or options.samples):
         raise ConfigError(
-            "found --folds with --tiles or --samples, expected it without: the runs answer whole frames, in one pass"
+            "found --folds with --tiles or --samples, expected it without: the runs answer without either"
         )
     predictor = load_predictor(options.model)._replace(tiles=options.tiles)
     if options.no_close_ups:

@@ -10,8 +10,6 @@ from training.data.synthetic import fog_bank
 
 _GREY = 0.06
 """Share of views without colour, as some cameras are, and others at dusk."""
-
-
 _ZOOM = (1.7, 2.9)
 """How much larger a close-up shows things than the whole frame does; that of `models.close_ups.CloseUps` is 2.4."""
 

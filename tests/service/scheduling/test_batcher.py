@@ -77,8 +77,8 @@ def test_what_was_begun_goes_before_all_that_wait_and_beyond_their_limit():
 
 
 def test_what_was_begun_is_finished_at_the_end_unless_its_deadline_has_passed():
-    gate = Gate()
-    with Batcher(gate, options(batch_max=1)) as batcher:
+    gate, reports = Gate(), []
+    with Batcher(gate, options(batch_max=1), lambda _, dropped: reports.extend(dropped)) as batcher:
         batcher.submit(0)
         gate.entered.acquire(timeout=WAIT_S)
         late = batcher.submit_next(1, RequestContext(deadline_s=0.0))
@@ -87,6 +87,7 @@ def test_what_was_begun_is_finished_at_the_end_unless_its_deadline_has_passed():
     assert values([begun]) == [4]
     with pytest.raises(DeadlineExceeded):
         late.result(WAIT_S)
+    assert reports == []  # of a frame that is answered all the same
 
 
 def test_an_answer_says_whether_others_waited_when_its_batch_began():

@@ -19,6 +19,7 @@ from tests.training.rendered import HEIGHT_PX, WIDTH_PX
 from training.__main__ import main
 from training.commands import run as running
 from training.config import parse_config
+from training.data.files import DataError
 from training.data.folders import read_frames
 from training.data.frames import load_image
 from training.engine.run import Interrupted
@@ -209,6 +210,21 @@ def test_frames_that_are_changed_while_they_are_scored_give_no_report(capsys, da
     line = refusal(capsys, "evaluate", tiny_run.checkpoint, "--data", copy, "--out", tmp_path / "out")
     assert "manifest.csv: found other frames than at the beginning" in line
     assert not (tmp_path / "out/report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "close_ups", "minimum_region"),
+    [([], CloseUps(), 0.0001), (["--no-close-ups"], None, 0.0002), (["--tiles", "2x2"], None, 0.0002)],
+)
+def test_a_checkpoint_is_scored_with_close_ups_unless_something_else_is_said(
+    capsys, data, tiny_run, tmp_path, monkeypatch, chosen, close_ups, minimum_region
+):
+    def tell(predictor, *_):
+        raise DataError(f"{predictor.close_ups} {predictor.minimum_region}")
+
+    monkeypatch.setattr(running, "calibrate", tell)
+    line = refusal(capsys, "evaluate", tiny_run.checkpoint, "--data", data, "--out", tmp_path / "out", *chosen)
+    assert line.endswith(f"{close_ups} {minimum_region}")
 
 
 def test_a_checkpoint_that_is_replaced_while_it_is_scored_is_sampled_as_it_was(tiny_run, tmp_path, monkeypatch):

@@ -31,6 +31,15 @@ def write_frame(
     return Frame(folder / f"{name}.png", folder / f"{name}-mask.png" if mask.any() else None, kind, group)
 
 
+def write_speck(folder: Path, frame_px: int, rows: slice, columns: slice) -> Frame:
+    """Certain smoke on a few pixels of a black frame (frame_px, frame_px), of group a."""
+    image, mask = np.zeros((frame_px, frame_px, 3), np.uint8), np.zeros((frame_px, frame_px), np.uint8)
+    image[rows, columns, 2] = mask[rows, columns] = 255
+    cv2.imwrite(str(folder / "speck.png"), image)
+    cv2.imwrite(str(folder / "speck-mask.png"), mask)
+    return Frame(folder / "speck.png", folder / "speck-mask.png", "real_smoke", "a")
+
+
 def write_manifest(folder: Path, frames: Sequence[Frame]) -> Path:
     """The data folder of some frames, all in `val`."""
     with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as stream:

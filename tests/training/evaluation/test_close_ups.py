@@ -10,7 +10,7 @@ import pytest
 from models.close_ups import CloseUps, close_ups
 from models.geometry import fit
 from tests.pictures import noisy
-from tests.training.evaluation.red_smoke import SIDE, predictor, read_red, write_frame, write_manifest
+from tests.training.evaluation.red_smoke import SIDE, predictor, read_red, write_frame, write_manifest, write_speck
 from training.data.frames import Frame
 from training.evaluation.calibrate import calibrate
 from training.evaluation.evaluate import evaluate
@@ -23,11 +23,7 @@ EACH = CloseUps(smallest=0.0001, largest=0.02)
 @pytest.fixture
 def speck(tmp_path) -> Frame:
     """Smoke on 10 x 10 of 160 x 160 pixels: 2 x 2 of the square, and its rim on the pixels around."""
-    image, mask = np.zeros((160, 160, 3), np.uint8), np.zeros((160, 160), np.uint8)
-    image[78:88, 78:88, 2] = mask[78:88, 78:88] = 255
-    cv2.imwrite(str(tmp_path / "speck.png"), image)
-    cv2.imwrite(str(tmp_path / "speck-mask.png"), mask)
-    return Frame(tmp_path / "speck.png", tmp_path / "speck-mask.png", "real_smoke", "a")
+    return write_speck(tmp_path, 160, slice(78, 88), slice(78, 88))
 
 
 def test_a_frame_is_looked_at_as_the_service_does():

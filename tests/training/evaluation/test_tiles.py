@@ -2,14 +2,13 @@
 
 import json
 
-import cv2
 import numpy as np
 import pytest
 
 from models.maps import SegmentationMaps
 from models.tiles import canvas_px, merge, views
 from tests.pictures import noisy
-from tests.training.evaluation.red_smoke import SIDE, predictor, read_red, write_frame, write_manifest
+from tests.training.evaluation.red_smoke import SIDE, predictor, read_red, write_frame, write_manifest, write_speck
 from training.__main__ import main
 from training.data.frames import Frame
 from training.evaluation.evaluate import evaluate, write
@@ -21,11 +20,7 @@ from training.evaluation.scores import score_frames
 @pytest.fixture
 def speck(tmp_path) -> Frame:
     """Certain smoke on 2 x 2 of 106 x 106 pixels: one pixel of the canvas, .36 of one of the square."""
-    image, mask = np.zeros((106, 106, 3), np.uint8), np.zeros((106, 106), np.uint8)
-    image[20:22, 80:82, 2] = mask[20:22, 80:82] = 255
-    cv2.imwrite(str(tmp_path / "speck.png"), image)
-    cv2.imwrite(str(tmp_path / "speck-mask.png"), mask)
-    return Frame(tmp_path / "speck.png", tmp_path / "speck-mask.png", "real_smoke", "a")
+    return write_speck(tmp_path, 106, slice(20, 22), slice(80, 82))
 
 
 def test_a_frame_is_looked_at_as_the_service_does():

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,7 @@ def test_one_command_leads_from_frames_to_a_release_and_its_page(
     manifest.verify(Path(found["release"]))
     reports = {side: json.loads((out / side / "report.json").read_text()) for side in ("before", "after")}
     assert manifest.threshold == reports["after"]["threshold"]
+    assert asdict(manifest.close_ups) == reports["after"]["close_ups"]
     for side in reports:
         assert found["differences"]["f_beta"][side] == pytest.approx(reports[side]["cross_fitted"]["f_beta"])
     assert quicking.WORDS[found["verdict"]].format(start="last.ckpt") in told
