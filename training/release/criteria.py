@@ -64,9 +64,9 @@ def compare_precisions(
     """Hold a second model against the float one.
 
     Args:
-        manifest: Of the release: threshold, smallest region, size.
+        manifest: Of the release: threshold, smallest region, size, close-ups.
         fp32, second: The files.
-        frames: Scored; both models see each once.
+        frames: Scored, each model by its own close-ups; the rank is of whole frames.
         bounds: What the second is held to.
 
     Returns:
@@ -149,9 +149,22 @@ def _accuracy(fp32: Sequence[FrameScore], second: Sequence[FrameScore], level: i
 def _scores(
     file: Path, keep: Callable[[SegmentationMaps], None], manifest: Manifest, frames: Sequence[Frame]
 ) -> list[FrameScore]:
-    predict = _watched(onnx_predictor(OnnxModel(file)), keep)
-    model = Predictor(predict, manifest.input.size_px, manifest.minimum_region, manifest.threshold, file.name)
-    return score_frames(model, frames)
+    """Of what a user is shown, close-ups and all; `keep` sees the maps of each whole frame as the file gives them."""
+    predict = onnx_predictor(OnnxModel(file))
+    scores: list[FrameScore] = []
+    for frame in frames:
+        looks: list[SegmentationMaps] = []
+        model = Predictor(
+            _watched(predict, looks.append),
+            manifest.input.size_px,
+            manifest.minimum_region,
+            manifest.threshold,
+            file.name,
+            close_ups=manifest.close_ups,
+        )
+        scores += score_frames(model, [frame])
+        keep(looks[0])
+    return scores
 
 
 def _watched(predict: Predict, keep: Callable[[SegmentationMaps], None]) -> Predict:

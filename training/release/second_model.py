@@ -114,7 +114,7 @@ def section(second: SecondModel, criteria: Sequence[Criterion], how: str) -> str
     """What the model card says of a second model."""
     return (
         f"\n## {second.precision}\n`{second.file}`: {how}\nMeasured on val on one machine; F-beta at the released threshold; the rank\n"
-        "correlation is with fp32, over the pixels whose total exceeds .05 nats.\n\n"
+        "correlation is with fp32, on whole frames, over the pixels whose total exceeds .05 nats.\n\n"
         f"{table(criteria, second.precision)}\n"
     )
 

@@ -1,6 +1,7 @@
 """What a second model is held to, measured where it is known: on a model beside itself, and beside ones that are wrong."""
 
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,12 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from models.close_ups import CloseUps
 from models.manifest import Manifest
+from tests.training.evaluation.red_smoke import read_red, say_nothing, write_frame, write_speck
 from training.data.folders import read_frames
 from training.data.frames import Frame
+from training.release import criteria
 from training.release.criteria import BOUNDS, Criterion, as_numbers, compare_precisions, table
 from training.release.int8.calibration import calibration_frames, fitted
 
@@ -61,6 +65,26 @@ def test_a_model_beside_itself_loses_nothing(release, frames):
     slow = found["ms of processor time, 1 thread"]
     assert slow.fp32 > 0.0
     assert slow.found == pytest.approx(slow.fp32 / slow.second)
+
+
+def test_both_are_scored_by_what_a_user_is_shown(release, tmp_path, monkeypatch):
+    def doubt_red(view):
+        seen = read_red(view)
+        return seen._replace(epistemic=seen.probability * seen.total)
+
+    looks = cycle([doubt_red, say_nothing, doubt_red])  # the speck, a close-up of it, the other frame
+
+    def look(view):
+        return next(looks)(view)
+
+    monkeypatch.setattr(criteria, "onnx_predictor", lambda _: look)
+    manifest = replace(Manifest.read(release), threshold=0.5, close_ups=CloseUps(largest=0.02))
+    frames = [write_speck(tmp_path, 160, slice(78, 88), slice(78, 88)), write_frame(tmp_path, "other", "b")]
+    file = release / "model.onnx"
+    found = by_name(compare_precisions(manifest, file, file, frames, ANY_SPEED))
+    assert (found["F-beta at the threshold"].fp32, found["F-beta at the threshold"].second) == (0.5, 0.5)
+    assert found["rank correlation of epistemic"].found == pytest.approx(1.0)
+    assert next(looks) is doubt_red
 
 
 def test_speed_is_not_measured_where_it_is_not_bounded(release, frames):
