@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from models.drift import Histogram
 from models.geometry import Map, Region
@@ -76,6 +76,20 @@ class Segmentation:
     damaged: bool = False
     probability: Map | None = None
     close_ups: CloseUpCount | None = None
+
+
+class _FrameRequest(NamedTuple):
+    """A file, what is wanted of it, whose frame it is and until when, and what holds its pixels."""
+
+    body: bytes
+    options: SegmentOptions
+    context: RequestContext
+    hold_pixels: HoldPixels
+
+    @property
+    def watched(self) -> bool:
+        """Whether the frame is a camera's."""
+        return self.context.camera is not None
 
 
 class Pipeline:
@@ -163,66 +177,51 @@ class Pipeline:
         Raises:
             RequestError: One of its classes per cause.
         """
-        context, started_s = context or RequestContext(), time.perf_counter()
-        watched = context.camera is not None
-        frame = await self._prepare(body, options, watched, hold_pixels)
-        looks = await self._look(body, frame, options, context, hold_pixels)
+        started_s = time.perf_counter()
+        request = _FrameRequest(body, options, context or RequestContext(), hold_pixels)
+        frame = await self._prepare(request)
+        looks = await self._look(request, frame)
         inferred_s = time.perf_counter()
         model = looks.results[0].model
         threshold = threshold_in_force(model.manifest, options.threshold, options.false_alarm_rate)
-        finish = partial(self._postprocess, body, frame.size, looks, options, threshold.value)
+        finish = partial(self._postprocess, request, frame.size, looks, threshold.value)
         result, rendering, probability = await self.offload(finish, Rank.FINISH)
+        encode_s, decode_s = time.perf_counter() - inferred_s, inferred_s - started_s - looks.queue_s - looks.run_s
         return Segmentation(
             model.identity,
             threshold,
             frame.size,
             result,
             rendering,
-            Stages(
-                inferred_s - started_s - looks.queue_s - looks.run_s,
-                looks.queue_s,
-                looks.run_s,
-                time.perf_counter() - inferred_s,
-            ),
+            Stages(decode_s, looks.queue_s, looks.run_s, encode_s),
             image_stats=frame.stats,
             tiles=options.tiles if len(frame.inputs) > 1 else None,
             map_px=len(probability),
             reference=model.manifest.reference or {},
             damaged=frame.damaged,
-            probability=probability if watched else None,
+            probability=probability if request.watched else None,
             close_ups=looks.close_ups if model.manifest.close_ups else None,
         )
 
-    async def _prepare(
-        self,
-        body: bytes,
-        options: SegmentOptions,
-        watched: bool,
-        hold_pixels: HoldPixels,
-        windows: tuple[Region, ...] = (),
-    ) -> PreparedFrame:
-        wanted = Preparation(self._limits, options, self._slot.model.manifest.input.size_px, watched, windows)
+    async def _prepare(self, request: _FrameRequest, windows: tuple[Region, ...] = ()) -> PreparedFrame:
+        """Decode the frame and show the model the whole of it, or these windows alone."""
+        watched, size_px = request.watched and not windows, self._slot.model.manifest.input.size_px
+        wanted = Preparation(self._limits, request.options, size_px, watched, windows)
         rank = Rank.FINISH if windows else Rank.BEGIN
-        frame = await self.offload(lambda: self._decoders.prepare(body, wanted, hold_pixels), rank)
-        if not options.at_frame_size:
-            hold_pixels(0)  # What waits for the model is small: a hundred large frames may.
+        frame = await self.offload(lambda: self._decoders.prepare(request.body, wanted, request.hold_pixels), rank)
+        if not request.options.at_frame_size:
+            request.hold_pixels(0)  # What waits for the model is small: a hundred large frames may.
         return frame
 
-    async def _look(
-        self,
-        body: bytes,
-        frame: PreparedFrame,
-        options: SegmentOptions,
-        context: RequestContext,
-        hold_pixels: HoldPixels,
-    ) -> Looks:
+    async def _look(self, request: _FrameRequest, frame: PreparedFrame) -> Looks:
         """Look at the whole frame and its tiles, and then at small smoke from nearby."""
-        done = await asyncio.wrap_future(self._batcher.submit(frame.inputs, replace(context, cost=len(frame.inputs))))
+        own = replace(request.context, cost=len(frame.inputs))
+        done = await asyncio.wrap_future(self._batcher.submit(frame.inputs, own))
         work_s = view_s = done.run_s / done.rounds
         windows = await self._windows(done.value, frame.size)
         looks = Looks(done.value, windows, done.queue_s, done.run_s)
         try:
-            closer = await self._look_closer(body, windows, options, context, hold_pixels, view_s) if windows else None
+            closer = await self._look_closer(request, windows, view_s) if windows else None
             if closer and closer.value[0].model.identity == done.value[0].model.identity:
                 looks = looks.with_close_ups(closer.value, closer.queue_s, closer.run_s)
                 work_s += len(windows) * closer.run_s / closer.rounds
@@ -238,27 +237,21 @@ class Pipeline:
         return await self.offload(partial(found.windows, probability, size.width, size.height), Rank.FINISH)
 
     async def _look_closer(
-        self,
-        body: bytes,
-        windows: tuple[Region, ...],
-        options: SegmentOptions,
-        context: RequestContext,
-        hold_pixels: HoldPixels,
-        view_s: float,
+        self, request: _FrameRequest, windows: tuple[Region, ...], view_s: float
     ) -> BatchResult[InferenceResults] | None:
         """The model's answers to close-ups of a frame, which is decoded again: full frames kept through the queue would cost more.
 
         None where they cannot be had, or not so soon that there is time to answer: the whole frame's maps stand, for no smoke may be
         lost of them. A view takes about `view_s`.
         """
-        until_s = context.deadline_s - self._estimator.worker_s
+        until_s = request.context.deadline_s - self._estimator.worker_s
         begin_s = until_s - math.ceil(len(windows) / self._batch_max) * view_s
-        own = replace(context, cost=len(windows), latest=False, deadline_s=begin_s)
+        own = replace(request.context, cost=len(windows), latest=False, deadline_s=begin_s)
         if own.left_s <= 0.0:
             return None
         try:
             async with asyncio.timeout(None if math.isinf(until_s) else until_s - time.perf_counter()):
-                near = await self._prepare(body, options, False, hold_pixels, windows)
+                near = await self._prepare(request, windows)
                 return await asyncio.wrap_future(self._batcher.submit_next(near.inputs, own))
         except ClientGone:
             raise
@@ -272,13 +265,13 @@ class Pipeline:
         )
 
     def _postprocess(
-        self, body: bytes, size: Size, looks: Looks, options: SegmentOptions, threshold: float
+        self, request: _FrameRequest, size: Size, looks: Looks, threshold: float
     ) -> tuple[FrameResult, Rendering, Map]:
         """Decode again for what is drawn: full frames kept through the queue would cost more memory than that costs time."""
         answer = looks.merged
         prediction, manifest = answer.prediction, answer.model.manifest
         promised = (manifest.minimum_region, manifest.gate, manifest.novelty_limit)
         result = detect_smoke(prediction, size, threshold, *promised)
-        frame = partial(decode, body, self._limits)
-        rendering = render(prediction, result, manifest, options, threshold, size, frame)
+        frame = partial(decode, request.body, self._limits)
+        rendering = render(prediction, result, manifest, request.options, threshold, size, frame)
         return result, rendering, prediction.probability
