@@ -8,8 +8,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 Positive = Annotated[int, Field(gt=0)]
+Natural = Annotated[int, Field(ge=0)]
+AboveZero = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
 Part = Annotated[float, Field(ge=0, le=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
 Side = Annotated[int, Field(ge=16, le=8192)]
 """Of what the networks see, in pixels: below, nothing is left at the inference model's end; above, no memory holds a batch."""
 _LAST_STRIDE = 128
@@ -31,7 +34,7 @@ def _odd(found: int) -> int:
     return found
 
 
-Range = Annotated[tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]], AfterValidator(_rising)]
+Range = Annotated[tuple[AboveZero, AboveZero], AfterValidator(_rising)]
 Source = Literal[
     "real_smoke",
     "real_smoke_box",
@@ -66,7 +69,7 @@ class Network(_Section):
     aspp_growth: Positive = 32
     dilations: tuple[Positive, ...] = (3, 6, 12, 18, 24)
     decoder_stride: Literal[4, 8] = 4
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    dropout: BelowOne = 0.3
     estimator_channels: Positive = 32
 
 
@@ -83,13 +86,9 @@ class Stage(_Section):
     close_ups: Part = 0.0
 
     @model_validator(mode="after")
-    def _has_whole_frames_to_look_at_closer(self) -> Self:
+    def _can_be_run(self) -> Self:
         if self.close_ups and not self.whole:
             raise ValueError("close_ups need whole frames: found whole = false, and crops of any size already")
-        return self
-
-    @model_validator(mode="after")
-    def _leaves_more_than_one_value_a_channel(self) -> Self:
         if self.batch == 1 and self.size_px < 2 * _LAST_STRIDE:
             raise ValueError(
                 f"found batch 1 of {self.size_px} px, expected at least {2 * _LAST_STRIDE} px or two views: batch normalisation needs "
@@ -135,9 +134,9 @@ class Objective(_Section):
     """Of the input's size, at which the coherence is computed. Source: the authors' code."""
     kernel_px: Annotated[int, Field(ge=3), AfterValidator(_odd)] = 5
     """K_m. Source: the authors' code."""
-    sigma_position_px: Annotated[float, Field(gt=0)] = 3.0
+    sigma_position_px: AboveZero = 3.0
     """sigma_P. Source: the authors' code."""
-    sigma_transmission: Annotated[float, Field(gt=0)] = 0.1
+    sigma_transmission: AboveZero = 0.1
     """sigma_T. Source: the authors' code."""
     outline_spread: Share = 0.0
     """How far an outline moves with z, in half widths a standard deviation: see `training.losses.outlines`. Source: ours."""
@@ -145,11 +144,11 @@ class Objective(_Section):
     """Eq. 10, or `plain` for L_en of Table 4, row 3."""
     entropy_weight: Share = 0.01
     """lambda2; 0 leaves the entropy out. Source: paper, below eq. 11."""
-    entropy_from_step: Annotated[int, Field(ge=0)] = 0
+    entropy_from_step: Natural = 0
     """First step with lambda2, when g_gamma is warm. Source: ours."""
     kl_weight: Share = 0.01
     """Weight of the divergence, since the structure loss is a mean over pixels. Source: ours."""
-    kl_warmup_steps: Annotated[int, Field(ge=0)] = 500
+    kl_warmup_steps: Natural = 500
     """Over which that weight rises from 0. Source: ours."""
     free_nats: Share = 0.5
     """Of each dimension of z, that cost nothing. Source: ours; see `training.losses.objective.free_nats_divergence`."""
@@ -158,15 +157,15 @@ class Objective(_Section):
 class Optimiser(_Section):
     """AdamW, or Adam as in the paper, with a warm-up and a decay of the rate: see `training.engine.optimiser`."""
 
-    learning_rate: Annotated[float, Field(gt=0)]
-    encoder_learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: AboveZero
+    encoder_learning_rate: AboveZero
     algorithm: Literal["adamw", "adam"] = "adamw"
     weight_decay: Share = 0.01
-    warmup_steps: Annotated[int, Field(ge=0)] = 100
+    warmup_steps: Natural = 100
     decay: Literal["cosine", "step"] = "cosine"
     final_fraction: Part = 0.01
-    decay_step: Annotated[int, Field(ge=0)] = 0
-    clip_norm: Annotated[float, Field(ge=0)] = 5.0
+    decay_step: Natural = 0
+    clip_norm: Share = 5.0
     """Of the gradient; 0 clips nothing. Source: ours."""
 
     @model_validator(mode="after")
@@ -190,8 +189,8 @@ class GeneratorTraining(_Section):
     frozen_stride: Literal[0, 4, 8, 16, 32] = 0
     modulation_only: bool = False
     """Only z's modulation learns (`network.modulated`): z comes to move outlines in networks that answer as before at z = mu."""
-    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
-    initial_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    average_decay: BelowOne = 0.998
+    initial_share: BelowOne = 0.0
     """Of the initial networks' weights in what the phase ends with. Source: Wortsman et al. 2022, «Robust fine-tuning», eq. 1."""
 
 
@@ -203,8 +202,8 @@ class EstimatorTraining(_Section):
     samples: Annotated[int, Field(ge=2)] = 5
     members: tuple[str, ...] = ()
     """Checkpoints or releases of other runs that are the samples of eq. 3 together with the generator, instead of its dropout and z."""
-    joint_every: Annotated[int, Field(ge=0)] = 0
-    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    joint_every: Natural = 0
+    average_decay: BelowOne = 0.99
 
     @model_validator(mode="after")
     def _learns_somewhere(self) -> Self:
@@ -246,38 +245,22 @@ class Config(_Section):
         return (found,) * bool(found) if isinstance(found, str) else found
 
     @model_validator(mode="after")
-    def _has_something_to_learn(self) -> Self:
-        if not self.generator.stages and not (self.initial and self.estimator.stages):
+    def _sections_fit_together(self) -> Self:
+        generator, estimator, objective = self.generator, self.estimator, self.generator.objective
+        if not generator.stages and not (self.initial and estimator.stages):
             raise ValueError(
                 "no generator.stages: expected initial networks, and estimator.stages to learn beside them"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _has_initial_networks_to_keep(self) -> Self:
-        if self.generator.initial_share and not (self.initial and self.generator.stages):
+        if generator.initial_share and not (self.initial and generator.stages):
             raise ValueError(
                 "generator.initial_share needs initial networks, and generator.stages: found nothing to mix"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _has_a_modulation_that_learns(self) -> Self:
-        if self.generator.modulation_only and not self.network.modulated:
+        if generator.modulation_only and not self.network.modulated:
             raise ValueError("generator.modulation_only needs network.modulated: found no modulation that could learn")
-        return self
-
-    @model_validator(mode="after")
-    def _shares_sum_to_something(self) -> Self:
         if sum(self.data.mix.values()) <= 0:
             raise ValueError("data.mix has no share above 0")
-        return self
-
-    @model_validator(mode="after")
-    def _the_calibrated_entropy_has_an_estimator(self) -> Self:
-        objective = self.generator.objective
-        untold = objective.entropy == "calibrated" and not (self.estimator.joint_every or self.initial)
-        if objective.entropy_weight > 0 and untold:
+        calibrated = objective.entropy == "calibrated" and objective.entropy_weight > 0
+        if calibrated and not (estimator.joint_every or self.initial):
             raise ValueError(
                 "generator.objective.entropy calibrated needs estimator.joint_every > 0, or an initial checkpoint"
             )
