@@ -73,6 +73,11 @@ def write_split(rows: Sequence[tuple[str, str, Frame]], out: Path) -> Path:
     return manifest
 
 
+def write_data(folder: Path, train: Sequence[Frame], val: Sequence[Frame]) -> None:
+    """A data folder of these frames: see `write_split`."""
+    write_split([(split, frame.group, frame) for split, of in (("train", train), ("val", val)) for frame in of], folder)
+
+
 def name_without_counter(path: Path) -> str:
     """`ridge_2020-05-04_0012.jpg` -> `ridge`: the name up to the numbers at its end, with the folder; a name of numbers stays."""
     stem = path.stem

@@ -38,7 +38,7 @@ SHOWN_SCORES = {
 
 
 class AblationError(ValueError):
-    """A file has no rows of `ablate`; the message names it and says what it lacks."""
+    """A table cannot be made as it is asked for, or a file has no rows of `ablate`; the message says why."""
 
 
 class Row(NamedTuple):

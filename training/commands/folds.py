@@ -13,11 +13,11 @@ from rich.console import Console
 from models.geometry import RGB, fit
 from models.manifest import Manifest
 from models.maps import SegmentationMaps
+from training.audit.split import write_data
 from training.commands.config_file import read_config
-from training.commands.made import made, write_data
 from training.commands.progress import RowReporter, TerminalReporter
 from training.config import Config, ConfigError
-from training.data.files import DataError
+from training.data.files import DataError, made
 from training.data.folders import Folders, read_frames
 from training.data.frames import SMOKE_FREE, SYNTHETIC, Frame, frames_sha256, load_image
 from training.engine import checkpoint as checkpoints
@@ -68,8 +68,7 @@ def train_folds(
         The checkpoint of the run with all groups, which `evaluate --folds` measures by the others.
 
     Raises:
-        DataError: There are fewer groups with smoke to deal out than folds.
-        AblationError: The folders are there, and made of other frames.
+        DataError: There are fewer groups with smoke to deal out than folds, or the folders are there, and made of other frames.
     """
     resolved = read_config(config, overrides)
     kept, dealt = read_frames(data, "train"), read_frames(data, "val")

@@ -10,12 +10,12 @@ from rich.console import Console
 from models.geometry import Map
 from training.audit.descriptor import NEAR
 from training.audit.ranking import choose_frames
+from training.audit.split import write_data
 from training.commands.ablate import AblationError, Row
-from training.commands.made import made, write_data
 from training.commands.rank import KEPT_SCORES, WEIGHTS_DIGITS, score_files
 from training.config import Config, Stage
 from training.data.batches import possible_mix
-from training.data.files import DataError
+from training.data.files import DataError, made
 from training.data.folders import Folders, read_frames
 from training.data.frames import (
     BOXED,
@@ -47,8 +47,7 @@ def label_rows(config: Config, data: Folders, out: Path) -> list[Row]:
         out: Gets a data folder a row, which leaves pictures where they are.
 
     Raises:
-        AblationError: The folders are there, and made of other frames.
-        DataError: No frame of train has a mask with smoke, or there is no val.
+        DataError: No frame of train has a mask with smoke, there is no val, or the folders are there, and made of other frames.
     """
     frames = read_frames(data, "train")
     free = [frame for frame in frames if frame.kind in SMOKE_FREE]
@@ -79,8 +78,9 @@ def half_rows(config: Config, data: Folders, out: Path, model: Path | None, cons
         console: Shows how far the ranking is.
 
     Raises:
-        AblationError: No model is named, or the folders are there, and made of other frames or by another model.
-        DataError: There are fewer frames than make two halves, or there is no val.
+        AblationError: No model is named.
+        DataError: There are fewer frames than make two halves, there is no val, or the folders are there, and made of other frames
+            or by another model.
     """
     if model is None:
         raise AblationError(

@@ -2,9 +2,10 @@
 
 import os
 import re
+import shutil
 import stat
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -13,6 +14,7 @@ from pydantic_core import from_json
 
 Form = TypeVar("Form", bound=BaseModel)
 _SHOWN = 60
+_MADE_OF = "made_of.txt"
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
 
@@ -39,6 +41,28 @@ def write_whole(content: str | bytes, path: Path) -> None:
         with suppress(OSError):
             unfinished.unlink()
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextmanager
+def made(folder: Path, of: str) -> Iterator[Path | None]:
+    """Where to write a folder, which is there under its name only when it is complete; None where it is there already.
+
+    Raises DataError where it was made of something else.
+    """
+    made_of = folder / _MADE_OF
+    if made_of.is_file() and made_of.read_text(encoding="utf-8") != of:
+        raise DataError(
+            f"{folder}: found a folder made of other frames or by another model than those of now; choose another --out"
+        )
+    if folder.exists():
+        yield None
+        return
+    begun = folder.with_name(f"{folder.name}-begun")
+    shutil.rmtree(begun, ignore_errors=True)
+    begun.mkdir(parents=True)
+    yield begun
+    (begun / _MADE_OF).write_text(of, encoding="utf-8")
+    begun.rename(folder)
 
 
 def pictures_of(folder: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from training.commands.config_file import read_config
 from training.commands.rank import score_files
 from training.commands.variants import half_rows, label_rows
 from training.data.checks import check_frames
+from training.data.files import DataError
 from training.data.folders import read_frames
 from training.data.frames import load_image, load_mask, read_scribble
 from training.evaluation.predictor import load_predictor
@@ -99,7 +100,7 @@ def test_folders_that_were_made_of_other_frames_are_not_gone_on_with(data: Path,
     label_rows(tiny(), copy, tmp_path / "out")
     listed = (copy / "manifest.csv").read_text().splitlines(keepends=True)
     (copy / "manifest.csv").write_text("".join(row for row in listed if "cam-a-1" not in row))
-    with pytest.raises(AblationError, match=r"data-masks: found a folder made of other frames"):
+    with pytest.raises(DataError, match=r"data-masks: found a folder made of other frames"):
         label_rows(tiny(), copy, tmp_path / "out")
 
 
