@@ -1,27 +1,25 @@
 """What each command of `smoke-bvm-train` does, and how it is told on the terminal."""
 
 import argparse
-import json
 import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markdown import Markdown
 
-from models.manifest import Manifest, ManifestError
+from models.manifest import ManifestError
 from models.networks.backbone import EncoderError, WeightsError
 from models.networks.library import LibraryError
-from models.networks.segmenter import SmokeSegmenter
 from training.commands.ablate import TABLES, AblationError, Row, ablate, ablation_table, card_section
 from training.commands.compare import compare_networks, comparison_table
 from training.commands.config_file import read_config
 from training.commands.figures import draw_figure
-from training.commands.folds import out_of_fold, run_folds
+from training.commands.folds import run_folds
+from training.commands.measure import run_calibrate, run_evaluate
 from training.commands.own_data import run_audit, run_split, run_synthesize
 from training.commands.progress import LastingConsole, TerminalReporter
 from training.commands.quick.command import run_quick
@@ -31,29 +29,14 @@ from training.commands.variants import LABELS, RANKED, half_rows, label_rows
 from training.config import Config, ConfigError
 from training.data.batches import unused_frames
 from training.data.checks import check_frames
-from training.data.files import DataError, write_whole
-from training.data.folders import (
-    evenly_spaced,
-    expect_groups,
-    frames_of_val,
-    frames_to_score,
-    read_frames,
-    skipped,
-    unlisted,
-)
-from training.data.frames import REAL_SMOKE, Frame, expect_unchanged, frames_sha256
+from training.data.files import DataError
+from training.data.folders import frames_of_val, read_frames, skipped, unlisted
 from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import CheckpointError
-from training.engine.networks import load_segmenter
 from training.engine.processes import FollowerError
 from training.engine.run import Interrupted, train
 from training.engine.step import NonFiniteLossError
-from training.evaluation.calibrate import calibrate
-from training.evaluation.evaluate import evaluate, write
-from training.evaluation.feedback import Watch, by_threshold, read_feedback, threshold_table
-from training.evaluation.predictor import load_predictor, looking_closer
-from training.evaluation.report import ReportError, headline, read_report, read_report_of
-from training.evaluation.sampling_agreement import compare_with_sampling
+from training.evaluation.report import ReportError, read_report_of
 from training.evaluation.validation import validate
 from training.release.criteria import table
 from training.release.export import ExportError, export
@@ -79,8 +62,6 @@ _REFUSALS = (
     WeightsError,
 )
 
-
-_SAMPLED_FRAMES = 24
 _KIND = re.compile(r"^training\.[\w.]+: ")
 """Of an error, before its words, at the end of a traceback."""
 
@@ -91,8 +72,8 @@ def run(options: argparse.Namespace) -> int:
         "train": _train,
         "ablate": _ablate,
         "compare": _compare,
-        "evaluate": _evaluate,
-        "calibrate": _recalibrate,
+        "evaluate": run_evaluate,
+        "calibrate": run_calibrate,
         "audit": run_audit,
         "split": run_split,
         "rank": run_rank,
@@ -199,57 +180,6 @@ def _tell_unused(config: Config, options: argparse.Namespace, console: Console) 
         )
 
 
-def _evaluate(options: argparse.Namespace, console: Console) -> None:
-    if options.folds and (options.tiles or options.samples):
-        raise ConfigError(
-            "found --folds with --tiles or --samples, expected it without: the runs answer without either"
-        )
-    predictor = load_predictor(options.model)._replace(tiles=options.tiles)
-    if options.no_close_ups:
-        predictor = predictor._replace(close_ups=None)
-    elif options.model.is_file() and not options.tiles:
-        predictor = looking_closer(predictor)
-    # Now, for a run that goes on writes another in its place.
-    sampled = load_segmenter(options.model) if options.samples else None
-    frames = frames_to_score(options.data, options.split, options.subset)
-    before = frames_sha256(frames)
-    check_frames(frames)
-    added: dict[str, Any] = {"beside": _beside(options.beside)} if options.beside else {}
-    if options.feedback:
-        added["feedback"] = read_feedback(options.feedback)
-    options.out.mkdir(parents=True, exist_ok=True)  # Where that cannot be, nothing is scored in vain.
-    if options.folds:
-        predictor = out_of_fold(predictor, options.model, options.folds, frames)
-    if predictor.threshold is None:
-        expect_groups(frames, options.split)
-        predictor, added["calibration"] = calibrate(predictor, frames)
-    if sampled:
-        added["sampling_free"] = _against_sampling(*sampled, frames, options.samples)
-    evaluation = evaluate(predictor, options.data, options.split, options.subset)
-    evaluation.report.update(added)
-    expect_unchanged(before, frames_to_score(options.data, options.split, options.subset))
-    write(evaluation, options.out)
-    console.print(Markdown(headline(evaluation.report)))
-    console.print(f"{', '.join(sorted(path.name for path in options.out.iterdir()))} are in {options.out}")
-
-
-def _recalibrate(options: argparse.Namespace, console: Console) -> None:
-    """A release is immutable: the table says which of its operating points to run it at."""
-    watch = Watch(options.cameras, options.days)
-    found = by_threshold(options.feedback, Manifest.read(options.release), watch)
-    if options.out:
-        write_whole(json.dumps(found, indent=2) + "\n", options.out)
-    console.print(Markdown(threshold_table(found)))
-
-
-def _against_sampling(
-    segmenter: SmokeSegmenter, config: Config, frames: Sequence[Frame], samples: int
-) -> dict[str, Any]:
-    """The deployed pass beside sampling, on frames with smoke spread over the split."""
-    smoke = [frame for frame in frames if frame.kind == REAL_SMOKE]
-    return compare_with_sampling(segmenter, evenly_spaced(smoke, _SAMPLED_FRAMES), config.data.size_px, samples)
-
-
 def _export(options: argparse.Namespace, console: Console) -> None:
     report = read_report_of(options.evaluation, options.checkpoint) if options.evaluation else {}
     remark = options.remark
@@ -274,9 +204,3 @@ def _line(error: Exception) -> str:
     """An error in one line: its first, but its last where a loader's process sent its traceback along."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return _KIND.sub("", lines[-1]) if "DataLoader worker" in lines[0] else lines[0]
-
-
-def _beside(path: Path) -> dict[str, Any]:
-    """What a report shows of another model: how far its probabilities mean what they say."""
-    report = read_report(path, "calibration_table")
-    return {key: report[key] for key in ("model", "split", "calibration_table", "calibrated_by") if key in report}

@@ -9,6 +9,7 @@ import pytest
 from tests.training.conftest import Run
 from tests.wrong_things import WRONG
 from training.__main__ import main
+from training.commands import measure
 from training.commands import run as running
 
 Call = Callable[[Path, Run, Path], list[str | Path]]
@@ -99,7 +100,7 @@ def test_a_wrong_thing_is_refused_in_one_line(tiny_run, tmp_path, capfd, call, t
 
 
 def test_a_place_that_takes_no_report_is_told_before_anything_is_scored(tiny_run, tmp_path, capfd, monkeypatch):
-    monkeypatch.setattr(running, "calibrate", broken)
+    monkeypatch.setattr(measure, "calibrate", broken)
     (tmp_path / "file").touch()
     arguments = ["evaluate", str(tiny_run.checkpoint), "--data", str(tiny_run.data), "--out", str(tmp_path / "file")]
     assert main(arguments) == 2
