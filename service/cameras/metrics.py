@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
 
 from service.cameras.alarm import AlarmState
 from service.cameras.clock import Arrival, Stamp
@@ -19,57 +20,46 @@ _NATS: Final = tuple(float(f"{10.0**power:.2g}") for power in (-6, -5, -4.5, -4,
 """A frame without smoke has 1e-8, one with smoke 2e-5 to 7e-4, the smoke itself 5e-3 to 3e-2 (release 2.0.0, real cameras)."""
 _NOVELTY: Final = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
 _KINDS: Final = ("total", "aleatoric", "epistemic")
+_Instrument = TypeVar("_Instrument", bound=MetricWrapperBase)
 
 
 class CameraMetrics:
     """The instruments with the label `camera`, and what is counted of those that have none."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        counter = partial(Counter, registry=registry)
-        gauge = partial(Gauge, registry=registry)
-        camera = ("camera",)
-        self._frames = counter("smoke_camera_frames", "Frames answered.", camera)
-        self._refusals = counter("smoke_camera_refusals", "Frames not answered, by reason.", ("camera", "reason"))
-        self._seen = gauge("smoke_camera_last_frame_timestamp_seconds", "When the last frame came.", camera)
-        self._arrivals = counter("smoke_camera_arrivals", "Frames by whether they count.", ("camera", "arrival"))
-        self._skew = gauge("smoke_camera_clock_skew_seconds", "Last frame's stamp minus its arrival.", camera)
-        self._area = gauge("smoke_camera_smoke_area_ratio", "Smoke pixels over all pixels, last frame.", camera)
-        self._nats = Histogram(
-            "smoke_camera_uncertainty_nats",
-            "Mean uncertainty of a frame.",
-            ("camera", "kind", "region"),
-            buckets=_NATS,
-            registry=registry,
-        )
-        self._novelty = Histogram(
-            "smoke_camera_novelty",
-            "Novelty of a frame, where the release tells it.",
-            camera,
-            buckets=_NOVELTY,
-            registry=registry,
-        )
-        self._assessments = counter("smoke_camera_assessments", "Frames by assessment.", ("camera", "assessment"))
-        self._detections = counter("smoke_camera_detections", "Regions found.", camera)
-        self._suspected = counter("smoke_camera_suspected_false_alarms", "Regions that the gate doubts.", camera)
-        self._share = gauge(
-            "smoke_camera_suspected_false_alarm_ratio", "Doubted regions over all, last frames.", camera
-        )
-        self._state = gauge("smoke_camera_alarm_state", "1 for the state that the camera is in.", ("camera", "state"))
-        self._quality = gauge("smoke_camera_image_quality", "1 where this is wrong.", ("camera", "flag"))
-        self._drift = gauge(
-            "smoke_camera_drift_psi", "PSI against its own past; until then, the release.", ("camera", "quantity")
-        )
-        self._turns = counter("smoke_camera_view_changes", "Changes of the view, as told from the pictures.", camera)
-        self._alarms = counter("smoke_camera_alarms", "Alarms raised.", camera)
-        self._feedback = counter("smoke_camera_feedback", "What people said of alarms.", ("camera", "verdict"))
-        self._evictions = counter("smoke_camera_evictions", "Cameras forgotten.", ("reason",))
+        self._registry = registry
+        self._of_cameras: list[MetricWrapperBase] = []
+        counter, gauge = partial(self._each, Counter), partial(self._each, Gauge)
+        histogram = partial(self._each, Histogram)
+        self._frames = counter("smoke_camera_frames", "Frames answered.")
+        self._refusals = counter("smoke_camera_refusals", "Frames not answered, by reason.", "reason")
+        self._seen = gauge("smoke_camera_last_frame_timestamp_seconds", "When the last frame came.")
+        self._arrivals = counter("smoke_camera_arrivals", "Frames by whether they count.", "arrival")
+        self._skew = gauge("smoke_camera_clock_skew_seconds", "Last frame's stamp minus its arrival.")
+        self._area = gauge("smoke_camera_smoke_area_ratio", "Smoke pixels over all pixels, last frame.")
+        mean, known = "Mean uncertainty of a frame.", "Novelty of a frame, where the release tells it."
+        self._nats = histogram("smoke_camera_uncertainty_nats", mean, "kind", "region", buckets=_NATS)
+        self._novelty = histogram("smoke_camera_novelty", known, buckets=_NOVELTY)
+        self._assessments = counter("smoke_camera_assessments", "Frames by assessment.", "assessment")
+        self._detections = counter("smoke_camera_detections", "Regions found.")
+        self._suspected = counter("smoke_camera_suspected_false_alarms", "Regions that the gate doubts.")
+        self._share = gauge("smoke_camera_suspected_false_alarm_ratio", "Doubted regions over all, last frames.")
+        self._state = gauge("smoke_camera_alarm_state", "1 for the state that the camera is in.", "state")
+        self._quality = gauge("smoke_camera_image_quality", "1 where this is wrong.", "flag")
+        past = "PSI against its own past; until then, the release."
+        self._drift = gauge("smoke_camera_drift_psi", past, "quantity")
+        self._turns = counter("smoke_camera_view_changes", "Changes of the view, as told from the pictures.")
+        self._alarms = counter("smoke_camera_alarms", "Alarms raised.")
+        self._feedback = counter("smoke_camera_feedback", "What people said of alarms.", "verdict")
+        self._evictions = Counter("smoke_camera_evictions", "Cameras forgotten.", ("reason",), registry=registry)
         for reason in (ROOM, SILENCE):
             self._evictions.labels(reason)
-        self._unwatched = counter("smoke_camera_frames_unwatched", "Frames of cameras that there was no room for.")
-        self._unknown = counter("smoke_camera_state_unknown", "Frames answered without their camera's state.")
-        self._store = gauge(
-            "smoke_camera_store_connected", "1 while what keeps the cameras' states answers.", ("store",)
-        )
+        unwatched = "Frames of cameras that there was no room for."
+        self._unwatched = Counter("smoke_camera_frames_unwatched", unwatched, registry=registry)
+        unknown = "Frames answered without their camera's state."
+        self._unknown = Counter("smoke_camera_state_unknown", unknown, registry=registry)
+        answers = "1 while what keeps the cameras' states answers."
+        self._store = Gauge("smoke_camera_store_connected", answers, ("store",), registry=registry)
 
     def answered(self, camera: str, result: FrameResult, health: CameraHealth, arrived_s: float) -> None:
         """A frame of a camera was answered."""
@@ -139,27 +129,21 @@ class CameraMetrics:
 
     def forget(self, camera: str) -> None:
         """Drop every series of a camera."""
-        for instrument in (
-            self._frames,
-            self._seen,
-            self._skew,
-            self._area,
-            self._detections,
-            self._suspected,
-            self._share,
-            self._alarms,
-            self._turns,
-            self._refusals,
-            self._arrivals,
-            self._nats,
-            self._novelty,
-            self._assessments,
-            self._state,
-            self._quality,
-            self._drift,
-            self._feedback,
-        ):
+        for instrument in self._of_cameras:
             instrument.remove_by_labels({"camera": camera})
+
+    def _each(
+        self,
+        kind: type[_Instrument],
+        name: str,
+        meaning: str,
+        *labels: str,
+        **options: Any,  # noqa: ANN401 - of its kind
+    ) -> _Instrument:
+        """An instrument with series of each camera, which go with it."""
+        instrument = kind(name, meaning, ("camera", *labels), registry=self._registry, **options)
+        self._of_cameras.append(instrument)
+        return instrument
 
     def _observe(self, camera: str, region: str, uncertainty: MeanUncertainty) -> None:
         for kind in _KINDS:
