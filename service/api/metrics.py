@@ -11,7 +11,7 @@ from typing import Final
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
-from service.cameras.metrics import CameraMetrics
+from service.cameras.metrics import CameraMetrics, from_zero
 from service.errors import KeyInsufficient, KeyMissing
 from service.pipeline.tiling import CloseUpCount
 from service.runtime.model import ModelInfo
@@ -40,12 +40,10 @@ class Metrics:
         self._stages = histogram("smoke_stage_seconds", "Time per frame and stage.", ("stage",), buckets=_SECONDS)
         self._batches = histogram("smoke_batch_frames", "Frames per batch.", buckets=_BATCHES)
         self._skipped = counter("smoke_frames_skipped", "Accepted frames dropped before inference.", ("reason",))
-        self._decoders = counter("smoke_decoders_ended", "Decoding processes ended: slow, or lost.", ("reason",))
-        for reason in ("slow", "lost"):
-            self._decoders.labels(reason)
-        self._close_ups = counter("smoke_close_ups", "Windows around small smoke, by what became of them.", ("result",))
-        for result in CloseUpCount._fields:
-            self._close_ups.labels(result)
+        decoders = counter("smoke_decoders_ended", "Decoding processes ended: slow, or lost.", ("reason",))
+        self._decoders = from_zero(decoders, ("slow", "lost"))
+        close_ups = counter("smoke_close_ups", "Windows around small smoke, by what became of them.", ("result",))
+        self._close_ups = from_zero(close_ups, CloseUpCount._fields)
         self._closed = counter("smoke_connections_closed", "Connections closed by a limit.", ("reason",))
         self._lag = histogram("smoke_event_loop_lag_seconds", "How late the event loop was.", buckets=_SECONDS)
         self._permits = gauge("smoke_permits_used", "Requests, bytes and pixels in flight.", ("kind",))
@@ -56,9 +54,8 @@ class Metrics:
         self._live = gauge("smoke_live", "0 when a restart would help.")
         self._rebuilds = counter("smoke_session_rebuilds", "Attempts to rebuild a model that raised.", ("result",))
         self._reloads = counter("smoke_reloads", "Changes of the model that were asked for.", ("result",))
-        self._keys_refused = counter("smoke_keys_refused", "Requests refused for their API key.", ("reason",))
-        for cause in (KeyMissing, KeyInsufficient):
-            self._keys_refused.labels(cause.reason)
+        keys = counter("smoke_keys_refused", "Requests refused for their API key.", ("reason",))
+        self._keys_refused = from_zero(keys, (KeyMissing.reason, KeyInsufficient.reason))
         self._file_ok = gauge("smoke_file_ok", "0 while a file cannot be read or written.", ("file",))
         self._file_time = gauge("smoke_file_timestamp_seconds", "When a file was last read or written.", ("file",))
         self._model = Info("smoke_model", "The model that answers.", registry=self._registry)
@@ -156,9 +153,8 @@ class Metrics:
             self._close_ups.labels(result).inc(regions)
 
     def keeps_pictures(self, results: Iterable[str]) -> None:
-        """Pictures are kept, with these results: a count that is first seen at 1 has no rate."""
-        for result in results:
-            self._pictures.labels(result)
+        """Pictures are kept, with these results."""
+        from_zero(self._pictures, results)
 
     def kept_picture(self, result: str) -> None:
         """A frame of an alarm was kept, or could not be."""

@@ -23,6 +23,13 @@ _KINDS: Final = ("total", "aleatoric", "epistemic")
 _Instrument = TypeVar("_Instrument", bound=MetricWrapperBase)
 
 
+def from_zero(counter: Counter, values: Iterable[str]) -> Counter:
+    """The counter with a series for each value of its label from now on: one that is first seen at 1 has no rate."""
+    for value in values:
+        counter.labels(value)
+    return counter
+
+
 class CameraMetrics:
     """The instruments with the label `camera`, and what is counted of those that have none."""
 
@@ -51,9 +58,8 @@ class CameraMetrics:
         self._turns = counter("smoke_camera_view_changes", "Changes of the view, as told from the pictures.")
         self._alarms = counter("smoke_camera_alarms", "Alarms raised.")
         self._feedback = counter("smoke_camera_feedback", "What people said of alarms.", "verdict")
-        self._evictions = Counter("smoke_camera_evictions", "Cameras forgotten.", ("reason",), registry=registry)
-        for reason in (ROOM, SILENCE):
-            self._evictions.labels(reason)
+        evictions = Counter("smoke_camera_evictions", "Cameras forgotten.", ("reason",), registry=registry)
+        self._evictions = from_zero(evictions, (ROOM, SILENCE))
         unwatched = "Frames of cameras that there was no room for."
         self._unwatched = Counter("smoke_camera_frames_unwatched", unwatched, registry=registry)
         unknown = "Frames answered without their camera's state."
