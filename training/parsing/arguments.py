@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+_DATA = "data folder, of a layout in training/README.md"
+
 
 def whole_number(text: str) -> int:
     """A whole number from 1 to 100,000. Raises ArgumentTypeError."""
@@ -44,7 +46,7 @@ def _number(text: str, fits: Callable[[float], bool], expected: str) -> float:
     return number
 
 
-def add_data(parser: argparse.ArgumentParser, what: str) -> None:
+def add_data(parser: argparse.ArgumentParser, what: str = _DATA) -> None:
     """The data folders that a command reads."""
     parser.add_argument(
         "--data",
@@ -70,6 +72,4 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 
 def add_folders(parser: argparse.ArgumentParser) -> None:
     """The data folders that a command is about."""
-    parser.add_argument(
-        "folders", type=Path, nargs="+", metavar="DATA", help="data folder, of a layout in training/README.md"
-    )
+    parser.add_argument("folders", type=Path, nargs="+", metavar="DATA", help=_DATA)

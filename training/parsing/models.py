@@ -63,7 +63,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
 def _add_training(parser: argparse.ArgumentParser, out: str) -> None:
     parser.add_argument("config", type=Path, help="TOML file, or the name of a preset: paper, embedded, quick, tiny")
     add_overrides(parser)
-    add_data(parser, "data folder, of a layout in training/README.md")
+    add_data(parser)
     parser.add_argument("--out", type=Path, help=f"folder of the run (default: {out})")
 
 
@@ -72,21 +72,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     from models.tile_layout import TILES
 
     parser.add_argument("model", type=Path, help="checkpoint file or release folder")
-    add_data(parser, "data folder, of a layout in training/README.md")
-    parser.add_argument("--split", choices=("train", "val", "all"), default="val")
-    parser.add_argument(
-        "--subset",
-        type=Path,
-        metavar="FILE",
-        help="score only the frames of the split whose paths this file lists, one a line",
-    )
-    parser.add_argument(
-        "--folds",
-        type=Path,
-        metavar="RUNS",
-        help="of a model that has learnt from these frames: score each by the run of `train --folds` that has not seen its group; "
-        "the --out of that command",
-    )
+    _add_frames(parser)
     parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
     parser.add_argument(
         "--no-close-ups",
@@ -113,6 +99,25 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         help="what people said of a service's alarms (SMOKE_FEEDBACK_FILE), as a table",
     )
     parser.add_argument("--out", type=Path, default=Path("runs/evaluation"), help="folder for report and pictures")
+
+
+def _add_frames(parser: argparse.ArgumentParser) -> None:
+    """Which frames are scored, and by which run each."""
+    add_data(parser)
+    parser.add_argument("--split", choices=("train", "val", "all"), default="val")
+    parser.add_argument(
+        "--subset",
+        type=Path,
+        metavar="FILE",
+        help="score only the frames of the split whose paths this file lists, one a line",
+    )
+    parser.add_argument(
+        "--folds",
+        type=Path,
+        metavar="RUNS",
+        help="of a model that has learnt from these frames: score each by the run of `train --folds` that has not seen its group; "
+        "the --out of that command",
+    )
 
 
 def add_calibrate(parser: argparse.ArgumentParser) -> None:
