@@ -1,7 +1,6 @@
 """Checkpoint -> release folder with a proven model file, a golden frame, a manifest and a model card; or nothing."""
 
 import json
-import math
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -12,12 +11,8 @@ import numpy as np
 import onnx
 import torch
 
-from models.close_ups import CloseUps
-from models.drift import Histogram
-from models.gate import Gate
 from models.geometry import RGB, Map, fit
 from models.manifest import (
-    MINIMUM_REGION,
     NOVELTY,
     OUTPUTS,
     Golden,
@@ -28,7 +23,6 @@ from models.manifest import (
 )
 from models.maps import SegmentationMaps
 from models.networks.segmenter import SmokeSegmenter
-from models.operating_points import OperatingPoints
 from training.config import Config
 from training.data.frames import write_png
 from training.data.synthetic import add_smoke, render_landscape, render_plume
@@ -36,9 +30,9 @@ from training.engine import checkpoint as checkpoints
 from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
 from training.evaluation.pictures import answer_panel
-from training.metrics.calibration import Calibration
 from training.release import parity
 from training.release.model_card import model_card
+from training.release.promises import Promises, promises_of
 
 MODEL, CARD = "model.onnx", "MODEL_CARD.md"
 GOLDEN_FRAME, GOLDEN_MAPS, GOLDEN_ANSWER = "golden/frame.png", "golden/maps.npz", "golden/answer.png"
@@ -75,15 +69,10 @@ def export(
     found = checkpoints.load(checkpoint)
     # Before minutes of proofs.
     expect_possible(name or found.config.name, version, report.get("threshold", _UNFITTED_THRESHOLD))
-    _expect_promises(report)
+    promised = _promises(report)
     _require_estimator(checkpoint, found)
     segmenter, config = load_segmenter(checkpoint)
-    _calibrate(segmenter, report)
-    if _novelty_limit(report) is not None and not segmenter.novelty.fitted:
-        raise ExportError(
-            f"{checkpoint}: knows no novelty, which the evaluation tells; run its `train` command again, to the end"
-        )
-    segmenter.novelty.fitted &= _novelty_limit(report) is not None
+    _keep(promised, segmenter, checkpoint)
     folder = out / f"{name or config.name}-{version}"
     if folder.exists():
         raise ExportError(f"{folder}: exists already, and a release is immutable; choose another --version")
@@ -91,7 +80,8 @@ def export(
     with tempfile.TemporaryDirectory(dir=out, prefix=".unfinished-") as unfinished:
         made = Path(unfinished) / folder.name
         (made / "golden").mkdir(parents=True)
-        _write_release(made, segmenter, config, name or config.name, version, report, _cut_short(found) + remark)
+        remark = _cut_short(found) + remark
+        _write_release(made, segmenter, config, name or config.name, version, report, promised, remark)
         shutil.move(made, folder)
     return folder
 
@@ -158,28 +148,27 @@ def _cut_short(found: checkpoints.Checkpoint) -> str:
     )
 
 
-def _calibrate(segmenter: SmokeSegmenter, report: Mapping[str, Any]) -> None:
-    """Put the calibration that `evaluate` fitted into the module."""
-    fitted = _calibration(report)
-    segmenter.temperature.fill_(fitted.temperature)
-    segmenter.shift.fill_(fitted.shift)
-    segmenter.above.fill_(fitted.above)
-
-
-def _expect_promises(report: Mapping[str, Any]) -> None:
-    """Raises ExportError where a manifest cannot take what the report says, before minutes of proofs."""
+def _promises(report: Mapping[str, Any]) -> Promises:
+    """What the report lets a manifest promise. Raises ExportError where it is no report."""
     try:
-        _calibration(report), _gate(report), _operating_points(report), _reference(report), _novelty_limit(report)
-        _close_ups(report)
+        return promises_of(report)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ExportError(f"the evaluation is none that `evaluate` wrote: {error}") from error
 
 
-def _calibration(report: Mapping[str, Any]) -> Calibration:
-    fitted = Calibration(**report.get("calibration", {}))
-    if not (0.0 < fitted.temperature < math.inf and 0.0 < fitted.above < math.inf and math.isfinite(fitted.shift)):
-        raise ValueError(f"found {fitted}, expected temperatures above 0 and a finite shift")
-    return fitted
+def _keep(promised: Promises, segmenter: SmokeSegmenter, checkpoint: Path) -> None:
+    """Put the calibration that `evaluate` fitted into the module, which tells novelty where there is a limit for it.
+
+    Raises ExportError where it knows none.
+    """
+    segmenter.temperature.fill_(promised.calibration.temperature)
+    segmenter.shift.fill_(promised.calibration.shift)
+    segmenter.above.fill_(promised.calibration.above)
+    if promised.novelty_limit is not None and not segmenter.novelty.fitted:
+        raise ExportError(
+            f"{checkpoint}: knows no novelty, which the evaluation tells; run its `train` command again, to the end"
+        )
+    segmenter.novelty.fitted &= promised.novelty_limit is not None
 
 
 def _write_release(
@@ -189,6 +178,7 @@ def _write_release(
     name: str,
     version: str,
     report: Mapping[str, Any],
+    promised: Promises,
     remark: str,
 ) -> None:
     size_px = config.data.size_px
@@ -206,50 +196,17 @@ def _write_release(
         models={"fp32": MODEL},
         golden=Golden(GOLDEN_FRAME, GOLDEN_MAPS, GOLDEN_TOLERANCE),
         threshold=threshold,
-        minimum_region=float(report.get("minimum_region", MINIMUM_REGION)),
+        minimum_region=promised.minimum_region,
         input=Input(size_px=size_px),
         parity=differences,
-        numbers={
-            key: report[key]
-            for key in ("at_threshold", "cross_fitted", "f_beta", "ece", "ece_unsure", "calibration", "doubt")
-            if key in report
-        },
+        numbers=promised.numbers,
         provenance=provenance,
-        gate=_gate(report),
-        operating_points=_operating_points(report),
-        reference=_reference(report),
-        novelty_limit=_novelty_limit(report),
-        close_ups=_close_ups(report),
+        gate=promised.gate,
+        operating_points=promised.operating_points,
+        reference=promised.reference,
+        novelty_limit=promised.novelty_limit,
+        close_ups=promised.close_ups,
     ).write(folder)
-
-
-def _gate(report: Mapping[str, Any]) -> Gate | None:
-    """The gate that `evaluate` fitted; None where none is worth having, or nothing was evaluated."""
-    fitted = report.get("gate", {}).get("gate")
-    return Gate.from_json(fitted) if fitted else None
-
-
-def _operating_points(report: Mapping[str, Any]) -> OperatingPoints | None:
-    """What `evaluate` measured of every threshold; None where it had no smoke-free frames."""
-    measured = report.get("operating_points")
-    return OperatingPoints.from_json(measured) if measured else None
-
-
-def _novelty_limit(report: Mapping[str, Any]) -> float | None:
-    """Above which novelty a frame is unfamiliar; None where nothing was evaluated, or the model tells none."""
-    measured = report.get("novelty")
-    return float(measured["limit"]) if measured else None
-
-
-def _close_ups(report: Mapping[str, Any]) -> CloseUps | None:
-    """The close-ups that the evaluation looked at; None where it looked at none, or nothing was evaluated."""
-    measured = report.get("close_ups")
-    return CloseUps.from_json(measured) if measured else None
-
-
-def _reference(report: Mapping[str, Any]) -> dict[str, Histogram] | None:
-    """How the frames were distributed that were evaluated."""
-    return {name: Histogram.from_json(found) for name, found in report.get("reference", {}).items()} or None
 
 
 def _shown(config: Config) -> dict[str, Any]:
