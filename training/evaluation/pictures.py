@@ -61,12 +61,16 @@ def contact_sheet(predictor: Predictor, frames: Sequence[Frame], threshold: floa
     return np.concatenate(rows)
 
 
-def _strip(predictor: Predictor, frame: Frame, threshold: float) -> RGB:
+def beside_truth(predictor: Predictor, frame: Frame) -> tuple[RGB, Mask, SegmentationMaps]:
+    """A frame and its truth in the square of the maps that the model answers, and those maps."""
     image = load_image(frame.image)
     maps = predict_frame(predictor, image)
     side = maps.probability.shape[0]
-    truth = fit_map(load_mask(frame, image.shape), side) >= 0.5
-    square = fit(image, side)
+    return fit(image, side), fit_map(load_mask(frame, image.shape), side) >= 0.5, maps
+
+
+def _strip(predictor: Predictor, frame: Frame, threshold: float) -> RGB:
+    square, truth, maps = beside_truth(predictor, frame)
     marked = outline(outline(square, truth, _TRUTH), maps.probability >= threshold, _PREDICTION)
     tiles = (square, marked, heat(maps.probability, 1.0), heat(maps.total), heat(maps.epistemic, EPISTEMIC_NATS))
     return np.concatenate([fit(tile, _TILE_PX) for tile in tiles], axis=1)

@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from models.geometry import RGB, Map, Mask, fit, fit_map
+from models.geometry import RGB, Map, Mask
 from models.maps import SegmentationMaps
 from training.data.files import write_whole
-from training.data.frames import Frame, load_image, load_mask
-from training.evaluation.pictures import EPISTEMIC_NATS
-from training.evaluation.predictor import Predictor, predict_frame
+from training.data.frames import Frame
+from training.evaluation.pictures import EPISTEMIC_NATS, beside_truth
+from training.evaluation.predictor import Predictor
 from training.metrics import segmentation
 from training.metrics.reliability import RAW
 
@@ -39,12 +39,8 @@ class PanelRow(NamedTuple):
 
 def panel_row(name: str, frame: Frame, predictor: Predictor, threshold: float) -> PanelRow:
     """A frame with what the model makes of it."""
-    image = load_image(frame.image)
-    maps = predict_frame(predictor, image)
-    side = maps.probability.shape[0]
-    truth = fit_map(load_mask(frame, image.shape), side) >= 0.5
-    square = fit(image, side)
-    return PanelRow(name, square, np.asarray(truth), np.asarray(maps.probability >= threshold), maps)
+    square, truth, maps = beside_truth(predictor, frame)
+    return PanelRow(name, square, truth, np.asarray(maps.probability >= threshold), maps)
 
 
 def decomposition_panel(rows: Sequence[PanelRow], path: Path) -> None:
