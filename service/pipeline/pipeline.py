@@ -4,6 +4,7 @@ Decoding comes before the queue, so that a bad picture can only hurt its sender.
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, Self, TypeVar
+from typing import Final, NamedTuple, Self, TypeVar
 
 from models.drift import Histogram
 from models.geometry import Map, Region
 from models.tile_layout import Tiles
-from service.errors import ClientGone, RequestError
+from service.errors import ClientGone, InferenceFailed, RequestError
 from service.pipeline.decoding.decode import HoldPixels, Limits, decode, no_hold
 from service.pipeline.detections import FrameResult, detect_smoke
 from service.pipeline.encode import Size
@@ -25,7 +26,7 @@ from service.pipeline.options import SegmentOptions
 from service.pipeline.prepare import Preparation, PreparedFrame
 from service.pipeline.render import Rendering, render
 from service.pipeline.threshold import Threshold, threshold_in_force
-from service.pipeline.tiling import CloseUpCount, InferenceResults, Looks, ModelInputs, infer_each
+from service.pipeline.tiling import CloseUpCount, InferenceResults, Looks, ModelInputs, check_numbers, infer_each
 from service.pipeline.workers import DecodeWorkers, Rank, RankedPool, WorkerOptions, WorkingSince
 from service.runtime.model import ModelInfo
 from service.runtime.slot import ModelSlot
@@ -34,6 +35,9 @@ from service.scheduling.context import RequestContext
 from service.scheduling.service_time import ServiceTimeEstimator
 
 _T = TypeVar("_T")
+_LOG = logging.getLogger("service.pipeline")
+_SCATTER: Final = 2.0
+"""In so many times as long as a picture took to decode it is decoded once more; in less by chance alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +225,7 @@ class Pipeline:
         windows = await self._windows(done.value, frame.size)
         looks = Looks(done.value, windows, done.queue_s, done.run_s)
         try:
-            closer = await self._look_closer(request, windows, view_s) if windows else None
+            closer = await self._look_closer(request, windows, frame.work_s, view_s) if windows else None
             if closer and closer.value[0].model.identity == done.value[0].model.identity:
                 looks = looks.with_close_ups(closer.value, closer.queue_s, closer.run_s)
                 work_s += len(windows) * closer.run_s / closer.rounds
@@ -237,25 +241,29 @@ class Pipeline:
         return await self.offload(partial(found.windows, probability, size.width, size.height), Rank.FINISH)
 
     async def _look_closer(
-        self, request: _FrameRequest, windows: tuple[Region, ...], view_s: float
+        self, request: _FrameRequest, windows: tuple[Region, ...], prepare_s: float, view_s: float
     ) -> BatchResult[InferenceResults] | None:
         """The model's answers to close-ups of a frame, which is decoded again: full frames kept through the queue would cost more.
 
         None where they cannot be had, or not so soon that there is time to answer: the whole frame's maps stand, for no smoke may be
-        lost of them. A view takes about `view_s`.
+        lost of them. To prepare takes about `prepare_s`, and nothing ends a thread that does; a view takes about `view_s`.
         """
         until_s = request.context.deadline_s - self._estimator.worker_s
         begin_s = until_s - math.ceil(len(windows) / self._batch_max) * view_s
         own = replace(request.context, cost=len(windows), latest=False, deadline_s=begin_s)
-        if own.left_s <= 0.0:
+        if own.left_s <= _SCATTER * prepare_s:
             return None
         try:
             async with asyncio.timeout(None if math.isinf(until_s) else until_s - time.perf_counter()):
                 near = await self._prepare(request, windows)
-                return await asyncio.wrap_future(self._batcher.submit_next(near.inputs, own))
+                closer = await asyncio.wrap_future(self._batcher.submit_next(near.inputs, own))
+                await self.offload(partial(check_numbers, closer.value), Rank.FINISH)
+                return closer
         except ClientGone:
             raise
-        except (RequestError, TimeoutError):
+        except Exception as error:  # noqa: BLE001 - whatever it is, the whole frame was answered
+            if isinstance(error, InferenceFailed) or not isinstance(error, RequestError | TimeoutError):
+                _LOG.exception("close-ups failed: the frame is answered without")
             return None
 
     async def offload(self, work: Callable[[], _T], rank: Rank = Rank.BEGIN) -> _T:

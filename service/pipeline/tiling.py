@@ -4,9 +4,12 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
+import numpy as np
+
 from models.geometry import RGB, Region, fit, fit_map
 from models.maps import SegmentationMaps
 from models.tiles import merge, views, worth_tiling
+from service.errors import InferenceFailed
 from service.pipeline.options import SegmentOptions
 from service.runtime.slot import InferenceResult, ModelSlot
 
@@ -17,7 +20,7 @@ InferenceResults = tuple[InferenceResult, ...]
 
 
 class CloseUpCount(NamedTuple):
-    """Windows around small regions that were looked at from nearby, and those that were not: the model was not to be had in time."""
+    """Windows around small regions that were looked at from nearby, and those that were not: they failed, or would have been late."""
 
     looked: int
     skipped: int
@@ -72,6 +75,12 @@ def infer_each(slot: ModelSlot, asked: Sequence[ModelInputs]) -> list[InferenceR
     """Have one model answer all the views of some frames, which fail together."""
     results = iter(slot.infer([view for inputs in asked for view in inputs]))
     return [tuple(itertools.islice(results, len(inputs))) for inputs in asked]
+
+
+def check_numbers(results: InferenceResults) -> None:
+    """Raises InferenceFailed where a map holds something that is no number."""
+    if not all(np.isfinite(values).all() for result in results for values in result.prediction.maps):
+        raise InferenceFailed("the model answered with something that is no number")
 
 
 def resized_to_model(prediction: SegmentationMaps, size_px: int) -> SegmentationMaps:

@@ -69,6 +69,14 @@ class Failing(ObedientModel):
         return super().predict(frames)
 
 
+class Nonsense(ObedientModel):
+    """Answers whole frames, and with something that is no number what comes after them."""
+
+    def predict(self, frames):
+        first = self.frames == 0
+        return [answer if first else answer._replace(total=answer.total * np.nan) for answer in super().predict(frames)]
+
+
 def speckled() -> np.ndarray:
     """A square of 10 x 10 in a frame of 160 x 160: 2 x 2 of the square's pixels, and dim ones around."""
     frame = plain(20, 60, 90, 160, 160)
@@ -129,6 +137,34 @@ def test_smoke_whose_close_up_fails_is_answered_as_seen_on_the_whole_frame(open_
     assert answer.json()["smoke"]["detected"]
 
 
+def test_what_a_close_up_fails_of_is_in_the_log(open_client, closer, caplog):
+    post(open_client(Failing(closer.manifest)), speckled())
+    assert "out of memory" in caplog.text
+
+
+def test_smoke_whose_close_up_is_no_number_is_answered_as_seen_on_the_whole_frame(open_client, closer):
+    answer = post(open_client(Nonsense(closer.manifest)), speckled())
+    assert answer.status_code == 200
+    assert answer.json()["close_ups"] == {"looked": 0, "skipped": 1}
+    assert answer.json()["smoke"]["detected"]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("no process to decode in"), OSError("too many open files")])
+def test_smoke_whose_picture_cannot_be_decoded_again_is_answered_as_seen_on_the_whole_frame(
+    open_client, closer, monkeypatch, failure
+):
+    def prepare(body, wanted, hold_pixels):
+        if wanted.windows:
+            raise failure
+        return workers_prepare(body, wanted, hold_pixels)
+
+    workers_prepare = workers.prepare
+    monkeypatch.setattr(workers, "prepare", prepare)
+    answer = post(open_client(closer), speckled())
+    assert (answer.status_code, closer.frames) == (200, 1)
+    assert answer.json()["close_ups"] == {"looked": 0, "skipped": 1}
+
+
 def test_where_a_close_up_hangs_the_whole_frame_is_answered_before_the_deadline(closer):
     """So long before as the threads take for a frame: a second here."""
     stuck, estimator = Stuck(closer.manifest), ServiceTimeEstimator()
@@ -156,6 +192,22 @@ def test_where_the_deadline_leaves_less_time_than_a_view_takes_the_picture_is_no
         found = asyncio.run(pipeline.segment(file_of(speckled()), SegmentOptions(()), context))
     assert found.close_ups == (0, 1)
     assert slow.frames == len(prepared) == 1
+
+
+@pytest.mark.parametrize(("work_s", "found"), [(1.0, (1, 0)), (60.0, (0, 1))])
+def test_a_picture_that_was_slow_to_decode_is_decoded_again_only_where_there_is_time(
+    closer, monkeypatch, work_s, found
+):
+    """A thread that decodes cannot be stopped: the frame would wait for it until after its deadline."""
+    prepared, prepare = [], workers.prepare
+    monkeypatch.setattr(
+        workers, "prepare", lambda *given: prepared.append(given) or prepare(*given)._replace(work_s=work_s)
+    )
+    with Pipeline(slot_of(closer), WorkerOptions(1, 8), Limits(100_000)) as pipeline:
+        context = RequestContext(deadline_s=time.perf_counter() + 60.0)
+        segmentation = asyncio.run(pipeline.segment(file_of(speckled()), SegmentOptions(()), context))
+    assert segmentation.close_ups == found
+    assert len(prepared) == 1 + found[0]
 
 
 def test_the_wait_behind_a_frame_is_estimated_with_its_close_ups(closer):

@@ -155,10 +155,10 @@ class CloseUpsBody(BaseModel):
     """Windows around small smoke that the whole frame shows."""
 
     looked: int = Field(
-        description="Looked at from nearby: the maps are the close-up's, unless the window cuts its smoke."
+        description="Looked at from nearby: the maps are the close-up's, unless the window cuts its smoke.", ge=0
     )
     skipped: int = Field(
-        description="Not looked at, for the model was not to be had in time: the maps are the whole frame's."
+        description="Not looked at, for that failed or would have been late: the maps are the whole frame's.", ge=0
     )
 
 

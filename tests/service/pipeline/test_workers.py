@@ -55,6 +55,12 @@ def test_a_frame_is_the_same_as_one_prepared_here(workers):
     np.testing.assert_array_equal(theirs.stats.thumbnail, ours.stats.thumbnail)
 
 
+def test_how_long_a_frame_took_is_told_without_the_way_to_the_process(workers):
+    begun_s = time.perf_counter()
+    frame = workers.prepare(SMALL, WANTED, no_hold)
+    assert 0.0 < frame.work_s < time.perf_counter() - begun_s
+
+
 def test_a_refusal_comes_through_and_costs_no_process(workers, ended):
     before = process_of(workers)
     with pytest.raises(errors.FormatUnsupported, match="expected a JPEG, PNG or WebP file"):
