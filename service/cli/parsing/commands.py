@@ -58,20 +58,16 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_segment(parser: argparse.ArgumentParser) -> None:
-    from models.tile_layout import TILES
-
     _add_inputs(parser)
     _add_written(parser)
     _add_maps(parser)
-    parser.add_argument(
-        "--threshold", type=open_fraction, help="probability that counts as smoke (default: the model's)"
-    )
+    _add_threshold(parser)
     parser.add_argument(
         "--resume",
         action="store_true",
         help="leave out pictures that DIR has the answer to, by this model and as asked for",
     )
-    parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
+    _add_tiles(parser)
     _add_model(parser)
     parser.set_defaults(command="segment")
 
@@ -126,8 +122,6 @@ def _add_maps(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_archive(parser: argparse.ArgumentParser) -> None:
-    from models.tile_layout import TILES
-
     parser.add_argument("folder", metavar="FOLDER|s3://...", help="where the pictures lie, in whatever folders below")
     parser.add_argument(
         "--out", required=True, metavar="DIR|s3://...", help="where findings and masks go; what is there is kept"
@@ -148,10 +142,8 @@ def _add_archive(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resolution", choices=("model", "frame"), default="model", help="of the masks (default model)"
     )
-    parser.add_argument(
-        "--threshold", type=open_fraction, help="probability that counts as smoke (default: the model's)"
-    )
-    parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
+    _add_threshold(parser)
+    _add_tiles(parser)
     _add_model(parser)
     parser.set_defaults(command="archive")
 
@@ -192,9 +184,7 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         "--jitter", type=natural_number, default=4, metavar="PX", help="how far it shakes then (default 4)"
     )
     threshold = parser.add_mutually_exclusive_group()
-    threshold.add_argument(
-        "--threshold", type=open_fraction, help="probability that counts as smoke (default: the model's)"
-    )
+    _add_threshold(threshold)
     threshold.add_argument(
         "--false-alarm-rate",
         type=float,
@@ -249,6 +239,18 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 def _add_completion(parser: argparse.ArgumentParser, whole: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     parser.set_defaults(command="completion", whole=whole)
+
+
+def _add_threshold(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--threshold", type=open_fraction, help="probability that counts as smoke (default: the model's)"
+    )
+
+
+def _add_tiles(parser: argparse.ArgumentParser) -> None:
+    from models.tile_layout import TILES
+
+    parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
