@@ -50,6 +50,28 @@ class Row(NamedTuple):
     data: Path | None = None
 
 
+class Study(NamedTuple):
+    """What the runs of a command have in common.
+
+    Attributes:
+        config: File or preset.
+        overrides: Of all runs, as on the command line.
+        data: Data folders; trained on `train`, scored on `val`.
+        out: Gets a run folder for each.
+        reporter: Told of every step.
+    """
+
+    config: Path
+    overrides: Sequence[str]
+    data: Sequence[Path]
+    out: Path
+    reporter: Reporter[Any]
+
+    def resolved(self, *overrides: str) -> Config:
+        """The configuration of a run, which changes this beside. Raises ConfigError."""
+        return read_config(self.config, (*self.overrides, *overrides))
+
+
 TABLES: Mapping[str, tuple[Row, ...]] = {
     "paper": (
         Row("1-structure", "L_bnn", (_NO_COHERENCE, _NO_ENTROPY)),
@@ -72,18 +94,12 @@ TABLES: Mapping[str, tuple[Row, ...]] = {
 """`paper`: Table 4, more and more of eq. 11. `recipe`: `embedded` less one thing at a time."""
 
 
-def ablate(
-    rows: Sequence[Row], config: Path, overrides: Sequence[str], data: Folders, out: Path, reporter: Reporter[Any]
-) -> list[dict[str, Any]]:
+def ablate(rows: Sequence[Row], study: Study) -> list[dict[str, Any]]:
     """Train and score the rows of a table; those that are done already are neither trained nor scored again.
 
     Args:
         rows: Of `TABLES`, or of `training.commands.variants`.
-        config: File or preset, with all losses on.
-        overrides: Of all rows, as on the command line.
-        data: Data folder or folders; trained on `train`, scored on `val`.
-        out: Gets a run folder per row, `ablation.json` and `ablation.md`.
-        reporter: Told of every step.
+        study: Its configuration has all losses on; its folder gets `ablation.json` and `ablation.md`.
 
     Returns:
         Per row: what it is, views, and scores with their intervals; see `ablation_table`.
@@ -92,27 +108,25 @@ def ablate(
         ConfigError: A row is no valid configuration, before anything is trained.
     """
     measured = []
-    for row in train_rows(rows, config, overrides, data, out, reporter):
+    for row in train_rows(rows, study):
         measured.append({"command": ABLATE, **row})
-        write_whole(json.dumps(measured, indent=2) + "\n", out / "ablation.json")
-        write_whole(ablation_table(measured), out / "ablation.md")
+        write_whole(json.dumps(measured, indent=2) + "\n", study.out / "ablation.json")
+        write_whole(ablation_table(measured), study.out / "ablation.md")
     return measured
 
 
-def train_rows(
-    rows: Sequence[Row], config: Path, overrides: Sequence[str], data: Folders, out: Path, reporter: Reporter[Any]
-) -> Iterator[dict[str, Any]]:
+def train_rows(rows: Sequence[Row], study: Study) -> Iterator[dict[str, Any]]:
     """Train and score rows one after the other, each in a run folder of its name; see `ablate`.
 
     Raises:
         DataError: The data were changed meanwhile, so that rows would not be of the same.
     """
-    configs = [read_config(config, (*overrides, *row.overrides)) for row in rows]
-    before = frames_sha256(read_frames(data, "all"))
+    configs = [study.resolved(*row.overrides) for row in rows]
+    before = frames_sha256(read_frames(study.data, "all"))
     for row, resolved in zip(rows, configs, strict=True):
-        own = row.data or data
-        checkpoint = train(resolved, own, out / row.name, RowReporter(row.name, reporter))
-        expect_unchanged(before, read_frames(data, "all"))
+        own = row.data or study.data
+        checkpoint = train(resolved, own, study.out / row.name, RowReporter(row.name, study.reporter))
+        expect_unchanged(before, read_frames(study.data, "all"))
         yield {"what": row.what, "views": _views(resolved), **_scored_once(resolved, checkpoint, own)}
 
 

@@ -12,14 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from models.networks.segmenter import SmokeSegmenter
-from training.commands.ablate import SHOWN_SCORES, Row, score_cell, train_rows
-from training.commands.config_file import read_config
+from training.commands.ablate import SHOWN_SCORES, Row, Study, score_cell, train_rows
 from training.config import ConfigError
 from training.data.files import write_whole
-from training.data.folders import Folders
 from training.engine.checkpoint import LAST
 from training.engine.networks import build_segmenter, load_segmenter
-from training.engine.run import Reporter
 
 ABSENT = (
     "Of Table 3, F3Net, BASNet, SCRN and ITSD are absent: no kept library has them. UCNet's CVAE is here without its second branch, "
@@ -36,18 +33,12 @@ def rows_to_compare(names: Sequence[str]) -> list[Row]:
     return [Row("ours", "ours"), Row("ucnet-cvae", "UCNet's CVAE", ("network.dropout=0", *_PLAIN)), *library]
 
 
-def compare_networks(
-    names: Sequence[str], config: Path, overrides: Sequence[str], data: Folders, out: Path, reporter: Reporter[Any]
-) -> list[dict[str, Any]]:
+def compare_networks(names: Sequence[str], study: Study) -> list[dict[str, Any]]:
     """Train and score ours and the others; what is done already is not done again, but timed.
 
     Args:
         names: Of the library's networks.
-        config: File or preset of ours.
-        overrides: Of all rows, as on the command line.
-        data: Data folder or folders; trained on `train`, scored on `val`.
-        out: Gets a run folder per network, `comparison.json` and `comparison.md`.
-        reporter: Told of every step.
+        study: Its configuration is ours; its folder gets `comparison.json` and `comparison.md`.
 
     Raises:
         ConfigError, LibraryError: A network cannot be had, before anything is trained.
@@ -56,12 +47,12 @@ def compare_networks(
     if again := [name for name, count in Counter(name.lower() for name in names).items() if count > 1]:
         raise ConfigError(f"found network {again[0]!r} twice, expected each once")
     for row in rows:
-        build_segmenter(read_config(config, (*overrides, *row.overrides)).network, pretrained=False)
+        build_segmenter(study.resolved(*row.overrides).network, pretrained=False)
     measured = []
-    for row, scored in zip(rows, train_rows(rows, config, overrides, data, out, reporter), strict=True):
-        measured.append(scored | _cost(out / row.name / LAST))
-        write_whole(json.dumps(measured, indent=2) + "\n", out / "comparison.json")
-        write_whole(comparison_table(measured), out / "comparison.md")
+    for row, scored in zip(rows, train_rows(rows, study), strict=True):
+        measured.append(scored | _cost(study.out / row.name / LAST))
+        write_whole(json.dumps(measured, indent=2) + "\n", study.out / "comparison.json")
+        write_whole(comparison_table(measured), study.out / "comparison.md")
     return measured
 
 

@@ -1,23 +1,20 @@
 """Figures 1, 3, 4 and 6 of the paper on one's own data: what each compares is trained on equal terms, then drawn side by side."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from models.geometry import RGB, Map, fit, fit_map
-from training.commands.ablate import TABLES, Row
+from training.commands.ablate import TABLES, Row, Study
 from training.commands.compare import rows_to_compare
-from training.commands.config_file import read_config
 from training.commands.progress import RowReporter
 from training.config import ConfigError
 from training.data.folders import evenly_spaced, frames_to_score
 from training.data.frames import REAL_SMOKE, Frame, load_image, load_mask
 from training.data.layouts.layout import read_layout
 from training.data.transmission import transmission
-from training.engine.run import Reporter, train
+from training.engine.run import train
 from training.evaluation import plots
 from training.evaluation.evaluate import evaluate
 from training.evaluation.pictures import heat
@@ -30,41 +27,29 @@ _SHOWN = 4
 _WITHOUT_COHERENCE, _WITH_COHERENCE = TABLES["paper"][:2]
 
 
-def draw_figure(
-    figure: int,
-    names: Sequence[str],
-    config: Path,
-    overrides: Sequence[str],
-    data: Sequence[Path],
-    out: Path,
-    reporter: Reporter[Any],
-) -> Path:
+def draw_figure(figure: int, names: Sequence[str], study: Study) -> Path:
     """Train what a figure compares, as far as that is not done, and draw it on frames of `val`.
 
     Args:
         figure: 1: without and with L_trans, and T. 3: mMSE of what each folder teaches, on each. 4: library, UCNet's CVAE and ours. 6:
             reliability of UCNet's CVAE, of ours without L_c and of ours.
         names: Of the library's networks, for 4.
-        config: File or preset, with all losses on.
-        overrides: Of all runs, as on the command line.
-        data: Data folders; for 3 each with a `train` teaches a model, and each with a `val` scores all.
-        out: Gets a run folder for each, shared with `compare`, and the picture.
-        reporter: Told of every step.
+        study: Its configuration has all losses on; of its data for 3 each folder with a `train` teaches a model, and each with a
+            `val` scores all; its runs are shared with `compare`, and its folder gets the picture.
 
     Raises:
         ConfigError: A run is no valid configuration, or 3 has fewer than two folders to learn from, or two of one name.
         DataError, LibraryError: The data cannot be used, or a network cannot be had.
     """
-    path = out / f"figure-{figure}.png"
-    run = partial(_trained, config=config, overrides=overrides, out=out, reporter=reporter)
+    path = study.out / f"figure-{figure}.png"
     if figure == 3:
-        plots.error_bars(_errors(data, run), path)
+        plots.error_bars(_errors(study), path)
         return path
-    models = {row.what: run(row, data) for row in _rows(figure, names)}
+    models = {row.what: _trained(row, study) for row in _rows(figure, names)}
     if figure == 6:
-        plots.reliability_diagrams({what: _reliability(model, data) for what, model in models.items()}, path)
+        plots.reliability_diagrams({what: _reliability(model, study.data) for what, model in models.items()}, path)
     else:
-        smoke = [frame for frame in frames_to_score(data, "val", None) if frame.kind == REAL_SMOKE]
+        smoke = [frame for frame in frames_to_score(study.data, "val", None) if frame.kind == REAL_SMOKE]
         shown = [_side_by_side(frame, models, figure) for frame in evenly_spaced(smoke, _SHOWN)]
         plots.picture_grid(shown, path)
     return path
@@ -78,12 +63,10 @@ def _rows(figure: int, names: Sequence[str]) -> list[Row]:
     return [*library, cvae, ours] if figure == 4 else [cvae, _WITH_COHERENCE, ours]
 
 
-def _trained(
-    row: Row, data: Sequence[Path], *, config: Path, overrides: Sequence[str], out: Path, reporter: Reporter[Any]
-) -> Predictor:
+def _trained(row: Row, study: Study) -> Predictor:
     """A row's model as trained: its probability is calibrated by nothing."""
-    resolved = read_config(config, (*overrides, *row.overrides))
-    checkpoint = train(resolved, data, out / row.name, RowReporter(row.name, reporter))
+    resolved, data = study.resolved(*row.overrides), row.data or study.data
+    checkpoint = train(resolved, data, study.out / row.name, RowReporter(row.name, study.reporter))
     return load_predictor(checkpoint)._replace(calibration=Calibration())
 
 
@@ -107,10 +90,9 @@ def _reliability(model: Predictor, data: Sequence[Path]) -> Curve:
     return np.asarray(table[RAW]["reliability"])
 
 
-def _errors(
-    data: Sequence[Path], run: Callable[[Row, Sequence[Path]], Predictor]
-) -> dict[str, dict[str, tuple[float, Sequence[float]]]]:
+def _errors(study: Study) -> dict[str, dict[str, tuple[float, Sequence[float]]]]:
     """mMSE with its interval by the folder that taught and the folder that is asked."""
+    data = study.data
     splits = {folder: {split for split, _ in read_layout(folder)} for folder in data}
     teachers, tests = ([folder for folder in data if split in splits[folder]] for split in ("train", "val"))
     if len(teachers) < 2:
@@ -123,8 +105,9 @@ def _errors(
         )
     found = {}
     for folder in teachers:
-        model = run(Row(f"from-{folder.name}", f"trained on {folder.name}"), [folder])
-        found[f"trained on {folder.name}"] = {test.name: _error(model, test) for test in tests}
+        row = Row(f"from-{folder.name}", f"trained on {folder.name}", data=folder)
+        model = _trained(row, study)
+        found[row.what] = {test.name: _error(model, test) for test in tests}
     return found
 
 

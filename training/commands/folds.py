@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -14,15 +13,15 @@ from models.geometry import RGB, fit
 from models.manifest import Manifest
 from models.maps import SegmentationMaps
 from training.audit.split import write_data
-from training.commands.config_file import read_config
+from training.commands.ablate import Study
 from training.commands.progress import RowReporter, TerminalReporter
 from training.config import Config, ConfigError
 from training.data.files import DataError, made
-from training.data.folders import Folders, read_frames
+from training.data.folders import read_frames
 from training.data.frames import SMOKE_FREE, SYNTHETIC, Frame, frames_sha256, load_image
 from training.engine import checkpoint as checkpoints
 from training.engine.checkpoint import CheckpointError
-from training.engine.run import Reporter, train
+from training.engine.run import train
 from training.evaluation.predictor import Predict, Predictor, calibrated, frame_key, load_predictor
 
 WHOLE = "all"
@@ -38,7 +37,8 @@ def run_folds(options: argparse.Namespace, config: Config, out: Path, console: C
             f"found --folds {options.folds} and --seeds {options.seeds}, expected two folds or more, of one seed"
         )
     with TerminalReporter(console, out / "tensorboard") as reporter:
-        last = train_folds(options.folds, options.config, options.overrides, options.data, out, reporter)
+        study = Study(options.config, options.overrides, options.data, out, reporter)
+        last = train_folds(options.folds, study)
     data = " ".join(f"--data {folder}" for folder in options.data)
     split = "val" if config.initial else "all"
     console.print(
@@ -48,9 +48,7 @@ def run_folds(options: argparse.Namespace, config: Config, out: Path, console: C
     )
 
 
-def train_folds(
-    count: int, config: Path, overrides: Sequence[str], data: Folders, out: Path, reporter: Reporter[Any]
-) -> Path:
+def train_folds(count: int, study: Study) -> Path:
     """Train a configuration once for each fold of the camera groups, which it does not see, and then with all groups.
 
     Where the configuration has initial networks, those have learnt from `train`: the groups of `val` alone are dealt out, and those
@@ -58,11 +56,8 @@ def train_folds(
 
     Args:
         count: Folds, at least 2.
-        config: File or preset.
-        overrides: As on the command line.
-        data: Data folder or folders.
-        out: Gets a run and a data folder a fold (`fold-1`, `data-fold-1`, ...), and those with all groups (`all`, `data-all`).
-        reporter: Told of every step.
+        study: Its folder gets a run and a data folder a fold (`fold-1`, `data-fold-1`, ...), and those with all groups (`all`,
+            `data-all`).
 
     Returns:
         The checkpoint of the run with all groups, which `evaluate --folds` measures by the others.
@@ -70,8 +65,8 @@ def train_folds(
     Raises:
         DataError: There are fewer groups with smoke to deal out than folds, or the folders are there, and made of other frames.
     """
-    resolved = read_config(config, overrides)
-    kept, dealt = read_frames(data, "train"), read_frames(data, "val")
+    resolved, out = study.resolved(), study.out
+    kept, dealt = read_frames(study.data, "train"), read_frames(study.data, "val")
     if resolved.initial:
         dealt = [replace(frame, weight=_NEW_WEIGHT * frame.weight) for frame in dealt]
     else:
@@ -83,7 +78,7 @@ def train_folds(
             if begun:
                 left_out = [frame for frame in dealt if folds[frame.group] == number]
                 write_data(begun, [*kept, *(frame for frame in dealt if folds[frame.group] != number)], left_out)
-        checkpoint = train(resolved, data_of(out, name), out / name, RowReporter(name, reporter))
+        checkpoint = train(resolved, data_of(out, name), out / name, RowReporter(name, study.reporter))
     return checkpoint
 
 

@@ -14,7 +14,7 @@ from rich.markdown import Markdown
 from models.manifest import ManifestError
 from models.networks.backbone import EncoderError, WeightsError
 from models.networks.library import LibraryError
-from training.commands.ablate import TABLES, AblationError, Row, ablate, ablation_table, card_section
+from training.commands.ablate import TABLES, AblationError, Row, Study, ablate, ablation_table, card_section
 from training.commands.compare import compare_networks, comparison_table
 from training.commands.config_file import read_config
 from training.commands.figures import draw_figure
@@ -105,7 +105,7 @@ def _train(options: argparse.Namespace, console: Console) -> None:
     val = frames_of_val(options.data, 1 if options.seeds == 1 else 2)
     if options.seeds > 1:
         with TerminalReporter(console, out / "tensorboard") as reporter:
-            measured = train_seeds(options.seeds, options.config, options.overrides, options.data, out, reporter)
+            measured = train_seeds(options.seeds, _study(options, out, reporter))
         console.print(Markdown(seeds_table(measured)))
         return
     scored = partial(validate, frames=val, size_px=config.data.size_px, false_alarms=config.false_alarms)
@@ -121,7 +121,7 @@ def _ablate(options: argparse.Namespace, console: Console) -> None:
     frames_of_val(options.data)
     rows = _rows(options, config, out, console)
     with TerminalReporter(console, out / "tensorboard") as reporter:
-        measured = ablate(rows, options.config, options.overrides, options.data, out, reporter)
+        measured = ablate(rows, _study(options, out, reporter))
     console.print(Markdown(ablation_table(measured)))
 
 
@@ -142,14 +142,18 @@ def _compare(options: argparse.Namespace, console: Console) -> None:
     out = options.out or Path("runs") / f"comparison-{config.name}"
     _check(options, console)
     frames_of_val(options.data)
-    asked = options.networks, options.config, options.overrides, options.data, out
     with TerminalReporter(console, out / "tensorboard") as reporter:
+        study = _study(options, out, reporter)
         if options.figure:
-            picture = draw_figure(options.figure, *asked, reporter)
+            picture = draw_figure(options.figure, options.networks, study)
             console.print(f"drawn: {picture}", markup=False, soft_wrap=True)
             return
-        measured = compare_networks(*asked, reporter)
+        measured = compare_networks(options.networks, study)
     console.print(Markdown(comparison_table(measured)))
+
+
+def _study(options: argparse.Namespace, out: Path, reporter: TerminalReporter) -> Study:
+    return Study(options.config, options.overrides, options.data, out, reporter)
 
 
 def _check(options: argparse.Namespace, console: Console) -> None:

@@ -5,42 +5,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.commands.ablate import AblationError, Row, ablation_table, mean_line, read_measured, train_rows
-from training.commands.config_file import read_config
+from training.commands.ablate import AblationError, Row, Study, ablation_table, mean_line, read_measured, train_rows
 from training.config import Config
 from training.data.files import write_whole
-from training.data.folders import Folders
-from training.engine.run import Reporter
 
 SEEDS = "train --seeds"
 _FEWEST = 2
 
 
-def train_seeds(
-    count: int, config: Path, overrides: Sequence[str], data: Folders, out: Path, reporter: Reporter[Any]
-) -> list[dict[str, Any]]:
+def train_seeds(count: int, study: Study) -> list[dict[str, Any]]:
     """Train and score a configuration with so many seeds, from its own on; those that are done already are not done again.
 
     Args:
         count: At least 2.
-        config: File or preset.
-        overrides: As on the command line.
-        data: Data folder or folders; trained on `train`, scored on `val`.
-        out: Gets a run folder per seed, `seeds.json` and `seeds.md`.
-        reporter: Told of every step.
+        study: Its folder gets `seeds.json` and `seeds.md`.
 
     Returns:
         A row per seed, as of `ablate`.
     """
-    first = read_config(config, overrides).seed
+    first = study.resolved().seed
     rows = [Row(f"seed-{seed}", f"seed {seed}", (f"seed={seed}",)) for seed in range(first, first + count)]
-    configs = [read_config(config, (*overrides, *row.overrides)) for row in rows]
+    configs = [study.resolved(*row.overrides) for row in rows]
     measured = [
         {"command": SEEDS, "seed": own.seed, "configuration_sha256": own.sha256(), **row}
-        for own, row in zip(configs, train_rows(rows, config, overrides, data, out, reporter), strict=True)
+        for own, row in zip(configs, train_rows(rows, study), strict=True)
     ]
-    write_whole(json.dumps(measured, indent=2) + "\n", out / "seeds.json")
-    write_whole(seeds_table(measured), out / "seeds.md")
+    write_whole(json.dumps(measured, indent=2) + "\n", study.out / "seeds.json")
+    write_whole(seeds_table(measured), study.out / "seeds.md")
     return measured
 
 

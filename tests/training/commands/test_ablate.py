@@ -9,7 +9,7 @@ import pytest
 
 from tests.training.conftest import Notes
 from training.commands import ablate as ablation
-from training.commands.ablate import TABLES, AblationError, ablate, ablation_table, card_section
+from training.commands.ablate import TABLES, AblationError, Study, ablate, ablation_table, card_section
 from training.commands.config_file import read_config
 from training.config import ConfigError
 from training.data.files import DataError
@@ -24,7 +24,7 @@ SHORT = (
 @pytest.mark.slow
 def test_four_rows_are_trained_on_equal_samples_and_scored(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     notes = Notes()
-    measured = ablate(TABLES["paper"], Path("tiny"), SHORT, data, tmp_path, notes)
+    measured = ablate(TABLES["paper"], Study(Path("tiny"), SHORT, [data], tmp_path, notes))
     assert [row["what"] for row in measured] == [row.what for row in TABLES["paper"]]
     assert {row["views"] for row in measured} == {12}
     assert json.loads((tmp_path / "ablation.json").read_text()) == json.loads(json.dumps(measured))
@@ -38,7 +38,7 @@ def test_four_rows_are_trained_on_equal_samples_and_scored(data: Path, tmp_path:
     ]
     again = Notes()
     monkeypatch.setattr(ablation, "_scores", lambda *_: pytest.fail("scored again"))
-    assert ablate(TABLES["paper"], Path("tiny"), SHORT, data, tmp_path, again) == measured
+    assert ablate(TABLES["paper"], Study(Path("tiny"), SHORT, [data], tmp_path, again)) == measured
     assert again.steps == []
 
 
@@ -46,7 +46,7 @@ def test_scores_that_are_no_json_are_refused_by_their_name(data: Path, tmp_path:
     (tmp_path / "scores.json").write_text("{")
     monkeypatch.setattr(ablation, "train", lambda *_: tmp_path / "last.ckpt")
     with pytest.raises(DataError, match=r"scores\.json: no JSON"):
-        ablate(TABLES["paper"], Path("tiny"), SHORT, data, tmp_path / "out", Notes())
+        ablate(TABLES["paper"], Study(Path("tiny"), SHORT, [data], tmp_path / "out", Notes()))
 
 
 def test_rows_of_data_that_were_changed_meanwhile_are_not_compared(data: Path, tmp_path: Path, monkeypatch):
@@ -60,7 +60,7 @@ def test_rows_of_data_that_were_changed_meanwhile_are_not_compared(data: Path, t
     monkeypatch.setattr(ablation, "train", train_and_lose_a_frame)
     monkeypatch.setattr(ablation, "_scores", lambda *_: pytest.fail("scored"))
     with pytest.raises(DataError, match=r"manifest\.csv: found other frames than at the beginning"):
-        ablate(TABLES["paper"], Path("tiny"), SHORT, copy, tmp_path / "out", Notes())
+        ablate(TABLES["paper"], Study(Path("tiny"), SHORT, [copy], tmp_path / "out", Notes()))
 
 
 def test_scores_of_frames_that_were_changed_meanwhile_are_not_kept(data: Path, tmp_path: Path, monkeypatch):
@@ -74,7 +74,7 @@ def test_scores_of_frames_that_were_changed_meanwhile_are_not_kept(data: Path, t
     monkeypatch.setattr(ablation, "train", lambda *_: tmp_path / "last.ckpt")
     monkeypatch.setattr(ablation, "_scores", score_and_grow_a_mask)
     with pytest.raises(DataError, match="found other frames than at the beginning"):
-        ablate(TABLES["paper"], Path("tiny"), SHORT, copy, tmp_path / "out", Notes())
+        ablate(TABLES["paper"], Study(Path("tiny"), SHORT, [copy], tmp_path / "out", Notes()))
     assert not (tmp_path / "scores.json").exists()
 
 
@@ -87,7 +87,7 @@ def test_a_row_of_the_papers_table_differs_from_the_next_in_the_objective_alone(
 
 def test_a_configuration_that_is_none_is_refused_before_anything_is_trained(tmp_path: Path):
     with pytest.raises(ConfigError, match="nonsense"):
-        ablate(TABLES["paper"], Path("tiny"), ("network.nonsense=1",), tmp_path, tmp_path / "out", Notes())
+        ablate(TABLES["paper"], Study(Path("tiny"), ("network.nonsense=1",), [tmp_path], tmp_path / "out", Notes()))
     assert not (tmp_path / "out").exists()
 
 

@@ -8,6 +8,7 @@ import torch
 from models.networks.library import LibraryError
 from tests.training.commands.test_ablate import SHORT
 from tests.training.conftest import Notes, tiny
+from training.commands.ablate import Study
 from training.commands.compare import ABSENT, compare_networks, comparison_table, rows_to_compare
 from training.commands.config_file import read_config
 from training.config import ConfigError
@@ -18,7 +19,7 @@ from training.engine.setup import generator_learner
 @pytest.mark.slow
 def test_ours_the_cvae_and_a_librarys_network_are_trained_on_equal_samples(data: Path, tmp_path: Path):
     notes = Notes()
-    measured = compare_networks(["PSPNet"], Path("tiny"), SHORT, data, tmp_path, notes)
+    measured = compare_networks(["PSPNet"], Study(Path("tiny"), SHORT, [data], tmp_path, notes))
     assert [row["what"] for row in measured] == ["ours", "UCNet's CVAE", "PSPNet"]
     assert {row["views"] for row in measured} == {12}
     last = [numbers for _, _, numbers in notes.steps[5::6]]
@@ -65,7 +66,7 @@ def test_a_row_changes_the_network_and_its_losses_alone():
 
 def test_a_network_that_the_library_lacks_is_refused_before_anything_is_trained(tmp_path: Path):
     with pytest.raises(LibraryError, match=r"found network 'F3Net', expected one of .*pspnet"):
-        compare_networks(["F3Net"], Path("tiny"), SHORT, tmp_path, tmp_path / "out", Notes())
+        compare_networks(["F3Net"], Study(Path("tiny"), SHORT, [tmp_path], tmp_path / "out", Notes()))
     with pytest.raises(ConfigError, match="found network 'unet' twice, expected each once"):
-        compare_networks(["Unet", "unet"], Path("tiny"), SHORT, tmp_path, tmp_path / "out", Notes())
+        compare_networks(["Unet", "unet"], Study(Path("tiny"), SHORT, [tmp_path], tmp_path / "out", Notes()))
     assert not (tmp_path / "out").exists()

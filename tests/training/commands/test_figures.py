@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from tests.training.conftest import Notes
 from tests.training.rendered import write_data_folder
+from training.commands.ablate import Study
 from training.commands.figures import draw_figure
 from training.config import ConfigError
 from training.evaluation.evaluate import evaluate
@@ -47,7 +48,7 @@ def test_figures_1_4_and_6_show_what_the_papers_do_and_share_their_runs(
     told = {}
     for figure in (1, 4, 6):
         told[figure] = Notes()
-        path = draw_figure(figure, ["PSPNet"], Path("tiny"), SHORT, [data], tmp_path, told[figure])
+        path = draw_figure(figure, ["PSPNet"], Study(Path("tiny"), SHORT, [data], tmp_path, told[figure]))
         assert path == tmp_path / f"figure-{figure}.png"
         assert path.is_file()
     # Two runs; the library's, UCNet's CVAE and ours; none that is not there.
@@ -72,7 +73,7 @@ def test_figure_3_scores_what_each_folder_teaches_on_each_of_them(data: Path, tm
     other = write_data_folder(tmp_path / "other")
     listed = (other / "manifest.csv").read_text().splitlines(keepends=True)
     (other / "manifest.csv").write_text("".join(row for row in listed if "cam-a" not in row and "cam-c-1" not in row))
-    path = draw_figure(3, (), Path("tiny"), SHORT, [data, other], tmp_path / "out", Notes())
+    path = draw_figure(3, (), Study(Path("tiny"), SHORT, [data, other], tmp_path / "out", Notes()))
     assert path.is_file()
     axis = saved[0].axes[0]
     assert [text.get_text() for text in saved[0].legends[0].get_texts()] == [
@@ -95,7 +96,7 @@ def test_figure_3_wants_two_folders_to_learn_from_of_two_names(data: Path, tmp_p
         r"tells data folders apart by name: found " if twice else r"found 1 with frames of train, expected at least 2"
     )
     with pytest.raises(ConfigError, match=words):
-        draw_figure(3, (), Path("tiny"), SHORT, folders, tmp_path / "out", Notes())
+        draw_figure(3, (), Study(Path("tiny"), SHORT, folders, tmp_path / "out", Notes()))
 
 
 def test_the_command_knows_the_figures_that_can_be_drawn(capsys: pytest.CaptureFixture[str]):

@@ -12,6 +12,7 @@ from models.geometry import fit
 from tests.training.commands.test_ablate import SHORT
 from tests.training.conftest import Notes, Run
 from training.__main__ import main
+from training.commands.ablate import Study
 from training.commands.folds import WHOLE, data_of, deal, fold_name, out_of_fold, train_folds
 from training.data.files import DataError
 from training.data.folders import frames_to_score, read_frames
@@ -30,7 +31,7 @@ def frames_of(**sizes: tuple[int, int]) -> list[Frame]:
 def cross_validated(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two folds of the groups of val, on top of the tiny run; read only."""
     out = tmp_path_factory.mktemp("folds")
-    train_folds(2, Path("tiny"), (*SHORT, f"initial={tiny_run.checkpoint}"), tiny_run.data, out, Notes())
+    train_folds(2, Study(Path("tiny"), (*SHORT, f"initial={tiny_run.checkpoint}"), [tiny_run.data], out, Notes()))
     return out
 
 
@@ -69,7 +70,9 @@ def test_on_top_of_initial_networks_the_groups_of_val_take_turns_and_weigh_more(
 
 @pytest.mark.slow
 def test_from_the_encoders_weights_on_all_groups_take_turns(data: Path, tmp_path: Path):
-    train_folds(4, Path("tiny"), (*SHORT, "generator.stages=[{steps=1,batch=2,size_px=64}]"), data, tmp_path, Notes())
+    train_folds(
+        4, Study(Path("tiny"), (*SHORT, "generator.stages=[{steps=1,batch=2,size_px=64}]"), [data], tmp_path, Notes())
+    )
     everyone = groups(data, "all")
     left_out = [groups(data_of(tmp_path, fold_name(number)), "val") for number in (1, 2, 3, 4)]
     assert sorted(group for each in left_out for group in each) == sorted(everyone)
@@ -133,7 +136,7 @@ def test_a_picture_that_lies_in_two_folds_is_refused(tiny_run: Run, tmp_path: Pa
     for kind in ("img", "gt"):
         shutil.copyfile(data / kind / "cam-c-0.png", data / kind / "cam-d-0.png")
     out = tmp_path / "out"
-    train_folds(2, Path("tiny"), (*SHORT, f"initial={tiny_run.checkpoint}"), data, out, Notes())
+    train_folds(2, Study(Path("tiny"), (*SHORT, f"initial={tiny_run.checkpoint}"), [data], out, Notes()))
     with pytest.raises(DataError, match=r"cam-d-0\.png: the same picture as one in another fold"):
         answering(out, frames_to_score(data, "val", None))
 

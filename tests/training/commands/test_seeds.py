@@ -8,7 +8,7 @@ import pytest
 from tests.training.commands.test_ablate import ROW, SHORT
 from tests.training.conftest import Notes, tiny
 from training.commands import ablate as ablation
-from training.commands.ablate import AblationError
+from training.commands.ablate import AblationError, Study
 from training.commands.seeds import seeds_section, seeds_table, train_seeds
 
 ROWS = [
@@ -48,7 +48,7 @@ def test_seeds_of_another_configuration_are_refused(tmp_path: Path):
 
 @pytest.mark.slow
 def test_each_seed_is_a_run_of_its_own_on_as_many_samples(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    measured = train_seeds(2, Path("tiny"), (*SHORT, "seed=5"), data, tmp_path, Notes())
+    measured = train_seeds(2, Study(Path("tiny"), (*SHORT, "seed=5"), [data], tmp_path, Notes()))
     assert [(row["what"], row["views"]) for row in measured] == [("seed 5", 12), ("seed 6", 12)]
     seeds = [json.loads((tmp_path / f"seed-{n}/config.json").read_text())["seed"] for n in (5, 6)]
     assert seeds == [5, 6]
@@ -57,4 +57,4 @@ def test_each_seed_is_a_run_of_its_own_on_as_many_samples(data: Path, tmp_path: 
     assert (tmp_path / "seeds.md").read_text() == seeds_table(measured)
     assert "with 2 seeds" in seeds_section(tmp_path / "seeds.json", tiny(*SHORT))
     monkeypatch.setattr(ablation, "_scores", lambda *_: pytest.fail("scored again"))
-    assert train_seeds(2, Path("tiny"), (*SHORT, "seed=5"), data, tmp_path, Notes()) == measured
+    assert train_seeds(2, Study(Path("tiny"), (*SHORT, "seed=5"), [data], tmp_path, Notes())) == measured
