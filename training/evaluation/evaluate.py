@@ -55,7 +55,7 @@ def evaluate(predictor: Predictor, data: Folders, split: str, subset: Path | Non
         predictor: What is scored; a release is also scored at its own threshold.
         data: Data folder or folders.
         split: train, val or all.
-        subset: A list of frames of the split; see `frames.choose`.
+        subset: A list of frames of the split; see `training.data.folders.choose`.
 
     Raises:
         DataError: The data folder or the list is not what it must be, or a threshold is to be fitted and there is smoke of fewer
@@ -159,7 +159,7 @@ def _sheets(scores: Sequence[FrameScore], predictor: Predictor, level: int) -> d
 
 
 def _panel(scores: Sequence[FrameScore], predictor: Predictor, level: int) -> list[plots.PanelRow]:
-    ranked = sorted((s for s in scores if s.frame.kind == REAL_SMOKE), key=lambda score: float(score.f_beta[level]))
+    ranked = _worst_first(scores, level)
     if not ranked:
         return []
     chosen = {name: ranked[round(quantile * (len(ranked) - 1))].frame for name, quantile in _PANEL.items()}
@@ -169,10 +169,15 @@ def _panel(scores: Sequence[FrameScore], predictor: Predictor, level: int) -> li
 
 def _worst(scores: Sequence[FrameScore], level: int) -> list[Frame]:
     """About twenty frames: with smoke those of the lowest F-beta, without those that raise a false alarm at the most levels."""
-    smoke = sorted((s for s in scores if s.frame.kind == REAL_SMOKE), key=lambda score: float(score.f_beta[level]))
+    smoke = _worst_first(scores, level)
     free = [score for score in scores if score.frame.kind != REAL_SMOKE]
     free.sort(key=lambda score: -sum(bool(found) for found in score.regions.matches))
     return [score.frame for score in (*smoke[: _PICTURES * 3 // 4], *free[: _PICTURES // 4])]
+
+
+def _worst_first(scores: Sequence[FrameScore], level: int) -> list[FrameScore]:
+    """Frames with smoke, by F-beta."""
+    return sorted((s for s in scores if s.frame.kind == REAL_SMOKE), key=lambda score: float(score.f_beta[level]))
 
 
 def _every_few(scores: Sequence[FrameScore]) -> list[Frame]:

@@ -134,27 +134,27 @@ def load_predictor(path: Path) -> Predictor:
         ManifestError: The folder is no release, or breaks its promise.
     """
     if path.is_dir():
-        manifest = Manifest.read(path)
-        manifest.verify(path)
-        predict = onnx_predictor(OnnxModel(path / manifest.models["fp32"]))
-        name = f"{manifest.name}-{manifest.version}"
-        calibration = _calibration_of(manifest)
-        size_px, region, threshold = manifest.input.size_px, manifest.minimum_region, manifest.threshold
-        return Predictor(
-            predict,
-            size_px,
-            region,
-            threshold,
-            name,
-            calibration=calibration,
-            sha256=manifest.sha256,
-            close_ups=manifest.close_ups,
-        )
+        return _released(path)
     sha256 = sha256_of(path)
     segmenter, config = load_segmenter(path)
     segmenter = segmenter.to(memory_format=torch.channels_last)
     predict, name = torch_predictor(segmenter), f"checkpoint {path.name}"
     return Predictor(predict, config.data.size_px, MINIMUM_REGION, None, name, config.false_alarms, sha256=sha256)
+
+
+def _released(folder: Path) -> Predictor:
+    manifest = Manifest.read(folder)
+    manifest.verify(folder)
+    return Predictor(
+        onnx_predictor(OnnxModel(folder / manifest.models["fp32"])),
+        manifest.input.size_px,
+        manifest.minimum_region,
+        manifest.threshold,
+        f"{manifest.name}-{manifest.version}",
+        calibration=_calibration_of(manifest),
+        sha256=manifest.sha256,
+        close_ups=manifest.close_ups,
+    )
 
 
 def sha256_of(checkpoint: Path) -> str:
