@@ -112,6 +112,22 @@ def as_segmented(pictures: Path, release: Path, out: Path) -> dict[str, dict]:
     }
 
 
+def written_at(out: SubTreeFileSystem) -> dict[str, int]:
+    """When each file of findings was written, by name."""
+    return {name: out.get_file_info(f"{FINDINGS}/{name}").mtime_ns for name in files_in(out, FINDINGS)}
+
+
+def assert_says(row: dict, report: dict) -> None:
+    """The findings on a picture are those of its report by `segment`."""
+    frame, smoke = report["uncertainty"]["frame"], report["uncertainty"]["smoke"] or {}
+    shared = {key: report[key] for key in ("assessment", "damaged")} | report["smoke"] | frame
+    expected = shared | {f"smoke_{key}": value for key, value in smoke.items()}
+    assert {key: row[key] for key in expected} == expected
+    assert row["novelty"] is report["novelty"] is row["close_ups_looked"] is report["close_ups"] is None
+    for region, reported in zip(row["regions"], report["regions"], strict=True):
+        assert region == {**reported.pop("bbox"), **{k: v for k, v in reported.items() if k != "persistence_s"}}
+
+
 @pytest.mark.usefixtures("store")
 def test_killed_in_the_middle_and_started_anew_each_picture_has_the_findings_of_segment_once(
     release, pictures, tmp_path
@@ -122,17 +138,14 @@ def test_killed_in_the_middle_and_started_anew_each_picture_has_the_findings_of_
     with subprocess.Popen(archive(release, source, "--out", found)) as killed:
         until(lambda: files_in(out, FINDINGS))
         killed.send_signal(signal.SIGKILL)
-    before = {name: out.get_file_info(f"{FINDINGS}/{name}").mtime_ns for name in files_in(out, FINDINGS)}
+    before = written_at(out)
     assert 0 < len(before) < FRAMES
     again = subprocess.run(archive(release, source, "--out", found), capture_output=True, text=True, check=False)
     assert again.returncode == 1, again.stderr
     # Workers that outlive the one that was killed may end their block; it has the same name then.
     (there,) = re.findall(r"going on: (\d+) pictures have their findings", again.stderr)
     assert len(before) <= int(there) < FRAMES
-    assert (
-        before.items()
-        <= {name: out.get_file_info(f"{FINDINGS}/{name}").mtime_ns for name in files_in(out, FINDINGS)}.items()
-    )
+    assert before.items() <= written_at(out).items()
     rows = rows_of(out)
     assert sorted(rows) == sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.*"))
     assert all(len(those) == 1 for those in rows.values())
@@ -141,16 +154,7 @@ def test_killed_in_the_middle_and_started_anew_each_picture_has_the_findings_of_
     assert {name for name, value in broken.items() if value is not None} == {"source"}
     for name, report in as_segmented(pictures, release, tmp_path / "segmented").items():
         row = rows.pop(name)[0]
-        assert {key: row[key] for key in ("assessment", "damaged")} == {
-            key: report[key] for key in ("assessment", "damaged")
-        }
-        assert {key: row[key] for key in report["smoke"]} == report["smoke"]
-        assert {key: row[key] for key in ("total", "aleatoric", "epistemic")} == report["uncertainty"]["frame"]
-        assert row["novelty"] is report["novelty"] is row["close_ups_looked"] is report["close_ups"] is None
-        if smoke := report["uncertainty"]["smoke"]:
-            assert {key: row[f"smoke_{key}"] for key in smoke} == smoke
-        for region, expected in zip(row["regions"], report["regions"], strict=True):
-            assert region == {**expected.pop("bbox"), **{k: v for k, v in expected.items() if k != "persistence_s"}}
+        assert_says(row, report)
         segmented = (tmp_path / "segmented" / name).with_suffix(".mask.png").read_bytes()
         with out.open_input_stream(row["mask"]) as stream:
             assert (array_of(stream.read()) == array_of(segmented)).all()
