@@ -87,6 +87,8 @@ class Camera:
         threshold: That of the last frame.
         crowded: Whether the last frame named one view more than are remembered.
         clock_wrong: Whether the stamp of the last frame that counted could not be relied on.
+        scenes, pan, drift: What its frames are held against: its views as found, its turning without a word, its own past.
+        recent: Its last frames.
         version: How often it was changed in a store that several share.
     """
 
