@@ -22,19 +22,11 @@ def command_line() -> argparse.ArgumentParser:
     parser = CommandParser(prog="smoke-bvm", description="Find wildfire smoke in camera frames.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_serve(commands.add_parser("serve", help="answer POST /segment over HTTP"))
-    _add_segment(commands.add_parser("segment", help="segment picture files, without a server"))
-    _add_archive(
-        commands.add_parser("archive", help="segment an archive of pictures over many cores or machines, by Ray")
-    )
-    _add_watch(commands.add_parser("watch", help="read cameras, and tell of smoke"))
-    _add_replay(commands.add_parser("replay", help="show recordings to the model and the alarm, and count"))
-    _add_key(commands.add_parser("key", help="make an API key for the service"))
-    _add_doctor(
-        commands.add_parser("doctor", help="say whether `serve` would start here, how fast, and what to do if not")
-    )
-    _add_models(commands.add_parser("models", help="list, show and verify the releases that are there"))
-    _add_completion(commands.add_parser("completion", help="print what a shell reads to complete commands"), parser)
+    for name, add_options, does in _COMMANDS:
+        own = commands.add_parser(name, help=does)
+        own.set_defaults(command=name)
+        add_options(own)
+    commands.choices["completion"].set_defaults(whole=parser)
     return parser
 
 
@@ -54,7 +46,6 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     )
     _add_log_format(parser)
     _add_model(parser)
-    parser.set_defaults(command="serve")
 
 
 def _add_segment(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +60,6 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
     )
     _add_tiles(parser)
     _add_model(parser)
-    parser.set_defaults(command="segment")
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -145,7 +135,6 @@ def _add_archive(parser: argparse.ArgumentParser) -> None:
     _add_threshold(parser)
     _add_tiles(parser)
     _add_model(parser)
-    parser.set_defaults(command="archive")
 
 
 def _add_watch(parser: argparse.ArgumentParser) -> None:
@@ -163,7 +152,6 @@ def _add_watch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metrics-host", default="127.0.0.1", metavar="HOST", help="address of it (default 127.0.0.1)")
     _add_log_format(parser)
     _add_model(parser)
-    parser.set_defaults(command="watch")
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
@@ -194,7 +182,6 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeline", action="store_true", help="print a line on every frame, not on alarms alone")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the numbers as JSON")
     _add_model(parser)
-    parser.set_defaults(command="replay")
 
 
 def _add_key(parser: argparse.ArgumentParser) -> None:
@@ -206,7 +193,6 @@ def _add_key(parser: argparse.ArgumentParser) -> None:
         default=["infer"],
         help="what it allows",
     )
-    parser.set_defaults(command="key")
 
 
 def _add_log_format(parser: argparse.ArgumentParser) -> None:
@@ -218,7 +204,6 @@ def _add_log_format(parser: argparse.ArgumentParser) -> None:
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
     _add_model(parser)
-    parser.set_defaults(command="doctor")
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
@@ -236,9 +221,8 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     verified.set_defaults(command="verify_releases")
 
 
-def _add_completion(parser: argparse.ArgumentParser, whole: argparse.ArgumentParser) -> None:
+def _add_completion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
-    parser.set_defaults(command="completion", whole=whole)
 
 
 def _add_threshold(parser: argparse._ActionsContainer) -> None:
@@ -261,3 +245,17 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model-dir", type=Path, metavar="DIR", help="release folder (default: the newest installed one)"
     )
+
+
+_COMMANDS = (
+    ("serve", _add_serve, "answer POST /segment over HTTP"),
+    ("segment", _add_segment, "segment picture files, without a server"),
+    ("archive", _add_archive, "segment an archive of pictures over many cores or machines, by Ray"),
+    ("watch", _add_watch, "read cameras, and tell of smoke"),
+    ("replay", _add_replay, "show recordings to the model and the alarm, and count"),
+    ("key", _add_key, "make an API key for the service"),
+    ("doctor", _add_doctor, "say whether `serve` would start here, how fast, and what to do if not"),
+    ("models", _add_models, "list, show and verify the releases that are there"),
+    ("completion", _add_completion, "print what a shell reads to complete commands"),
+)
+"""Name, what adds its options, and what it does, in the order of the help."""
