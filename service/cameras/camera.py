@@ -232,7 +232,7 @@ class Camera:
         persistence: tuple[float, ...],
     ) -> None:
         """Take in what a frame says of its camera beside the alarm of its view: health, drift, recent findings."""
-        stats, regions = frame.stats, frame.result.regions
+        regions = frame.result.regions
         self.seen_s = self.last_frame_s = view.seen_s = frame.stamp.arrived_s
         self.frames += 1
         self.assessment, self.model = frame.result.assessment, frame.model
@@ -241,12 +241,7 @@ class Camera:
             self.regions, self.persistence = regions[:COUNTED_REGIONS_MAX], persistence[:COUNTED_REGIONS_MAX]
         self.recent.append(RecentFrame.of(frame))
         found, doubted = sum(seen.regions for seen in self.recent), sum(seen.doubted for seen in self.recent)
-        values = {"brightness": stats.brightness, "contrast": stats.contrast}
-        if not frame.tiled:  # the uncertainty of tiles is another quantity
-            values["epistemic"] = frame.result.frame_uncertainty.epistemic
-        if frame.result.novelty:
-            values["novelty"] = frame.result.novelty.score
-        drift = self.drift.take(values, reference, frame.stamp.arrived_s)
+        drift = self.drift.take(frame.drifting, reference, frame.stamp.arrived_s)
         self.health = CameraHealth(self._flags(frame, view, update), drift, doubted / found if found else 0.0)
 
     def _flags(self, frame: FrameObservation, view: CameraView, update: AlarmUpdate) -> frozenset[str]:

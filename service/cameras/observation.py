@@ -48,6 +48,16 @@ class FrameObservation(NamedTuple):
             damaged=found.damaged,
         )
 
+    @property
+    def drifting(self) -> dict[str, float]:
+        """What is held against its camera's past and the release, by the quantities of `models.drift.DRIFTING` that it tells."""
+        values = {"brightness": self.stats.brightness, "contrast": self.stats.contrast}
+        if not self.tiled:  # the uncertainty of tiles is another quantity
+            values["epistemic"] = self.result.frame_uncertainty.epistemic
+        if self.result.novelty:
+            values["novelty"] = self.result.novelty.score
+        return values
+
 
 class RecentFrame(NamedTuple):
     """What was found on one of a camera's last frames: regions, the doubted of them, the smoke's share, mean uncertainty, novelty."""
