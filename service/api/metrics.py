@@ -1,9 +1,6 @@
 """Every instrument and bucket of the service but the cameras' (`service.cameras.metrics`), in a registry of its own."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Final
@@ -15,13 +12,11 @@ from service.cameras.metrics import CameraMetrics, from_zero
 from service.errors import KeyInsufficient, KeyMissing
 from service.pipeline.tiling import CloseUpCount
 from service.runtime.model import ModelInfo
-from service.runtime.supervision import Supervisor
 from service.scheduling.admission import AdmissionControl
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _SECONDS: Final = tuple(0.001 * 2**power for power in range(15))
 _BATCHES: Final = (1, 2, 4, 8)
-_PERIOD_S: Final = 0.05
 _RESULTS: Final = ("delivered", "replaced", "failed", "dropped")
 """What becomes of a notification."""
 
@@ -213,19 +208,3 @@ class NotificationMetrics:
     def notified(self, channel: str, result: str) -> None:
         """A notification was delivered, replaced by a newer one of its camera, refused for good, or dropped."""
         self._notifications.labels(channel, result).inc()
-
-
-@asynccontextmanager
-async def monitor_loop_lag(
-    report: Callable[[float], None], period_s: float = _PERIOD_S, supervisor: Supervisor | None = None
-) -> AsyncIterator[None]:
-    """Tell, every period while the context lasts, by how many seconds the event loop was late."""
-
-    async def beat() -> None:
-        while True:
-            due_s = time.perf_counter() + period_s
-            await asyncio.sleep(period_s)
-            report(max(0.0, time.perf_counter() - due_s))
-
-    async with (supervisor or Supervisor()).running("watch event loop", beat, needed=False):
-        yield

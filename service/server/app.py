@@ -11,7 +11,6 @@ from fastapi.security import HTTPBearer
 
 from service.api import problems
 from service.api.broadcast import Broadcast
-from service.api.metrics import monitor_loop_lag
 from service.api.middleware.access_log import AccessLogMiddleware
 from service.api.middleware.admin_port import AdminPortMiddleware
 from service.api.middleware.lingering_close import LingeringCloseMiddleware
@@ -27,6 +26,7 @@ from service.runtime.reload import Reloader
 from service.runtime.slot import LoadedModel, ModelSlot
 from service.runtime.supervision import Supervisor
 from service.server import components
+from service.server.loop_lag import monitor_loop_lag
 from service.server.named_files import check_files
 from service.settings import Settings
 from service.web.docs import docs_routes
