@@ -11,7 +11,7 @@ from rich.markdown import Markdown
 
 from models.manifest import Manifest
 from models.networks.segmenter import SmokeSegmenter
-from training.commands.folds import out_of_fold
+from training.commands.studies.folds import out_of_fold
 from training.config import Config, ConfigError
 from training.data.checks import check_frames
 from training.data.files import write_whole

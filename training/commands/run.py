@@ -14,18 +14,19 @@ from rich.markdown import Markdown
 from models.manifest import ManifestError
 from models.networks.backbone import EncoderError, WeightsError
 from models.networks.library import LibraryError
-from training.commands.ablate import TABLES, AblationError, Row, Study, ablate, ablation_table, card_section
-from training.commands.compare import compare_networks, comparison_table
 from training.commands.config_file import read_config
-from training.commands.figures import draw_figure
-from training.commands.folds import run_folds
 from training.commands.measure import run_calibrate, run_evaluate
 from training.commands.own_data import run_audit, run_split, run_synthesize
 from training.commands.progress import LastingConsole, TerminalReporter
 from training.commands.quick.command import run_quick
 from training.commands.rank import run_rank
-from training.commands.seeds import seeds_section, seeds_table, train_seeds
-from training.commands.variants import LABELS, RANKED, half_rows, label_rows
+from training.commands.studies.ablate import TABLES, AblationError, ablate, ablation_table, card_section
+from training.commands.studies.compare import compare_networks, comparison_table
+from training.commands.studies.figures import draw_figure
+from training.commands.studies.folds import run_folds
+from training.commands.studies.seeds import seeds_section, seeds_table, train_seeds
+from training.commands.studies.study import Row, study_of
+from training.commands.studies.variants import LABELS, RANKED, half_rows, label_rows
 from training.config import Config, ConfigError
 from training.data.batches import unused_frames
 from training.data.checks import check_frames
@@ -104,8 +105,8 @@ def _train(options: argparse.Namespace, console: Console) -> None:
         return
     val = frames_of_val(options.data, 1 if options.seeds == 1 else 2)
     if options.seeds > 1:
-        with TerminalReporter(console, out / "tensorboard") as reporter:
-            measured = train_seeds(options.seeds, _study(options, out, reporter))
+        with study_of(options, out, console) as study:
+            measured = train_seeds(options.seeds, study)
         console.print(Markdown(seeds_table(measured)))
         return
     scored = partial(validate, frames=val, size_px=config.data.size_px, false_alarms=config.false_alarms)
@@ -120,8 +121,8 @@ def _ablate(options: argparse.Namespace, console: Console) -> None:
     _check(options, console)
     frames_of_val(options.data)
     rows = _rows(options, config, out, console)
-    with TerminalReporter(console, out / "tensorboard") as reporter:
-        measured = ablate(rows, _study(options, out, reporter))
+    with study_of(options, out, console) as study:
+        measured = ablate(rows, study)
     console.print(Markdown(ablation_table(measured)))
 
 
@@ -142,18 +143,13 @@ def _compare(options: argparse.Namespace, console: Console) -> None:
     out = options.out or Path("runs") / f"comparison-{config.name}"
     _check(options, console)
     frames_of_val(options.data)
-    with TerminalReporter(console, out / "tensorboard") as reporter:
-        study = _study(options, out, reporter)
+    with study_of(options, out, console) as study:
         if options.figure:
             picture = draw_figure(options.figure, options.networks, study)
             console.print(f"drawn: {picture}", markup=False, soft_wrap=True)
             return
         measured = compare_networks(options.networks, study)
     console.print(Markdown(comparison_table(measured)))
-
-
-def _study(options: argparse.Namespace, out: Path, reporter: TerminalReporter) -> Study:
-    return Study(options.config, options.overrides, options.data, out, reporter)
 
 
 def _check(options: argparse.Namespace, console: Console) -> None:

@@ -40,7 +40,7 @@ class Predictor(NamedTuple):
         calibration: What the shown probability is calibrated by; None where that is not known.
         tiles: Those that are looked at beside the whole frame; then there are no close-ups.
         sha256: Of the checkpoint file, or of the release's fp32 model: what identifies the weights.
-        folds: How many runs of `train --folds` answer in its place, see `training.commands.folds`; 0: none.
+        folds: How many runs of `train --folds` answer in its place, see `training.commands.studies.folds`; 0: none.
         close_ups: How small smoke is looked at once more; None: not at all.
     """
 

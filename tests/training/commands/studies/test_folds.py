@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from models.geometry import fit
-from tests.training.commands.test_ablate import SHORT
+from tests.training.commands.studies.test_ablate import SHORT
 from tests.training.conftest import Notes, Run
 from training.__main__ import main
-from training.commands.ablate import Study
-from training.commands.folds import WHOLE, data_of, deal, fold_name, out_of_fold, train_folds
+from training.commands.studies.folds import WHOLE, data_of, deal, fold_name, out_of_fold, train_folds
+from training.commands.studies.study import Study
 from training.data.files import DataError
 from training.data.folders import frames_to_score, read_frames
 from training.data.frames import Frame, load_image

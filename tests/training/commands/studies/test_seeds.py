@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.commands.test_ablate import ROW, SHORT
+from tests.training.commands.studies.test_ablate import ROW, SHORT
 from tests.training.conftest import Notes, tiny
-from training.commands import ablate as ablation
-from training.commands.ablate import AblationError, Study
-from training.commands.seeds import seeds_section, seeds_table, train_seeds
+from training.commands.studies import study
+from training.commands.studies.ablate import AblationError
+from training.commands.studies.seeds import seeds_section, seeds_table, train_seeds
+from training.commands.studies.study import Study
 
 ROWS = [
     ROW
@@ -56,5 +57,5 @@ def test_each_seed_is_a_run_of_its_own_on_as_many_samples(data: Path, tmp_path: 
     assert one != other
     assert (tmp_path / "seeds.md").read_text() == seeds_table(measured)
     assert "with 2 seeds" in seeds_section(tmp_path / "seeds.json", tiny(*SHORT))
-    monkeypatch.setattr(ablation, "_scores", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr(study, "_scores", lambda *_: pytest.fail("scored again"))
     assert train_seeds(2, Study(Path("tiny"), (*SHORT, "seed=5"), [data], tmp_path, Notes())) == measured

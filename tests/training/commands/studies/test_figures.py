@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from tests.training.conftest import Notes
 from tests.training.rendered import write_data_folder
-from training.commands.ablate import Study
-from training.commands.figures import draw_figure
+from training.commands.studies.figures import draw_figure
+from training.commands.studies.study import Study
 from training.config import ConfigError
 from training.evaluation.evaluate import evaluate
 from training.evaluation.predictor import load_predictor

@@ -13,8 +13,8 @@ from models.geometry import RGB, fit
 from models.manifest import Manifest
 from models.maps import SegmentationMaps
 from training.audit.split import write_data
-from training.commands.ablate import Study
-from training.commands.progress import RowReporter, TerminalReporter
+from training.commands.progress import RowReporter
+from training.commands.studies.study import Study, study_of
 from training.config import Config, ConfigError
 from training.data.files import DataError, made
 from training.data.folders import read_frames
@@ -36,8 +36,7 @@ def run_folds(options: argparse.Namespace, config: Config, out: Path, console: C
         raise ConfigError(
             f"found --folds {options.folds} and --seeds {options.seeds}, expected two folds or more, of one seed"
         )
-    with TerminalReporter(console, out / "tensorboard") as reporter:
-        study = Study(options.config, options.overrides, options.data, out, reporter)
+    with study_of(options, out, console) as study:
         last = train_folds(options.folds, study)
     data = " ".join(f"--data {folder}" for folder in options.data)
     split = "val" if config.initial else "all"

@@ -11,8 +11,9 @@ from models.geometry import Map
 from training.audit.descriptor import NEAR
 from training.audit.ranking import choose_frames
 from training.audit.split import write_data
-from training.commands.ablate import AblationError, Row
 from training.commands.rank import KEPT_SCORES, WEIGHTS_DIGITS, score_files
+from training.commands.studies.ablate import AblationError
+from training.commands.studies.study import Row
 from training.config import Config, Stage
 from training.data.batches import possible_mix
 from training.data.files import DataError, made

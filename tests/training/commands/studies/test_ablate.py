@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.training.conftest import Notes
-from training.commands import ablate as ablation
-from training.commands.ablate import TABLES, AblationError, Study, ablate, ablation_table, card_section
 from training.commands.config_file import read_config
+from training.commands.studies import study
+from training.commands.studies.ablate import TABLES, AblationError, ablate, ablation_table, card_section
+from training.commands.studies.study import Study
 from training.config import ConfigError
 from training.data.files import DataError
 
@@ -37,14 +38,14 @@ def test_four_rows_are_trained_on_equal_samples_and_scored(data: Path, tmp_path:
         (True, True),
     ]
     again = Notes()
-    monkeypatch.setattr(ablation, "_scores", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr(study, "_scores", lambda *_: pytest.fail("scored again"))
     assert ablate(TABLES["paper"], Study(Path("tiny"), SHORT, [data], tmp_path, again)) == measured
     assert again.steps == []
 
 
 def test_scores_that_are_no_json_are_refused_by_their_name(data: Path, tmp_path: Path, monkeypatch):
     (tmp_path / "scores.json").write_text("{")
-    monkeypatch.setattr(ablation, "train", lambda *_: tmp_path / "last.ckpt")
+    monkeypatch.setattr(study, "train", lambda *_: tmp_path / "last.ckpt")
     with pytest.raises(DataError, match=r"scores\.json: no JSON"):
         ablate(TABLES["paper"], Study(Path("tiny"), SHORT, [data], tmp_path / "out", Notes()))
 
@@ -57,8 +58,8 @@ def test_rows_of_data_that_were_changed_meanwhile_are_not_compared(data: Path, t
         (copy / "manifest.csv").write_text("".join(row for row in listed if "cam-a-1" not in row))
         return tmp_path / "last.ckpt"
 
-    monkeypatch.setattr(ablation, "train", train_and_lose_a_frame)
-    monkeypatch.setattr(ablation, "_scores", lambda *_: pytest.fail("scored"))
+    monkeypatch.setattr(study, "train", train_and_lose_a_frame)
+    monkeypatch.setattr(study, "_scores", lambda *_: pytest.fail("scored"))
     with pytest.raises(DataError, match=r"manifest\.csv: found other frames than at the beginning"):
         ablate(TABLES["paper"], Study(Path("tiny"), SHORT, [copy], tmp_path / "out", Notes()))
 
@@ -71,8 +72,8 @@ def test_scores_of_frames_that_were_changed_meanwhile_are_not_kept(data: Path, t
             stream.write(b"more")
         return {}
 
-    monkeypatch.setattr(ablation, "train", lambda *_: tmp_path / "last.ckpt")
-    monkeypatch.setattr(ablation, "_scores", score_and_grow_a_mask)
+    monkeypatch.setattr(study, "train", lambda *_: tmp_path / "last.ckpt")
+    monkeypatch.setattr(study, "_scores", score_and_grow_a_mask)
     with pytest.raises(DataError, match="found other frames than at the beginning"):
         ablate(TABLES["paper"], Study(Path("tiny"), SHORT, [copy], tmp_path / "out", Notes()))
     assert not (tmp_path / "scores.json").exists()

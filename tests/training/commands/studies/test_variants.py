@@ -11,11 +11,11 @@ from rich.console import Console
 from models.geometry import Box
 from tests.training.conftest import Run, tiny
 from training.__main__ import main
-from training.commands import variants
-from training.commands.ablate import AblationError, ablation_table
 from training.commands.config_file import read_config
 from training.commands.rank import score_files
-from training.commands.variants import half_rows, label_rows
+from training.commands.studies import variants
+from training.commands.studies.ablate import AblationError, ablation_table
+from training.commands.studies.variants import half_rows, label_rows
 from training.data.checks import check_frames
 from training.data.files import DataError
 from training.data.folders import read_frames
@@ -168,7 +168,7 @@ def test_a_table_is_trained_scored_and_printed_by_one_command(tiny_run: Run, tmp
 
 
 def test_rows_of_one_name_get_their_mean_and_spread():
-    from tests.training.commands.test_ablate import ROW
+    from tests.training.commands.studies.test_ablate import ROW
 
     table = ablation_table([ROW | {"F-beta": (value, [0, 1])} for value in (0.4, 0.6)] + [ROW | {"what": "alone"}])
     last = table.splitlines()[-1]

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.commands.ablate import AblationError, Row, Study, ablation_table, mean_line, read_measured, train_rows
+from training.commands.studies.ablate import AblationError, ablation_table, mean_line, read_measured
+from training.commands.studies.study import Row, Study, train_rows
 from training.config import Config
 from training.data.files import write_whole
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from models.geometry import RGB, Map, fit, fit_map
-from training.commands.ablate import TABLES, Row, Study
-from training.commands.compare import rows_to_compare
 from training.commands.progress import RowReporter
+from training.commands.studies.ablate import TABLES
+from training.commands.studies.compare import rows_to_compare
+from training.commands.studies.study import Row, Study
 from training.config import ConfigError
 from training.data.folders import evenly_spaced, frames_to_score
 from training.data.frames import REAL_SMOKE, Frame, load_image, load_mask

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from models.networks.library import LibraryError
-from tests.training.commands.test_ablate import SHORT
+from tests.training.commands.studies.test_ablate import SHORT
 from tests.training.conftest import Notes, tiny
-from training.commands.ablate import Study
-from training.commands.compare import ABSENT, compare_networks, comparison_table, rows_to_compare
 from training.commands.config_file import read_config
+from training.commands.studies.compare import ABSENT, compare_networks, comparison_table, rows_to_compare
+from training.commands.studies.study import Study
 from training.config import ConfigError
 from training.engine.networks import build_segmenter
 from training.engine.setup import generator_learner

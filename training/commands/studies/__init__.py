@@ -1,0 +1,1 @@
+"""Commands that train several runs and set them beside each other."""
