@@ -71,15 +71,17 @@ def report_gate(regions: GateRegions) -> dict[str, Any]:
     """The gate fitted on all camera groups, and what gates do that were fitted on the other groups than the one they judge.
 
     Returns:
-        `gate`, as the manifest takes it, or None; `fitted`, what it does to what it was fitted on; `cross_fitted`; the same two under
+        `gate`, as the manifest takes it, or None where those of the other groups doubt no larger share of false regions than of
+        true ones; `fitted`, what it does to what it was fitted on; `cross_fitted`; the same two under
         `at_lower_threshold`, of a gate whose limit is fitted on many regions too; `fitted_on`, the counts of regions that gave weights
         and limit.
     """
     gate, outcomes = _outcomes(regions)
+    lower = _outcomes(GateRegions(regions.many, regions.many))[1]
     return {
-        "gate": asdict(gate) if gate else None,
-        **outcomes,
-        "at_lower_threshold": _outcomes(GateRegions(regions.many, regions.many))[1],
+        "gate": asdict(gate) if gate and _tells_apart(outcomes["cross_fitted"]) else None,
+        **{name: outcome._asdict() for name, outcome in outcomes.items()},
+        "at_lower_threshold": {name: outcome._asdict() for name, outcome in lower.items()},
         "fitted_on": {"many": _counts(regions.many), "released": _counts(regions.released)},
         "lost_allowed": LOST,
     }
@@ -95,13 +97,13 @@ def judge(regions: Sequence[RegionMatch], gates: Sequence[Gate | None]) -> GateO
     return GateOutcome(pair(_false_alarm_frames), pair(_false), pair(_detected_frames), pair(_true))
 
 
-def _outcomes(regions: GateRegions) -> tuple[Gate | None, dict[str, dict[str, tuple[int, int]]]]:
+def _outcomes(regions: GateRegions) -> tuple[Gate | None, dict[str, GateOutcome]]:
     """The gate fitted on all groups, and what it and the gates fitted on the other groups do."""
     gate = fit_gate(regions)
     held_out = {group: fit_gate(regions.without(group)) for group in {r.frame.group for r in regions.released}}
     return gate, {
-        "fitted": judge(regions.released, [gate] * len(regions.released))._asdict(),
-        "cross_fitted": judge(regions.released, [held_out[r.frame.group] for r in regions.released])._asdict(),
+        "fitted": judge(regions.released, [gate] * len(regions.released)),
+        "cross_fitted": judge(regions.released, [held_out[r.frame.group] for r in regions.released]),
     }
 
 
@@ -115,6 +117,12 @@ def _gates(weights: Mapping[str, float], regions: Sequence[RegionMatch]) -> list
 
 def _is_affordable(outcome: GateOutcome) -> bool:
     return all(before - after <= LOST * before for before, after in (outcome.true_regions, outcome.detected_frames))
+
+
+def _tells_apart(outcome: GateOutcome) -> bool:
+    """Whether a larger share of the false regions is doubted than of the true ones."""
+    false, true = ((before - after) / max(before, 1) for before, after in (outcome.false_regions, outcome.true_regions))
+    return false > true
 
 
 def _gain(outcome: GateOutcome) -> tuple[int, int]:

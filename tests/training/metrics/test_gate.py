@@ -77,6 +77,15 @@ def test_each_camera_is_judged_by_the_gate_of_the_others():
     assert report["fitted_on"]["released"] == {"true": 110, "false": 10}
 
 
+def test_a_gate_that_doubts_smoke_of_other_cameras_and_nothing_else_is_not_released():
+    # On each camera clouds are doubted more than smoke, but on the second all of it is doubted more than anything on the first.
+    regions = [*camera("a"), *(region(r.true, r.detection.epistemic + 0.3, n, "b") for n, r in enumerate(camera("b")))]
+    report = report_gate(GateRegions(regions, regions))
+    assert report["fitted"]["false_regions"][1] < 10
+    assert report["cross_fitted"]["true_regions"][1] < 100
+    assert report["gate"] is None
+
+
 def test_the_gate_of_a_report_is_one_that_the_manifest_takes():
     regions = [*camera("a"), *camera("b")]
     report = report_gate(GateRegions(regions, regions))
