@@ -159,7 +159,7 @@ def test_the_service_logs_into_rays_files_of_its_replica(nodes):
     nodes.deploy()
     with nodes.client() as client:
         for minute in range(3):
-            post(client, "logged", minute)
+            assert post(client, "logged", minute).status_code == 200
     folder = Path(nodes.cluster.head_node.get_logs_dir_path())
 
     def told() -> list[str]:
