@@ -90,9 +90,13 @@ def test_a_model_without_the_entropy_loss_stands_beside_the_other(report):
 
 def test_no_gate_is_said_in_words_and_a_gate_with_its_weights(report):
     report["gate"]["gate"] = None
-    assert "None is released: fitted on the other camera groups" in markdown(report)
+    text = markdown(report)
+    assert "None is released: fitted on the other camera groups" in text
+    assert "The service marks such a region" not in text
     report["gate"]["gate"] = {"weights": {"epistemic": 12.5, "one_minus_probability": -0.5}, "limit": 1.25}
-    assert "when +12.50 epistemic -0.50 1 - probability is at least 1.250" in markdown(report)
+    assert "when +12.50 epistemic -0.50 1 - probability is at least 1.250. The service marks such a region" in markdown(
+        report
+    )
 
 
 @pytest.mark.parametrize(
