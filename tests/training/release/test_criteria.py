@@ -72,7 +72,15 @@ def test_both_are_scored_by_what_a_user_is_shown(release, tmp_path, monkeypatch)
         seen = read_red(view)
         return seen._replace(epistemic=seen.probability * seen.total)
 
-    looks = cycle([doubt_red, say_nothing, doubt_red])  # the speck, a close-up of it, the other frame
+    def doubt_what_is_not(view):
+        seen = read_red(view)
+        return seen._replace(probability=np.zeros_like(seen.probability), epistemic=(1 - seen.probability) * seen.total)
+
+    def see_nothing(view):
+        return doubt_red(view)._replace(probability=say_nothing(view).probability)
+
+    # Of either model: the speck, a close-up of it, on whose doubt they do not agree, the other frame.
+    looks = cycle([doubt_red, see_nothing, doubt_red, doubt_red, doubt_what_is_not, doubt_red])
 
     def look(view):
         return next(looks)(view)
