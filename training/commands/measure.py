@@ -34,7 +34,9 @@ def run_evaluate(options: argparse.Namespace, console: Console) -> None:
         raise ConfigError(
             "found --folds with --tiles or --samples, expected it without: the runs answer without either"
         )
-    predictor = load_predictor(options.model)._replace(tiles=options.tiles)
+    if options.precision != "fp32" and options.model.is_file():
+        raise ConfigError(f"found --precision {options.precision} with a checkpoint, expected a release folder")
+    predictor = load_predictor(options.model, options.precision)._replace(tiles=options.tiles)
     if options.no_close_ups:
         predictor = predictor._replace(close_ups=None)
     elif options.model.is_file() and not options.tiles:

@@ -10,7 +10,7 @@ import torch
 
 from models.close_ups import CloseUps, close_ups
 from models.geometry import RGB, fit
-from models.manifest import MINIMUM_REGION, Manifest, describe
+from models.manifest import MINIMUM_REGION, Manifest, ManifestError, describe
 from models.maps import SegmentationMaps
 from models.networks.segmenter import SmokeSegmenter
 from models.tile_layout import Tiles
@@ -126,15 +126,15 @@ def cached(predict: Predict) -> Predict:
     return recalled
 
 
-def load_predictor(path: Path) -> Predictor:
-    """A checkpoint file on torch, or a release folder, verified, on onnxruntime.
+def load_predictor(path: Path, precision: str = "fp32") -> Predictor:
+    """A checkpoint file on torch, or a release folder, verified, on onnxruntime in one of its precisions.
 
     Raises:
         CheckpointError: The file is no checkpoint.
-        ManifestError: The folder is no release, or breaks its promise.
+        ManifestError: The folder is no release, breaks its promise, or has no model of that precision.
     """
     if path.is_dir():
-        return _released(path)
+        return _released(path, precision)
     sha256 = sha256_of(path)
     segmenter, config = load_segmenter(path)
     segmenter = segmenter.to(memory_format=torch.channels_last)
@@ -142,15 +142,17 @@ def load_predictor(path: Path) -> Predictor:
     return Predictor(predict, config.data.size_px, MINIMUM_REGION, None, name, config.false_alarms, sha256=sha256)
 
 
-def _released(folder: Path) -> Predictor:
+def _released(folder: Path, precision: str) -> Predictor:
     manifest = Manifest.read(folder)
     manifest.verify(folder)
+    if precision not in manifest.models:
+        raise ManifestError(f"{folder}: found models {', '.join(manifest.models)}, expected {precision} among them")
     return Predictor(
-        onnx_predictor(OnnxModel(folder / manifest.models["fp32"])),
+        onnx_predictor(OnnxModel(folder / manifest.models[precision])),
         manifest.input.size_px,
         manifest.minimum_region,
         manifest.threshold,
-        f"{manifest.name}-{manifest.version}",
+        f"{manifest.name}-{manifest.version}{'' if precision == 'fp32' else f' in {precision}'}",
         calibration=_calibration_of(manifest),
         sha256=manifest.sha256,
         close_ups=manifest.close_ups,

@@ -72,6 +72,12 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     from models.tile_layout import TILES
 
     parser.add_argument("model", type=Path, help="checkpoint file or release folder")
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "int8", "fp16"),
+        default="fp32",
+        help="which model of a release: on a CPU the service runs int8 (default: fp32)",
+    )
     _add_frames(parser)
     parser.add_argument("--tiles", choices=TILES, help="look at overlapping tiles beside the whole frame")
     parser.add_argument(

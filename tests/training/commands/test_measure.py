@@ -19,6 +19,16 @@ def test_a_folder_that_is_no_release_is_one_line(capsys, data, tmp_path):
     assert "manifest.json: not found" in refusal(capsys, "evaluate", tmp_path, "--data", data)
 
 
+def test_a_checkpoint_has_one_precision(capsys, data, tiny_run):
+    line = refusal(capsys, "evaluate", tiny_run.checkpoint, "--precision", "int8", "--data", data)
+    assert line.endswith("found --precision int8 with a checkpoint, expected a release folder")
+
+
+def test_an_evaluation_is_of_the_precision_that_is_asked_for(capsys, data, release, tmp_path):
+    line = refusal(capsys, "evaluate", release, "--precision", "int8", "--data", data, "--out", tmp_path / "out")
+    assert line.endswith("found models fp32, expected int8 among them")
+
+
 def test_frames_that_are_changed_while_they_are_scored_give_no_report(capsys, data, tiny_run, tmp_path, monkeypatch):
     copy, calibrate = shutil.copytree(data, tmp_path / "data"), measure.calibrate
 

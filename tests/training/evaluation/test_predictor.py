@@ -1,11 +1,14 @@
 """One function of a frame, whether torch runs it or onnxruntime."""
 
+from dataclasses import replace
+
 import numpy as np
+import onnx
 import pytest
 import torch
 
-from models.manifest import OUTPUTS
-from tests.conftest import SIDE, closed_form
+from models.manifest import OUTPUTS, Manifest, ManifestError, describe
+from tests.conftest import SIDE, build_release, closed_form, closed_form_graph
 from tests.pictures import noisy
 from tests.training.closed_form import ClosedForm
 from training.engine.onnx_model import OnnxModel
@@ -43,6 +46,24 @@ def test_a_release_brings_its_own_size_threshold_and_smallest_region(release):
     found = load_predictor(release)
     assert (found.size_px, found.threshold, found.minimum_region) == (SIDE, 0.5, 0.01)
     assert found.description == "smoke-test-0.0.1"
+
+
+def test_a_release_answers_in_the_precision_that_is_asked_for(tmp_path):
+    folder = build_release(tmp_path, novelty_limit=2.0)
+    onnx.save(closed_form_graph(novel=True, scale=8.0), folder / "model.int8.onnx")
+    fp32_alone = Manifest.read(folder)
+    replace(
+        fp32_alone,
+        files={**fp32_alone.files, "model.int8.onnx": describe(folder / "model.int8.onnx")},
+        models={**fp32_alone.models, "int8": "model.int8.onnx"},
+        goldens={"int8": fp32_alone.golden},
+    ).write(folder)
+    fp32, int8 = load_predictor(folder), load_predictor(folder, "int8")
+    frame = noisy(3, SIDE, SIDE)
+    assert int8.predict(frame).novelty == pytest.approx(2 * fp32.predict(frame).novelty)
+    assert (fp32.description, int8.description) == ("smoke-test-0.0.1", "smoke-test-0.0.1 in int8")
+    with pytest.raises(ManifestError, match="found models fp32, int8, expected fp16 among them"):
+        load_predictor(folder, "fp16")
 
 
 def test_a_checkpoint_has_no_threshold(tiny_run):
