@@ -21,7 +21,7 @@ from training.engine.networks import load_segmenter
 from training.evaluation.calibrate import calibrate
 from training.evaluation.evaluate import evaluate, write
 from training.evaluation.feedback import Watch, by_threshold, read_feedback, threshold_table
-from training.evaluation.predictor import load_predictor, looking_closer
+from training.evaluation.predictor import Predictor, load_predictor, looking_closer
 from training.evaluation.report import headline, read_report
 from training.evaluation.sampling_agreement import compare_with_sampling
 
@@ -30,17 +30,7 @@ _SAMPLED_FRAMES = 24
 
 def run_evaluate(options: argparse.Namespace, console: Console) -> None:
     """`evaluate`: the report with its pictures, and its headline."""
-    if options.folds and (options.tiles or options.samples):
-        raise ConfigError(
-            "found --folds with --tiles or --samples, expected it without: the runs answer without either"
-        )
-    if options.precision != "fp32" and options.model.is_file():
-        raise ConfigError(f"found --precision {options.precision} with a checkpoint, expected a release folder")
-    predictor = load_predictor(options.model, options.precision)._replace(tiles=options.tiles)
-    if options.no_close_ups:
-        predictor = predictor._replace(close_ups=None)
-    elif options.model.is_file() and not options.tiles:
-        predictor = looking_closer(predictor)
+    predictor = _asked_for(options)
     # Now, for a run that goes on writes another in its place.
     sampled = load_segmenter(options.model) if options.samples else None
     frames = frames_to_score(options.data, options.split, options.subset)
@@ -72,6 +62,20 @@ def run_calibrate(options: argparse.Namespace, console: Console) -> None:
     if options.out:
         write_whole(json.dumps(found, indent=2) + "\n", options.out)
     console.print(Markdown(threshold_table(found)))
+
+
+def _asked_for(options: argparse.Namespace) -> Predictor:
+    """The model in the form that is to be scored."""
+    if options.folds and (options.tiles or options.samples):
+        raise ConfigError(
+            "found --folds with --tiles or --samples, expected it without: the runs answer without either"
+        )
+    if options.precision != "fp32" and options.model.is_file():
+        raise ConfigError(f"found --precision {options.precision} with a checkpoint, expected a release folder")
+    predictor = load_predictor(options.model, options.precision)._replace(tiles=options.tiles)
+    if options.no_close_ups:
+        return predictor._replace(close_ups=None)
+    return looking_closer(predictor) if options.model.is_file() and not options.tiles else predictor
 
 
 def _beside(path: Path) -> dict[str, Any]:
