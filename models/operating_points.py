@@ -4,6 +4,7 @@ Training measures them on camera groups and writes them into the manifest; the s
 The bound is over frames like those they were measured on, and no promise for a single camera. Free of torch.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
@@ -68,8 +69,9 @@ class OperatingPoints:
         """
         certified = [point for point in self.points if point.upper_bound <= rate]
         if not certified:
+            least = math.ceil(self.least_rate * 1e4) / 1e4  # Rounded up, so that it is taken.
             raise OperatingPointError(
-                f"found a false-alarm rate of {rate:g}, expected at least {self.least_rate:.3g}: {self.groups} camera groups of "
+                f"found a false-alarm rate of {rate:g}, expected at least {least:g}: {self.groups} camera groups of "
                 f"smoke-free frames certify no less at {self.confidence:.0%} confidence"
             )
         return min(certified, key=lambda point: point.threshold)

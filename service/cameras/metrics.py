@@ -49,8 +49,12 @@ class CameraMetrics:
         self._novelty = histogram("smoke_camera_novelty", known, buckets=_NOVELTY)
         self._assessments = counter("smoke_camera_assessments", "Frames by assessment.", "assessment")
         self._detections = counter("smoke_camera_detections", "Regions found.")
-        self._suspected = counter("smoke_camera_suspected_false_alarms", "Regions that the gate doubts.")
-        self._share = gauge("smoke_camera_suspected_false_alarm_ratio", "Doubted regions over all, last frames.")
+        self._suspected = counter(
+            "smoke_camera_suspected_false_alarms", "Regions that the gate doubts, where the release has one."
+        )
+        self._share = gauge(
+            "smoke_camera_suspected_false_alarm_ratio", "Doubted regions over all, last frames; 0 without a gate."
+        )
         self._state = gauge("smoke_camera_alarm_state", "1 for the state that the camera is in.", "state")
         self._quality = gauge("smoke_camera_image_quality", "1 where this is wrong.", "flag")
         past = "PSI against its own past; until then, the release."

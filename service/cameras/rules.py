@@ -82,12 +82,11 @@ class Rule:
     false_alarm_rate: float | None = None
     views: Mapping[str, "Rule"] = field(default_factory=dict)
 
-    def rates(self, name: str) -> Iterator[tuple[str, float]]:
-        """Every rate that holds for the camera or for one of its views, with the name of its table."""
-        if self.false_alarm_rate is not None:
-            yield name, self.false_alarm_rate
+    def tables(self, name: str) -> Iterator[tuple[str, "Rule"]]:
+        """It and those of its views, each with the name of its table."""
+        yield name, self
         for view, rule in self.views.items():
-            yield from rule.rates(f"{name}.view.{view}")
+            yield from rule.tables(f"{name}.view.{view}")
 
     def ignores(self, box: RelativeBox) -> bool:
         """Whether at least half of a box (in fractions of the frame) lies where nothing counts."""
@@ -110,15 +109,27 @@ class Rules:
         rule = self.cameras.get(camera_id, self.default)
         return rule.views.get(view, rule)
 
-    def check_rates(self, manifest: Manifest) -> None:
-        """Hold every false-alarm rate against a release. Raises OperatingPointError on one that it does not certify."""
-        named = {f"camera.{camera_id}": rule for camera_id, rule in self.cameras.items()}
-        for name, rule in {"default": self.default, **named}.items():
-            for table, rate in rule.rates(name):
-                try:
-                    certified(manifest, rate)
-                except OperatingPointError as error:
-                    raise OperatingPointError(f"{table}.false_alarm_rate: {error}") from None
+    def check(self, manifest: Manifest) -> None:
+        """Hold the rules against a release; a weight for doubt that it never has is told in the log.
+
+        Raises:
+            OperatingPointError: It does not certify a false-alarm rate.
+        """
+        for table, rule in self._tables():
+            try:
+                if rule.false_alarm_rate is not None:
+                    certified(manifest, rule.false_alarm_rate)
+            except OperatingPointError as error:
+                raise OperatingPointError(f"{table}.false_alarm_rate: {error}") from None
+        idle = [table for table, rule in self._tables() if manifest.gate is None and rule.policy.doubted < 1]
+        if idle:
+            found = {"model": f"{manifest.name}-{manifest.version}", "first": f"{idle[0]}.doubted", "tables": len(idle)}
+            _LOG.warning("rules `doubted` have no effect: the model has no gate, and doubts no region", extra=found)
+
+    def _tables(self) -> Iterator[tuple[str, Rule]]:
+        yield from self.default.tables("default")
+        for camera_id, rule in self.cameras.items():
+            yield from rule.tables(f"camera.{camera_id}")
 
     @classmethod
     def parse(cls, text: str, base: AlarmPolicy) -> "Rules":

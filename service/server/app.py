@@ -56,7 +56,7 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
     supervisor = Supervisor(metrics.background)
     estimator = components.service_time_estimator(settings, slot.model)
     cameras, notifier = components.camera_registry(
-        settings, metrics, supervisor, lambda rules: rules.check_rates(slot.model.manifest)
+        settings, metrics, supervisor, lambda rules: rules.check(slot.model.manifest)
     )
     keys = components.keys(settings)
     state = AppState(
@@ -65,7 +65,7 @@ def create_app(settings: Settings, load: Callable[[], LoadedModel]) -> FastAPI:
         slot=slot,
         metrics=metrics,
         admission=components.admission_control(settings, estimator),
-        reloader=Reloader(slot, load, metrics.reloaded, lambda model: cameras.file.rules.check_rates(model.manifest)),
+        reloader=Reloader(slot, load, metrics.reloaded, lambda model: cameras.file.rules.check(model.manifest)),
         files=RereadFiles(settings, keys, cameras.file),
         cameras=cameras,
         alarms=components.alarm_archive(settings, cameras, metrics, supervisor, notifier),

@@ -27,6 +27,13 @@ def test_a_rate_that_nothing_certifies_is_refused_with_the_least_that_can_be_had
         CURVE.at_rate(0.01)
 
 
+def test_the_least_rate_as_it_is_told_is_taken():
+    points = OperatingPoints(0.95, 159, 123, (OperatingPoint(0.5, 0.0, 0.02404, 1.0),))
+    with pytest.raises(OperatingPointError, match=r"expected at least 0\.0241:"):
+        points.at_rate(0.024)
+    assert points.at_rate(0.0241).threshold == 0.5
+
+
 def test_they_come_back_from_json():
     point = {"threshold": 0.5, "false_alarm_rate": 0.0, "upper_bound": 0.1, "detection_rate": 1.0}
     read = OperatingPoints.from_json({"confidence": 0.95, "frames": 9, "groups": 3, "points": [point]})

@@ -100,7 +100,9 @@ class CameraBody(BaseModel):
     drift_psi: dict[str, float] = Field(
         description="Of its last days against its own past; until it has one, against the release's frames."
     )
-    suspected_false_alarm_ratio: float = Field(description="Doubted regions over all, in the last frames.", ge=0, le=1)
+    suspected_false_alarm_ratio: float = Field(
+        description="Doubted regions over all, in the last frames; 0 where the release has no gate.", ge=0, le=1
+    )
 
     @classmethod
     def of(cls, camera: Camera) -> Self:

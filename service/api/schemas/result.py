@@ -62,7 +62,9 @@ class RegionBody(BaseModel):
     total: float = Field(description="In nats, as are its two parts.")
     aleatoric: float
     epistemic: float
-    doubted: bool = Field(description="Suspected false alarm: the model's gate doubts it. A hint, no verdict.")
+    doubted: bool = Field(
+        description="Suspected false alarm: the model's gate doubts it. A hint, no verdict. False where the release has no gate."
+    )
     persistence_s: float | None = Field(
         None,
         description="For how long there has been smoke at its place in the camera's view, 0 for a first frame. Null for a frame of no "

@@ -1,9 +1,12 @@
+import dataclasses
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
+from models.gate import Gate
+from models.manifest import Manifest
 from service.cameras import rules as rules_module
 from service.cameras.evidence import AlarmPolicy
 from service.cameras.rules import CameraFile, Rules
@@ -95,6 +98,23 @@ def test_a_view_has_its_own_policy_over_that_of_its_camera():
     assert (east.policy.frames, east.policy.hits, west.policy.hits) == (8, 5, 4.5)
     low = (0.1, 0.85, 0.2, 0.95)
     assert (east.ignores(low), west.ignores(low)) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("gate", "text", "told"),
+    [
+        (None, "[camera.a.view.east]\ndoubted = 0.5\n[camera.b]\ndoubted = 0", ("camera.a.view.east.doubted", 2)),
+        (None, "[default]\ndoubted = 1.0", None),
+        (Gate({"epistemic": 1.0}, 0.1), "[default]\ndoubted = 0.5", None),
+    ],
+)
+def test_a_weight_for_doubt_that_the_model_never_has_is_told(release, caplog, gate, text, told):
+    manifest = dataclasses.replace(Manifest.read(release), gate=gate)
+    Rules.parse(text, AlarmPolicy()).check(manifest)
+    records = [record for record in caplog.records if "rules `doubted` have no effect" in record.getMessage()]
+    assert [(record.first, record.tables, record.model) for record in records] == (
+        [(*told, "smoke-test-0.0.1")] if told else []
+    )
 
 
 def test_whoever_asks_for_the_file_as_it_is_being_read_hears_what_came_of_it(tmp_path, monkeypatch):

@@ -93,6 +93,8 @@ def test_no_gate_is_said_in_words_and_a_gate_with_its_weights(report):
     text = markdown(report)
     assert "None is released: fitted on the other camera groups" in text
     assert "The service marks such a region" not in text
+    assert cells(text, "a gate; none is released")
+    assert not cells(text, "the gate")
     report["gate"]["gate"] = {"weights": {"epistemic": 12.5, "one_minus_probability": -0.5}, "limit": 1.25}
     assert "when +12.50 epistemic -0.50 1 - probability is at least 1.250. The service marks such a region" in markdown(
         report
