@@ -185,27 +185,7 @@ class Pipeline:
         request = _FrameRequest(body, options, context or RequestContext(), hold_pixels)
         frame = await self._prepare(request)
         looks = await self._look(request, frame)
-        inferred_s = time.perf_counter()
-        model = looks.results[0].model
-        threshold = threshold_in_force(model.manifest, options.threshold, options.false_alarm_rate)
-        finish = partial(self._postprocess, request, frame.size, looks, threshold.value)
-        result, rendering, probability = await self.offload(finish, Rank.FINISH)
-        encode_s, decode_s = time.perf_counter() - inferred_s, inferred_s - started_s - looks.queue_s - looks.run_s
-        return Segmentation(
-            model.identity,
-            threshold,
-            frame.size,
-            result,
-            rendering,
-            Stages(decode_s, looks.queue_s, looks.run_s, encode_s),
-            image_stats=frame.stats,
-            tiles=options.tiles if len(frame.inputs) > 1 else None,
-            map_px=len(probability),
-            reference=model.manifest.reference or {},
-            damaged=frame.damaged,
-            probability=probability if request.watched else None,
-            close_ups=looks.close_ups if model.manifest.close_ups else None,
-        )
+        return await self._finish(request, frame, looks, started_s)
 
     async def _prepare(self, request: _FrameRequest, windows: tuple[Region, ...] = ()) -> PreparedFrame:
         """Decode the frame and show the model the whole of it, or these windows alone."""
@@ -265,6 +245,32 @@ class Pipeline:
             if isinstance(error, InferenceFailed) or not isinstance(error, RequestError | TimeoutError):
                 _LOG.exception("close-ups failed: the frame is answered without")
             return None
+
+    async def _finish(
+        self, request: _FrameRequest, frame: PreparedFrame, looks: Looks, started_s: float
+    ) -> Segmentation:
+        """The answer, out of what the model said of a frame that was begun at `started_s`."""
+        inferred_s = time.perf_counter()
+        options, model = request.options, looks.results[0].model
+        threshold = threshold_in_force(model.manifest, options.threshold, options.false_alarm_rate)
+        finish = partial(self._postprocess, request, frame.size, looks, threshold.value)
+        result, rendering, probability = await self.offload(finish, Rank.FINISH)
+        encode_s, decode_s = time.perf_counter() - inferred_s, inferred_s - started_s - looks.queue_s - looks.run_s
+        return Segmentation(
+            model.identity,
+            threshold,
+            frame.size,
+            result,
+            rendering,
+            Stages(decode_s, looks.queue_s, looks.run_s, encode_s),
+            image_stats=frame.stats,
+            tiles=options.tiles if len(frame.inputs) > 1 else None,
+            map_px=len(probability),
+            reference=model.manifest.reference or {},
+            damaged=frame.damaged,
+            probability=probability if request.watched else None,
+            close_ups=looks.close_ups if model.manifest.close_ups else None,
+        )
 
     async def offload(self, work: Callable[[], _T], rank: Rank = Rank.BEGIN) -> _T:
         """Run something short but not instant off the event loop; of those that wait, what ends a frame first."""
