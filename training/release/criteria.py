@@ -2,20 +2,20 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from models.geometry import RGB
+from models.geometry import fit
 from models.manifest import Manifest
 from models.maps import SegmentationMaps
-from training.data.frames import Frame
+from training.data.frames import Frame, load_image
 from training.engine.onnx_model import OnnxModel
-from training.evaluation.predictor import Predict, Predictor, onnx_predictor
+from training.evaluation.predictor import Predict, Predictor, cached, onnx_predictor
 from training.evaluation.sampling_agreement import agreement, doubtful
 from training.evaluation.scores import FrameScore, nearest_level, score_frames, summarise
 from training.metrics import segmentation
@@ -58,6 +58,14 @@ class Criterion:
     holds: bool
 
 
+class _Seen(NamedTuple):
+    """What a file makes of frames: their scores; of whole frames epistemic in nats at the doubtful pixels, and novelty."""
+
+    scores: list[FrameScore]
+    epistemic: list[npt.NDArray[np.float64]]
+    novelty: list[float | None]
+
+
 def compare_precisions(
     manifest: Manifest, fp32: Path, second: Path, frames: Sequence[Frame], bounds: Bounds
 ) -> list[Criterion]:
@@ -75,33 +83,18 @@ def compare_precisions(
     speed = speed_criteria(fp32, second, manifest.input.size_px, bounds.speed) if bounds.speed is not None else []
     if not all(criterion.holds for criterion in speed):
         return speed
-    rng = np.random.default_rng(0)
-    places: list[npt.NDArray[Any]] = []
-    epistemic: tuple[list[npt.NDArray[Any]], list[npt.NDArray[Any]]] = ([], [])
-    novelty: tuple[list[float], list[float]] = ([], [])
-
-    def keep_first(maps: SegmentationMaps) -> None:
-        places.append(doubtful(maps.total, rng))
-        epistemic[0].append(maps.epistemic.ravel()[places[-1]])
-        novelty[0].extend(() if maps.novelty is None else (maps.novelty,))
-
-    def keep_second(maps: SegmentationMaps) -> None:
-        epistemic[1].append(maps.epistemic.ravel()[places[len(epistemic[1])]])
-        novelty[1].extend(() if maps.novelty is None else (maps.novelty,))
-
-    scores = _scores(fp32, keep_first, manifest, frames)
-    second_scores = _scores(second, keep_second, manifest, frames)
-    ranked = {"epistemic": [np.concatenate(values).astype(np.float64) for values in epistemic]}
+    before, after = _seen(manifest, (fp32, second), frames)
+    ranked = {"epistemic": [np.concatenate(seen.epistemic) for seen in (before, after)]}
     if manifest.novelty_limit is not None:
-        ranked["novelty"] = [np.array(values) for values in novelty]
+        ranked["novelty"] = [np.array(seen.novelty, np.float64) for seen in (before, after)]
     return [
         *speed,
-        *_accuracy(scores, second_scores, nearest_level(manifest.threshold), bounds),
+        *_accuracy(before.scores, after.scores, nearest_level(manifest.threshold), bounds),
         *(_rank(name, first, other, bounds.rank) for name, (first, other) in ranked.items()),
     ]
 
 
-def _rank(of: str, fp32: npt.NDArray[Any], second: npt.NDArray[Any], least: float) -> Criterion:
+def _rank(of: str, fp32: npt.NDArray[np.float64], second: npt.NDArray[np.float64], least: float) -> Criterion:
     rank = agreement(fp32, second)["spearman"]
     return Criterion(f"rank correlation of {of}", 1.0, rank, rank, f">= {least:g}", rank >= least)
 
@@ -146,36 +139,27 @@ def _accuracy(fp32: Sequence[FrameScore], second: Sequence[FrameScore], level: i
     ]
 
 
-def _scores(
-    file: Path, keep: Callable[[SegmentationMaps], None], manifest: Manifest, frames: Sequence[Frame]
-) -> list[FrameScore]:
-    """Of what a user is shown, close-ups and all; `keep` sees the maps of each whole frame as the file gives them."""
-    predict = onnx_predictor(OnnxModel(file))
-    scores: list[FrameScore] = []
+def _seen(manifest: Manifest, files: Sequence[Path], frames: Sequence[Frame]) -> list[_Seen]:
+    """What each file makes of the frames; the first says which pixels are in doubt."""
+    rng = np.random.default_rng(0)
+    models = [onnx_predictor(OnnxModel(file)) for file in files]
+    seen = [_Seen([], [], []) for _ in files]
     for frame in frames:
-        looks: list[SegmentationMaps] = []
-        model = Predictor(
-            _watched(predict, looks.append),
-            manifest.input.size_px,
-            manifest.minimum_region,
-            manifest.threshold,
-            file.name,
-            close_ups=manifest.close_ups,
-        )
-        scores += score_frames(model, [frame])
-        keep(looks[0])
-    return scores
+        looks = [_look(predict, manifest, frame) for predict in models]
+        chosen = doubtful(looks[0][1].total, rng)
+        for own, (score, whole) in zip(seen, looks, strict=True):
+            own.scores.append(score)
+            own.epistemic.append(whole.epistemic.ravel()[chosen].astype(np.float64))
+            own.novelty.append(whole.novelty)
+    return seen
 
 
-def _watched(predict: Predict, keep: Callable[[SegmentationMaps], None]) -> Predict:
-    """The same answers, each shown to `keep` as well."""
-
-    def watched(frame: RGB) -> SegmentationMaps:
-        maps = predict(frame)
-        keep(maps)
-        return maps
-
-    return watched
+def _look(predict: Predict, manifest: Manifest, frame: Frame) -> tuple[FrameScore, SegmentationMaps]:
+    """The score of what a user is shown, close-ups and all, and the maps of the whole frame as the file gives them."""
+    once, size_px = cached(predict), manifest.input.size_px
+    shown = Predictor(once, size_px, manifest.minimum_region, manifest.threshold, "", close_ups=manifest.close_ups)
+    (score,) = score_frames(shown, [frame])
+    return score, once(fit(load_image(frame.image), size_px))
 
 
 def _ece(scores: Sequence[FrameScore]) -> float:

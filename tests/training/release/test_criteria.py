@@ -1,7 +1,7 @@
 """What a second model is held to, measured where it is known: on a model beside itself, and beside ones that are wrong."""
 
 from dataclasses import replace
-from itertools import cycle
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,11 @@ from onnx import helper, numpy_helper
 
 from models.close_ups import CloseUps
 from models.manifest import Manifest
+from tests.conftest import build_release, closed_form_graph
 from tests.training.evaluation.red_smoke import read_red, say_nothing, write_frame, write_speck
 from training.data.folders import read_frames
 from training.data.frames import Frame
+from training.evaluation.predictor import Predict
 from training.release import criteria
 from training.release.criteria import BOUNDS, Criterion, as_numbers, compare_precisions, table
 from training.release.int8.calibration import calibration_frames, fitted
@@ -79,20 +81,22 @@ def test_both_are_scored_by_what_a_user_is_shown(release, tmp_path, monkeypatch)
     def see_nothing(view):
         return doubt_red(view)._replace(probability=say_nothing(view).probability)
 
+    def look(left, view):
+        looked.append(next(left))
+        return looked[-1](view)
+
     # Of either model: the speck, a close-up of it, on whose doubt they do not agree, the other frame.
-    looks = cycle([doubt_red, see_nothing, doubt_red, doubt_red, doubt_what_is_not, doubt_red])
-
-    def look(view):
-        return next(looks)(view)
-
-    monkeypatch.setattr(criteria, "onnx_predictor", lambda _: look)
+    looked: list[Predict] = []
+    looks = {"fp32.onnx": [doubt_red, see_nothing, doubt_red], "int8.onnx": [doubt_red, doubt_what_is_not, doubt_red]}
+    monkeypatch.setattr(criteria, "OnnxModel", lambda file: iter(looks[file.name]))
+    monkeypatch.setattr(criteria, "onnx_predictor", lambda left: partial(look, left))
     manifest = replace(Manifest.read(release), threshold=0.5, close_ups=CloseUps(largest=0.02))
     frames = [write_speck(tmp_path, 160, slice(78, 88), slice(78, 88)), write_frame(tmp_path, "other", "b")]
-    file = release / "model.onnx"
-    found = by_name(compare_precisions(manifest, file, file, frames, ANY_SPEED))
+    files = (Path("fp32.onnx"), Path("int8.onnx"))
+    found = by_name(compare_precisions(manifest, *files, frames, BOUNDS["fp16"]))
     assert (found["F-beta at the threshold"].fp32, found["F-beta at the threshold"].second) == (0.5, 0.5)
     assert found["rank correlation of epistemic"].found == pytest.approx(1.0)
-    assert next(looks) is doubt_red
+    assert len(looked) == 6
 
 
 def test_speed_is_not_measured_where_it_is_not_bounded(release, frames):
@@ -156,6 +160,16 @@ def test_the_rank_is_of_epistemic_and_falls_where_its_order_turns(release, frame
     )
     rank = found["rank correlation of epistemic"]
     assert (rank.found, rank.holds) == (pytest.approx(-1.0), False)
+
+
+@pytest.mark.parametrize(("scale", "rank"), [(8.0, 1.0), (-4.0, -1.0)])
+def test_where_a_release_tells_novelty_its_rank_is_held_too(frames, tmp_path, scale, rank):
+    release = build_release(tmp_path, novelty_limit=2.0)
+    onnx.save(closed_form_graph(novel=True, scale=scale), tmp_path / "second.onnx")
+    files = (release / "model.onnx", tmp_path / "second.onnx")
+    found = by_name(compare_precisions(Manifest.read(release), *files, frames, BOUNDS["fp16"]))
+    of_novelty = found["rank correlation of novelty"]
+    assert (of_novelty.found, of_novelty.holds) == (pytest.approx(rank), rank > 0)
 
 
 def test_the_table_says_what_holds_and_what_does_not():
