@@ -31,23 +31,22 @@ def generator_objective(
     total: Tensor | None,
     weights: Weights,
     constants: Objective,
-    known: Tensor | None = None,
+    known: Tensor,
 ) -> dict[str, Tensor]:
-    """Negative evidence lower bound of the generator and the inference model, with both regularisers.
+    """Negative evidence lower bound of the generator and the inference model, with the regularisers.
 
-        L = L_bnn(s, y) + weight * sum_d max(free_nats, KL_d) + lambda1 * L_trans(s, T) + lambda2 * L_c(s, U_p)
+        L = L_bnn(s, y) + kl * sum_d max(free_nats, KL_d) + boxes * L_box(s, y) + lambda1 * L_trans(s, T) + lambda2 * L_c(s, U_p)
 
-    with KL_d that of z_d; and, where some views have boxes instead of a mask, the boxes' projections (`losses.boxes`).
+    with KL_d that of z_d, and L_box of views that have boxes instead of a mask (`losses.boxes`).
 
     Args:
-        logits: One sample of s, (batch, 1, h, w).
-        mask: y, the same shape.
+        logits, mask: One sample of s, and y, each (batch, 1, h, w).
         posterior: P_omega(z|x).
-        transmission: T, the same shape as y.
+        transmission: T, the same shape.
         total: U_p of g_gamma, the same shape; needed where the calibrated entropy has a weight. No gradient reaches it.
         weights: Of this step.
         constants: Of the run; what it says of weights is in `weights` already.
-        known: Where y says the truth, the same shape; None: everywhere.
+        known: 1.0 where y says the truth, else 0.0; the same shape.
 
     Returns:
         Scalars by name; `loss` is what is minimised, and a term without a weight is not there. Source: Yan et al. 2022, eq. 2 and 11.
@@ -55,7 +54,7 @@ def generator_objective(
     structure = structure_loss(logits, mask, constants.pool_px, constants.edge_gain, constants.missed_cost, known)
     terms = {"structure": structure, "kl": posterior.kl_to_standard_normal().sum(dim=1).mean()}
     loss = structure + weights.kl * free_nats_divergence(posterior, constants.free_nats)
-    if weights.boxes and known is not None:
+    if weights.boxes:
         terms["boxes"] = box_projection_loss(logits, mask, known)
         loss = loss + weights.boxes * terms["boxes"]
     if weights.coherence:

@@ -13,7 +13,7 @@ from training.losses.objective import Weights, free_nats_divergence, generator_o
 from training.losses.structure import structure_loss
 
 LOGITS, MASK = torch.zeros(2, 1, 8, 8), torch.ones(2, 1, 8, 8)
-CLEAR = torch.ones(2, 1, 8, 8)
+CLEAR = KNOWN = torch.ones(2, 1, 8, 8)
 CONSTANTS = Objective(coherence_scale=1.0, free_nats=0.0)
 POSTERIOR = DiagonalGaussian(torch.full((2, 4), 0.5), torch.full((2, 4), -1.0))
 
@@ -21,14 +21,14 @@ POSTERIOR = DiagonalGaussian(torch.full((2, 4), 0.5), torch.full((2, 4), -1.0))
 def test_the_divergence_is_summed_over_the_latent_and_averaged_over_the_batch():
     # KL(N(m, 1) || N(0, 1)) = m^2 / 2 per dimension: 3 * 2 for the first image, 0 for the second.
     posterior = DiagonalGaussian(torch.tensor([[2.0] * 3, [0.0] * 3]), torch.zeros(2, 3))
-    terms = generator_objective(LOGITS, MASK, posterior, CLEAR, None, Weights(1.0, 0.0, 0.0), CONSTANTS)
+    terms = generator_objective(LOGITS, MASK, posterior, CLEAR, None, Weights(1.0, 0.0, 0.0), CONSTANTS, KNOWN)
     assert terms["kl"].item() == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize("weights", [Weights(0.0, 0.0, 0.0), Weights(0.01, 0.3, 0.01), Weights(1.0, 2.0, 3.0)])
 def test_the_loss_is_the_weighted_sum_of_the_terms(weights):
     logits, transmission, total = torch.randn(2, 1, 8, 8), torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8) * math.log(2)
-    terms = generator_objective(logits, MASK, POSTERIOR, transmission, total, weights, CONSTANTS)
+    terms = generator_objective(logits, MASK, POSTERIOR, transmission, total, weights, CONSTANTS, KNOWN)
     expected = {
         "structure": structure_loss(logits, MASK),
         "kl": POSTERIOR.kl_to_standard_normal().sum(dim=1).mean(),
@@ -43,18 +43,18 @@ def test_the_loss_is_the_weighted_sum_of_the_terms(weights):
 
 
 def test_a_term_without_a_weight_is_not_computed():
-    terms = generator_objective(LOGITS, MASK, POSTERIOR, CLEAR, None, Weights(0.1, 0.0, 0.0), CONSTANTS)
+    terms = generator_objective(LOGITS, MASK, POSTERIOR, CLEAR, None, Weights(0.1, 0.0, 0.0), CONSTANTS, KNOWN)
     assert set(terms) == {"loss", "structure", "kl"}
 
 
 def test_the_plain_entropy_needs_no_estimator_and_the_calibrated_one_says_that_it_does():
     weights = Weights(0.0, 0.0, 0.01)
     plain = generator_objective(
-        LOGITS, MASK, POSTERIOR, CLEAR, None, weights, CONSTANTS.model_copy(update={"entropy": "plain"})
+        LOGITS, MASK, POSTERIOR, CLEAR, None, weights, CONSTANTS.model_copy(update={"entropy": "plain"}), KNOWN
     )
     assert plain["entropy"].item() == pytest.approx(entropy_loss(LOGITS).item())
     with pytest.raises(ValueError, match="calibrated entropy needs the estimator's total uncertainty; found none"):
-        generator_objective(LOGITS, MASK, POSTERIOR, CLEAR, None, weights, CONSTANTS)
+        generator_objective(LOGITS, MASK, POSTERIOR, CLEAR, None, weights, CONSTANTS, KNOWN)
 
 
 def test_the_coherence_is_computed_at_a_fraction_of_the_size():
@@ -63,7 +63,8 @@ def test_the_coherence_is_computed_at_a_fraction_of_the_size():
     large_logits, large_transmission = (torch.kron(values, torch.ones(10, 10)) for values in (logits, transmission))
     mask = torch.ones(2, 1, 80, 80)
     tenth = CONSTANTS.model_copy(update={"coherence_scale": 0.1})
-    terms = generator_objective(large_logits, mask, POSTERIOR, large_transmission, None, Weights(0.0, 1.0, 0.0), tenth)
+    weights = Weights(0.0, 1.0, 0.0)
+    terms = generator_objective(large_logits, mask, POSTERIOR, large_transmission, None, weights, tenth, mask)
     assert terms["coherence"].item() == pytest.approx(
         coherence_loss(torch.sigmoid(logits), transmission).item(), rel=1e-5
     )
