@@ -63,9 +63,25 @@ def test_a_frame_with_no_more_pixels_than_the_square_has_nothing_more_to_show():
     assert len(CloseUps().windows(probability, SQUARE + 1, 80)) == 1
 
 
+@pytest.mark.parametrize(
+    ("spots", "changes"),
+    [
+        (((60, 50, 6),), {"largest": 0.0025}),
+        (((60, 50, 4),), {"seen": float(np.float32(0.9))}),
+        (((60, 50, 1),), {"smallest": 1 / SQUARE**2}),
+    ],
+)
+def test_what_is_just_small_and_sure_and_large_enough_has_a_window(spots, changes):
+    assert len(windows(spotted(*spots), **changes)) == 1
+
+
 def test_a_region_that_an_earlier_window_holds_has_none_of_its_own():
     assert windows(spotted((60, 50, 5), (50, 60, 4))) == [(38, 28, SIDE, SIDE)]
-    assert len(windows(spotted((60, 50, 5), (50, 76, 4)))) == 2
+
+
+@pytest.mark.parametrize("across", [(36, 60, 4), (86, 60, 4), (50, 26, 4), (50, 76, 4)])
+def test_a_region_that_lies_across_an_end_of_an_earlier_window_has_its_own(across):
+    assert len(windows(spotted((60, 50, 5), across))) == 2
 
 
 def test_the_largest_regions_come_first_and_only_so_many():
@@ -97,14 +113,26 @@ def test_the_way_from_the_one_look_to_the_other_is_gradual_but_for_the_frames_ow
     merged = CloseUps().merge(maps(0.0, 0.0, 0.0), [Region(0, 40, SIDE, SIDE, SIDE * SIDE, 1)], [maps(0.7, 0.5, 0.5)])
     down, across = merged.probability[:, 10], merged.probability[60]
     assert np.abs(np.diff(down)).max() <= 1 / (0.15 * SIDE) + 1e-6
+    assert down[40] == down[40 + SIDE - 1] == pytest.approx(0.7 * 0.5 / (0.15 * SIDE))
     assert across[0] == pytest.approx(0.7)
     assert (np.diff(across) <= 1e-6).all()
 
 
-@pytest.mark.parametrize(("left", "left_out"), [(20, True), (0, False)])
-def test_smoke_that_its_window_cuts_is_left_as_the_whole_frame_shows_it_but_the_frame_may_cut_it(left, left_out):
+@pytest.mark.parametrize(
+    ("left", "columns", "left_out"),
+    [
+        (20, np.s_[:60], True),
+        (20, np.s_[3:60], False),  # of 120 columns which become 50, so that its outermost one is clear
+        (20, np.s_[60:], True),
+        (0, np.s_[:60], False),
+        (SQUARE - SIDE, np.s_[60:], False),
+    ],
+)
+def test_smoke_that_its_window_cuts_is_left_as_the_whole_frame_shows_it_but_the_frame_may_cut_it(
+    left, columns, left_out
+):
     near = maps(0.1, 0.3, 0.2)
-    near.probability[50:70, :60] = 0.9
+    near.probability[50:70, columns] = 0.75
     whole = maps(0.6, 0.5, 0.3)
     merged = CloseUps().merge(whole, [Region(left, 40, SIDE, SIDE, SIDE * SIDE, 1)], [near])
     assert (merged.probability.max() < 0.65) == left_out
@@ -145,6 +173,11 @@ def test_a_plume_is_placed_where_it_is_on_the_frame():
 def test_what_cannot_be_is_refused(changes):
     with pytest.raises(CloseUpError, match=f"found close_ups.{next(iter(changes))} .*, expected"):
         CloseUps(**changes)
+
+
+@pytest.mark.parametrize("changes", [{"seen": 1.0}, {"side": 0.1}, {"most": 1}, {"most": 16}])
+def test_the_ends_of_the_ranges_are_possible(changes):
+    CloseUps(**changes)
 
 
 @pytest.mark.parametrize("raw", [None, [], {}, {"seen": 0.5}, {"seen": 0.5, "odd": 1}])

@@ -44,8 +44,7 @@ def generator_objective(
         posterior: P_omega(z|x).
         transmission: T, the same shape.
         total: U_p of g_gamma, the same shape; needed where the calibrated entropy has a weight. No gradient reaches it.
-        weights: Of this step.
-        constants: Of the run; what it says of weights is in `weights` already.
+        weights, constants: Of this step, and of the run; what the latter say of weights is in the former already.
         known: 1.0 where y says the truth, else 0.0; the same shape.
 
     Returns:
