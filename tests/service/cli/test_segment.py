@@ -1,3 +1,5 @@
+"""`segment`: pictures become reports, maps and an overlay, each under a name of its own."""
+
 import csv
 import json
 import os
@@ -11,24 +13,9 @@ from models.operating_points import OperatingPoint, OperatingPoints
 from service.__main__ import main
 from service.cli.pictures import collect, name_tasks
 from tests.conftest import build_release, closed_form, closed_novelty
-from tests.pictures import array_of, file_of, floats_of, noisy, plain, plume
+from tests.pictures import array_of, file_of, floats_of, plain, plume
 
-
-@pytest.fixture(autouse=True)
-def wide_terminal(monkeypatch) -> None:
-    """So that no long path is cut into lines where words are looked for."""
-    monkeypatch.setenv("COLUMNS", "1000")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Three pictures, one of them below, one broken, and something that is none."""
-    (tmp_path / "in/below").mkdir(parents=True)
-    (tmp_path / "in/plume.png").write_bytes(file_of(plume()))
-    (tmp_path / "in/below/calm.JPG").write_bytes(file_of(plain(0, 0, 0), "JPEG"))
-    (tmp_path / "in/cut.webp").write_bytes(file_of(noisy(), "WEBP")[:-9])
-    (tmp_path / "in/notes.txt").write_text("no picture")
-    return tmp_path / "in"
+pytestmark = pytest.mark.usefixtures("wide_terminal")
 
 
 def segment(release: Path, *arguments: object) -> int:
@@ -57,42 +44,6 @@ def test_a_picture_gets_a_report_its_maps_and_an_overlay(release, folder, tmp_pa
     assert report["maps"]["total"]["file"] == "plume.total.png"
     expected = np.rint(closed_form(fit(plume(), 32))["total"] / np.log(2) * 255)
     assert np.abs(array_of((out / "plume.total.png").read_bytes()) - expected).max() <= 1
-
-
-def test_a_bad_picture_is_reported_and_does_not_stop_the_rest(release, folder, tmp_path, capfd):
-    out = tmp_path / "out"
-    assert segment(release, folder, "--out", out, "--outputs", "mask") == 1
-    assert written(out) == ["calm.json", "calm.mask.png", "plume.json", "plume.mask.png"]
-    said = " ".join(capfd.readouterr().err.split())
-    assert "cut.webp: found a WEBP file that does not decode" in said
-    assert "2 of 3 pictures segmented" in said
-
-
-def test_a_folder_that_may_not_be_looked_into_is_reported_and_does_not_stop_the_rest(
-    release, folder, tmp_path, capfd, monkeypatch
-):
-    for name in (".cache", "lost+found"):
-        (folder / name).mkdir()
-    scandir = os.scandir
-
-    def forbidding(path):
-        if Path(path).name in ("below", ".cache", "lost+found"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", forbidding)
-    (folder / "cut.webp").unlink()
-    assert segment(release, folder, "--out", tmp_path / "out", "--outputs", "mask") == 1
-    said = capfd.readouterr().err
-    assert "in/below: " in said
-    assert "1 of 2 pictures segmented" in " ".join(said.split())
-
-
-def test_a_picture_that_is_not_there_is_reported_and_does_not_stop_the_rest(release, folder, tmp_path, capfd):
-    out = tmp_path / "out"
-    assert segment(release, folder / "gone.png", folder / "plume.png", "--out", out, "--outputs", "mask") == 1
-    assert written(out) == ["plume.json", "plume.mask.png"]
-    assert "gone.png" in capfd.readouterr().err
 
 
 def test_resolution_and_threshold_reach_the_maps(release, folder, tmp_path):
@@ -128,14 +79,6 @@ def test_as_npz_the_maps_are_files_of_floats_named_in_the_report(release, model,
     np.testing.assert_array_equal(found["probability"], prediction.probability)
     np.testing.assert_array_equal(found["total"], prediction.total)
     np.testing.assert_array_equal(found["mask"], prediction.probability >= 0.5)
-
-
-def test_floats_at_the_frames_size_are_a_usage_error_and_nothing_is_written(release, folder, tmp_path, capfd):
-    options = ("--encoding", "npz", "--resolution", "frame")
-    assert segment(release, folder, "--out", tmp_path / "out", *options) == 2
-    assert not (tmp_path / "out").exists()
-    said = " ".join(capfd.readouterr().err.split())
-    assert "found encoding npz with resolution frame, expected resolution model" in said
 
 
 def test_two_pictures_of_one_stem_do_not_overwrite_each_other(release, tmp_path, capfd):
@@ -214,12 +157,6 @@ def test_reports_and_summary_tell_a_frames_novelty_where_the_release_does(folder
     assert float(row["novelty"]) == novelty["score"] == pytest.approx(closed_novelty(fit(plume(), 32)), rel=1e-5)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_summary_that_finds_the_disk_full_is_named(release, folder, tmp_path, capfd):
-    assert segment(release, folder, "--out", tmp_path / "out", "--csv", "/dev/full") == 1
-    assert "No space left on device: '/dev/full'" in capfd.readouterr().err
-
-
 def test_a_name_that_is_no_utf_8_is_segmented_as_any_other(release, tmp_path, capfd):
     (tmp_path / "in").mkdir()
     for name in (b"h\xfcgel.png", b"h\xfcgel.jpg", b"\xff.webp"):
@@ -253,88 +190,6 @@ def test_pictures_come_in_the_order_in_which_a_person_counts(tmp_path):
         (tmp_path / name).touch()
     found = collect([tmp_path], tmp_path / "out").pictures
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["cam2/9.png", "cam2/10.png", "cam10/1.png"]
-
-
-def test_a_file_is_no_place_for_the_answers(release, folder, capfd):
-    assert segment(release, folder / "plume.png", "--out", folder / "notes.txt") == 2
-    assert "notes.txt is a file; expected a folder" in capfd.readouterr().err
-
-
-def test_the_inputs_folder_is_no_place_for_the_answers(release, folder, capfd):
-    before = written(folder)
-    assert segment(release, folder, "--out", folder) == 2
-    assert written(folder) == before
-    assert "expected a folder of its own" in capfd.readouterr().err
-
-
-def test_a_folder_without_pictures_is_a_failure(release, tmp_path, capfd):
-    (tmp_path / "empty").mkdir()
-    assert segment(release, tmp_path / "empty", "--out", tmp_path / "out") == 1
-    assert "no JPEG, PNG or WebP files found" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "words"),
-    [
-        ("--outputs", "smoke", "expected some of mask, probability"),
-        ("--threshold", "1", "expected a number between 0 and 1"),
-        ("--threshold", "nan", "expected a number between 0 and 1"),
-        ("--resolution", "full", "invalid choice: 'full'"),
-        ("--encoding", "tiff", "invalid choice: 'tiff'"),
-    ],
-)
-def test_an_option_that_means_nothing_is_a_usage_error(release, folder, tmp_path, capsys, option, value, words):
-    with pytest.raises(SystemExit) as exit_:
-        segment(release, folder, "--out", tmp_path / "out", option, value)
-    assert exit_.value.code == 2
-    assert words in capsys.readouterr().err
-
-
-def test_a_model_that_is_not_there_is_said_in_one_line(folder, tmp_path, capsys):
-    assert segment(tmp_path / "nowhere", folder, "--out", tmp_path / "out") == 3
-    said = capsys.readouterr().err
-    assert said.startswith("smoke-bvm: ")
-    assert "Traceback" not in said
-
-
-def test_an_impossible_setting_is_said_in_one_line(release, folder, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("SMOKE_THREADS", "many")
-    assert segment(release, folder, "--out", tmp_path / "out") == 2
-    assert "SMOKE_THREADS: found 'many'" in capsys.readouterr().err
-
-
-def test_a_picture_past_the_byte_limit_is_reported(release, folder, tmp_path, capfd, monkeypatch):
-    monkeypatch.setenv("SMOKE_BODY_MAX_BYTES", "1024")
-    (folder / "large.png").write_bytes(file_of(noisy()))
-    assert segment(release, folder / "large.png", "--out", tmp_path / "out") == 1
-    assert "found a file of more than 1024 bytes" in " ".join(capfd.readouterr().err.split())
-
-
-def test_a_pipe_is_reported_and_not_waited_for(release, tmp_path, capfd):
-    """Whoever opens one waits until somebody writes to it: the run never ended."""
-    os.mkfifo(tmp_path / "pipe.jpg")
-    assert segment(release, tmp_path / "pipe.jpg", "--out", tmp_path / "out") == 1
-    assert "found a pipe or a device, expected a file" in " ".join(capfd.readouterr().err.split())
-
-
-def test_links_are_followed_but_not_in_a_circle_and_one_that_leads_nowhere_is_named(release, folder, tmp_path, capfd):
-    (folder / "cut.webp").rename(tmp_path / "cut.webp")
-    (tmp_path / "elsewhere").mkdir()
-    (folder / "plume.png").rename(tmp_path / "elsewhere/plume.png")
-    for name, target in {
-        "disk": tmp_path / "elsewhere",
-        "up": folder,
-        "gone.png": "nowhere",
-        "self.png": "self.png",
-    }.items():
-        (folder / name).symlink_to(target)
-    out = tmp_path / "out"
-    assert segment(release, folder, "--out", out, "--outputs", "", "--tree", "--format", "coco") == 1
-    assert (written(out), written(out / "disk")) == (["below", "coco", "disk"], ["plume.json"])
-    said = capfd.readouterr().err
-    assert "2 of 4 pictures" in said
-    assert "gone.png: [Errno 2]" in said
-    assert "self.png: [Errno 40]" in said
 
 
 def test_answers_beside_the_folder_of_the_pictures_leave_it_to_be_read(release, folder, monkeypatch):

@@ -9,15 +9,11 @@ import inspect
 import itertools
 import json
 import re
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import Any
 
 import httpx2
 import pytest
@@ -31,17 +27,17 @@ pytest.importorskip("ray.serve")  # what Pydantic warns of while it is imported 
 from tests.conftest import build_release
 from tests.end_to_end import test_serve
 from tests.end_to_end.monitoring import DOCKER, ROOT, prometheus_alone, wait_for
-from tests.pictures import file_of, plume
-from tests.service import test_hostile_bodies, test_segment_route, test_tiles
+from tests.service import test_hostile_bodies, test_segment_forms, test_segment_route, test_tiles
 from tests.service.api import test_openapi
 from tests.service.api.routes import test_alarms, test_cameras, test_operations, test_reply_types
+from tests.service.cluster.load import BODY, Load, Upload, check_lost, held, in_hands, metric, post, refusal
 from tests.service.cluster.two_nodes import TwoNodes, two_nodes
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::Warning")]
 
-BODY = file_of(plume())
 OF_THE_API = (
-    test_segment_route, test_hostile_bodies, test_tiles, test_cameras, test_alarms, test_operations, test_reply_types, test_openapi
+    test_segment_route, test_segment_forms, test_hostile_bodies, test_tiles,
+    test_cameras, test_alarms, test_operations, test_reply_types, test_openapi,
 )  # fmt: skip
 _ALL = "looks at all cameras or alarms that there are: those of the tests before are among them"
 _METRICS = "reads /metrics beside the frames; here each replica has a port for them"
@@ -122,12 +118,6 @@ def client(nodes) -> Iterator[httpx2.Client]:
         yield client
 
 
-def post(client, camera_id: str, minute: int) -> httpx2.Response:
-    return client.post(
-        f"/segment?outputs=mask&camera_id={camera_id}&captured_at=2026-05-01T12:{minute:02}:00Z", content=BODY
-    )
-
-
 def test_a_reader_of_events_hears_of_a_frame_through_rays_proxy_and_is_let_go(nodes):
     nodes.deploy()
     (address,) = nodes.replicas().values()
@@ -138,12 +128,6 @@ def test_a_reader_of_events_hears_of_a_frame_through_rays_proxy_and_is_let_go(no
         assert post(sender, "told", 0).status_code == 200
         assert any('"camera_id":"told"' in line for line in lines)
     wait_for(lambda: metric(address, "smoke_event_readers") == 0)
-
-
-def metric(address: str, name: str) -> float:
-    """As a replica exposes it at its own port."""
-    lines = httpx2.get(f"http://{address}/metrics", trust_env=False).text.splitlines()
-    return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} ")), 0.0)
 
 
 def test_metrics_are_at_the_ports_of_the_replicas_and_nothing_else_is(nodes):
@@ -222,48 +206,6 @@ def as_in_the_readme(nodes: TwoNodes, folder: Path) -> str:
     return f"{shown}\nrule_files: [{DOCKER / 'prometheus/fleet.yml'}]\n"
 
 
-class Upload:
-    """A frame that is half sent: whatever takes it has it in its hands until it is finished."""
-
-    def __init__(self, url: str) -> None:
-        self._connection = HTTPConnection(urlsplit(url).netloc, timeout=60)
-        self._connection.putrequest("POST", "/segment?outputs=")
-        self._connection.putheader("Content-Length", str(len(BODY)))
-        self._connection.endheaders(BODY[:10])
-
-    def finish(self) -> None:
-        self._connection.send(BODY[10:])
-
-    def answer(self) -> tuple[int, dict, str | None]:
-        """Status, body, Retry-After."""
-        reply = self._connection.getresponse()
-        told = reply.status, json.loads(reply.read()), reply.headers["Retry-After"]
-        self._connection.close()
-        return told
-
-
-def in_hands(replicas: dict[str, str]) -> dict[str, float]:
-    """Frames that each replica is at."""
-    return {replica: metric(address, "smoke_requests_in_flight") for replica, address in replicas.items()}
-
-
-def held(nodes: TwoNodes, replicas: dict[str, str], count: int) -> list[Upload]:
-    """So many frames that replicas have in their hands."""
-    uploads = []
-    for _ in range(count):
-        uploads.append(Upload(nodes.url))
-        wait_for(lambda: sum(in_hands(replicas).values()) == len(uploads))
-    return uploads
-
-
-def refusal(client: httpx2.Client) -> httpx2.Response | None:
-    """A frame that is not let in; None where it is, or waits: until the limits are known everywhere."""
-    with contextlib.suppress(httpx2.TimeoutException):
-        reply = client.post("/segment?outputs=", content=BODY, headers={"X-Request-ID": "one-too-many"}, timeout=1)
-        return reply if reply.status_code != 200 else None
-    return None
-
-
 def test_what_finds_every_replica_busy_and_the_line_full_gets_429_in_the_services_own_form(two):
     replicas = two.replicas()
     two.deploy(replicas=2, max_ongoing_requests=1, max_queued_requests=1)
@@ -278,47 +220,6 @@ def test_what_finds_every_replica_busy_and_the_line_full_gets_429_in_the_service
     for upload in (*busy, waiting):
         upload.finish()
     assert [upload.answer()[0] for upload in (*busy, waiting)] == [200, 200, 200]
-
-
-class Load:
-    """Callers who send frame after frame, each as soon as it has its answer, until the load is left."""
-
-    def __init__(self, nodes: TwoNodes, callers: int = 3) -> None:
-        self.answers: list[httpx2.Response] = []
-        self._nodes = nodes
-        self._stop = threading.Event()
-        self._callers = ThreadPoolExecutor(callers)
-        self._asking = [self._callers.submit(self._ask, number) for number in range(callers)]
-
-    def _ask(self, number: int) -> None:
-        with self._nodes.client() as client:
-            while not self._stop.is_set():
-                self.answers.append(post(client, f"load-{number}", 0))
-
-    def more(self, answers: int = 20) -> None:
-        """Wait until there are so many answers more."""
-        wanted = len(self.answers) + answers
-        wait_for(lambda: len(self.answers) >= wanted)
-
-    def __enter__(self) -> Self:
-        self.more()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for asking in self._asking:
-            asking.result()
-        self._callers.shutdown()
-
-
-def check_lost(answers: list[httpx2.Response], most: int) -> None:
-    """Whatever was in no lost hands was answered; what was says so, and when to come again."""
-    lost = [answer for answer in answers if answer.status_code != 200]
-    assert len(lost) <= most
-    for answer in lost:
-        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-        assert answer.json()["type"] == "urn:smoke-bvm:problem:replica_lost"
-        assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
 
 
 def test_a_replica_that_is_killed_under_load_loses_the_frames_in_its_hands_alone_and_no_alarm(two):

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import re
 import signal
 import subprocess
@@ -19,7 +18,8 @@ from models.close_ups import CloseUps
 from models.geometry import fit
 from service.__main__ import main
 from tests.conftest import SIDE, build_release, closed_novelty
-from tests.pictures import array_of, file_of, noisy, plain, plume
+from tests.pictures import array_of, file_of, plain, plume
+from tests.service.cli.archive.conftest import FRAMES
 from tests.tools import missing
 
 if not all(map(find_spec, ("ray", "pyarrow", "moto"))):
@@ -28,28 +28,13 @@ if not all(map(find_spec, ("ray", "pyarrow", "moto"))):
 from pyarrow import parquet
 from pyarrow.fs import FileSystem, LocalFileSystem, SubTreeFileSystem
 
-from service.cli.archive.plan import FINDINGS, PictureBlock, plan_archive
+from service.cli.archive.plan import FINDINGS, PictureBlock
 from service.cli.archive.segmenter import ArchiveJob, BlockSegmenter
-from service.cli.archive.storage import files_in, open_folder, pictures_below
-from service.errors import ModelUnusable, SettingsInvalid
+from service.cli.archive.storage import files_in, open_folder
+from service.errors import ModelUnusable
 from service.pipeline.options import SegmentOptions
 from service.server.components import load
 from service.settings import Settings
-
-FRAMES = 24
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Smoke, none and noise, in folders; one picture is broken."""
-    folder = tmp_path / "in"
-    for number in range(FRAMES - 1):
-        frame = (plume(), plain(26, 51, 128, 64, 48), noisy(number, 64, 48))[number % 3]
-        path = folder / f"camera-{number % 2}/{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(file_of(frame))
-    (folder / "cut.webp").write_bytes(file_of(noisy(), "WEBP")[:-9])
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -225,51 +210,6 @@ def test_a_worker_with_another_model_answers_nothing(release, pictures, tmp_path
         BlockSegmenter(job)
 
 
-def test_new_pictures_get_blocks_of_their_own_and_old_ones_keep_theirs(tmp_path):
-    out = open_folder(str(tmp_path))
-    first = plan_archive(["b", "d", "e"], out, 2)
-    assert first.left == [("00000-000000", ["b", "d"]), ("00000-000001", ["e"])]
-    (tmp_path / FINDINGS).mkdir()
-    (tmp_path / FINDINGS / "00000-000000.parquet").touch()
-    second = plan_archive(["a", "b", "c", "d", "e"], out, 5)
-    assert second.left == [("00000-000001", ["e"]), ("00001-000000", ["a", "c"])]
-    assert (second.frames_done, second.frames_left) == (2, 3)
-    assert plan_archive(["a", "b", "c", "d", "e"], out, 1) == second
-
-
-def test_findings_that_lie_below_the_pictures_are_no_pictures(pictures):
-    (pictures / "found/masks").mkdir(parents=True)
-    (pictures / "found/masks/0.png").touch()
-    names = pictures_below(open_folder(str(pictures)), open_folder(str(pictures / "found")))
-    assert len(names) == FRAMES
-    assert names[:3] == ["camera-0/0.png", "camera-0/2.png", "camera-0/4.png"]
-    assert names.index("camera-0/10.png") == 5
-
-
-def test_links_are_followed_but_not_in_a_circle(pictures, tmp_path):
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere/7.png").touch()
-    for name, target in {"disk": tmp_path / "elsewhere", "up": pictures, "camera-0/down": pictures}.items():
-        (pictures / name).symlink_to(target)
-    names = pictures_below(open_folder(str(pictures)), open_folder(str(tmp_path)))
-    assert len(names) == FRAMES + 1
-    assert "disk/7.png" in names
-
-
-def test_a_name_that_no_findings_can_hold_is_told_and_the_rest_is_planned(release, tmp_path, capfd, monkeypatch):
-    from service.cli.archive import command
-
-    plans = []
-    monkeypatch.setattr(command, "_work", lambda *given: plans.append(given[1]) or 0)
-    (tmp_path / "in").mkdir()
-    for name in (b"plume.png", b"h\xfcgel.png"):
-        Path(os.fsdecode(os.fsencode(tmp_path / "in") + b"/" + name)).touch()
-    asked = ["archive", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--model-dir", str(release)]
-    assert main(asked) == 1
-    assert "h\\xfcgel.png: found a name that is no UTF-8" in capfd.readouterr().err
-    assert [block.sources for block in plans[0].left] == [["plume.png"]]
-
-
 def test_a_name_that_leaves_no_room_for_its_masks_is_a_row_with_its_reason(release, tmp_path):
     name = f"{'y' * 250}.png"
     (tmp_path / "in").mkdir()
@@ -320,11 +260,6 @@ def test_an_error_is_told_before_ray_shuts_down_which_may_end_the_process(
     monkeypatch.setattr(command, "segment_blocks", fail)
     assert main(["archive", str(pictures), "--out", str(tmp_path / "out"), "--model-dir", str(release)]) == 1
     assert told[0].splitlines()[-1] == "smoke-bvm: [Errno 20] Not a directory"
-
-
-def test_a_name_of_no_store_is_refused_in_words():
-    with pytest.raises(SettingsInvalid, match=r"nowhere://x.*expected a folder, or a URI such as s3://"):
-        open_folder("nowhere://x")
 
 
 @pytest.mark.parametrize("otherwise", [("--threshold", "0.9"), ("--resolution", "frame")])
