@@ -33,6 +33,8 @@ class _Alarm(BaseModel):
 
 
 class _Model(BaseModel):
+    name: str = ""
+    version: str = ""
     sha256: str = ""
 
 
@@ -102,13 +104,14 @@ def by_threshold(path: Path, manifest: Manifest, watch: Watch) -> dict[str, Any]
     Raises:
         DataError: The file cannot be read, holds no alarm that could tell, or more than was watched.
     """
-    lines = _lines(path)
+    lines, release = _lines(path), f"{manifest.name}-{manifest.version}"
     own = [line for line in lines if line.model.sha256 == manifest.sha256]
     judged = [line for line in own if line.silent_above is not None or line.alarm.state == "alarm"]
     if all(line.silent_above is None for line in judged):
+        named = {f"{line.model.name}-{line.model.version}" for line in lines if line.model.name}
         raise DataError(
-            f"{path}: found {len(lines)} lines, none of an alarm of {manifest.name}-{manifest.version} with silent_above; "
-            "expected what service 0.7.0 or later wrote"
+            f"{path}: found {len(lines)} lines, none of an alarm of {release} with silent_above, of other releases "
+            f"{', '.join(sorted(named - {release})) or 'none'}; expected what service 0.7.0 or later wrote while it served"
         )
     # Who judges an alarm twice means the last.
     alarms = list({(line.camera_id, line.began): _judged(line, manifest.threshold) for line in judged}.values())
@@ -116,7 +119,7 @@ def by_threshold(path: Path, manifest: Manifest, watch: Watch) -> dict[str, Any]
     points, true = manifest.operating_points, sum(alarm.true for alarm in alarms)
     outcomes = threshold_outcomes(alarms, _thresholds(alarms, points), cameras, days)
     return {
-        "release": f"{manifest.name}-{manifest.version}",
+        "release": release,
         "lines": len(lines),
         "left_out": len(lines) - len(judged),
         "unknown": sum(line.silent_above is None for line in judged),

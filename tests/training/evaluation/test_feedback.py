@@ -228,6 +228,13 @@ def test_a_file_that_says_nowhere_when_an_alarm_had_been_silent_is_refused(tmp_p
             by_threshold(written(tmp_path, *lines), manifest, Watch())
 
 
+def test_a_file_of_another_release_is_refused_with_its_name(tmp_path, manifest):
+    other = {"model": {"name": "smoke-test", "version": "0.0.0", "sha256": "f" * 64}}
+    path = written(tmp_path, alarm(manifest, "a", "false_alarm", 0.7, **other))
+    with pytest.raises(DataError, match=r"of other releases smoke-test-0\.0\.0; expected .* while it served"):
+        by_threshold(path, manifest, Watch())
+
+
 def test_a_value_that_is_impossible_is_refused_with_its_line(tmp_path, manifest):
     with pytest.raises(DataError, match=r"line 1: silent_above '1\.5'"):
         by_threshold(written(tmp_path, alarm(manifest, "a", "false_alarm", 1.5)), manifest, Watch())
