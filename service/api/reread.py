@@ -35,7 +35,9 @@ class RereadFiles:
     def reread(self) -> list[str]:
         """Read them all; returns what is wrong with those that were refused, each with its setting's name."""
         keys, cert, tls = self._settings.api_keys_file, self._settings.tls_cert_file, self.tls
-        read: dict[str, Callable[[], None]] = {"cameras file": self._read_cameras}
+        read: dict[str, Callable[[], None]] = {}
+        if self._settings.cameras_file is not None:
+            read["cameras file"] = self._read_cameras
         if self._keys is not None and keys is not None:
             read["keys"] = partial(self._keys.reload, keys)
         if tls is not None and cert is not None:

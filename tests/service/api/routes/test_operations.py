@@ -52,6 +52,16 @@ def test_a_reload_and_a_rollback_over_http(open_client, keys_file, obedient, mon
     assert 'smoke_reloads_total{result="rolled_back"} 1.0' in text
 
 
+@pytest.mark.parametrize(("named", "said"), [(False, ["keys"]), (True, ["cameras file", "keys"])])
+def test_only_files_that_are_named_are_said_to_be_read_again(open_client, keys_file, tmp_path, caplog, named, said):
+    (tmp_path / "cameras.toml").write_text("")
+    client = open_client(api_keys_file=keys_file, admin=True, cameras_file=tmp_path / "cameras.toml" if named else None)
+    with caplog.at_level("INFO", "service.server"):
+        change(client, "reload")
+    again = " read again"
+    assert [m.removesuffix(again) for m in caplog.messages if m.endswith(again)] == said
+
+
 def test_a_broken_release_is_refused_over_http(open_client, keys_file, obedient, monkeypatch):
     client = open_client(obedient, api_keys_file=keys_file, admin=True)
     monkeypatch.setattr(client.app.state.app_state.reloader, "_load", obedient.refuse_to_load)
