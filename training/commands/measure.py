@@ -72,6 +72,8 @@ def _asked_for(options: argparse.Namespace) -> Predictor:
         )
     if options.precision != "fp32" and options.model.is_file():
         raise ConfigError(f"found --precision {options.precision} with a checkpoint, expected a release folder")
+    if options.samples and options.model.is_dir():
+        raise ConfigError("found --samples with a release folder, expected a checkpoint: a release does not sample")
     predictor = load_predictor(options.model, options.precision)._replace(tiles=options.tiles)
     if options.no_close_ups:
         return predictor._replace(close_ups=None)

@@ -24,6 +24,11 @@ def test_a_checkpoint_has_one_precision(capsys, data, tiny_run):
     assert line.endswith("found --precision int8 with a checkpoint, expected a release folder")
 
 
+def test_a_release_does_not_sample(capsys, data, release):
+    line = refusal(capsys, "evaluate", release, "--samples", "5", "--data", data)
+    assert line.endswith("found --samples with a release folder, expected a checkpoint: a release does not sample")
+
+
 def test_an_evaluation_is_of_the_precision_that_is_asked_for(capsys, data, release, tmp_path):
     line = refusal(capsys, "evaluate", release, "--precision", "int8", "--data", data, "--out", tmp_path / "out")
     assert line.endswith("found models fp32, expected int8 among them")
