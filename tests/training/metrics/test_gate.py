@@ -44,6 +44,22 @@ def test_a_gate_costs_two_percent_of_the_detections_at_most():
     assert outcome.false_regions == (2, 1)
 
 
+@pytest.mark.parametrize(
+    "smoke",
+    [
+        # Three of 100 regions are doubted more than the cloud, each beside a sure one: 3 % of the regions, and no frame.
+        [region(True, doubt, n) for n in range(50) for doubt in (0.0, 0.3 if n < 3 else 0.1)],
+        # Two of 200 are, each alone on its frame, where one frame has 150: 1 % of the regions, and 4 % of the frames.
+        [region(True, 0.3 if n < 2 else 0.1, min(n, 50)) for n in range(200)],
+    ],
+    ids=["regions", "frames"],
+)
+def test_a_gate_costs_too_much_in_regions_or_in_frames_alone(smoke):
+    cloud = region(False, 0.2, 100, kind="clear")
+    doubted = [region(False, 0.4, 200 + number, kind="clear") for number in range(30)]
+    assert fit_gate(GateRegions([*smoke, *doubted], [*smoke, cloud])) is None
+
+
 def test_a_frame_is_still_detected_while_one_of_its_regions_passes():
     frame = Frame(Path("two.png"), None, "real_smoke", "a")
     sure, doubtful = region(True, 0.0, 1).detection, region(True, 0.2, 2).detection
