@@ -15,6 +15,8 @@ CURVE = OperatingPoints(
         OperatingPoint(0.9, 0.01, 0.05, 0.6),
     ),
 )
+POINT = {"threshold": 0.5, "false_alarm_rate": 0.0, "upper_bound": 0.1, "detection_rate": 1.0}
+MEASURED = {"confidence": 0.95, "frames": 1, "groups": 1, "points": [POINT]}
 
 
 @pytest.mark.parametrize(("rate", "threshold"), [(1.0, 0.25), (0.3, 0.25), (0.29, 0.5), (0.1, 0.5), (0.05, 0.75)])
@@ -35,30 +37,29 @@ def test_the_least_rate_as_it_is_told_is_taken():
 
 
 def test_they_come_back_from_json():
-    point = {"threshold": 0.5, "false_alarm_rate": 0.0, "upper_bound": 0.1, "detection_rate": 1.0}
-    read = OperatingPoints.from_json({"confidence": 0.95, "frames": 9, "groups": 3, "points": [point]})
-    assert read == OperatingPoints(0.95, 9, 3, (OperatingPoint(0.5, 0.0, 0.1, 1.0),))
+    read = OperatingPoints.from_json(MEASURED)
+    assert read == OperatingPoints(0.95, 1, 1, (OperatingPoint(0.5, 0.0, 0.1, 1.0),))
 
 
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
         ([], "expected an object"),
-        ({"points": []}, "found no operating points|expected operating points with the keys"),
+        ({"points": []}, "expected operating points with the keys confidence"),
+        (MEASURED | {"points": []}, "found no operating points, expected at least one"),
         (
             {"confidence": 0.95, "frames": 1, "groups": 1},
             "'points'; expected operating points with the keys confidence",
         ),
-        ({"confidence": 0.95, "frames": 1, "groups": 1, "points": [{"threshold": 2}]}, "expected operating points"),
-        (
-            {
-                "confidence": 0.95,
-                "frames": 1,
-                "groups": 1,
-                "points": [{"threshold": 2, "false_alarm_rate": 0, "upper_bound": 0, "detection_rate": 0}],
-            },
-            "found threshold 2, expected a number from 0 to 1",
+        (MEASURED | {"points": [{"threshold": 2}]}, "expected operating points"),
+        *(
+            (
+                MEASURED | {"points": [POINT | {"threshold": value}]},
+                f"found threshold {value!r}, expected a number from 0 to 1",
+            )
+            for value in (2, -0.1, True, "0.5", None)
         ),
+        (MEASURED | {"points": [POINT | {"upper_bound": 1.1}]}, "found upper_bound 1.1, expected a number from 0 to 1"),
     ],
 )
 def test_what_cannot_be_is_refused(raw, words):

@@ -1,5 +1,6 @@
 """Fitting the gate, where what it may drop is counted by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,12 @@ def region(true: bool, doubt: float, number: int, group: str = "a", kind: str = 
     return RegionMatch(frame, true, Detection(Region(0, 0, 2, 2, 4, 1), 0.01, 0.9, 0.3, 0.3 - doubt, doubt))
 
 
+def told(true: bool, epistemic: float, improbable: float, number: int) -> RegionMatch:
+    """A region on a frame of its own, of that epistemic mean, and of a probability so far below 1."""
+    known = region(true, epistemic, number)
+    return replace(known, detection=replace(known.detection, mean_probability=1.0 - improbable))
+
+
 def camera(group: str, true: int = 50, false: int = 5) -> list[RegionMatch]:
     """Smoke doubted from 0 to 0.1 nats, clouds at 0.2."""
     smoke = [region(True, 0.1 * number / true, number, group) for number in range(true)]
@@ -31,6 +38,33 @@ def test_regions_that_doubt_separates_are_told_apart_at_no_cost():
     assert outcome.false_regions == (5, 0)
     assert outcome.true_regions == outcome.detected_frames == (50, 50)
     assert outcome.false_alarm_frames == (5, 0)
+
+
+def test_the_limit_lies_in_the_middle_between_what_is_doubted_and_what_is_not():
+    regions = camera("a")
+    gate = fit_gate(GateRegions(regions, regions))
+    surest = min(gate.score(each.detection.means) for each in regions if not each.true)
+    least_sure = max(gate.score(each.detection.means) for each in regions if each.true)
+    assert gate.limit == pytest.approx((surest + least_sure) / 2)
+
+
+def test_where_no_quantity_separates_by_itself_a_combination_does():
+    # Of smoke both add up to .4, of clouds to .6; either by itself is the same of both.
+    regions = [told(True, 0.05 + 0.01 * n, 0.35 - 0.01 * n, n) for n in range(31)]
+    regions += [told(False, 0.15 + 0.01 * n, 0.45 - 0.01 * n, 100 + n) for n in range(31)]
+    gate = fit_gate(GateRegions(regions, regions))
+    outcome = judge(regions, [gate] * len(regions))
+    assert (outcome.true_regions, outcome.false_regions) == ((31, 31), (31, 0))
+
+
+def test_where_the_combination_does_not_separate_one_quantity_by_itself_may():
+    # At the lower threshold clouds are improbable, at the released one they are as probable as smoke, and epistemic.
+    smoke = [told(True, 0.1, 0.1 + 0.001 * n, n) for n in range(50)]
+    improbable = [told(False, 0.1, 0.5, 100 + n) for n in range(30)]
+    epistemic = [told(False, 0.2, 0.05, 200 + n) for n in range(5)]
+    gate = fit_gate(GateRegions([*smoke, *improbable], [*smoke, *epistemic]))
+    assert gate.weights == {"epistemic": 1.0}
+    assert judge(epistemic, [gate] * 5).false_regions == (5, 0)
 
 
 def test_a_gate_costs_two_percent_of_the_detections_at_most():
@@ -77,6 +111,12 @@ def test_without_a_false_region_or_without_gain_there_is_no_gate():
     assert fit_gate(GateRegions(smoke + doubted, smoke + clouds_like_smoke)) is None
 
 
+def test_where_nothing_but_clouds_is_found_at_the_threshold_all_of_them_are_doubted():
+    clouds = [each for each in camera("a") if not each.true]
+    gate = fit_gate(GateRegions(camera("a"), clouds))
+    assert judge(clouds, [gate] * 5).false_regions == (5, 0)
+
+
 def test_no_gate_doubts_nothing():
     regions = camera("a")
     assert judge(regions, [None] * len(regions)).false_regions == (5, 5)
@@ -91,6 +131,14 @@ def test_each_camera_is_judged_by_the_gate_of_the_others():
     assert report["cross_fitted"]["false_regions"][1] <= 10
     assert report["fitted"]["true_regions"][1] >= 0.98 * 110
     assert report["fitted_on"]["released"] == {"true": 110, "false": 10}
+
+
+def test_a_report_tells_the_gates_of_the_lower_threshold_on_its_own_regions():
+    many, released = [*camera("a", false=9), *camera("b", false=9)], [*camera("a"), *camera("b")]
+    report = report_gate(GateRegions(many, released))
+    assert report["at_lower_threshold"]["fitted"]["false_regions"] == (18, 0)
+    assert report["fitted"]["false_regions"] == (10, 0)
+    assert report["fitted_on"] == {"many": {"true": 100, "false": 18}, "released": {"true": 100, "false": 10}}
 
 
 def test_a_gate_that_doubts_smoke_of_other_cameras_and_nothing_else_is_not_released():
