@@ -81,6 +81,27 @@ def test_operating_points_certify_what_their_groups_allow(folder):
     assert points.least_rate == pytest.approx(1.0 - 0.05 ** (1.0 / points.groups), abs=1e-5)
 
 
+def test_operating_points_tell_alarms_on_smoke_free_frames_and_the_smoke_that_is_found(tmp_path):
+    frames = [
+        write_frame(tmp_path, "smoke", "a", smoke=128),
+        write_frame(tmp_path, "clear", "b", kind="clear", background=64),
+    ]
+    frames.append(write_frame(tmp_path, "cloud", "c", kind="hard_negative", background=200))
+    report = evaluate(predictor(read_red, 0.5), write_manifest(tmp_path, frames), "val").report
+    points = OperatingPoints.from_json(report["operating_points"])
+    assert (points.frames, points.groups) == (2, 2)
+    told = {256 * point.threshold: (point.false_alarm_rate, point.detection_rate) for point in points.points}
+    assert [told[level] for level in (40, 104, 160, 240)] == [(1.0, 1.0), (0.5, 1.0), (0.5, 0.0), (0.0, 0.0)]
+
+
+@pytest.mark.parametrize("kind", ["real_smoke", "clear"])
+def test_without_smoke_or_without_smoke_free_frames_there_are_no_operating_points(tmp_path, kind):
+    frames = [write_frame(tmp_path, group, group, kind=kind) for group in "ab"]
+    assert (
+        evaluate(predictor(read_red, 0.5), write_manifest(tmp_path, frames), "val").report["operating_points"] is None
+    )
+
+
 def test_a_predictor_that_says_nothing_has_the_error_of_all_zero(folder):
     summary = evaluate(predictor(say_nothing), folder, "val").report["at_threshold"]
     assert summary["mean_squared_error"] == summary["zero_error"] == 0.25
