@@ -230,7 +230,7 @@ class Pipeline:
         """
         until_s = request.context.deadline_s - self._estimator.worker_s
         begin_s = until_s - math.ceil(len(windows) / self._batch_max) * view_s
-        own = replace(request.context, cost=len(windows), latest=False, deadline_s=begin_s)
+        own = replace(request.context, cost=len(windows), deadline_s=begin_s)
         if own.left_s <= _SCATTER * prepare_s:
             return None
         try:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import dataclasses
 import time
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -12,11 +13,12 @@ import pytest
 from models.close_ups import CloseUps, close_ups
 from models.geometry import fit
 from models.maps import SegmentationMaps
+from service.errors import ClientGone
 from service.pipeline import workers
 from service.pipeline.decoding.decode import Limits
 from service.pipeline.options import SegmentOptions
 from service.pipeline.pipeline import Pipeline
-from service.pipeline.workers import WorkerOptions
+from service.pipeline.workers import Rank, WorkerOptions
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import open_model
 from service.runtime.slot import LoadedModel, ModelSlot
@@ -66,6 +68,16 @@ class Failing(ObedientModel):
     def predict(self, frames):
         if self.frames:
             self.failure = RuntimeError("out of memory")
+        return super().predict(frames)
+
+
+class Replaced(ObedientModel):
+    """Answers whole frames, and has another model put in its place."""
+
+    replace: Callable[[], None]
+
+    def predict(self, frames):
+        self.replace()
         return super().predict(frames)
 
 
@@ -129,6 +141,56 @@ def test_a_release_that_was_measured_without_has_none(open_client, obedient):
     assert (reply["close_ups"], obedient.frames) == (None, 1)
 
 
+def test_smoke_that_is_barely_seen_is_looked_at_closer(open_client, closer):
+    frame = speckled()
+    frame[78:88, 78:88, 0] = 160
+    assert post(open_client(closer), frame).json()["close_ups"] == {"looked": 1, "skipped": 0}
+
+
+def test_each_close_up_counts_as_a_frames_work_and_needs_no_room_among_those_that_wait(closer):
+    frame, sizes = speckled(), []
+    frame[20:30, 20:30] = (255, 200, 150)
+    with Pipeline(
+        slot_of(closer), WorkerOptions(1, 1), Limits(100_000), lambda taken, _: sizes.append(taken)
+    ) as pipeline:
+        found = asyncio.run(pipeline.segment(file_of(frame), SegmentOptions(())))
+    assert (found.close_ups, sizes) == ((2, 0), [1, 2])
+
+
+def test_a_frame_waits_to_be_begun_and_then_goes_before_those_that_do(closer):
+    ranks = []
+    with Pipeline(slot_of(closer), WorkerOptions(1, 8), Limits(100_000)) as pipeline:
+        offload = pipeline.offload
+        pipeline.offload = lambda work, rank: ranks.append(rank) or offload(work, rank)
+        found = asyncio.run(pipeline.segment(file_of(speckled()), SegmentOptions(())))
+    assert found.close_ups == (1, 0)
+    assert ranks == [Rank.BEGIN, *[Rank.FINISH] * 4]
+
+
+def test_a_caller_who_leaves_before_the_close_up_is_answered_nothing(closer):
+    held = []
+
+    def hold_pixels(pixels):
+        held.append(pixels)
+        if held.count(160 * 160) > 1:
+            raise ClientGone("the caller left")
+
+    with Pipeline(slot_of(closer), WorkerOptions(1, 8), Limits(100_000)) as pipeline, pytest.raises(ClientGone):
+        asyncio.run(pipeline.segment(file_of(speckled()), SegmentOptions(()), hold_pixels=hold_pixels))
+
+
+def test_smoke_whose_close_up_another_model_answers_is_answered_as_seen_on_the_whole_frame(closer):
+    first, other = Replaced(closer.manifest), ObedientModel(closer.manifest)
+    other.identity = dataclasses.replace(first.identity, version="0.0.2")
+    slot = slot_of(first)
+    first.replace = partial(slot.install, LoadedModel(other, other.reopen))
+    with Pipeline(slot, WorkerOptions(1, 8), Limits(100_000)) as pipeline:
+        found = asyncio.run(pipeline.segment(file_of(speckled()), SegmentOptions(())))
+    assert (found.identity, found.close_ups) == (first.identity, (0, 1))
+    assert (first.frames, other.frames) == (1, 1)
+    assert found.result.smoke.detected
+
+
 def test_smoke_whose_close_up_fails_is_answered_as_seen_on_the_whole_frame(open_client, closer):
     failing = Failing(closer.manifest)
     answer = post(open_client(failing), speckled())
@@ -165,7 +227,7 @@ def test_smoke_whose_picture_cannot_be_decoded_again_is_answered_as_seen_on_the_
     assert answer.json()["close_ups"] == {"looked": 0, "skipped": 1}
 
 
-def test_where_a_close_up_hangs_the_whole_frame_is_answered_before_the_deadline(closer):
+def test_where_a_close_up_hangs_the_whole_frame_is_answered_before_the_deadline(closer, caplog):
     """So long before as the threads take for a frame: a second here."""
     stuck, estimator = Stuck(closer.manifest), ServiceTimeEstimator()
     estimator.timed(partial(time.sleep, 1.0))
@@ -178,6 +240,7 @@ def test_where_a_close_up_hangs_the_whole_frame_is_answered_before_the_deadline(
     assert found.close_ups == (0, 1)
     assert found.result.smoke.detected
     assert stuck.asked == 2
+    assert "close-ups failed" not in caplog.text
 
 
 def test_where_the_deadline_leaves_less_time_than_a_view_takes_the_picture_is_not_even_decoded_again(
