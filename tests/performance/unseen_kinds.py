@@ -23,7 +23,7 @@ from models.manifest import newest_release
 from training.audit.split import write_split
 from training.commands.config_file import read_config
 from training.commands.progress import TerminalReporter
-from training.commands.studies.ablate import score_cell
+from training.commands.studies.table import score_cell
 from training.config import Config
 from training.data.folders import Folders, choose, frames_to_score, read_frames
 from training.data.frames import SMOKE_FREE, Frame, load_image

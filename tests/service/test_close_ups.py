@@ -18,6 +18,7 @@ from service.pipeline import workers
 from service.pipeline.decoding.decode import Limits
 from service.pipeline.options import SegmentOptions
 from service.pipeline.pipeline import Pipeline
+from service.pipeline.tiling import Looks
 from service.pipeline.workers import Rank, WorkerOptions
 from service.runtime.providers import RuntimeOptions
 from service.runtime.session import open_model
@@ -282,6 +283,11 @@ def test_the_wait_behind_a_frame_is_estimated_with_its_close_ups(closer):
             asyncio.run(pipeline.segment(file_of(frame), SegmentOptions(())))
         taken.append(estimator._run_s.value)
     assert taken[0] > 0.1 > taken[1] > 0.05
+
+
+def test_what_close_ups_waited_and_took_is_the_frames_own():
+    looks = Looks((), (), queue_s=1.0, run_s=2.0).with_close_ups((), 0.25, 0.5)
+    assert (looks.queue_s, looks.run_s) == (1.25, 2.5)
 
 
 def test_a_camera_is_alarmed_of_smoke_that_was_looked_at_closer(open_client, closer):

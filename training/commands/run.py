@@ -20,12 +20,13 @@ from training.commands.own_data import run_audit, run_split, run_synthesize
 from training.commands.progress import LastingConsole, TerminalReporter
 from training.commands.quick.command import run_quick
 from training.commands.rank import run_rank
-from training.commands.studies.ablate import TABLES, AblationError, ablate, ablation_table, card_section
+from training.commands.studies.ablate import TABLES, ablate, card_section
 from training.commands.studies.compare import compare_networks, comparison_table
 from training.commands.studies.figures import draw_figure
 from training.commands.studies.folds import run_folds
 from training.commands.studies.seeds import seeds_section, seeds_table, train_seeds
 from training.commands.studies.study import Row, study_of
+from training.commands.studies.table import StudyError, scores_table
 from training.commands.studies.variants import LABELS, RANKED, half_rows, label_rows
 from training.config import Config, ConfigError
 from training.data.batches import unused_frames
@@ -46,7 +47,6 @@ from training.release.parity import ParityError
 from training.release.second_model import fp16, int8, release_with
 
 _REFUSALS = (
-    AblationError,
     CheckpointError,
     ConfigError,
     DataError,
@@ -60,6 +60,7 @@ _REFUSALS = (
     ParityError,
     QuantiseError,
     ReportError,
+    StudyError,
     WeightsError,
 )
 
@@ -123,14 +124,14 @@ def _ablate(options: argparse.Namespace, console: Console) -> None:
     rows = _rows(options, config, out, console)
     with study_of(options, out, console) as study:
         measured = ablate(rows, study)
-    console.print(Markdown(ablation_table(measured)))
+    console.print(Markdown(scores_table(measured)))
 
 
 def _rows(options: argparse.Namespace, config: Config, out: Path, console: Console) -> Sequence[Row]:
     if options.table == RANKED:
         return half_rows(config, options.data, out, options.model, console)
     if options.model:
-        raise AblationError(
+        raise StudyError(
             f"found --model with --table {options.table}, expected it with --table {RANKED} alone, where it ranks"
         )
     if options.table == LABELS:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from models.networks.segmenter import SmokeSegmenter
-from training.commands.studies.ablate import SHOWN_SCORES, score_cell
 from training.commands.studies.study import Row, Study, train_rows
+from training.commands.studies.table import SHOWN_SCORES, score_cell
 from training.config import ConfigError
 from training.data.files import write_whole
 from training.engine.checkpoint import LAST

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.commands.studies.ablate import AblationError, ablation_table, mean_line, read_measured
 from training.commands.studies.study import Row, Study, train_rows
+from training.commands.studies.table import StudyError, mean_line, read_measured, scores_table
 from training.config import Config
 from training.data.files import write_whole
 
@@ -38,20 +38,20 @@ def train_seeds(count: int, study: Study) -> list[dict[str, Any]]:
 
 def seeds_table(measured: Sequence[dict[str, Any]]) -> str:
     """The rows in Markdown, and below them mean and standard deviation (n - 1) over the seeds. Needs two rows."""
-    return f"{ablation_table(measured)}{mean_line('', measured)}\n"
+    return f"{scores_table(measured)}{mean_line('', measured)}\n"
 
 
 def seeds_section(path: Path, config: Config) -> str:
     """The rows of a `seeds.json` in Markdown, with a heading, as they stand in the model card of a configuration.
 
     Raises:
-        AblationError: The file holds no such rows, or they are of a configuration that differs in more than its seed.
+        StudyError: The file holds no such rows, or they are of a configuration that differs in more than its seed.
         OSError: It cannot be read.
     """
     measured = read_measured(path, SEEDS, _FEWEST)
     for row in measured:
         if config.model_copy(update={"seed": row.get("seed")}).sha256() != row.get("configuration_sha256"):
-            raise AblationError(
+            raise StudyError(
                 f"{path}: {row['what']} is of another configuration than what is to be released, {config.name}; expected one that "
                 "differs in its seed alone"
             )

@@ -12,8 +12,8 @@ from training.audit.descriptor import NEAR
 from training.audit.ranking import choose_frames
 from training.audit.split import write_data
 from training.commands.rank import KEPT_SCORES, WEIGHTS_DIGITS, score_files
-from training.commands.studies.ablate import AblationError
 from training.commands.studies.study import Row
+from training.commands.studies.table import StudyError
 from training.config import Config, Stage
 from training.data.batches import possible_mix
 from training.data.files import DataError, made
@@ -79,12 +79,12 @@ def half_rows(config: Config, data: Folders, out: Path, model: Path | None, cons
         console: Shows how far the ranking is.
 
     Raises:
-        AblationError: No model is named.
+        StudyError: No model is named.
         DataError: There are fewer frames than make two halves, there is no val, or the folders are there, and made of other frames
             or by another model.
     """
     if model is None:
-        raise AblationError(
+        raise StudyError(
             f"--table {RANKED} wants --model: the checkpoint or release that ranks, one that has not seen these frames"
         )
     frames, val = read_frames(data, "train"), read_frames(data, "val")

@@ -10,8 +10,9 @@ import pytest
 from tests.training.conftest import Notes
 from training.commands.config_file import read_config
 from training.commands.studies import study
-from training.commands.studies.ablate import TABLES, AblationError, ablate, ablation_table, card_section
+from training.commands.studies.ablate import TABLES, ablate, card_section
 from training.commands.studies.study import Study
+from training.commands.studies.table import StudyError, scores_table
 from training.config import ConfigError
 from training.data.files import DataError
 
@@ -29,7 +30,7 @@ def test_four_rows_are_trained_on_equal_samples_and_scored(data: Path, tmp_path:
     assert [row["what"] for row in measured] == [row.what for row in TABLES["paper"]]
     assert {row["views"] for row in measured} == {12}
     assert json.loads((tmp_path / "ablation.json").read_text()) == json.loads(json.dumps(measured))
-    assert (tmp_path / "ablation.md").read_text() == ablation_table(measured)
+    assert (tmp_path / "ablation.md").read_text() == scores_table(measured)
     per_row = [set().union(*(numbers for _, _, numbers in notes.steps[start : start + 6])) for start in (0, 6, 12, 18)]
     assert [("coherence" in terms, "entropy" in terms) for terms in per_row] == [
         (False, False),
@@ -129,7 +130,7 @@ LINE = (
 
 
 def test_the_table_has_a_line_per_row():
-    assert ablation_table([ROW]).splitlines()[2] == LINE
+    assert scores_table([ROW]).splitlines()[2] == LINE
 
 
 def test_a_model_card_gets_the_table_of_a_file(tmp_path: Path):
@@ -143,7 +144,7 @@ def test_a_model_card_gets_the_table_of_a_file(tmp_path: Path):
 def test_rows_of_another_command_are_refused(tmp_path: Path, command: str | None):
     (tmp_path / "ablation.json").write_text(json.dumps([ROW | {"command": command}]))
     with pytest.raises(
-        AblationError, match="found rows of another command, or of an earlier version; expected those of `ablate`"
+        StudyError, match="found rows of another command, or of an earlier version; expected those of `ablate`"
     ):
         card_section(tmp_path / "ablation.json")
 
@@ -151,7 +152,7 @@ def test_rows_of_another_command_are_refused(tmp_path: Path, command: str | None
 @pytest.mark.parametrize("text", ["", "{}", "[]", "[1]", '[{"what": "L_bnn", "views": 3}]', '[{"views": "many"}]'])
 def test_a_file_without_rows_is_refused_by_its_name(tmp_path: Path, text: str):
     (tmp_path / "ablation.json").write_text(text)
-    with pytest.raises(AblationError, match=r"ablation\.json: no ablation\.json of `ablate`"):
+    with pytest.raises(StudyError, match=r"ablation\.json: no ablation\.json of `ablate`"):
         card_section(tmp_path / "ablation.json")
 
 

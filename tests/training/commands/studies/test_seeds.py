@@ -8,9 +8,9 @@ import pytest
 from tests.training.commands.studies.test_ablate import ROW, SHORT
 from tests.training.conftest import Notes, tiny
 from training.commands.studies import study
-from training.commands.studies.ablate import AblationError
 from training.commands.studies.seeds import seeds_section, seeds_table, train_seeds
 from training.commands.studies.study import Study
+from training.commands.studies.table import StudyError
 
 ROWS = [
     ROW
@@ -35,15 +35,13 @@ def test_a_model_card_gets_the_seeds_of_a_file(tmp_path: Path):
 
 def test_one_seed_has_no_spread_and_is_refused(tmp_path: Path):
     (tmp_path / "seeds.json").write_text(json.dumps(ROWS[:1]))
-    with pytest.raises(AblationError, match=r"seeds\.json: found 1 rows, expected at least 2"):
+    with pytest.raises(StudyError, match=r"seeds\.json: found 1 rows, expected at least 2"):
         seeds_section(tmp_path / "seeds.json", tiny())
 
 
 def test_seeds_of_another_configuration_are_refused(tmp_path: Path):
     (tmp_path / "seeds.json").write_text(json.dumps(ROWS))
-    with pytest.raises(
-        AblationError, match="seed 1 is of another configuration than what is to be released, smoke-tiny"
-    ):
+    with pytest.raises(StudyError, match="seed 1 is of another configuration than what is to be released, smoke-tiny"):
         seeds_section(tmp_path / "seeds.json", tiny("network.dropout=0"))
 
 

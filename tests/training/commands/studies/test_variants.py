@@ -14,7 +14,7 @@ from training.__main__ import main
 from training.commands.config_file import read_config
 from training.commands.rank import score_files
 from training.commands.studies import variants
-from training.commands.studies.ablate import AblationError, ablation_table
+from training.commands.studies.table import StudyError, scores_table
 from training.commands.studies.variants import half_rows, label_rows
 from training.data.checks import check_frames
 from training.data.files import DataError
@@ -132,7 +132,7 @@ def test_where_all_frames_are_alike_the_half_is_filled_by_score(tiny_run: Run, t
 def test_the_table_of_halves_wants_a_model(data: Path, tmp_path: Path, capsys):
     assert main(["ablate", "tiny", "--table", "ranked", "--data", str(data), "--out", str(tmp_path / "out")]) == 2
     assert "wants --model" in capsys.readouterr().err
-    with pytest.raises(AblationError):
+    with pytest.raises(StudyError):
         half_rows(tiny(), data, tmp_path, None, Console(quiet=True))
 
 
@@ -170,7 +170,7 @@ def test_a_table_is_trained_scored_and_printed_by_one_command(tiny_run: Run, tmp
 def test_rows_of_one_name_get_their_mean_and_spread():
     from tests.training.commands.studies.test_ablate import ROW
 
-    table = ablation_table([ROW | {"F-beta": (value, [0, 1])} for value in (0.4, 0.6)] + [ROW | {"what": "alone"}])
+    table = scores_table([ROW | {"F-beta": (value, [0, 1])} for value in (0.4, 0.6)] + [ROW | {"what": "alone"}])
     last = table.splitlines()[-1]
     assert last.startswith("| L_bnn: mean ± standard deviation | |")
     assert "0.500 ± 0.141" in last
