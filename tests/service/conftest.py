@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from models.close_ups import CloseUps
 from models.manifest import Manifest
 from models.maps import SegmentationMaps
 from service.errors import ModelUnusable
@@ -23,6 +25,8 @@ from tests.conftest import closed_form, closed_novelty
 
 Open = Callable[..., TestClient]
 PATIENT_MS = 600_000.0
+EACH = CloseUps(smallest=0.0001, largest=0.02, cut=1.0)
+"""Close-ups of every small region, whatever its window cuts."""
 
 
 class ObedientModel:
@@ -79,6 +83,13 @@ def model(release: Path) -> OnnxModel:
 @pytest.fixture
 def obedient(model: OnnxModel) -> ObedientModel:
     return ObedientModel(model.manifest)
+
+
+@pytest.fixture
+def closer(obedient: ObedientModel) -> ObedientModel:
+    """Looks at small smoke once more."""
+    obedient.manifest = replace(obedient.manifest, close_ups=EACH, minimum_region=0.0)
+    return obedient
 
 
 @pytest.fixture
