@@ -37,7 +37,7 @@ from service.scheduling.service_time import ServiceTimeEstimator
 _T = TypeVar("_T")
 _LOG = logging.getLogger("service.pipeline")
 _SCATTER: Final = 2.0
-"""In so many times as long as a picture took to decode it is decoded once more; in less by chance alone."""
+"""A picture is decoded once more where there is so many times as long as that took: in less it is done by chance alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Segmentation:
         reference: What the model's release was measured on: frames that look different have drifted.
         damaged: Its file was: some pixels are not as they were sent.
         probability: The map (map_px, map_px) on which the smoke was found, if it is a camera's.
-        close_ups: Around how much small smoke it was looked closer; None where the release has no close-ups.
+        close_ups: How many windows around small smoke were looked at, and how many were not; None where the release has no close-ups.
     """
 
     identity: ModelInfo

@@ -16,10 +16,10 @@ from training.metrics.reliability import ALL, best_form, calibration_table
 def calibrate(predictor: Predictor, frames: Sequence[Frame]) -> tuple[Predictor, dict[str, Any]]:
     """The same model with a calibrated probability, and the parameters of `Calibration`, fitted on all of the frames.
 
-    Close-ups are chosen by the probability: here by the uncalibrated one, afterwards by the one that is shown.
-
     It is a temperature alone unless all three do better on camera groups held out: a few frames full of smoke can pull a shift far
     off. What the fit is worth on cameras held out is for `evaluate` to say.
+
+    Close-ups are chosen by the probability: here by the uncalibrated one, afterwards by the one that is shown.
 
     Args:
         predictor: A checkpoint; a release carries its calibration in its graph.
