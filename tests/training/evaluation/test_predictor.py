@@ -7,12 +7,16 @@ import onnx
 import pytest
 import torch
 
+from models.close_ups import CloseUps
 from models.manifest import OUTPUTS, Manifest, ManifestError, describe
 from tests.conftest import SIDE, build_release, closed_form, closed_form_graph
 from tests.pictures import noisy
 from tests.training.closed_form import ClosedForm
+from training.engine.networks import load_segmenter
 from training.engine.onnx_model import OnnxModel
+from training.evaluation import predictor
 from training.evaluation.predictor import cached, load_predictor, onnx_predictor, torch_predictor
+from training.metrics.calibration import Calibration
 
 
 class Deployable(ClosedForm):
@@ -48,6 +52,21 @@ def test_a_release_brings_its_own_size_threshold_and_smallest_region(release):
     assert found.description == "smoke-test-0.0.1"
 
 
+def test_a_release_brings_what_it_was_measured_with(tmp_path):
+    calibration = {"temperature": 2.0, "shift": -0.5, "above": 1.5}
+    folder = build_release(tmp_path, close_ups=CloseUps(most=2), numbers={"calibration": calibration})
+    found = load_predictor(folder)
+    assert (found.close_ups, found.calibration) == (CloseUps(most=2), Calibration(**calibration))
+    assert found.sha256 == Manifest.read(folder).sha256
+
+
+def test_a_release_that_was_tampered_with_is_not_scored(tmp_path):
+    folder = build_release(tmp_path)
+    onnx.save(closed_form_graph(novel=True), folder / "model.onnx")
+    with pytest.raises(ManifestError, match=r"model\.onnx: found File"):
+        load_predictor(folder)
+
+
 def test_a_release_answers_in_the_precision_that_is_asked_for(tmp_path):
     folder = build_release(tmp_path, novelty_limit=2.0)
     onnx.save(closed_form_graph(novel=True, scale=8.0), folder / "model.int8.onnx")
@@ -70,6 +89,13 @@ def test_a_checkpoint_has_no_threshold(tiny_run):
     found = load_predictor(tiny_run.checkpoint)
     assert (found.size_px, found.threshold) == (64, None)
     assert found.description == "checkpoint last.ckpt"
+
+
+def test_a_checkpoint_keeps_the_rate_of_its_configuration(tiny_run, monkeypatch):
+    segmenter, config = load_segmenter(tiny_run.checkpoint)
+    strict = config.model_copy(update={"false_alarms": 0.01})
+    monkeypatch.setattr(predictor, "load_segmenter", lambda _: (segmenter, strict))
+    assert load_predictor(tiny_run.checkpoint).false_alarms == 0.01
 
 
 def test_what_is_cached_is_run_once_a_frame(predict):
