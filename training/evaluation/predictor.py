@@ -68,7 +68,7 @@ def predict_frame(model: Predictor, image: RGB) -> SegmentationMaps:
     if model.tiles and worth_tiling(width, height, model.size_px):
         return merge([model.predict(view) for view in views(image, model.size_px)])
     whole = model.predict(fit(image, model.size_px))
-    if model.tiles or model.close_ups is None:
+    if model.close_ups is None:
         return whole
     windows = model.close_ups.windows(whole.probability, width, height)
     return model.close_ups.merge(
