@@ -19,8 +19,10 @@ def test_the_p_value_at_the_bound_is_what_the_confidence_leaves():
     assert p_value(0.04, 100, bound - 0.01) > 0.05
 
 
-def test_it_is_bentkus_where_that_is_smaller():
-    assert p_value(0.02, 50, 0.2) <= np.e * binom.cdf(1, 50, 0.2) + 1e-12
+def test_it_is_the_smaller_of_hoeffding_and_bentkus():
+    divergence = 0.02 * np.log(0.02 / 0.2) + 0.98 * np.log(0.98 / 0.8)
+    assert p_value(0.02, 50, 0.2) == pytest.approx(np.exp(-50 * divergence))  # Bentkus: 9 % more
+    assert p_value(0.3, 50, 0.5) == pytest.approx(np.e * binom.cdf(15, 50, 0.5))  # half of Hoeffding's
 
 
 def test_the_bound_holds_on_at_least_as_many_draws_as_it_says():

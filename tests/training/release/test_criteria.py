@@ -162,6 +162,18 @@ def test_the_rank_is_of_epistemic_and_falls_where_its_order_turns(release, frame
     assert (rank.found, rank.holds) == (pytest.approx(-1.0), False)
 
 
+def test_the_rank_is_of_the_pixels_that_fp32_doubts(release, frames, tmp_path):
+    model = onnx.load(release / "model.onnx")
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = ["doubted" if name == "total" else name for name in names]
+    model.graph.node.append(helper.make_node("Sub", ["doubted", "doubted"], ["total"]))
+    onnx.save(model, tmp_path / "sure.onnx")
+    files = (release / "model.onnx", tmp_path / "sure.onnx")
+    found = by_name(compare_precisions(Manifest.read(release), *files, frames, BOUNDS["fp16"]))
+    assert found["rank correlation of epistemic"].found == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(("scale", "rank"), [(8.0, 1.0), (-4.0, -1.0)])
 def test_where_a_release_tells_novelty_its_rank_is_held_too(frames, tmp_path, scale, rank):
     release = build_release(tmp_path, novelty_limit=2.0)
