@@ -66,9 +66,9 @@ def run_calibrate(options: argparse.Namespace, console: Console) -> None:
 
 def _asked_for(options: argparse.Namespace) -> Predictor:
     """The model in the form that is to be scored."""
-    if options.folds and (options.tiles or options.samples):
+    if options.folds and (options.tiles or options.samples or options.precision != "fp32"):
         raise ConfigError(
-            "found --folds with --tiles or --samples, expected it without: the runs answer without either"
+            "found --folds with --tiles, --samples or --precision, expected it without: the runs answer without any"
         )
     if options.precision != "fp32" and options.model.is_file():
         raise ConfigError(f"found --precision {options.precision} with a checkpoint, expected a release folder")

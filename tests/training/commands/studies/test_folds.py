@@ -141,11 +141,11 @@ def test_a_picture_that_lies_in_two_folds_is_refused(tiny_run: Run, tmp_path: Pa
         answering(out, frames_to_score(data, "val", None))
 
 
-@pytest.mark.parametrize("other", [["--tiles", "2x2"], ["--samples", "3"]])
-def test_runs_answer_whole_frames_in_one_pass(other: list[str], tiny_run: Run, tmp_path: Path, capsys):
+@pytest.mark.parametrize("other", [["--tiles", "2x2"], ["--samples", "3"], ["--precision", "int8"]])
+def test_runs_answer_whole_frames_in_one_pass_and_in_fp32(other: list[str], tiny_run: Run, tmp_path: Path, capsys):
     command = ["evaluate", str(tiny_run.checkpoint), "--data", str(tiny_run.data), "--folds", str(tmp_path)]
     assert main([*command, *other]) == 2
-    assert "found --folds with --tiles or --samples, expected it without" in capsys.readouterr().err
+    assert "found --folds with --tiles, --samples or --precision, expected it without" in capsys.readouterr().err
 
 
 @pytest.mark.slow
